@@ -1,0 +1,102 @@
+//! Every bound on what may come in.
+//!
+//! A reader checks its bound *before* it allocates; over a bound is a typed error of that reader that names the
+//! bound, what was found and what was allowed. The constants are the defaults; [`Limits`] carries the ones that a
+//! caller may move. Sizes are in the unit of the name's suffix.
+
+/// Bytes of one encoded picture file.
+pub const ENCODED_BYTES: u64 = 64 << 20;
+
+/// Pixels of one picture, as its header states them. 100 megapixels are a 300 dpi scan of an A1 sheet.
+pub const PICTURE_PX: u64 = 100_000_000;
+
+/// Longer side of one picture, before any resize.
+pub const SIDE_PX: u32 = 32_768;
+
+/// Longer side divided by shorter side. The vision towers of the supported families are defined up to 200.
+pub const ASPECT_RATIO: u32 = 200;
+
+/// Memory a decoder may take for one picture: 100 megapixels at 16 bits and four channels.
+pub const DECODE_BYTES: u64 = 800_000_000;
+
+/// Pictures of one request.
+pub const PICTURES: usize = 64;
+
+/// Frames of one video after sampling.
+pub const FRAMES: usize = 768;
+
+/// Bytes of one JSON file: configuration or weight index.
+pub const JSON_BYTES: u64 = 64 << 20;
+
+/// Bytes of a tokenizer file (the largest published one is 20 MB).
+pub const VOCABULARY_BYTES: u64 = 128 << 20;
+
+/// Bytes of a chat template's source.
+pub const TEMPLATE_BYTES: usize = 512 << 10;
+
+/// Budget of one rendering of a chat template: an instruction costs one.
+pub const TEMPLATE_FUEL: u64 = 2_000_000;
+
+/// Bytes of a rendered prompt, and of one text to be tokenised.
+pub const TEXT_BYTES: usize = 16 << 20;
+
+/// Ids of one prompt, places of pictures included.
+pub const PROMPT_IDS: usize = 1 << 22;
+
+/// Bytes of the header of a weight file: hundreds of bytes for each of a hundred thousand tensors.
+pub const WEIGHTS_HEADER_BYTES: u64 = 64 << 20;
+
+/// Tensors of one weight file.
+pub const TENSORS: usize = 1 << 18;
+
+/// Axes of one tensor.
+pub const TENSOR_AXES: usize = 8;
+
+/// Shards of one checkpoint.
+pub const SHARDS: usize = 4_096;
+
+/// The bounds of one picture, to be passed to its decoder.
+///
+/// All are inclusive: a picture of exactly `side_px` is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the encoded file. Default [`ENCODED_BYTES`].
+    pub encoded_bytes: u64,
+    /// Width times height. Default [`PICTURE_PX`].
+    pub picture_px: u64,
+    /// The longer side. Default [`SIDE_PX`].
+    pub side_px: u32,
+    /// The longer side divided by the shorter one. Default [`ASPECT_RATIO`].
+    pub aspect_ratio: u32,
+    /// Memory the decoder may allocate. Default [`DECODE_BYTES`].
+    pub decode_bytes: u64,
+    /// Pictures of one request. Default [`PICTURES`].
+    pub pictures: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            encoded_bytes: ENCODED_BYTES,
+            picture_px: PICTURE_PX,
+            side_px: SIDE_PX,
+            aspect_ratio: ASPECT_RATIO,
+            decode_bytes: DECODE_BYTES,
+            pictures: PICTURES,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_fit_together() {
+        let limits = Limits::default();
+        // A picture at the pixel bound, decoded at 16 bits and four channels, fits the decoder's memory.
+        assert!(limits.picture_px * 8 <= limits.decode_bytes);
+        // A square picture at the pixel bound is within the side bound.
+        assert!(limits.picture_px <= u64::from(limits.side_px) * u64::from(limits.side_px));
+    }
+}

@@ -1,0 +1,69 @@
+//! Writes a PNG with N samples below each other and their texts beside it in a .txt.
+//!
+//!     contact_sheet FONTS CORPUS OUT.png [COUNT] [SEED] [MAX_CELLS] [DIFFICULTY]
+
+use std::path::PathBuf;
+
+use ocellus_data::{Corpus, Fonts, Stage, Synth, charset};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [fonts, corpus, out, ..] = &args[..] else {
+        return Err(
+            "usage: contact_sheet FONTS CORPUS OUT.png [COUNT] [SEED] [MAX_CELLS] [DIFFICULTY]".into(),
+        );
+    };
+    let number = |i: usize, default: f64| args.get(i).map_or(Ok(default), |a| a.parse::<f64>());
+    let (count, seed, cells) = (
+        number(3, 40.0)? as u64,
+        number(4, 1.0)? as u64,
+        number(5, 16.0)? as usize,
+    );
+    let stage = Stage {
+        min_chars: 1,
+        max_chars: 3 * cells,
+        max_cells: cells,
+        difficulty: number(6, 1.0)? as f32,
+    };
+    let started = std::time::Instant::now();
+    let fonts = Fonts::load(&[PathBuf::from(fonts)])?;
+    let corpus = Corpus::load(&[PathBuf::from(corpus)])?;
+    println!(
+        "{} faces, {} lines, loaded in {:?}",
+        fonts.faces().len(),
+        corpus.lines(),
+        started.elapsed()
+    );
+    let synth = Synth::new(fonts, corpus, charset::latin(), seed);
+
+    let started = std::time::Instant::now();
+    let samples: Vec<_> = (0..count).map(|i| synth.sample(i, &stage)).collect();
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "{count} samples in {seconds:.2} s: {:.0} per second",
+        count as f64 / seconds
+    );
+
+    let (width, pitch) = (cells as u32 * 28, 32);
+    let mut sheet = image::GrayImage::from_pixel(
+        2 * width + 16,
+        pitch * (count as u32).div_ceil(2),
+        image::Luma([200]),
+    );
+    let mut texts = String::new();
+    for (i, sample) in (0u32..).zip(&samples) {
+        let strip =
+            image::GrayImage::from_raw(sample.image.width, sample.image.height, sample.image.data.clone());
+        let strip = strip.ok_or("a sample's size does not match its data")?;
+        image::imageops::replace(
+            &mut sheet,
+            &strip,
+            i64::from(i % 2 * (width + 16)),
+            i64::from(i / 2 * pitch),
+        );
+        texts += &format!("{i}\t{}\n", sample.text);
+    }
+    sheet.save(out)?;
+    std::fs::write(PathBuf::from(out).with_extension("txt"), texts)?;
+    Ok(())
+}

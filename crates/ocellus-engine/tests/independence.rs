@@ -1,0 +1,164 @@
+//! A sequence does not depend on its neighbours, on how its prompt was cut, or on having a cache: bit for bit.
+
+use candle_core::Tensor;
+use ocellus_engine::{Request, Sampling};
+use ocellus_models::{Vision, Vlm};
+use ocellus_nn::Taps;
+use ocellus_nn::attention::Batch;
+
+mod tiny;
+
+/// Embeddings and positions of one request.
+fn prompt(model: &dyn Vlm, request: &Request) -> (Tensor, Vec<[i64; 3]>) {
+    let grids: Vec<_> = request.pictures.iter().map(|p| p.grid).collect();
+    let patches: Vec<f32> = request.pictures.iter().flat_map(|p| p.patches.clone()).collect();
+    let cells = (!grids.is_empty()).then(|| {
+        let rows = patches.len() / tiny::FEATURES;
+        let patches = Tensor::from_vec(patches, (rows, tiny::FEATURES), model.decoder().device()).unwrap();
+        model.encode(&patches, &grids, &mut Taps::none()).unwrap()
+    });
+    let visions: Vec<Vision> = grids
+        .iter()
+        .map(|&grid| Vision {
+            grid,
+            video_seconds: None,
+        })
+        .collect();
+    let positions = model.positions(&request.ids, &visions, request.rule).unwrap();
+    let embeds = model
+        .embed(&request.ids, cells.as_ref(), None, &mut Taps::none())
+        .unwrap();
+    (embeds, positions.ids)
+}
+
+/// The bits of every logit of hidden states.
+fn bits(model: &dyn Vlm, hidden: &Tensor) -> Vec<u32> {
+    let logits: Vec<f32> = model
+        .logits(hidden)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap();
+    logits.into_iter().map(f32::to_bits).collect()
+}
+
+/// Logits of a prompt that is read in pieces which end at `cuts`.
+fn in_pieces(model: &dyn Vlm, request: &Request, cuts: &[usize]) -> Vec<u32> {
+    let (embeds, positions) = prompt(model, request);
+    let mut cache = model.cache(1, request.ids.len()).unwrap();
+    let (mut from, mut all) = (0, Vec::new());
+    for &to in cuts.iter().chain([&request.ids.len()]) {
+        let batch = Batch {
+            lengths: vec![to - from],
+            slots: vec![0],
+        };
+        let piece = embeds.narrow(0, from, to - from).unwrap();
+        let hidden = model
+            .forward(
+                &piece,
+                &positions[from..to],
+                &batch,
+                Some(&mut cache),
+                &mut Taps::none(),
+            )
+            .unwrap();
+        all.extend(bits(model, &hidden));
+        from = to;
+    }
+    all
+}
+
+#[test]
+fn a_prompt_gives_the_same_logits_in_one_piece_and_in_several() {
+    let model = tiny::model();
+    for request in tiny::three() {
+        let (tokens, whole) = (request.ids.len(), in_pieces(model.as_ref(), &request, &[]));
+        assert_eq!(whole.len(), tokens * model.decoder().spec().vocab);
+        let (embeds, positions) = prompt(model.as_ref(), &request);
+        let alone = Batch {
+            lengths: vec![tokens],
+            slots: Vec::new(),
+        };
+        let hidden = model
+            .forward(&embeds, &positions, &alone, None, &mut Taps::none())
+            .unwrap();
+        assert_eq!(bits(model.as_ref(), &hidden), whole, "without a cache");
+        // A cut at 3 goes through the first picture, where there is one.
+        for cuts in [&[1][..], &[3], &[tokens / 2], &[tokens - 1], &[1, 3, tokens / 2]] {
+            let pieces = in_pieces(model.as_ref(), &request, cuts);
+            let differs = pieces.iter().zip(&whole).position(|(a, b)| a != b);
+            assert_eq!(
+                differs, None,
+                "{tokens} tokens cut at {cuts:?}: the first logit that differs"
+            );
+        }
+    }
+}
+
+#[test]
+fn neighbours_change_no_logit() {
+    let model = tiny::model();
+    let requests = tiny::three();
+    let prompts: Vec<_> = requests.iter().map(|r| prompt(model.as_ref(), r)).collect();
+    // Every order, and slots of a cache that is larger than any of them needs.
+    for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+        let embeds: Vec<&Tensor> = order.iter().map(|i| &prompts[*i].0).collect();
+        let positions: Vec<[i64; 3]> = order.iter().flat_map(|i| prompts[*i].1.clone()).collect();
+        let batch = Batch {
+            lengths: order.iter().map(|i| requests[*i].ids.len()).collect(),
+            slots: vec![2, 0, 1],
+        };
+        let mut cache = model.cache(3, 100).unwrap();
+        let hidden = model
+            .forward(
+                &Tensor::cat(&embeds, 0).unwrap(),
+                &positions,
+                &batch,
+                Some(&mut cache),
+                &mut Taps::none(),
+            )
+            .unwrap();
+        let (packed, mut from) = (bits(model.as_ref(), &hidden), 0);
+        for i in order {
+            let alone = in_pieces(model.as_ref(), &requests[i], &[]);
+            assert!(
+                packed[from..from + alone.len()] == alone,
+                "request {i} in the order {order:?}"
+            );
+            from += alone.len();
+        }
+    }
+}
+
+#[test]
+fn neighbours_change_no_token() {
+    let model = tiny::model();
+    let mut requests = tiny::three();
+    requests[1].sampling = Sampling {
+        temperature: 1.2,
+        top_p: 0.95,
+        repetition_penalty: 1.1,
+        seed: 5,
+        ..Sampling::default()
+    };
+    // Neighbours end at different times, so that the rows of a turn change their places.
+    (
+        requests[0].max_tokens,
+        requests[1].max_tokens,
+        requests[2].max_tokens,
+    ) = (3, 14, 8);
+    let together = tiny::answers(model.as_ref(), &requests).unwrap();
+    let other_pictures = tiny::request(77, &[(6, 8), (4, 4)], 20);
+    for (request, expected) in requests.iter().zip(&together) {
+        let alone = tiny::answers(model.as_ref(), std::slice::from_ref(request)).unwrap();
+        assert_eq!(&alone[0], expected, "alone");
+        let batch = [other_pictures.clone(), request.clone(), other_pictures.clone()];
+        let among_others = tiny::answers(model.as_ref(), &batch).unwrap();
+        assert_eq!(&among_others[1], expected, "among others");
+        assert_eq!(
+            among_others[0], among_others[2],
+            "the same request twice in a batch"
+        );
+    }
+}

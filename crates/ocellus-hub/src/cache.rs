@@ -1,0 +1,118 @@
+//! The cache's layout, the one of the hub's Python client, so that each program finds what the other downloaded:
+//!
+//! ```text
+//! models--org--name/blobs/<checksum>              the bytes
+//! models--org--name/refs/<revision>               the commit that a branch or tag stood for
+//! models--org--name/snapshots/<commit>/<file>     a relative link to ../../blobs/<checksum>
+//! .locks/models--org--name/<checksum>.lock
+//! ```
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::HubError;
+use crate::reference::{RepositoryId, Revision, is_hex};
+
+/// The paths of one repository in a cache folder.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    pub root: PathBuf,
+    pub locks: PathBuf,
+}
+
+impl Repository {
+    pub fn new(cache: &Path, id: &RepositoryId) -> Self {
+        Self {
+            root: cache.join(id.folder()),
+            locks: cache.join(".locks").join(id.folder()),
+        }
+    }
+
+    pub fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
+    pub fn refs(&self) -> PathBuf {
+        self.root.join("refs")
+    }
+
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    pub fn snapshot(&self, commit: &str) -> PathBuf {
+        self.snapshots().join(commit)
+    }
+
+    /// The commit that a revision stands for in this cache, if it is known.
+    pub fn commit(&self, revision: &Revision) -> Option<String> {
+        if revision.is_commit() {
+            return Some(revision.as_str().to_owned());
+        }
+        let commit = fs::read_to_string(self.refs().join(revision.as_str())).ok()?;
+        let commit = commit.trim();
+        is_hex(commit, 40).then(|| commit.to_owned())
+    }
+
+    /// Remembers what a branch or tag stands for. Written last: a reference says that its snapshot is complete.
+    pub fn remember(&self, revision: &Revision, commit: &str) -> Result<(), HubError> {
+        if revision.as_str() == commit {
+            return Ok(());
+        }
+        let path = self.refs().join(revision.as_str());
+        create_parent(&path)?;
+        let temporary = sibling(&path);
+        fs::write(&temporary, commit).map_err(HubError::io("write", &temporary))?;
+        fs::rename(&temporary, &path).map_err(HubError::io("write", &path))
+    }
+
+    /// Makes `snapshots/<commit>/<name>` lead to the blob.
+    pub fn link(&self, commit: &str, name: &str, blob: &str) -> Result<(), HubError> {
+        let pointer = self.snapshot(commit).join(name);
+        let mut target: PathBuf = (0..name.split('/').count() + 1).map(|_| "..").collect();
+        target.push("blobs");
+        target.push(blob);
+        if fs::read_link(&pointer).is_ok_and(|found| found == target) {
+            return Ok(());
+        }
+        create_parent(&pointer)?;
+        let temporary = sibling(&pointer);
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(HubError::io("replace", &temporary)(error));
+            }
+            _ => {}
+        }
+        symlink(&target, &temporary, &self.blobs().join(blob)).map_err(HubError::io("link", &pointer))?;
+        fs::rename(&temporary, &pointer).map_err(HubError::io("link", &pointer))
+    }
+}
+
+/// A name beside `path` for what is not finished; no two calls, of any thread or process, get the same one.
+fn sibling(path: &Path) -> PathBuf {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}-{call}.tmp", std::process::id()));
+    path.with_file_name(name)
+}
+
+pub(crate) fn create_parent(path: &Path) -> Result<(), HubError> {
+    match path.parent() {
+        Some(folder) => fs::create_dir_all(folder).map_err(HubError::io("create the folder", folder)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn symlink(target: &Path, link: &Path, _blob: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
+}
+
+/// Where links need a right that users do not have, a hard link or a copy does the same for readers.
+#[cfg(not(unix))]
+fn symlink(_target: &Path, link: &Path, blob: &Path) -> std::io::Result<()> {
+    fs::hard_link(blob, link).or_else(|_| fs::copy(blob, link).map(|_| ()))
+}

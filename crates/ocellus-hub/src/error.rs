@@ -1,0 +1,115 @@
+//! What can go wrong between a model's name and a folder of its files.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Every failure of this crate. Messages are one sentence; the hint that follows is the caller's to give.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The text is not the name of a model.
+    #[error("`{text}` does not name a model: {reason}")]
+    BadReference { text: String, reason: String },
+    /// A local folder or file that is not there.
+    #[error("{path}: no such {kind}", path = path.display())]
+    Missing { path: PathBuf, kind: &'static str },
+    /// A local folder without the files of a checkpoint.
+    #[error("{path}: not a model folder, expected {expected}", path = path.display())]
+    NotACheckpoint { path: PathBuf, expected: &'static str },
+    /// The endpoint given by the caller cannot be used.
+    #[error("the hub address `{url}` cannot be used: {reason}")]
+    BadEndpoint { url: String, reason: String },
+    /// The proxy given by the caller cannot be used.
+    #[error("the proxy address cannot be used: expected http://host:port")]
+    BadProxy,
+    /// 401 or 403.
+    #[error("{host} refused access to {what} (HTTP {status}){}", if *with_token { " with the given token" } else { "" })]
+    Refused {
+        what: String,
+        host: String,
+        status: u16,
+        with_token: bool,
+    },
+    /// 404 and 410.
+    #[error("{host} has no {what}")]
+    NotFound { what: String, host: String },
+    /// Any other answer that is not a success.
+    #[error("{host} answered HTTP {status} to the request for {what}")]
+    Status { what: String, host: String, status: u16 },
+    /// No answer, or one that broke off, after all attempts.
+    #[error("{host} could not be reached for {what}: {reason} (gave up after {attempts} attempts)")]
+    Unreachable {
+        what: String,
+        host: String,
+        reason: String,
+        attempts: usize,
+    },
+    /// A redirect that is not followed.
+    #[error("{host} redirected {what} to an address that is not followed: {reason}")]
+    BadRedirect {
+        what: String,
+        host: String,
+        reason: String,
+    },
+    /// The hub's list of files is not what its interface promises.
+    #[error("the file list of {repository} from {host} cannot be read: {reason}")]
+    BadListing {
+        repository: String,
+        host: String,
+        reason: String,
+    },
+    /// The hub listed a file name that would leave its folder or cannot be stored everywhere.
+    #[error("{repository} lists the file name {name:?}, which is not safe to store; nothing was downloaded")]
+    UnsafeName { repository: String, name: String },
+    /// The repository has no weights in a format that is read.
+    #[error("{repository} has no *.safetensors weights")]
+    NoWeights { repository: String },
+    /// The downloaded bytes are not the bytes that the hub listed.
+    #[error("{file}: the download is damaged, expected checksum {expected}, found {found}; it was discarded")]
+    Checksum {
+        file: String,
+        expected: String,
+        found: String,
+    },
+    /// Not enough room, found before the download started.
+    #[error("{path}: {needed_bytes} bytes are needed and {available_bytes} are free; nothing was downloaded", path = path.display())]
+    NoSpace {
+        path: PathBuf,
+        needed_bytes: u64,
+        available_bytes: u64,
+    },
+    /// The disk filled up while writing. What was written stays for the next attempt to resume.
+    #[error("the disk is full: {file} stopped at {written_bytes} of {total_bytes} bytes in {path}", path = path.display())]
+    DiskFull {
+        file: String,
+        path: PathBuf,
+        written_bytes: u64,
+        total_bytes: u64,
+    },
+    /// Files are missing and the network must not be used.
+    #[error("{what} is not complete in the cache and offline mode is on; missing: {}", missing.join(", "))]
+    Offline { what: String, missing: Vec<String> },
+    /// Another process holds the lock of a file for longer than the caller wants to wait.
+    #[error("another process is downloading the same file and did not finish: {path}", path = path.display())]
+    Locked { path: PathBuf },
+    /// The caller asked to stop. What was written stays for the next attempt to resume.
+    #[error("the download was interrupted")]
+    Cancelled,
+    /// Asked to remove what is not in the cache.
+    #[error("{what} is not in the cache")]
+    NotCached { what: String },
+    /// The file system refused.
+    #[error("{path}: cannot {action}: {source}", path = path.display())]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+}
+
+impl HubError {
+    /// For `map_err`: says what was tried on which path.
+    pub(crate) fn io<'p>(action: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> Self + use<'p> {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,330 @@
+//! From a name to a folder: look here first, then ask the hub.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ocellus_base::limits::JSON_BYTES;
+
+use crate::cache::Repository;
+use crate::disk::{Disk, RealDisk};
+use crate::download::{Downloader, refusal};
+use crate::http::{self, Client, Failure};
+use crate::listing::{self, Listing, RemoteFile};
+use crate::lock::Lock;
+use crate::{Cached, HubConfig, HubError, Progress, Reference, RepositoryId, Revision, Source};
+use crate::{inventory, selection};
+
+/// Room left free beside the files themselves.
+const SPARE_BYTES: u64 = 64 << 20;
+
+/// A model that was found and can be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// As the user named it.
+    pub name: String,
+    pub location: Location,
+    /// The commit, when it came from a hub.
+    pub commit: Option<String>,
+}
+
+/// Where a checkpoint's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// Inside the program.
+    BuiltIn,
+    /// A folder with `config.json` (or `params.json`), weights, tokenizer.
+    Folder(PathBuf),
+    /// A single `.gguf` file.
+    Gguf(PathBuf),
+}
+
+/// Finds and fetches checkpoints.
+pub struct Hub {
+    config: HubConfig,
+    pub(crate) client: Client,
+    host: String,
+    pub(crate) disk: Box<dyn Disk>,
+}
+
+impl Hub {
+    /// # Errors
+    /// [`HubError::BadEndpoint`] and [`HubError::BadProxy`]. Nothing is requested yet.
+    pub fn new(mut config: HubConfig) -> Result<Self, HubError> {
+        config.endpoint = config.endpoint.trim().trim_end_matches('/').to_owned();
+        let bad = |reason: String| HubError::BadEndpoint {
+            url: config.endpoint.clone(),
+            reason,
+        };
+        let uri = http::check(&config.endpoint).map_err(bad)?;
+        if uri.query().is_some() || config.endpoint.contains('#') {
+            return Err(bad("expected https://host, without a query".into()));
+        }
+        let host = uri.authority().map_or_else(String::new, |a| a.to_string());
+        let client = Client::new(&config, http::TOKEN_ORIGIN)?;
+        Ok(Self {
+            config,
+            client,
+            host,
+            disk: Box::new(RealDisk),
+        })
+    }
+
+    /// The folder that this hub's repositories are below.
+    pub fn cache_dir(&self) -> PathBuf {
+        match self.config.source {
+            Source::HuggingFace => self.config.cache_dir.clone(),
+            Source::ModelScope => self.config.cache_dir.join("modelscope"),
+        }
+    }
+
+    /// Finds a checkpoint, downloading it when the cache does not hold all of it. A complete one in the cache is used
+    /// without asking the network whether the branch has moved; [`Hub::pull`] asks.
+    ///
+    /// # Errors
+    /// Any [`HubError`]; the cache then shows either nothing new or only complete, checked files.
+    pub fn resolve(&self, reference: &Reference, progress: &dyn Progress) -> Result<Checkpoint, HubError> {
+        let (id, revision) = match self.local(reference)? {
+            Found::Here(checkpoint) => return Ok(checkpoint),
+            Found::OnHub(id, revision) => (id, revision),
+        };
+        let repository = Repository::new(&self.cache_dir(), id);
+        let cached = repository
+            .commit(&revision)
+            .map(|commit| (repository.snapshot(&commit), commit));
+        let absent = match &cached {
+            Some((folder, _)) if folder.is_dir() => selection::missing(folder),
+            _ => vec!["all files".into()],
+        };
+        match cached {
+            Some((folder, commit)) if absent.is_empty() => Ok(Checkpoint {
+                name: reference.to_string(),
+                location: Location::Folder(folder),
+                commit: Some(commit),
+            }),
+            _ if self.config.offline => Err(HubError::Offline {
+                what: reference.to_string(),
+                missing: absent,
+            }),
+            _ => self.download(reference, id, &revision, progress),
+        }
+    }
+
+    /// Like [`Hub::resolve`], but asks the hub what the revision stands for now and fetches what is new.
+    ///
+    /// # Errors
+    /// As [`Hub::resolve`].
+    pub fn pull(&self, reference: &Reference, progress: &dyn Progress) -> Result<Checkpoint, HubError> {
+        if self.config.offline {
+            return self.resolve(reference, progress);
+        }
+        match self.local(reference)? {
+            Found::Here(checkpoint) => Ok(checkpoint),
+            Found::OnHub(id, revision) => self.download(reference, id, &revision, progress),
+        }
+    }
+
+    /// What this hub's cache holds.
+    ///
+    /// # Errors
+    /// [`HubError::Io`].
+    pub fn list(&self) -> Result<Vec<Cached>, HubError> {
+        inventory::list(&self.cache_dir(), self.config.source)
+    }
+
+    /// Removes a repository, or one revision of it, from the cache; returns the bytes freed.
+    ///
+    /// # Errors
+    /// [`HubError::NotCached`], [`HubError::Io`].
+    pub fn remove(&self, id: &RepositoryId, revision: Option<&Revision>) -> Result<u64, HubError> {
+        inventory::remove(&self.cache_dir(), id, revision)
+    }
+
+    /// Whether the endpoint answers at all: an error only when there is no answer.
+    ///
+    /// # Errors
+    /// [`HubError::Unreachable`], [`HubError::BadRedirect`].
+    pub fn ping(&self) -> Result<(), HubError> {
+        match self.client.get(&self.config.endpoint, 0) {
+            Ok(_) | Err(Failure::Status { .. }) => Ok(()),
+            Err(failure) => Err(refusal(failure, "a first contact", &self.host)),
+        }
+    }
+
+    fn local<'r>(&self, reference: &'r Reference) -> Result<Found<'r>, HubError> {
+        let location = match reference {
+            Reference::BuiltIn => Location::BuiltIn,
+            Reference::Gguf(path) if path.is_file() => Location::Gguf(path.clone()),
+            Reference::Gguf(path) => {
+                return Err(HubError::Missing {
+                    path: path.clone(),
+                    kind: "file",
+                });
+            }
+            Reference::Folder(path) if !path.is_dir() => {
+                return Err(HubError::Missing {
+                    path: path.clone(),
+                    kind: "folder",
+                });
+            }
+            Reference::Folder(path) => {
+                if !["config.json", "params.json"]
+                    .iter()
+                    .any(|name| path.join(name).is_file())
+                {
+                    let expected = "config.json (or params.json) in it";
+                    return Err(HubError::NotACheckpoint {
+                        path: path.clone(),
+                        expected,
+                    });
+                }
+                Location::Folder(path.clone())
+            }
+            Reference::Repository { id, revision } => {
+                let default = || Revision::parse(self.config.source.default_revision());
+                let revision = match revision {
+                    Some(revision) => revision.clone(),
+                    None => default().map_err(|reason| HubError::BadReference {
+                        text: reference.to_string(),
+                        reason,
+                    })?,
+                };
+                return Ok(Found::OnHub(id, revision));
+            }
+        };
+        Ok(Found::Here(Checkpoint {
+            name: reference.to_string(),
+            location,
+            commit: None,
+        }))
+    }
+
+    fn download(
+        &self,
+        reference: &Reference,
+        id: &RepositoryId,
+        revision: &Revision,
+        progress: &dyn Progress,
+    ) -> Result<Checkpoint, HubError> {
+        let listing = self.listing(id, revision, progress)?;
+        let names: Vec<&str> = listing.files.iter().map(|file| file.name.as_str()).collect();
+        let wanted = selection::wanted(&names);
+        if !wanted.iter().any(|name| name.ends_with(".safetensors")) {
+            return Err(HubError::NoWeights {
+                repository: id.to_string(),
+            });
+        }
+        let files: Vec<&RemoteFile> = listing
+            .files
+            .iter()
+            .filter(|file| wanted.contains(&file.name.as_str()))
+            .collect();
+        let repository = Repository::new(&self.cache_dir(), id);
+        let blobs = repository.blobs();
+        std::fs::create_dir_all(&blobs).map_err(HubError::io("create the folder", &blobs))?;
+        self.check_room(&blobs, &files)?;
+        let downloader = Downloader {
+            client: &self.client,
+            disk: &*self.disk,
+            retry_delays: &self.config.retry_delays,
+            host: &self.host,
+            progress,
+        };
+        for file in &files {
+            let hex = file.checksum.hex();
+            let blob = blobs.join(hex);
+            if !has_size(&blob, file.size_bytes) {
+                let lock = repository.locks.join(format!("{hex}.lock"));
+                let _lock = Lock::take(&lock, self.config.lock_wait, progress)?;
+                // Another process may have finished it while this one waited.
+                if !has_size(&blob, file.size_bytes) {
+                    let HubConfig { source, endpoint, .. } = &self.config;
+                    let (revision, commit) = (revision.as_str(), &listing.commit);
+                    let url = listing::file_url(*source, endpoint, id, revision, commit, &file.name);
+                    downloader.fetch(&url, file, &blob)?;
+                }
+            }
+            repository.link(&listing.commit, &file.name, hex)?;
+        }
+        repository.remember(revision, &listing.commit)?;
+        let folder = repository.snapshot(&listing.commit);
+        Ok(Checkpoint {
+            name: reference.to_string(),
+            location: Location::Folder(folder),
+            commit: Some(listing.commit),
+        })
+    }
+
+    fn listing(
+        &self,
+        id: &RepositoryId,
+        revision: &Revision,
+        progress: &dyn Progress,
+    ) -> Result<Listing, HubError> {
+        let url = listing::list_url(self.config.source, &self.config.endpoint, id, revision.as_str());
+        let what = format!("{id} at {revision}");
+        let mut attempt = 0;
+        loop {
+            let reason = match self.client.get(&url, 0) {
+                Ok(answer) => {
+                    let mut bytes = Vec::new();
+                    match answer.into_reader().take(JSON_BYTES).read_to_end(&mut bytes) {
+                        Ok(_) => return listing::parse(self.config.source, &self.host, id, &bytes),
+                        Err(error) => format!("the connection broke off ({error})"),
+                    }
+                }
+                Err(Failure::Transient(reason)) => reason,
+                Err(failure) => return Err(refusal(failure, &what, &self.host)),
+            };
+            let host = self.host.clone();
+            if progress.cancelled() {
+                return Err(HubError::Cancelled);
+            }
+            let Some(delay) = self.config.retry_delays.get(attempt) else {
+                return Err(HubError::Unreachable {
+                    what,
+                    host,
+                    reason,
+                    attempts: attempt + 1,
+                });
+            };
+            attempt += 1;
+            progress.note(&format!("{host}: {reason}; trying again"));
+            std::thread::sleep(*delay);
+        }
+    }
+
+    fn check_room(&self, blobs: &Path, files: &[&RemoteFile]) -> Result<(), HubError> {
+        let length = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
+        let needed_bytes: u64 = files
+            .iter()
+            .map(|file| {
+                let blob = blobs.join(file.checksum.hex());
+                let done = length(&blob).max(length(&blob.with_extension("incomplete")));
+                file.size_bytes.saturating_sub(done)
+            })
+            .fold(0, u64::saturating_add);
+        // A file system that cannot tell is found out by writing.
+        let Ok(available_bytes) = self.disk.available_bytes(blobs) else {
+            return Ok(());
+        };
+        if needed_bytes > 0 && needed_bytes.saturating_add(SPARE_BYTES) > available_bytes {
+            return Err(HubError::NoSpace {
+                path: blobs.into(),
+                needed_bytes,
+                available_bytes,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A reference after looking at this machine only.
+enum Found<'r> {
+    Here(Checkpoint),
+    OnHub(&'r RepositoryId, Revision),
+}
+
+/// Blobs get their name after their checksum was right, so the size is enough to see that one is there.
+fn has_size(blob: &Path, size_bytes: u64) -> bool {
+    std::fs::metadata(blob).is_ok_and(|m| m.is_file() && m.len() == size_bytes)
+}

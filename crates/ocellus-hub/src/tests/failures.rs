@@ -1,0 +1,347 @@
+//! What does not work, and what is left behind then: nothing in snapshots, a part to resume.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use super::server::{Reply, Server};
+use super::setting::*;
+use crate::disk::{Disk, RealDisk};
+use crate::lock::Lock;
+use crate::{HubError, Silent};
+
+/// Pulls and returns the error; checks that no snapshot and no reference came of it.
+fn fails(setting: &Setting, progress: &dyn crate::Progress) -> HubError {
+    let error = setting.hub().resolve(&reference(ID), progress).unwrap_err();
+    assert!(!setting.snapshot().join("model.safetensors").exists());
+    assert!(!setting.repository().join("refs/main").exists());
+    error
+}
+
+#[test]
+fn answers_that_stay_the_same_are_not_tried_again() {
+    let cases = [
+        (401, "refused access to org/model at main (HTTP 401)"),
+        (403, "refused access to org/model at main (HTTP 403)"),
+        (404, "has no org/model at main"),
+        (410, "has no org/model at main"),
+        (418, "answered HTTP 418 to the request for org/model at main"),
+    ];
+    for (status, text) in cases {
+        let server = server(move |_, _| Some(Reply::status(status)));
+        let error = fails(&Setting::new(&server.url()), &Silent);
+        assert!(error.to_string().contains(text), "{error}");
+        assert_eq!(server.requests().len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn a_server_that_stays_down_is_given_up() {
+    let server = server(|_, _| Some(Reply::status(500)));
+    let error = fails(&Setting::new(&server.url()), &Silent);
+    assert!(
+        matches!(&error, HubError::Unreachable { reason, attempts: 3, .. } if reason == "HTTP 500"),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), 3);
+    // Nobody listens on a port that was just given back.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = fails(&Setting::new(&format!("http://{closed}")), &Silent);
+    assert!(
+        matches!(error, HubError::Unreachable { attempts: 3, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up() {
+    let server = server(|_, _| {
+        Some(Reply {
+            silent: true,
+            ..Reply::status(200)
+        })
+    });
+    let mut setting = Setting::new(&server.url());
+    setting.config.timeouts.response = Duration::from_millis(50);
+    setting.config.retry_delays.clear();
+    let error = fails(&setting, &Silent);
+    assert!(
+        matches!(&error, HubError::Unreachable { reason, .. } if reason == "no answer in time"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_wrong_checksum_discards_the_file() {
+    let server = server(|_, r| {
+        r.target.ends_with("/model.safetensors").then(|| {
+            let mut bytes = weights();
+            bytes[123_456] ^= 1;
+            Reply::file(r, &bytes)
+        })
+    });
+    let setting = Setting::new(&server.url());
+    let error = fails(&setting, &Silent);
+    assert!(
+        matches!(&error, HubError::Checksum { file, .. } if file == "model.safetensors"),
+        "{error}"
+    );
+    assert!(!setting.incomplete().exists());
+}
+
+#[test]
+fn a_file_that_is_longer_than_listed_is_not_written_to_its_end() {
+    let server = server(|_, r| {
+        r.target
+            .ends_with("/model.safetensors")
+            .then(|| Reply::body(vec![1; 3 * weights().len()]))
+    });
+    let setting = Setting::new(&server.url());
+    let error = fails(&setting, &Silent);
+    assert!(matches!(error, HubError::Checksum { .. }), "{error}");
+    assert!(fs::metadata(setting.incomplete()).unwrap().len() <= weights().len() as u64);
+}
+
+#[test]
+fn a_file_that_always_breaks_off_without_a_byte_is_given_up() {
+    let server = server(|_, r| {
+        r.target.ends_with("/model.safetensors").then(|| {
+            let from = r.from().unwrap_or(0);
+            Reply::file(r, &weights()).cut(if from == 0 { 1000 } else { 0 })
+        })
+    });
+    let setting = Setting::new(&server.url());
+    let error = fails(&setting, &Silent);
+    assert!(
+        matches!(error, HubError::Unreachable { attempts: 3, .. }),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read(setting.incomplete()).unwrap(),
+        weights()[..1000],
+        "kept for the next time"
+    );
+}
+
+#[test]
+fn lists_that_are_cut_or_unsafe_download_nothing() {
+    let whole = listing(&files());
+    let with = |name: &str| whole.replace("onnx/model.safetensors", name);
+    let no_size = whole.replace("\"size\":700000", "\"size\":-1");
+    let cases: [(String, &str); 11] = [
+        (whole[..whole.len() / 2].into(), "cannot be read"),
+        (String::new(), "cannot be read"),
+        ("[]".into(), "cannot be read"),
+        (whole.replace(COMMIT, "../../../../etc"), "no commit"),
+        (
+            whole.replace(&sha256(&weights()), "../../x"),
+            "no size or no checksum",
+        )
+            .clone(),
+        (no_size, "cannot be read"),
+        (with("../evil.safetensors"), "not safe to store"),
+        (with("/etc/passwd"), "not safe to store"),
+        (with("a\\\\b"), "not safe to store"),
+        (with("C:evil"), "not safe to store"),
+        (listing(&files()[..2]), "no *.safetensors weights"),
+    ];
+    for (body, text) in cases {
+        // A small file's checksum takes the place of a large file's bad one; take that away as well.
+        let body = if text.starts_with("no size") {
+            body.replace("\"blobId\"", "\"_\"")
+        } else {
+            body
+        };
+        let server = server(move |_, _| Some(Reply::body(body.clone())));
+        let setting = Setting::new(&server.url());
+        let error = fails(&setting, &Silent);
+        assert!(error.to_string().contains(text), "{text}: {error}");
+        assert_eq!(server.requests().len(), 1, "{text}");
+        assert!(!setting.repository().join("blobs").exists(), "{text}");
+    }
+}
+
+#[test]
+fn redirects_that_never_end_or_leave_the_web_are_refused() {
+    for (to, text) in [
+        ("/again", "more than 5 redirects"),
+        ("file:///etc/passwd", "not followed"),
+    ] {
+        let server = server(move |_, _| Some(Reply::redirect(to)));
+        let error = fails(&Setting::new(&server.url()), &Silent);
+        assert!(
+            matches!(error, HubError::BadRedirect { .. }) && error.to_string().contains(text),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn offline_names_what_is_missing_and_asks_nobody() {
+    let server = server(|_, _| None);
+    let mut setting = Setting::new(&server.url());
+    setting.config.offline = true;
+    let error = fails(&setting, &Silent);
+    assert!(error.to_string().contains("missing: all files"), "{error}");
+    // A snapshot that another program filled only in part.
+    fs::create_dir_all(setting.snapshot()).unwrap();
+    fs::create_dir_all(setting.repository().join("refs")).unwrap();
+    fs::write(setting.repository().join("refs/main"), COMMIT).unwrap();
+    let index = r#"{"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}"#;
+    for (name, text) in [
+        ("config.json", "{}"),
+        ("model.safetensors.index.json", index),
+        ("model-00001-of-00002.safetensors", ""),
+    ] {
+        fs::write(setting.snapshot().join(name), text).unwrap();
+    }
+    let error = setting
+        .hub()
+        .resolve(&reference(ID), &Silent)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("missing: model-00002-of-00002.safetensors, tokenizer.json"),
+        "{error}"
+    );
+    assert!(server.requests().is_empty());
+}
+
+/// A disk with little room. `available_bytes` may lie, as a quota does.
+struct SmallDisk {
+    said_bytes: u64,
+    real_bytes: u64,
+}
+
+impl Disk for SmallDisk {
+    fn available_bytes(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.said_bytes)
+    }
+
+    fn append(&self, file: &Path) -> io::Result<Box<dyn Write>> {
+        Ok(Box::new(SmallWriter {
+            inner: RealDisk.append(file)?,
+            left: self.real_bytes as usize,
+        }))
+    }
+}
+
+struct SmallWriter {
+    inner: Box<dyn Write>,
+    left: usize,
+}
+
+impl Write for SmallWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(self.left);
+        if count == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.left -= count;
+        self.inner.write_all(&bytes[..count])?;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[test]
+fn a_small_disk_is_noticed_before_the_download() {
+    let server = server(|_, _| None);
+    let setting = Setting::new(&server.url());
+    let mut hub = setting.hub();
+    hub.disk = Box::new(SmallDisk {
+        said_bytes: 600_000,
+        real_bytes: 0,
+    });
+    let error = hub.resolve(&reference(ID), &Silent).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            HubError::NoSpace {
+                available_bytes: 600_000,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_disk_that_fills_up_leaves_a_part_that_is_continued() {
+    let server = server(|_, _| None);
+    let setting = Setting::new(&server.url());
+    let mut hub = setting.hub();
+    hub.disk = Box::new(SmallDisk {
+        said_bytes: u64::MAX,
+        real_bytes: 400_000,
+    });
+    let error = hub.resolve(&reference(ID), &Silent).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("the disk is full: model.safetensors stopped at"),
+        "{error}"
+    );
+    assert!(!setting.snapshot().join("model.safetensors").exists());
+    assert_eq!(fs::metadata(setting.incomplete()).unwrap().len(), 400_000);
+    hub.disk = Box::new(RealDisk);
+    hub.resolve(&reference(ID), &Silent).unwrap();
+    assert_eq!(
+        fs::read(setting.snapshot().join("model.safetensors")).unwrap(),
+        weights()
+    );
+    assert_eq!(server.requests().last().and_then(|r| r.from()), Some(400_000));
+}
+
+#[test]
+fn an_interrupted_pull_continues() {
+    let server = server(|_, _| None);
+    let setting = Setting::new(&server.url());
+    let error = fails(
+        &setting,
+        &Seen {
+            stop_at: Some(1),
+            ..Seen::default()
+        },
+    );
+    assert!(matches!(error, HubError::Cancelled), "{error}");
+    assert!(fs::metadata(setting.incomplete()).unwrap().len() > 0);
+    setting.hub().resolve(&reference(ID), &Silent).unwrap();
+}
+
+#[test]
+fn a_lock_that_another_process_holds_is_respected() {
+    let server = server(|_, _| None);
+    let setting = Setting::new(&server.url());
+    let lock = setting
+        .config
+        .cache_dir
+        .join(format!(".locks/models--org--model/{}.lock", sha256(&weights())));
+    let held = Lock::take(&lock, Duration::ZERO, &Silent).unwrap();
+    let error = fails(&setting, &Silent);
+    assert!(matches!(error, HubError::Locked { .. }), "{error}");
+    drop(held);
+    setting.hub().resolve(&reference(ID), &Silent).unwrap();
+}
+
+#[test]
+fn a_contact_needs_an_answer_only() {
+    let server = Server::start(|_| Reply::status(404));
+    Setting::new(&server.url()).hub().ping().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    Setting::new(&format!("http://{closed}"))
+        .hub()
+        .ping()
+        .unwrap_err();
+}

@@ -1,0 +1,177 @@
+//! What users write, what hubs list.
+
+use proptest::prelude::*;
+
+use crate::reference::{RepositoryId, Revision};
+use crate::selection::{is_safe_name, wanted};
+use crate::{Hub, HubConfig, HubError, Reference, Silent, Source, Token};
+
+#[test]
+fn references() {
+    let folder = tempfile::tempdir().unwrap();
+    let existing = folder.path().to_str().unwrap();
+    for (text, expected) in [
+        ("nano", "built in"),
+        ("Qwen/Qwen2.5-VL-3B-Instruct", "hub"),
+        ("org/name@v1.0", "hub"),
+        ("org/name@refs/pr/3", "hub"),
+        ("org/name@0123456789abcdef0123456789abcdef01234567", "hub"),
+        (existing, "folder"),
+        ("./nano", "folder"),
+        ("../x/y", "folder"),
+        ("/no/such/place", "folder"),
+        ("x.gguf", "gguf"),
+        ("org/x.Q4.GGUF", "gguf"),
+        ("", "error"),
+        ("nan0", "error"),
+        ("org/name/more", "error"),
+        ("org/", "error"),
+        ("/", "folder"),
+        ("org/../name", "error"),
+        ("org/na me", "error"),
+        ("org/na--me", "error"),
+        ("-x/name", "error"),
+        ("org/.hidden", "error"),
+        ("org/name@", "error"),
+        ("org/name@../../x", "error"),
+        ("org/name@a b", "error"),
+        ("org/name@/x", "error"),
+        ("~/models/x", "error"),
+        ("org/n\u{e4}me", "error"),
+        ("a\0b", "error"),
+    ] {
+        let found = match Reference::parse(text) {
+            Ok(Reference::BuiltIn) => "built in",
+            Ok(Reference::Repository { .. }) => "hub",
+            Ok(Reference::Folder(_)) => "folder",
+            Ok(Reference::Gguf(_)) => "gguf",
+            Err(HubError::BadReference { .. }) => "error",
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(found, expected, "{text:?}");
+    }
+}
+
+#[test]
+fn local_names_are_looked_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::new(HubConfig::new(Source::HuggingFace, folder.path().join("hub"))).unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir(at("empty")).unwrap();
+    std::fs::create_dir(at("model")).unwrap();
+    std::fs::write(at("model/config.json"), "{}").unwrap();
+    std::fs::write(at("x.gguf"), "").unwrap();
+    for (name, expected) in [
+        ("nano".to_owned(), Ok(())),
+        (at("model"), Ok(())),
+        (at("x.gguf"), Ok(())),
+        (at("absent"), Err("no such folder")),
+        (at("absent.gguf"), Err("no such file")),
+        (at("empty"), Err("not a model folder, expected config.json")),
+    ] {
+        let found = Reference::parse(&name).and_then(|reference| hub.resolve(&reference, &Silent));
+        match (found, expected) {
+            (Ok(checkpoint), Ok(())) => assert_eq!(checkpoint.name, name),
+            (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
+            (found, _) => panic!("{name}: {found:?}"),
+        }
+    }
+}
+
+#[test]
+fn endpoints_and_tokens_are_checked() {
+    for (url, good) in [
+        ("https://huggingface.co", true),
+        ("https://mirror.example:8443/hf/", true),
+        ("http://127.0.0.1:9", true),
+        ("", false),
+        ("mirror.example", false),
+        ("ftp://mirror.example", false),
+        ("https://user:pw@mirror.example", false),
+        ("https://mirror.example/?x=1", false),
+        ("https://", false),
+    ] {
+        let mut config = HubConfig::new(Source::HuggingFace, "x".into());
+        config.endpoint = url.into();
+        assert_eq!(Hub::new(config).is_ok(), good, "{url}");
+    }
+    for (text, good) in [
+        ("hf_abc", true),
+        (" hf_abc\n", true),
+        ("", false),
+        ("a b", false),
+        ("a\r\nX: y", false),
+    ] {
+        assert_eq!(Token::new(text).is_some(), good, "{text:?}");
+    }
+    assert!(!format!("{:?}", Token::new("hf_abc")).contains("hf_abc"));
+}
+
+#[test]
+fn the_files_that_are_read_are_chosen() {
+    let small = [
+        "config.json",
+        "vocab.json",
+        "merges.txt",
+        "qwen.tiktoken",
+        "chat_template.jinja",
+    ];
+    let cases: [(&[&str], &[&str]); 5] = [
+        (
+            &["model.safetensors", "model.fp16.safetensors", "pytorch_model.bin"],
+            &["model.safetensors"],
+        ),
+        (
+            &[
+                "model-00001-of-00002.safetensors",
+                "model.safetensors.index.json",
+                "consolidated.safetensors",
+            ],
+            &["model-00001-of-00002.safetensors", "model.safetensors.index.json"],
+        ),
+        (
+            &["consolidated.safetensors", "params.json", "tekken.json"],
+            &["consolidated.safetensors", "params.json", "tekken.json"],
+        ),
+        (
+            &[
+                "adapter_model.safetensors",
+                "a/config.json",
+                ".gitattributes",
+                "run.py",
+            ],
+            &[],
+        ),
+        (
+            &[
+                "additional_chat_templates/tool.jinja",
+                "additional_chat_templates/x/y.jinja",
+            ],
+            &["additional_chat_templates/tool.jinja"],
+        ),
+    ];
+    for (more, expected) in cases {
+        let names = [&small[..], more].concat();
+        assert_eq!(wanted(&names), [&small[..], expected].concat());
+    }
+}
+
+proptest! {
+    /// Whatever is accepted stays one folder, or one file, below where it is put.
+    #[test]
+    fn accepted_names_stay_inside(text in "[a-zA-Z0-9./\\\\:@_~ \\-]{0,24}") {
+        use std::path::{Component, Path};
+        let inside = |path: &str| Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
+        if let Ok(id) = RepositoryId::parse(&text) {
+            prop_assert_eq!(id.folder().split('/').count(), 1);
+            prop_assert!(inside(&id.folder()));
+            prop_assert_eq!(RepositoryId::from_folder(&id.folder()), Some(id));
+        }
+        if let Ok(revision) = Revision::parse(&text) {
+            prop_assert!(inside(revision.as_str()) && !text.contains('\\'));
+        }
+        if is_safe_name(&text) {
+            prop_assert!(inside(&text) && !text.contains('\\') && !text.contains(':'));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What happens to rows between the products: gathering, softmax, its gradient, scattering.
+
+use super::Segment;
+use super::Shape;
+use crate::isa::Kernel;
+use crate::simd::Simd;
+use crate::simd::math::exp;
+use crate::simd::reduce::largest;
+
+/// The rows that one key-value head of one segment serves: the query heads of its group, query after query.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub shape: &'a Shape,
+    pub segment: &'a Segment,
+    pub kv_head: usize,
+}
+
+impl Rows<'_> {
+    pub fn len(&self) -> usize {
+        self.segment.q_len * self.shape.group()
+    }
+
+    /// Number of this row in `[q_tokens, heads]`.
+    pub fn place(&self, row: usize) -> usize {
+        let group = self.shape.group();
+        (self.segment.q_start + row / group) * self.shape.heads + self.kv_head * group + row % group
+    }
+
+    /// How many keys of the segment this row sees.
+    pub fn visible(&self, row: usize) -> usize {
+        self.shape.visible(self.segment, row / self.shape.group())
+    }
+
+    /// First value of the segment's keys of this head in `[k_tokens, kv_heads, head_dim]`.
+    pub fn keys_at(&self) -> usize {
+        (self.segment.k_start * self.shape.kv_heads + self.kv_head) * self.shape.head_dim
+    }
+}
+
+/// `to = from * factor`.
+pub(super) struct Scale<'a> {
+    pub from: &'a [f32],
+    pub factor: f32,
+    pub to: &'a mut [f32],
+}
+
+impl Kernel for Scale<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Scale { from, factor, to } = self;
+        let len = to.len();
+        let mut at = 0;
+        while at + S::LANES <= len {
+            s.store(s.mul(s.load(&from[at..]), s.splat(factor)), &mut to[at..]);
+            at += S::LANES;
+        }
+        for i in at..len {
+            to[i] = from[i] * factor;
+        }
+    }
+}
+
+/// Scores of one row to `e^(score - largest)` over the visible ones and zero after them; gives the largest and the sum.
+pub(super) struct Softmax<'a> {
+    pub scores: &'a mut [f32],
+    pub visible: usize,
+}
+
+impl Kernel for Softmax<'_> {
+    type Out = (f32, f32);
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> (f32, f32) {
+        let (scores, hidden) = self.scores.split_at_mut(self.visible);
+        hidden.fill(0.0);
+        let most = largest(s, scores);
+        let shift = s.splat(most);
+        let mut sum = s.zero();
+        let mut chunks = scores.chunks_exact_mut(S::LANES);
+        for chunk in &mut chunks {
+            let p = exp(s, s.sub(s.load(chunk), shift));
+            sum = s.add(sum, p);
+            s.store(p, chunk);
+        }
+        let rest = chunks.into_remainder();
+        if !rest.is_empty() {
+            let mut padded = [f32::NEG_INFINITY; 16];
+            padded[..rest.len()].copy_from_slice(rest);
+            let p = exp(s, s.sub(s.load(&padded), shift));
+            sum = s.add(sum, p);
+            s.store(p, &mut padded);
+            rest.copy_from_slice(&padded[..rest.len()]);
+        }
+        (most, s.sum(sum))
+    }
+}
+
+/// Scores of one row to probabilities, and gradients of the probabilities to gradients of the scores; zeros where the
+/// row does not see.
+pub(super) struct SoftmaxSlope<'a> {
+    pub scores: &'a mut [f32],
+    pub slopes: &'a mut [f32],
+    pub visible: usize,
+    pub lse: f32,
+    /// `grad_out . out` of the row.
+    pub along: f32,
+}
+
+impl Kernel for SoftmaxSlope<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (scores, hidden) = self.scores.split_at_mut(self.visible);
+        hidden.fill(0.0);
+        let (slopes, hidden) = self.slopes.split_at_mut(self.visible);
+        hidden.fill(0.0);
+        let (lse, along) = (s.splat(self.lse), s.splat(self.along));
+        let len = scores.len();
+        let mut at = 0;
+        while at + S::LANES <= len {
+            let p = exp(s, s.sub(s.load(&scores[at..]), lse));
+            s.store(s.mul(p, s.sub(s.load(&slopes[at..]), along)), &mut slopes[at..]);
+            s.store(p, &mut scores[at..]);
+            at += S::LANES;
+        }
+        if at < len {
+            let mut padded = [0.0; 16];
+            padded[..len - at].copy_from_slice(&scores[at..]);
+            s.store(exp(s, s.sub(s.load(&padded), lse)), &mut padded);
+            for i in at..len {
+                scores[i] = padded[i - at];
+                slopes[i] = scores[i] * (slopes[i] - self.along);
+            }
+        }
+    }
+}

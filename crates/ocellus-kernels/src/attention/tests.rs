@@ -1,0 +1,271 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::{
+    assert_close, assert_same_bits, cases, differences, inner, on_every_isa, on_threads, poisoned, values,
+    wide,
+};
+
+/// `out` and `lse` in `f64`, row by row.
+fn exact(shape: &Shape, segments: &[Segment], q: &[f64], k: &[f64], v: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let Shape {
+        heads,
+        kv_heads,
+        head_dim: d,
+        ..
+    } = *shape;
+    let (mut out, mut lse) = (vec![0.0; q.len()], vec![f64::NEG_INFINITY; q.len() / d]);
+    for segment in segments {
+        for i in 0..segment.q_len {
+            for head in 0..heads {
+                let row = (segment.q_start + i) * heads + head;
+                let key = |j: usize| ((segment.k_start + j) * kv_heads + head / (heads / kv_heads)) * d;
+                let seen = shape.visible(segment, i);
+                let scores: Vec<f64> = (0..seen)
+                    .map(|j| {
+                        inner(&q[row * d..(row + 1) * d], &k[key(j)..key(j) + d]) * f64::from(shape.scale)
+                    })
+                    .collect();
+                let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = scores.iter().map(|s| (s - most).exp()).sum();
+                if seen > 0 {
+                    lse[row] = most + sum.ln();
+                }
+                for (j, score) in scores.iter().enumerate() {
+                    for c in 0..d {
+                        out[row * d + c] += (score - most).exp() / sum * v[key(j) + c];
+                    }
+                }
+            }
+        }
+    }
+    (out, lse)
+}
+
+struct Data {
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    grad: Vec<f32>,
+}
+
+fn data(shape: &Shape, q_tokens: usize, k_tokens: usize, seed: u64) -> Data {
+    let (q, k) = (
+        q_tokens * shape.heads * shape.head_dim,
+        k_tokens * shape.kv_heads * shape.head_dim,
+    );
+    let larger = |x: Vec<f32>| x.iter().map(|x| 2.0 * x).collect::<Vec<_>>();
+    Data {
+        q: larger(values(q, seed)),
+        k: larger(values(k, seed ^ 1)),
+        v: values(k, seed ^ 2),
+        grad: values(q, seed ^ 3),
+    }
+}
+
+/// All results of both directions, on poisoned outputs: `[out, lse, grad q, grad k, grad v]`.
+fn run(shape: &Shape, segments: &[Segment], data: &Data) -> [Vec<f32>; 5] {
+    let Data { q, k, v, grad } = data;
+    let (mut out, mut lse) = (poisoned(q.len()), poisoned(q.len() / shape.head_dim));
+    forward(shape, segments, q, k, v, &mut out, &mut lse);
+    let (mut dq, mut dk, mut dv) = (poisoned(q.len()), poisoned(k.len()), poisoned(v.len()));
+    let saved = Saved {
+        q,
+        k,
+        v,
+        out: &out,
+        lse: &lse,
+    };
+    backward(
+        shape,
+        segments,
+        saved,
+        grad,
+        Gradients {
+            q: &mut dq,
+            k: &mut dk,
+            v: &mut dv,
+        },
+    );
+    [out, lse, dq, dk, dv]
+}
+
+/// Bounds: 3e-6 forward, 2e-5 for gradients, relative to the larger of 1 and the value.
+fn check(shape: &Shape, segments: &[Segment], q_tokens: usize, k_tokens: usize, slopes: bool) {
+    let data = data(shape, q_tokens, k_tokens, 21);
+    let (q, k, v, grad) = (wide(&data.q), wide(&data.k), wide(&data.v), wide(&data.grad));
+    let (expected, expected_lse) = exact(shape, segments, &q, &k, &v);
+    let loss = |q: &[f64], k: &[f64], v: &[f64]| inner(&grad, &exact(shape, segments, q, k, v).0);
+    let expected_slopes = slopes.then(|| {
+        [
+            differences(&q, |q| loss(q, &k, &v)),
+            differences(&k, |k| loss(&q, k, &v)),
+            differences(&v, |v| loss(&q, &k, v)),
+        ]
+    });
+    on_every_isa(|_| {
+        let [out, lse, found @ ..] = run(shape, segments, &data);
+        assert_close("out", &out, &expected, 3e-6);
+        for (found, expected) in lse.iter().zip(&expected_lse) {
+            let same = f64::from(*found) == *expected;
+            assert!(
+                same || (f64::from(*found) - expected).abs() < 1e-5,
+                "lse: {found} for {expected}"
+            );
+        }
+        if let Some(expected) = &expected_slopes {
+            for (name, (found, expected)) in ["grad q", "grad k", "grad v"]
+                .iter()
+                .zip(found.iter().zip(expected))
+            {
+                assert_close(name, found, expected, 2e-5);
+            }
+        }
+    });
+}
+
+fn shape(heads: usize, kv_heads: usize, head_dim: usize, causal: bool) -> Shape {
+    Shape {
+        heads,
+        kv_heads,
+        head_dim,
+        causal,
+        scale: 1.0 / (head_dim as f32).sqrt(),
+    }
+}
+
+fn segment(q_start: usize, q_len: usize, k_start: usize, k_len: usize) -> Segment {
+    Segment {
+        q_start,
+        q_len,
+        k_start,
+        k_len,
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(16))]
+    #[test]
+    fn packed_sequences_and_their_slopes(
+        lengths in prop::collection::vec((0_usize..5, 0_usize..5), 0..3),
+        (kv_heads, group) in (1_usize..3, 1_usize..3),
+        head_dim in 1_usize..20,
+        causal in any::<bool>(),
+    ) {
+        let (mut q_tokens, mut k_tokens, mut segments) = (1, 1, Vec::new());
+        for (q_len, more) in lengths {
+            segments.push(segment(q_tokens, q_len, k_tokens, q_len + more));
+            q_tokens += q_len;
+            k_tokens += q_len + more;
+        }
+        check(&shape(kv_heads * group, kv_heads, head_dim, causal), &segments, q_tokens, k_tokens, true);
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn blocks_of_rows_and_keys_at_their_edges() {
+    for head_dim in [16, 24, 32, 64, 80, 128, 33] {
+        for (q_len, k_len) in [(1, 1), (1, 77), (48, 48), (49, 130), (150, 150)] {
+            for causal in [false, true] {
+                check(
+                    &shape(2, 1, head_dim, causal),
+                    &[segment(0, q_len, 0, k_len)],
+                    q_len,
+                    k_len,
+                    false,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn slopes_across_blocks_of_rows() {
+    check(
+        &shape(2, 1, 5, true),
+        &[segment(0, 30, 0, 37), segment(30, 28, 37, 28)],
+        58,
+        65,
+        true,
+    );
+}
+
+/// More queries than keys under the causal rule: the first queries see nothing.
+#[test]
+fn rows_that_see_nothing_are_zero() {
+    let shape = shape(1, 1, 4, true);
+    check(&shape, &[segment(0, 3, 0, 1)], 3, 1, true);
+    let found = run(&shape, &[segment(0, 3, 0, 1)], &data(&shape, 3, 1, 2));
+    assert_eq!(found[0][..8], [0.0; 8]);
+    assert_eq!(found[1][..2], [f32::NEG_INFINITY; 2]);
+}
+
+/// Two segments may read the same keys (a shared prefix): their gradients add.
+#[test]
+fn segments_may_share_keys() {
+    check(
+        &shape(2, 2, 6, false),
+        &[segment(0, 3, 0, 7), segment(3, 2, 2, 5)],
+        5,
+        7,
+        true,
+    );
+}
+
+#[test]
+#[should_panic(expected = "segments share queries")]
+fn segments_may_not_share_queries() {
+    let shape = shape(1, 1, 4, false);
+    run(
+        &shape,
+        &[segment(0, 2, 0, 2), segment(1, 1, 2, 1)],
+        &data(&shape, 3, 3, 1),
+    );
+}
+
+#[test]
+#[should_panic(expected = "in 2 queries and 2 keys")]
+fn a_segment_outside_is_refused() {
+    let shape = shape(1, 1, 4, false);
+    run(&shape, &[segment(1, 2, 0, 2)], &data(&shape, 2, 2, 1));
+}
+
+/// A row alone against its keys (decoding), in a part of the queries (chunked prefill), with other segments around, on
+/// other threads: the same bits.
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn a_row_does_not_depend_on_its_neighbours_or_threads() {
+    for head_dim in [32, 80] {
+        let shape = shape(6, 2, head_dim, true);
+        let (first, len) = (70, 133);
+        let segments = [
+            segment(0, first, 0, first),
+            segment(first, len, first, len),
+            segment(first + len, 40, first + len, 40),
+        ];
+        let total = first + len + 40;
+        let all = data(&shape, total, total, 31);
+        let (q_width, k_width) = (shape.heads * head_dim, shape.kv_heads * head_dim);
+        on_every_isa(|isa| {
+            let whole = on_threads(1, isa, || run(&shape, &segments, &all));
+            let spread = on_threads(3, isa, || run(&shape, &segments, &all));
+            for (found, expected) in spread.iter().zip(&whole) {
+                assert_same_bits("three threads", found, expected);
+            }
+            let (k, v) = (&all.k[first * k_width..], &all.v[first * k_width..]);
+            for (from, count) in [(0, 1), (0, 50), (50, 83), (132, 1), (47, 3), (64, 1)] {
+                let rows = (first + from) * q_width..(first + from + count) * q_width;
+                let (mut out, mut lse) = (poisoned(rows.len()), poisoned(count * shape.heads));
+                let keys = from + count;
+                let alone = [segment(0, count, 0, keys)];
+                let (k, v) = (&k[..keys * k_width], &v[..keys * k_width]);
+                forward(&shape, &alone, &all.q[rows.clone()], k, v, &mut out, &mut lse);
+                assert_same_bits("out of rows alone", &out, &whole[0][rows.clone()]);
+                let rows = rows.start / head_dim..rows.end / head_dim;
+                assert_same_bits("lse of rows alone", &lse, &whole[1][rows]);
+            }
+        });
+    }
+}

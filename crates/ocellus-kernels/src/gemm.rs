@@ -1,0 +1,205 @@
+//! Matrix product: `c = a * b (+ bias) (+ c)`.
+//!
+//! Blocked over all three dimensions in the manner of Goto and van de Geijn ("Anatomy of High-Performance Matrix
+//! Multiplication", 2008): blocks of both operands are packed into the order in which a register tile reads them.
+//!
+//! One output element is one chain of multiply-adds over K in rising order, starting from its initial value (zero,
+//! the bias, or what `c` held). A cut of K only parks the chain in `c`, which is exact. So the bits of an element
+//! depend on its row of `a` and its column of `b` alone: not on M, N, the blocking or the number of threads.
+
+mod block;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+pub(crate) mod pack;
+mod packed;
+pub(crate) mod panel;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tile;
+
+use crate::isa::Isa;
+use crate::parallel::{self, Shared};
+
+pub use packed::{PackedB, gemm_packed};
+
+/// What the operands are rounded to before they are multiplied; sums are always `f32`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Precision {
+    /// Operands as they are.
+    F32,
+    /// Operands rounded to bfloat16, to nearest even.
+    Bf16,
+}
+
+/// A matrix inside a slice: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Mat<'a> {
+    pub data: &'a [f32],
+    pub rows: usize,
+    pub cols: usize,
+    pub row_stride: usize,
+    pub col_stride: usize,
+}
+
+impl<'a> Mat<'a> {
+    /// `data` as a dense row-major `[rows, cols]`.
+    pub fn row_major(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self {
+            data,
+            rows,
+            cols,
+            row_stride: cols,
+            col_stride: 1,
+        }
+    }
+
+    /// The transpose, without moving anything.
+    pub fn transposed(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+        }
+    }
+
+    fn check(&self, name: &str) {
+        if self.rows == 0 || self.cols == 0 {
+            return;
+        }
+        let last = (self.rows - 1)
+            .checked_mul(self.row_stride)
+            .zip((self.cols - 1).checked_mul(self.col_stride))
+            .and_then(|(row, col)| row.checked_add(col));
+        assert!(
+            last.is_some_and(|last| last < self.data.len()),
+            "gemm: {name} [{}, {}] with strides ({}, {}) does not fit a slice of {}",
+            self.rows,
+            self.cols,
+            self.row_stride,
+            self.col_stride,
+            self.data.len()
+        );
+    }
+}
+
+/// `c[m, n] = a[m, k] * b[k, n]`, plus `bias[n]` on every row if given, plus what `c` held if `accumulate`.
+///
+/// `c` is row-major with `ldc` values from row to row; values between the rows are left alone.
+///
+/// # Panics
+/// When the shapes disagree or a slice is too short.
+pub fn gemm(
+    precision: Precision,
+    a: Mat,
+    b: Mat,
+    bias: Option<&[f32]>,
+    c: &mut [f32],
+    ldc: usize,
+    accumulate: bool,
+) {
+    b.check("b");
+    let source = block::Source::Plain(b);
+    let (k, n) = (b.rows, b.cols);
+    product(
+        &Isa::detect().tiles(precision),
+        a,
+        (source, k, n),
+        bias,
+        c,
+        ldc,
+        accumulate,
+    );
+}
+
+/// Checks shapes, then cuts the output into pieces for the threads at hand.
+fn product(
+    tiles: &tile::Tiles,
+    a: Mat,
+    (b, k, n): (block::Source, usize, usize),
+    bias: Option<&[f32]>,
+    c: &mut [f32],
+    ldc: usize,
+    accumulate: bool,
+) {
+    let m = a.rows;
+    a.check("a");
+    assert_eq!(a.cols, k, "gemm: a has {} columns, b has {k} rows", a.cols);
+    if let Some(bias) = bias {
+        assert_eq!(
+            bias.len(),
+            n,
+            "gemm: bias has {} values, b has {n} columns",
+            bias.len()
+        );
+    }
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(ldc >= n, "gemm: ldc is {ldc}, b has {n} columns");
+    assert!(
+        c.len() > (m - 1) * ldc + n - 1,
+        "gemm: c holds {} values, needs {}",
+        c.len(),
+        (m - 1) * ldc + n
+    );
+    let out = Shared::new(c);
+    let job = block::Job {
+        tiles,
+        a,
+        b,
+        k,
+        bias,
+        c: out,
+        ldc,
+        accumulate,
+    };
+    let work = m.saturating_mul(n).saturating_mul(k).saturating_mul(2);
+    let pieces = pieces(m, n, tiles, parallel::threads());
+    parallel::for_each(pieces.rows * pieces.cols, work, |index| {
+        let row = (index / pieces.cols) * pieces.rows_each;
+        let col = (index % pieces.cols) * pieces.cols_each;
+        let rows = row..m.min(row + pieces.rows_each);
+        let cols = col..n.min(col + pieces.cols_each);
+        // SAFETY: shapes are checked above, and the pieces are disjoint rectangles of `c`.
+        unsafe { job.run(rows, cols) }
+    });
+}
+
+/// A grid of rectangles that covers the output.
+struct Pieces {
+    rows: usize,
+    cols: usize,
+    rows_each: usize,
+    cols_each: usize,
+}
+
+/// About two pieces per thread, cut along the longer side, at tile edges.
+fn pieces(m: usize, n: usize, tiles: &tile::Tiles, threads: usize) -> Pieces {
+    if threads < 2 {
+        return Pieces {
+            rows: 1,
+            cols: 1,
+            rows_each: m,
+            cols_each: n,
+        };
+    }
+    let wanted = threads * 2;
+    let (row_tiles, col_tiles) = (m.div_ceil(tiles.mr), n.div_ceil(tiles.nr));
+    // Rows are the better cut, unless there are too few of them to repay packing `b` for each piece.
+    let rows = if m >= n || row_tiles >= wanted * 8 {
+        wanted.min(row_tiles)
+    } else {
+        1
+    };
+    let cols = (wanted / rows).clamp(1, col_tiles);
+    let rows_each = row_tiles.div_ceil(rows) * tiles.mr;
+    let cols_each = col_tiles.div_ceil(cols) * tiles.nr;
+    Pieces {
+        rows: m.div_ceil(rows_each),
+        cols: n.div_ceil(cols_each),
+        rows_each,
+        cols_each,
+    }
+}

@@ -1,0 +1,127 @@
+//! The loops around the tile: columns, then K, then rows, each block packed once and used many times.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use super::Mat;
+use super::pack::{Line, Strided, words};
+use super::packed::PackedB;
+use super::panel::{PanelProduct, Start};
+use super::tile::Tiles;
+use crate::parallel::Shared;
+
+/// Words of K in one block: a panel of `b` this deep is about a first-level cache.
+pub(super) const BLOCK_DEPTH: usize = 256;
+/// Rows of `a` in one block, a multiple of every tile height and of the vector width.
+pub(super) const BLOCK_ROWS: usize = 96;
+/// Columns of `b` in one block: with the block of `a`, most of a second-level cache.
+const BLOCK_COLS: usize = 512;
+
+/// Where `b` comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// A matrix, packed block by block on the way.
+    Plain(Mat<'a>),
+    /// Panels packed beforehand.
+    Packed(&'a PackedB),
+}
+
+/// One product with its shapes checked.
+pub(super) struct Job<'a> {
+    pub tiles: &'a Tiles,
+    pub a: Mat<'a>,
+    pub b: Source<'a>,
+    pub k: usize,
+    pub bias: Option<&'a [f32]>,
+    pub c: Shared<f32>,
+    pub ldc: usize,
+    pub accumulate: bool,
+}
+
+thread_local! {
+    static A_BLOCK: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+    static B_BLOCK: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+}
+
+impl Job<'_> {
+    /// Computes the rectangle `rows` by `cols` of the output.
+    ///
+    /// # Safety
+    /// Operands must fit their slices, `cols` must start at a multiple of the tile width, and nobody else may touch
+    /// this rectangle of `c`.
+    pub unsafe fn run(&self, rows: Range<usize>, cols: Range<usize>) {
+        let depth = words(self.tiles.encoding, self.k);
+        // SAFETY: passed on to the caller.
+        unsafe {
+            if depth == 0 || (self.accumulate && self.bias.is_some()) {
+                self.start(&rows, &cols);
+            }
+        }
+        if depth == 0 {
+            return;
+        }
+        let mut a_block = A_BLOCK.take();
+        let mut b_block = B_BLOCK.take();
+        for col in cols.clone().step_by(BLOCK_COLS) {
+            let cols = col..cols.end.min(col + BLOCK_COLS);
+            for word in (0..depth).step_by(BLOCK_DEPTH) {
+                let words = word..depth.min(word + BLOCK_DEPTH);
+                let panels = match self.b {
+                    Source::Packed(b) => b.panels(col, &words),
+                    Source::Plain(b) => {
+                        // SAFETY: `b` was checked against its slice.
+                        unsafe {
+                            self.tiles
+                                .pack_b(Strided::new(&b), self.k, &words, &cols, &mut b_block)
+                        };
+                        b_block.as_ptr().cast()
+                    }
+                };
+                for row in rows.clone().step_by(BLOCK_ROWS) {
+                    let rows = row..rows.end.min(row + BLOCK_ROWS);
+                    let a = Strided::new(&self.a);
+                    // SAFETY: `a` was checked against its slice; `panels` holds all panels of this block; the offsets
+                    // stay inside the bias and the rectangle of `c`.
+                    unsafe {
+                        let start = match (word > 0 || self.accumulate, self.bias) {
+                            (true, _) => Start::Kept,
+                            (false, Some(bias)) => Start::Row(bias.as_ptr().add(col)),
+                            (false, None) => Start::Zero,
+                        };
+                        PanelProduct {
+                            tiles: self.tiles,
+                            a: self.tiles.pack_a(a, self.k, &words, &rows, &mut a_block),
+                            panels,
+                            rows: rows.len(),
+                            depth: words.len(),
+                            cols: cols.len(),
+                            start,
+                            c: self.c.pointer().add(row * self.ldc + col),
+                            ldc: self.ldc,
+                        }
+                        .run();
+                    }
+                }
+            }
+        }
+        A_BLOCK.set(a_block);
+        B_BLOCK.set(b_block);
+    }
+
+    /// Puts the initial values into `c`, for the cases that a tile cannot start from by itself.
+    ///
+    /// # Safety
+    /// As [`Job::run`].
+    unsafe fn start(&self, rows: &Range<usize>, cols: &Range<usize>) {
+        for row in rows.clone() {
+            for col in cols.clone() {
+                let bias = self.bias.map_or(0.0, |bias| bias[col]);
+                // SAFETY: inside the rectangle of `c`.
+                unsafe {
+                    let c = self.c.pointer().add(row * self.ldc + col);
+                    *c = if self.accumulate { *c + bias } else { bias };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Packing: operands are copied into the order in which the tile reads them, encoded on the way.
+//!
+//! `b` becomes panels of `nr` columns, each `[words of K, nr]`, padded with zeros. `a` keeps whichever of its two
+//! directions is contiguous, so that packing it is never more than a copy.
+
+use std::ops::Range;
+
+use super::Mat;
+use super::block::{BLOCK_DEPTH, BLOCK_ROWS};
+#[cfg(target_arch = "x86_64")]
+use super::lanes;
+use super::tile::Tiles;
+
+/// What a packed 32-bit word holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Encoding {
+    /// One `f32`.
+    F32,
+    /// One `f32` rounded to what bfloat16 can say.
+    RoundedF32,
+    /// Two bfloat16 neighbours along K, the first in the low half.
+    Bf16Pair,
+}
+
+/// Who copies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Packer {
+    Portable,
+    /// Chosen only where an `Isa` proves AVX-512 (and BF16, for pairs).
+    Avx512,
+}
+
+/// One cache line; blocks are made of these so that panels are aligned.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Line([u32; 16]);
+
+/// A block of packed `a`: the address of its first word and the strides in words.
+#[derive(Clone, Copy)]
+pub(crate) struct PackedA {
+    pub words: *const u32,
+    pub row: usize,
+    pub depth: usize,
+}
+
+/// A checked matrix as a bare address.
+#[derive(Clone, Copy)]
+pub(crate) struct Strided {
+    pub data: *const f32,
+    pub row: usize,
+    pub col: usize,
+}
+
+impl Strided {
+    pub fn new(mat: &Mat) -> Self {
+        Self {
+            data: mat.data.as_ptr(),
+            row: mat.row_stride,
+            col: mat.col_stride,
+        }
+    }
+}
+
+/// Values of K in one word.
+pub(super) fn values_per_word(encoding: Encoding) -> usize {
+    if encoding == Encoding::Bf16Pair { 2 } else { 1 }
+}
+
+/// Words that `k` values take.
+pub(super) fn words(encoding: Encoding, k: usize) -> usize {
+    k.div_ceil(values_per_word(encoding))
+}
+
+/// Grows `block` to hold `words` words and gives its address.
+pub(crate) fn room(block: &mut Vec<Line>, words: usize) -> *mut u32 {
+    let lines = words.div_ceil(16);
+    if block.len() < lines {
+        block.resize(lines, Line([0; 16]));
+    }
+    block.as_mut_ptr().cast()
+}
+
+/// The upper half of `x` rounded to nearest even; not-a-number stays so.
+pub(super) fn bf16_bits(x: f32) -> u32 {
+    let bits = x.to_bits();
+    if x.is_nan() {
+        (bits >> 16) | 0x40
+    } else {
+        (bits + 0x7fff + ((bits >> 16) & 1)) >> 16
+    }
+}
+
+/// A run of values along K at every lane (a row of `a`, or a column of `b`).
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    pub data: *const f32,
+    /// From one lane to the next, and from one value of K to the next.
+    pub lane_stride: usize,
+    pub k_stride: usize,
+    pub lanes: usize,
+    /// Values of K.
+    pub k: usize,
+}
+
+/// Where the words of a [`Run`] go: `out[word * word_stride + lane * lane_stride]`.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub out: *mut u32,
+    pub lane_stride: usize,
+    pub word_stride: usize,
+}
+
+/// Encodes and copies, in plain Rust.
+///
+/// # Safety
+/// `run` must be readable and `place` writable over the whole shape.
+unsafe fn copy(encoding: Encoding, run: Run, place: Place) {
+    // SAFETY: indices stay inside the shape the caller vouches for.
+    let value = |lane: usize, k: usize| unsafe { *run.data.add(lane * run.lane_stride + k * run.k_stride) };
+    let word = |lane: usize, word: usize| match encoding {
+        Encoding::F32 => value(lane, word).to_bits(),
+        Encoding::RoundedF32 => bf16_bits(value(lane, word)) << 16,
+        Encoding::Bf16Pair => {
+            let high = if 2 * word + 1 < run.k {
+                bf16_bits(value(lane, 2 * word + 1))
+            } else {
+                0
+            };
+            bf16_bits(value(lane, 2 * word)) | (high << 16)
+        }
+    };
+    for w in 0..words(encoding, run.k) {
+        for lane in 0..run.lanes {
+            // SAFETY: as above.
+            unsafe { *place.out.add(w * place.word_stride + lane * place.lane_stride) = word(lane, w) };
+        }
+    }
+}
+
+impl Tiles {
+    /// Values of K in `words`, and where they start.
+    fn values(&self, k: usize, words: &Range<usize>) -> Range<usize> {
+        let per_word = values_per_word(self.encoding);
+        words.start * per_word..k.min(words.end * per_word)
+    }
+
+    /// # Safety
+    /// As [`copy`].
+    unsafe fn copy(&self, run: Run, place: Place) {
+        // SAFETY: passed on to the caller; `Packer::Avx512` exists only where the processor has the instructions.
+        unsafe {
+            match self.packer {
+                Packer::Portable => copy(self.encoding, run, place),
+                #[cfg(target_arch = "x86_64")]
+                Packer::Avx512 => {
+                    let pairs = self.encoding == Encoding::Bf16Pair;
+                    if !lanes::copy(pairs, run, place) {
+                        copy(self.encoding, run, place);
+                    }
+                }
+                #[cfg(not(target_arch = "x86_64"))]
+                Packer::Avx512 => unreachable!("chosen on x86 only"),
+            }
+        }
+    }
+
+    /// Packs `rows` by `words` of `a` into `block`.
+    ///
+    /// # Safety
+    /// The range must lie inside `a`.
+    pub unsafe fn pack_a(
+        &self,
+        a: Strided,
+        k: usize,
+        words: &Range<usize>,
+        rows: &Range<usize>,
+        block: &mut Vec<Line>,
+    ) -> PackedA {
+        /// An odd number of cache lines from row to row, so that rows do not fight for the same cache set.
+        const ROW_WORDS: usize = BLOCK_DEPTH + 16;
+        let values = self.values(k, words);
+        let out = room(block, BLOCK_ROWS * ROW_WORDS);
+        let (lane_stride, word_stride) = if a.row == 1 && a.col != 1 {
+            (1, BLOCK_ROWS)
+        } else {
+            (ROW_WORDS, 1)
+        };
+        // SAFETY: `run` is inside `a`; both layouts fit in `BLOCK_ROWS * ROW_WORDS` words.
+        unsafe {
+            let data = a.data.add(rows.start * a.row + values.start * a.col);
+            let run = Run {
+                data,
+                lane_stride: a.row,
+                k_stride: a.col,
+                lanes: rows.len(),
+                k: values.len(),
+            };
+            self.copy(
+                run,
+                Place {
+                    out,
+                    lane_stride,
+                    word_stride,
+                },
+            );
+        }
+        PackedA {
+            words: out,
+            row: lane_stride,
+            depth: word_stride,
+        }
+    }
+
+    /// Packs `words` by `cols` of `b` into `block` as consecutive panels.
+    ///
+    /// # Safety
+    /// The range must lie inside `b`.
+    pub unsafe fn pack_b(
+        &self,
+        b: Strided,
+        k: usize,
+        words: &Range<usize>,
+        cols: &Range<usize>,
+        block: &mut Vec<Line>,
+    ) {
+        let out = room(block, words.len() * cols.len().next_multiple_of(self.nr));
+        // SAFETY: `out` has room for all panels.
+        unsafe { self.pack_panels(b, k, words, cols, out) }
+    }
+
+    /// # Safety
+    /// The range must lie inside `b`, and `out` must have room for `words` by `cols` rounded up to whole panels.
+    pub unsafe fn pack_panels(
+        &self,
+        b: Strided,
+        k: usize,
+        words: &Range<usize>,
+        cols: &Range<usize>,
+        out: *mut u32,
+    ) {
+        let values = self.values(k, words);
+        for col in cols.clone().step_by(self.nr) {
+            let lanes = self.nr.min(cols.end - col);
+            // SAFETY: `run` is inside `b`; the panel is inside `out`.
+            unsafe {
+                let out = out.add((col - cols.start) * words.len());
+                if lanes < self.nr {
+                    out.write_bytes(0, words.len() * self.nr);
+                }
+                let data = b.data.add(values.start * b.row + col * b.col);
+                let run = Run {
+                    data,
+                    lane_stride: b.col,
+                    k_stride: b.row,
+                    lanes,
+                    k: values.len(),
+                };
+                self.copy(
+                    run,
+                    Place {
+                        out,
+                        lane_stride: 1,
+                        word_stride: self.nr,
+                    },
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Which instruction sets this processor has, found once.
+//!
+//! An [`Isa`] is a value that can only be made on a processor that has the instructions, so holding one is the
+//! proof that the vector code behind it may run.
+
+use std::sync::OnceLock;
+
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Portable, Simd};
+
+/// The instruction levels kernels are written for, from the plainest to the richest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// Plain Rust, any processor.
+    Portable,
+    /// AVX2 and FMA: eight `f32` lanes.
+    Avx2,
+    /// AVX-512 F, BW, VL and DQ: sixteen `f32` lanes.
+    Avx512,
+    /// [`Level::Avx512`] with the bf16 dot product.
+    Avx512Bf16,
+}
+
+/// Proof that the processor has the instructions of a [`Level`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Isa(Level);
+
+/// A computation written once for every vector width; [`Isa::run`] instantiates it for the level at hand.
+pub(crate) trait Kernel {
+    type Out;
+    fn run<S: Simd>(self, simd: S) -> Self::Out;
+}
+
+impl Isa {
+    /// The richest level of this processor.
+    pub fn detect() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        #[cfg(test)]
+        if let Some(forced) = tests::forced() {
+            return forced;
+        }
+        Self(*BEST.get_or_init(best_level))
+    }
+
+    /// Every level that this processor has, plainest first.
+    pub fn available() -> Vec<Self> {
+        let best = best_level();
+        [Level::Portable, Level::Avx2, Level::Avx512, Level::Avx512Bf16]
+            .into_iter()
+            .filter(|level| *level <= best)
+            .map(Self)
+            .collect()
+    }
+
+    /// The level this value stands for.
+    pub fn level(self) -> Level {
+        self.0
+    }
+
+    /// Runs `kernel` compiled for this level.
+    #[inline]
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Out {
+        match self.0 {
+            Level::Portable => kernel.run(Portable),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` of this level exists only where detection found AVX2 and FMA.
+            Level::Avx2 => unsafe { run_avx2(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` of these levels exists only where detection found AVX-512 F, BW, VL and DQ.
+            Level::Avx512 | Level::Avx512Bf16 => unsafe { run_avx512(kernel) },
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => unreachable!("x86 levels are only detected on x86"),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn best_level() -> Level {
+    if cfg!(miri) || !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+        return Level::Portable;
+    }
+    let wide = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq");
+    match (wide, is_x86_feature_detected!("avx512bf16")) {
+        (false, _) => Level::Avx2,
+        (true, false) => Level::Avx512,
+        (true, true) => Level::Avx512Bf16,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn best_level() -> Level {
+    Level::Portable
+}
+
+/// # Safety
+/// The processor must have AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Out {
+    // SAFETY: passed on to the caller.
+    kernel.run(unsafe { Avx2::assume() })
+}
+
+/// # Safety
+/// The processor must have AVX-512 F, BW, VL and DQ.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
+unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Out {
+    // SAFETY: passed on to the caller.
+    kernel.run(unsafe { Avx512::assume() })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    thread_local!(static FORCED: Cell<Option<Isa>> = const { Cell::new(None) });
+
+    pub(super) fn forced() -> Option<Isa> {
+        FORCED.get()
+    }
+
+    /// Runs `work` with detection on this thread answering `isa`.
+    pub(crate) fn with_isa<T>(isa: Isa, work: impl FnOnce() -> T) -> T {
+        struct Reset(Option<Isa>);
+        impl Drop for Reset {
+            fn drop(&mut self) {
+                FORCED.set(self.0);
+            }
+        }
+        let _reset = Reset(FORCED.replace(Some(isa)));
+        work()
+    }
+
+    /// Runs `test` once for every level of this processor.
+    pub(crate) fn on_every_isa(mut test: impl FnMut(Isa)) {
+        for isa in Isa::available() {
+            with_isa(isa, || test(isa));
+        }
+    }
+
+    #[test]
+    fn levels_start_with_portable_and_end_with_the_detected_one() {
+        let levels = Isa::available();
+        assert_eq!(levels.first().map(|isa| isa.level()), Some(Level::Portable));
+        assert_eq!(levels.last().copied(), Some(Isa::detect()));
+    }
+
+    #[test]
+    fn forcing_a_level_is_seen_by_detection() {
+        on_every_isa(|isa| assert_eq!(Isa::detect(), isa));
+    }
+}

@@ -1,0 +1,27 @@
+//! Pictures in, patches out.
+//!
+//! [`decode`] turns a file's bytes into upright 8-bit RGB within [`Limits`]; [`resize`] is the antialiased
+//! bicubic filter that the published vision towers were trained with; [`patchify`] and its variants produce the
+//! rows that a tower takes. [`strip`] prepares a line of text for reading.
+//!
+//! This room knows pixels, grids and recipes. It knows no token ids, no model families and no weights.
+
+mod decode;
+mod error;
+mod format;
+mod patch;
+mod raster;
+mod recipe;
+mod resize;
+pub mod size_rules;
+mod smart_resize;
+pub mod strip;
+
+pub use decode::{Decoded, decode};
+pub use error::MediaError;
+pub use ocellus_base::Limits;
+pub use patch::{Grid, Patches, patchify, patchify_exact, patchify_frames};
+pub use raster::{Gray, Rgb};
+pub use recipe::Recipe;
+pub use resize::{resize, resize_gray};
+pub use smart_resize::smart_resize;

@@ -1,0 +1,315 @@
+//! What Qwen2-VL and Qwen2.5-VL share: the Qwen2 decoder's config in its two published layouts, the token ids,
+//! the names of tensors, and where patches stand in a picture.
+
+use candle_core::{Device, Tensor};
+use ocellus_nn::rope::{Angles, Rope, Yarn};
+use ocellus_nn::{Attn, Mlp, Norm, Params, Segment, decoder, vit};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+use crate::config::{ConfigError, Fields};
+use crate::vlm::{Facts, Grid, ModelError};
+
+/// Fields of the decoder that do not change the computation here: sliding windows are refused where they would be on,
+/// and `max_window_layers` only says from which layer on they would be.
+const HARMLESS: &[&str] = &[
+    "max_window_layers",
+    "sliding_window",
+    "vision_start_token_id",
+    "vision_end_token_id",
+    "vision_token_id",
+    "base_config_key",
+    "sub_configs",
+];
+
+/// The decoder and the facts that do not depend on the vision tower.
+pub(super) struct Text {
+    pub decoder: decoder::Spec,
+    pub image_token: u32,
+    pub video_token: u32,
+    pub max_positions: usize,
+}
+
+/// Reads everything outside `vision_config`, from the flat layout or the one nested under `text_config`.
+pub(super) fn text(config: &Value, family: &str) -> Result<Text, ConfigError> {
+    let top = Fields::new("", config)?;
+    top.get("vision_config");
+    let nested = top.object("text_config")?;
+    let (image_token, video_token) = (top.id("image_token_id")?, top.id("video_token_id")?);
+    let tied_head = match &nested {
+        Some(text)
+            if text.get("tie_word_embeddings").is_some() && top.get("tie_word_embeddings").is_none() =>
+        {
+            text.flag_or("tie_word_embeddings", false)?
+        }
+        _ => top.flag_or("tie_word_embeddings", false)?,
+    };
+    let (decoder, max_positions) = {
+        let fields = nested.as_ref().unwrap_or(&top);
+        (
+            decoder(fields, family, tied_head)?,
+            fields.size_or("max_position_embeddings")?.unwrap_or(32768),
+        )
+    };
+    if let Some(text) = nested {
+        top.accept_copies(&text);
+        text.accept_copies(&top);
+        text.finish(family, HARMLESS)?;
+    }
+    top.finish(family, HARMLESS)?;
+    Ok(Text {
+        decoder,
+        image_token,
+        video_token,
+        max_positions,
+    })
+}
+
+fn decoder(fields: &Fields, family: &str, tied_head: bool) -> Result<decoder::Spec, ConfigError> {
+    fields.only("hidden_act", &[json!("silu")])?;
+    fields.only("use_sliding_window", &[json!(false)])?;
+    let sliding = match fields.get("layer_types") {
+        Some(Value::Array(kinds)) => kinds.iter().find(|k| **k != json!("full_attention")),
+        other => other,
+    };
+    if let Some(kind) = sliding {
+        return Err(ConfigError::Value {
+            field: fields.name("layer_types"),
+            expected: "full_attention in every layer".to_owned(),
+            found: kind.to_string(),
+        });
+    }
+    let (width, heads) = (fields.size("hidden_size")?, fields.size("num_attention_heads")?);
+    let kv_heads = fields.size_or("num_key_value_heads")?.unwrap_or(heads);
+    let head_dim = fields.size_or("head_dim")?.unwrap_or(width / heads);
+    if heads % kv_heads != 0 || head_dim % 2 != 0 {
+        return Err(ConfigError::Value {
+            field: fields.name("num_key_value_heads"),
+            expected: format!("a divisor of {heads} heads of an even size"),
+            found: format!("{kv_heads} heads of size {head_dim}"),
+        });
+    }
+    Ok(decoder::Spec {
+        vocab: fields.size("vocab_size")?,
+        width,
+        layers: fields.size("num_hidden_layers")?,
+        norm: Norm::rms(fields.number("rms_norm_eps")?),
+        attention: Attn {
+            heads,
+            kv_heads,
+            head_dim,
+            qkv_bias: true,
+        },
+        rope: rope(fields, family, head_dim)?,
+        mlp: Mlp::Gated {
+            width: fields.size("intermediate_size")?,
+            bias: false,
+        },
+        tied_head,
+    })
+}
+
+/// `rope_scaling` with `rope_theta` beside it, or `rope_parameters` with everything inside.
+fn rope(fields: &Fields, family: &str, head_dim: usize) -> Result<Rope, ConfigError> {
+    let inner = match fields.object("rope_parameters")? {
+        Some(parameters) => Some(parameters),
+        None => fields.object("rope_scaling")?,
+    };
+    let beside = fields.number_or("rope_theta", 1e6)?;
+    let Some(inner) = inner else {
+        return Err(ConfigError::Missing {
+            field: fields.name("rope_scaling.mrope_section"),
+        });
+    };
+    let theta = inner.number_or("rope_theta", beside)?;
+    let sections = inner.sizes("mrope_section")?;
+    if sections.len() != 3 || sections.iter().sum::<usize>() * 2 != head_dim {
+        return Err(ConfigError::Value {
+            field: inner.name("mrope_section"),
+            expected: format!("three sizes that add up to {}", head_dim / 2),
+            found: format!("{sections:?}"),
+        });
+    }
+    let kinds = [
+        inner.text_or("rope_type", "default")?,
+        inner.text_or("type", "default")?,
+    ];
+    let yarn = if kinds.contains(&"yarn") {
+        Some(Yarn {
+            factor: inner.number("factor")?,
+            original_positions: inner.number("original_max_position_embeddings")?,
+            beta_fast: inner.number_or("beta_fast", 32.0)?,
+            beta_slow: inner.number_or("beta_slow", 1.0)?,
+            attention_factor: match inner.get("attention_factor") {
+                Some(_) => Some(inner.number("attention_factor")?),
+                None => None,
+            },
+        })
+    } else {
+        let known = ["default", "mrope"].map(|k| json!(k));
+        inner.only("rope_type", &known)?;
+        inner.only("type", &known)?;
+        None
+    };
+    inner.only("mrope_interleaved", &[json!(false)])?;
+    inner.finish(family, &[])?;
+    Ok(Rope {
+        yarn,
+        ..Rope::sections(theta, &sections)
+    })
+}
+
+/// What the two vision configs have in common, read from `vision_config`.
+pub(super) struct Patching {
+    pub patch_size: usize,
+    pub merge: usize,
+    pub temporal_patch_size: usize,
+    pub channels: usize,
+}
+
+impl Patching {
+    /// `act` is the activation that the family's tower computes.
+    pub fn read(vision: &Fields, act: &str) -> Result<Self, ConfigError> {
+        let channels = vision.size_or("in_channels")?;
+        vision.only("hidden_act", &[json!(act)])?;
+        if let Some(axial) = vision.object("rope_parameters")? {
+            axial.only("rope_theta", &[json!(10000.0), json!(10000)])?;
+            axial.only("rope_type", &[json!("axial"), json!("default")])?;
+            axial.finish("vision_config", &[])?;
+        }
+        let chans = vision.size_or("in_chans")?;
+        Ok(Self {
+            patch_size: vision.size("patch_size")?,
+            merge: vision.size_or("spatial_merge_size")?.unwrap_or(2),
+            temporal_patch_size: vision.size_or("temporal_patch_size")?.unwrap_or(2),
+            // Published files carry either name; a library that writes both fills the other with its default.
+            channels: chans.or(channels).unwrap_or(3),
+        })
+    }
+
+    pub fn features(&self) -> usize {
+        self.channels * self.temporal_patch_size * self.patch_size * self.patch_size
+    }
+
+    pub fn facts(&self, family: &'static str, text: &Text, tokens_per_second: Option<f32>) -> Facts {
+        Facts {
+            family,
+            image_token: text.image_token,
+            video_token: text.video_token,
+            merge: self.merge,
+            patch_size: self.patch_size,
+            temporal_patch_size: self.temporal_patch_size,
+            patch_features: self.features(),
+            tokens_per_second,
+            max_positions: text.max_positions,
+        }
+    }
+
+    /// Fails when a grid is empty or does not divide into cells, or when the grids do not add up to `patches`.
+    pub fn check(&self, grids: &[Grid], patches: usize) -> Result<(), ModelError> {
+        let total: usize = grids.iter().map(|g| g.t * g.h * g.w).sum();
+        let odd = grids
+            .iter()
+            .find(|g| g.h % self.merge != 0 || g.w % self.merge != 0 || g.t * g.h * g.w == 0);
+        let wrong = odd.or_else(|| grids.first().filter(|_| total != patches));
+        match wrong {
+            None => Ok(()),
+            Some(&Grid { t, h, w }) => Err(ModelError::Grid {
+                t,
+                h,
+                w,
+                merge: self.merge,
+                patches,
+            }),
+        }
+    }
+}
+
+/// Names of the tensors: `visual.*`, `model.*`, `lm_head` as published, or `model.visual.*`, `model.language_model.*` as newer
+/// library versions keep them.
+pub(super) fn roots(p: &Params) -> (Params, Params, Params) {
+    let model = p.at("model");
+    if model.at("language_model").at("embed_tokens").contains("weight") {
+        (model.at("visual"), model.at("language_model"), p.at("lm_head"))
+    } else {
+        (p.at("visual"), model, p.at("lm_head"))
+    }
+}
+
+/// Row and column of every patch, in the order of patches: frames, then cells row by row, then patches of a cell row by row.
+pub(super) fn places(grids: &[Grid], merge: usize) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
+    for grid in grids {
+        for _ in 0..grid.t {
+            for (cell_row, cell_column) in cells(grid, merge) {
+                for y in 0..merge {
+                    out.extend((0..merge).map(|x| (cell_row * merge + y, cell_column * merge + x)));
+                }
+            }
+        }
+    }
+    out
+}
+
+fn cells(grid: &Grid, merge: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let (rows, columns) = (grid.h / merge, grid.w / merge);
+    (0..rows).flat_map(move |r| (0..columns).map(move |c| (r, c)))
+}
+
+/// Angles of two-dimensional rotary positions: a quarter of the head turns with the row, a quarter with the column, twice.
+pub(super) fn angles(
+    places: &[(usize, usize)],
+    head_dim: usize,
+    device: &Device,
+) -> Result<Angles, ModelError> {
+    let quarter = head_dim / 4;
+    let frequencies: Vec<f32> = (0..quarter)
+        .map(|i| 1.0 / 10000f32.powf(2.0 * i as f32 / (head_dim / 2) as f32))
+        .collect();
+    let half = places.iter().flat_map(|&(row, column)| {
+        [row, column]
+            .into_iter()
+            .flat_map(|at| frequencies.iter().map(move |f| at as f32 * f))
+    });
+    Ok(Angles::twice(half, places.len(), 2 * quarter, 1.0, device)?)
+}
+
+/// Segments from lengths: each may attend to itself only.
+pub(super) fn segments(lengths: impl Iterator<Item = usize>) -> Arc<[Segment]> {
+    let mut start = 0;
+    lengths
+        .map(|len| {
+            let segment = Segment {
+                q_start: start,
+                q_len: len,
+                k_start: start,
+                k_len: len,
+            };
+            start += len;
+            segment
+        })
+        .collect()
+}
+
+/// One segment a frame: frames and pictures do not see one another.
+pub(super) fn frames(grids: &[Grid]) -> Arc<[Segment]> {
+    segments(grids.iter().flat_map(|g| std::iter::repeat_n(g.h * g.w, g.t)))
+}
+
+/// Rows of `x` in the order of `index`, where an index names a whole cell of `merged` rows.
+pub(super) fn reorder(x: &Tensor, index: &[u32], merged: usize) -> Result<Tensor, ModelError> {
+    let rows: Vec<u32> = index
+        .iter()
+        .flat_map(|c| (0..merged as u32).map(move |i| c * merged as u32 + i))
+        .collect();
+    Ok(x.index_select(&Tensor::from_slice(&rows, rows.len(), x.device())?, 0)?)
+}
+
+/// The sizes of both towers, for planning.
+pub(super) fn shape(text: &Text, vision: &vit::Spec, facts: Facts) -> crate::plan::Shape {
+    crate::plan::Shape {
+        decoder: text.decoder.clone(),
+        vision: vision.clone(),
+        facts,
+    }
+}

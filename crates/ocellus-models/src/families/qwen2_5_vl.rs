@@ -1,0 +1,211 @@
+//! Qwen2.5-VL (Bai et al. 2025): a windowed vision tower, a 2x2 patch merger, a Qwen2 decoder with three-axis positions.
+//! Reference: `qwen2_5_vl` of transformers.
+//!
+//! Two things here belong to this family alone: the window order of the tower, and positions in time that follow
+//! the seconds of a video. Everything else is `ocellus-nn`, chosen by the specs below.
+
+use candle_core::Tensor;
+use ocellus_nn::decoder::Decoder;
+use ocellus_nn::vit::{self, Vit};
+use ocellus_nn::{Mlp, Norm, Params, Segment, Taps};
+use serde_json::Value;
+use std::sync::Arc;
+
+use super::{Family, qwen2};
+use crate::config::{ConfigError, Fields};
+use crate::vlm::{Facts, Grid, ModelError, Vlm};
+
+pub(super) const FAMILY: Family = Family {
+    id: "qwen2_5_vl",
+    architectures: &["Qwen2_5_VLForConditionalGeneration"],
+    tasks: &["ask", "chat", "ocr"],
+    load: |config, params| Ok(Box::new(Qwen25Vl::load(Config::read(config)?, params)?)),
+    shape: |config| {
+        let config = Config::read(config)?;
+        Ok(qwen2::shape(&config.text, &config.vision(), config.facts()))
+    },
+};
+
+struct Config {
+    text: qwen2::Text,
+    patching: qwen2::Patching,
+    depth: usize,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_heads: usize,
+    out_hidden_size: usize,
+    window_size: usize,
+    fullatt_block_indexes: Vec<usize>,
+    tokens_per_second: f64,
+}
+
+impl Config {
+    fn read(config: &Value) -> Result<Self, ConfigError> {
+        let text = qwen2::text(config, FAMILY.id)?;
+        let missing = || ConfigError::Missing {
+            field: "vision_config".to_owned(),
+        };
+        let vision = Fields::new("vision_config", config.get("vision_config").ok_or_else(missing)?)?;
+        let config = Self {
+            patching: qwen2::Patching::read(&vision, "silu")?,
+            depth: vision.size("depth")?,
+            hidden_size: vision.size("hidden_size")?,
+            intermediate_size: vision.size("intermediate_size")?,
+            num_heads: vision.size("num_heads")?,
+            out_hidden_size: vision.size("out_hidden_size")?,
+            window_size: vision.size("window_size")?,
+            fullatt_block_indexes: vision.sizes("fullatt_block_indexes")?,
+            tokens_per_second: vision.number_or("tokens_per_second", 4.0)?,
+            text,
+        };
+        vision.finish(FAMILY.id, &["spatial_patch_size"])?;
+        Ok(config)
+    }
+
+    fn vision(&self) -> vit::Spec {
+        vit::Spec {
+            patch: self.patching.features(),
+            width: self.hidden_size,
+            depth: self.depth,
+            heads: self.num_heads,
+            norm: Norm::rms(1e-6),
+            mlp: Mlp::Gated {
+                width: self.intermediate_size,
+                bias: true,
+            },
+            merged: self.patching.merge * self.patching.merge,
+            out: self.out_hidden_size,
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        self.patching
+            .facts(FAMILY.id, &self.text, Some(self.tokens_per_second as f32))
+    }
+}
+
+struct Qwen25Vl {
+    facts: Facts,
+    patching: qwen2::Patching,
+    /// Cells along a side of a window.
+    window: usize,
+    full: Vec<usize>,
+    vit: Vit,
+    decoder: Decoder,
+}
+
+impl Qwen25Vl {
+    fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
+        let (visual, model, head) = qwen2::roots(p);
+        Ok(Self {
+            facts: config.facts(),
+            window: (config.window_size / config.patching.merge / config.patching.patch_size).max(1),
+            vit: Vit::load(&visual, config.vision())?,
+            full: config.fullatt_block_indexes,
+            decoder: Decoder::load(&model, &head, config.text.decoder)?,
+            patching: config.patching,
+        })
+    }
+}
+
+impl Vlm for Qwen25Vl {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+        self.patching.check(grids, patches.dim(0)?)?;
+        let (spec, merge) = (self.vit.spec(), self.patching.merge);
+        let plan = WindowPlan::new(grids, merge, self.window);
+        plan.tap(patches, taps)?;
+        let x = self.vit.embed(patches)?;
+        taps.tap("patch_embeds", &x);
+        let x = qwen2::reorder(&x, &plan.order, spec.merged)?;
+        let places = qwen2::places(grids, merge);
+        let places: Vec<_> = plan
+            .order
+            .iter()
+            .flat_map(|cell| {
+                places[*cell as usize * spec.merged..][..spec.merged]
+                    .iter()
+                    .copied()
+            })
+            .collect();
+        let angles = qwen2::angles(&places, spec.width / spec.heads, patches.device())?;
+        let frames = qwen2::frames(grids);
+        let segments = |layer: usize| {
+            if self.full.contains(&layer) {
+                &frames
+            } else {
+                &plan.windows
+            }
+        };
+        let x = self.vit.blocks(x, &angles, segments, taps)?;
+        let cells = qwen2::reorder(&self.vit.merge(&x)?, &plan.inverse(), 1)?;
+        taps.tap("vision_out", &cells);
+        Ok(cells)
+    }
+}
+
+/// The order in which the tower sees cells: window after window, inside each frame.
+struct WindowPlan {
+    /// Cell numbers in window order.
+    order: Vec<u32>,
+    /// The windows, in patches.
+    windows: Arc<[Segment]>,
+}
+
+impl WindowPlan {
+    fn new(grids: &[Grid], merge: usize, window: usize) -> Self {
+        let (mut order, mut lengths, mut first) = (Vec::new(), Vec::new(), 0);
+        for grid in grids {
+            let (rows, columns) = (grid.h / merge, grid.w / merge);
+            for frame in 0..grid.t {
+                let start = first + frame * rows * columns;
+                for top in (0..rows).step_by(window) {
+                    for left in (0..columns).step_by(window) {
+                        let (bottom, right) = ((top + window).min(rows), (left + window).min(columns));
+                        for row in top..bottom {
+                            order.extend((left..right).map(|column| (start + row * columns + column) as u32));
+                        }
+                        lengths.push((bottom - top) * (right - left) * merge * merge);
+                    }
+                }
+            }
+            first += grid.t * rows * columns;
+        }
+        Self {
+            order,
+            windows: qwen2::segments(lengths.into_iter()),
+        }
+    }
+
+    /// Where each cell went.
+    fn inverse(&self) -> Vec<u32> {
+        let mut inverse = vec![0; self.order.len()];
+        (0u32..)
+            .zip(&self.order)
+            .for_each(|(at, cell)| inverse[*cell as usize] = at);
+        inverse
+    }
+
+    /// Offers the plan as the reference does: cell order, and window borders in patches.
+    fn tap(&self, like: &Tensor, taps: &mut Taps) -> Result<(), ModelError> {
+        let order: Vec<i64> = self.order.iter().map(|c| i64::from(*c)).collect();
+        let mut borders = vec![0i64];
+        borders.extend(self.windows.iter().map(|w| (w.q_start + w.q_len) as i64));
+        taps.tap(
+            "window_index",
+            &Tensor::from_slice(&order, order.len(), like.device())?,
+        );
+        taps.tap(
+            "cu_window_seqlens",
+            &Tensor::from_slice(&borders, borders.len(), like.device())?,
+        );
+        Ok(())
+    }
+}

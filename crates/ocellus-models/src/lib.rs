@@ -1,0 +1,15 @@
+//! Model families behind one trait, [`Vlm`], and the registry that finds them by the name in a `config.json`.
+//!
+//! Knows config fields, families and how pictures stand in a prompt; never a scheduler, a sampler, HTTP, a clock or
+//! a path: a checkpoint comes as a config text and a set of tensors.
+
+pub mod config;
+pub mod families;
+pub mod mrope;
+pub mod plan;
+pub mod vlm;
+
+pub use config::ConfigError;
+pub use families::{FAMILIES, Family, find, load};
+pub use mrope::{PositionRule, Positions, Vision};
+pub use vlm::{Facts, Grid, ModelError, Vlm};

@@ -1,0 +1,379 @@
+//! Configs that are refused, each naming its field, and configs that are read.
+
+use ocellus_models::families::{find, parse};
+use ocellus_models::plan::Shape;
+use ocellus_models::{ConfigError, ModelError};
+use ocellus_nn::rope::Yarn;
+use ocellus_testkit::case::goldens_dir;
+use ocellus_testkit::test_each;
+use serde_json::{Value, json};
+
+/// Everything on one level, as the first checkpoints were published.
+fn flat() -> Value {
+    golden("qwen2_5_vl-multi-449")
+}
+
+/// The decoder under `text_config`, as newer libraries write it.
+fn nested() -> Value {
+    golden("qwen2_5_vl-multi-457")
+}
+
+fn golden(case: &str) -> Value {
+    let path = goldens_dir().join(case).join("model/config.json");
+    parse(&std::fs::read_to_string(path).expect("the golden config is there")).expect("it is JSON")
+}
+
+fn shape(config: &Value) -> Result<Shape, ConfigError> {
+    (find(config)?.shape)(config).map_err(|e| match e {
+        ModelError::Config(e) => e,
+        other => panic!("not a config error: {other}"),
+    })
+}
+
+/// `config` with the field at a dotted path set, or removed for `null`.
+fn with(mut config: Value, path: &str, value: Value) -> Value {
+    let (parents, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut at = &mut config;
+    for parent in parents.split('.').filter(|p| !p.is_empty()) {
+        at = &mut at[parent];
+    }
+    let object = at.as_object_mut().expect("the path leads to an object");
+    if value.is_null() {
+        object.remove(key).expect("there is something to remove");
+    } else {
+        object.insert(key.to_owned(), value);
+    }
+    config
+}
+
+#[derive(Debug)]
+enum Wanted {
+    Missing(&'static str),
+    Value(&'static str),
+    Unread(&'static str),
+}
+
+#[test]
+fn each_wrong_field_is_named() {
+    use Wanted::{Missing, Unread, Value as Wrong};
+    let table = [
+        (flat(), "hidden_size", json!(null), Missing("hidden_size")),
+        (flat(), "image_token_id", json!(null), Missing("image_token_id")),
+        (flat(), "rms_norm_eps", json!(null), Missing("rms_norm_eps")),
+        (flat(), "vision_config", json!(null), Missing("vision_config")),
+        (
+            flat(),
+            "vision_config.depth",
+            json!(null),
+            Missing("vision_config.depth"),
+        ),
+        (
+            flat(),
+            "rope_scaling",
+            json!(null),
+            Missing("rope_scaling.mrope_section"),
+        ),
+        (
+            nested(),
+            "text_config.vocab_size",
+            json!(null),
+            Missing("text_config.vocab_size"),
+        ),
+        (
+            nested(),
+            "text_config.rope_parameters.mrope_section",
+            json!(null),
+            Missing("text_config.rope_parameters.mrope_section"),
+        ),
+        (flat(), "hidden_size", json!("48"), Wrong("hidden_size")),
+        (flat(), "num_hidden_layers", json!(0), Wrong("num_hidden_layers")),
+        (
+            flat(),
+            "num_hidden_layers",
+            json!(1.5),
+            Wrong("num_hidden_layers"),
+        ),
+        (flat(), "vocab_size", json!(-160), Wrong("vocab_size")),
+        (flat(), "vocab_size", json!(1u64 << 40), Wrong("vocab_size")),
+        (
+            flat(),
+            "video_token_id",
+            json!(1u64 << 32),
+            Wrong("video_token_id"),
+        ),
+        (flat(), "rms_norm_eps", json!("small"), Wrong("rms_norm_eps")),
+        (
+            flat(),
+            "tie_word_embeddings",
+            json!("no"),
+            Wrong("tie_word_embeddings"),
+        ),
+        (
+            flat(),
+            "num_key_value_heads",
+            json!(3),
+            Wrong("num_key_value_heads"),
+        ),
+        (flat(), "hidden_act", json!("gelu"), Wrong("hidden_act")),
+        (
+            flat(),
+            "use_sliding_window",
+            json!(true),
+            Wrong("use_sliding_window"),
+        ),
+        (
+            flat(),
+            "layer_types",
+            json!(["full_attention", "sliding_attention"]),
+            Wrong("layer_types"),
+        ),
+        (flat(), "vision_config", json!([]), Wrong("vision_config")),
+        (
+            flat(),
+            "vision_config.hidden_act",
+            json!("gelu"),
+            Wrong("vision_config.hidden_act"),
+        ),
+        (
+            flat(),
+            "vision_config.hidden_act",
+            json!("quick_gelu"),
+            Wrong("vision_config.hidden_act"),
+        ),
+        (
+            flat(),
+            "vision_config.fullatt_block_indexes",
+            json!([1, -1]),
+            Wrong("vision_config.fullatt_block_indexes"),
+        ),
+        (
+            golden("qwen2_vl-multi-449"),
+            "vision_config.hidden_act",
+            json!("silu"),
+            Wrong("vision_config.hidden_act"),
+        ),
+        (
+            flat(),
+            "rope_scaling.mrope_section",
+            json!([1, 2, 4]),
+            Wrong("rope_scaling.mrope_section"),
+        ),
+        (
+            flat(),
+            "rope_scaling.mrope_section",
+            json!([2, 4]),
+            Wrong("rope_scaling.mrope_section"),
+        ),
+        (
+            flat(),
+            "rope_scaling.type",
+            json!("linear"),
+            Wrong("rope_scaling.type"),
+        ),
+        (
+            flat(),
+            "rope_scaling.rope_type",
+            json!("dynamic"),
+            Wrong("rope_scaling.rope_type"),
+        ),
+        (
+            flat(),
+            "rope_scaling.mrope_interleaved",
+            json!(true),
+            Wrong("rope_scaling.mrope_interleaved"),
+        ),
+        (
+            nested(),
+            "text_config.layer_types",
+            json!(["sliding_attention", "full_attention"]),
+            Wrong("text_config.layer_types"),
+        ),
+        (
+            nested(),
+            "text_config.use_sliding_window",
+            json!(true),
+            Wrong("text_config.use_sliding_window"),
+        ),
+        (
+            nested(),
+            "text_config.num_key_value_heads",
+            json!(3),
+            Wrong("text_config.num_key_value_heads"),
+        ),
+        (
+            nested(),
+            "vision_config.rope_parameters.rope_theta",
+            json!(500.0),
+            Wrong("vision_config.rope_parameters.rope_theta"),
+        ),
+        (flat(), "logit_scale", json!(2.0), Unread("logit_scale")),
+        (
+            flat(),
+            "quantization_config",
+            json!({ "quant_method": "awq", "bits": 4 }),
+            Unread("quantization_config"),
+        ),
+        (
+            flat(),
+            "vision_config.qk_norm",
+            json!(true),
+            Unread("vision_config.qk_norm"),
+        ),
+        (
+            flat(),
+            "rope_scaling.long_factor",
+            json!([1.0]),
+            Unread("rope_scaling.long_factor"),
+        ),
+        // A factor without the kind of scaling that it belongs to.
+        (
+            flat(),
+            "rope_scaling.factor",
+            json!(4.0),
+            Unread("rope_scaling.factor"),
+        ),
+        (
+            nested(),
+            "text_config.qk_norm",
+            json!(false),
+            Unread("text_config.qk_norm"),
+        ),
+        // A copy of a nested field that says something else.
+        (nested(), "hidden_size", json!(64), Unread("hidden_size")),
+    ];
+    let named = table
+        .into_iter()
+        .map(|(base, path, value, wanted)| (format!("{path} = {value}"), (with(base, path, value), wanted)));
+    test_each(named, |(config, wanted)| {
+        let error = shape(config).err().expect("the config is refused");
+        let (right, name) = match (&error, wanted) {
+            (ConfigError::Missing { field }, Missing(name)) => (field == name, name),
+            (ConfigError::Value { field, .. }, Wrong(name)) => (field == name, name),
+            (ConfigError::Unread { field, .. }, Unread(name)) => (field == name, name),
+            (_, Missing(name) | Wrong(name) | Unread(name)) => (false, name),
+        };
+        assert!(right, "{error:?}, expected {wanted:?}");
+        assert!(error.to_string().contains(name), "{error}");
+    });
+}
+
+#[test]
+fn an_unknown_architecture_is_named_with_those_that_are_known() {
+    let config = json!({ "model_type": "other", "architectures": ["OtherForCausalLM"] });
+    let text = find(&config).err().expect("nobody reads it").to_string();
+    assert!(
+        text.contains("OtherForCausalLM") && text.contains("Qwen2_5_VLForConditionalGeneration"),
+        "{text}"
+    );
+    let text = find(&json!({ "model_type": "other" })).err().unwrap().to_string();
+    assert!(text.contains("`other`"), "{text}");
+    assert!(matches!(parse("{ \"hidden_size\": "), Err(ConfigError::Json(_))));
+    assert!(find(&json!([])).is_err());
+}
+
+#[test]
+fn the_architecture_finds_the_family_where_the_type_does_not() {
+    let config = with(flat(), "model_type", json!(null));
+    assert_eq!(find(&config).unwrap().id, "qwen2_5_vl");
+}
+
+#[test]
+fn both_layouts_say_the_same() {
+    let (flat, nested) = (shape(&flat()).unwrap(), shape(&nested()).unwrap());
+    assert_eq!(format!("{:?}", flat.decoder), format!("{:?}", nested.decoder));
+    assert_eq!(format!("{:?}", flat.vision), format!("{:?}", nested.vision));
+    assert_eq!(format!("{:?}", flat.facts), format!("{:?}", nested.facts));
+    assert_eq!(
+        (flat.decoder.width, flat.decoder.layers, flat.decoder.vocab),
+        (48, 2, 160)
+    );
+    assert_eq!((flat.facts.image_token, flat.facts.max_positions), (8, 2048));
+}
+
+#[test]
+fn fields_on_both_levels_must_agree() {
+    let inside = nested()["text_config"].clone();
+    let mut both = nested();
+    for (key, value) in inside.as_object().unwrap() {
+        if key != "model_type" && !value.is_null() {
+            both = with(both, key, value.clone());
+        }
+    }
+    let both = with(both, "text_config.image_token_id", json!(8));
+    assert_eq!(
+        format!("{:?}", shape(&both).unwrap().decoder),
+        format!("{:?}", shape(&nested()).unwrap().decoder)
+    );
+    // What nobody reads stays unread, however often it is there.
+    let unknown = with(
+        with(both, "logit_scale", json!(2.0)),
+        "text_config.logit_scale",
+        json!(2.0),
+    );
+    assert!(matches!(shape(&unknown), Err(ConfigError::Unread { .. })));
+}
+
+#[test]
+fn a_tied_head_is_read_from_either_level() {
+    for (base, path, tied) in [
+        (flat(), "tie_word_embeddings", true),
+        (nested(), "tie_word_embeddings", true),
+        (flat(), "tie_word_embeddings", false),
+    ] {
+        let config = with(base, path, json!(tied));
+        assert_eq!(shape(&config).unwrap().decoder.tied_head, tied, "{path} {tied}");
+    }
+    let inside = with(nested(), "tie_word_embeddings", json!(null));
+    let inside = with(inside, "text_config.tie_word_embeddings", json!(true));
+    assert!(shape(&inside).unwrap().decoder.tied_head);
+}
+
+#[test]
+fn yarn_is_read_and_changes_the_angles() {
+    let plain = shape(&flat()).unwrap().decoder.rope;
+    assert_eq!(plain.yarn, None);
+    let published = json!({
+        "type": "yarn", "mrope_section": [1, 2, 3], "factor": 4.0, "original_max_position_embeddings": 512
+    });
+    let rope = shape(&with(flat(), "rope_scaling", published.clone()))
+        .unwrap()
+        .decoder
+        .rope;
+    let expected = Yarn {
+        factor: 4.0,
+        original_positions: 512.0,
+        beta_fast: 32.0,
+        beta_slow: 1.0,
+        attention_factor: None,
+    };
+    assert_eq!(rope.yarn, Some(expected));
+    assert_ne!(rope.frequencies(12), plain.frequencies(12));
+    assert_eq!(rope.sections, plain.sections);
+
+    let all = json!({
+        "rope_type": "yarn", "mrope_section": [1, 2, 3], "factor": 2.0, "original_max_position_embeddings": 1024,
+        "beta_fast": 20.0, "beta_slow": 2.0, "attention_factor": 1.25, "rope_theta": 5000.0
+    });
+    let rope = shape(&with(nested(), "text_config.rope_parameters", all))
+        .unwrap()
+        .decoder
+        .rope;
+    let expected = Yarn {
+        factor: 2.0,
+        original_positions: 1024.0,
+        beta_fast: 20.0,
+        beta_slow: 2.0,
+        attention_factor: Some(1.25),
+    };
+    assert_eq!((rope.theta, rope.yarn), (5000.0, Some(expected)));
+
+    for field in ["factor", "original_max_position_embeddings"] {
+        let config = with(
+            flat(),
+            "rope_scaling",
+            with(published.clone(), field, json!(null)),
+        );
+        let error = shape(&config).err().expect("it must be there").to_string();
+        assert!(error.contains(&format!("rope_scaling.{field}")), "{error}");
+    }
+}

@@ -1,0 +1,33 @@
+//! Layers and fused operations over candle tensors: what every family is built from.
+//!
+//! Knows layers, operations and the *interface* of a key-value cache; never a family's name, a request,
+//! or who owns a block of cache. Every fused operation in [`ops`] has a composed twin in plain candle: the CPU in f32
+//! gets the fused one, every other device and type the twin, and the twin is the oracle of the fused one's tests.
+//!
+//! Tensors are *packed*: the tokens (or patches) of all sequences follow one another in one row dimension, and a list
+//! of [`Segment`]s says who may attend to whom. There is no padding and no batch dimension.
+
+pub mod attention;
+pub mod cache;
+pub mod decoder;
+pub mod linear;
+pub mod mlp;
+pub mod norm;
+pub mod ops;
+pub mod params;
+pub mod rope;
+pub mod taps;
+pub mod vit;
+
+pub use attention::Attn;
+pub use cache::Cache;
+pub use linear::Linear;
+pub use mlp::{Act, Mlp};
+pub use norm::Norm;
+pub use ocellus_kernels::attention::Segment;
+pub use ocellus_kernels::gemm::Precision;
+pub use params::{Frozen, LoadError, Params, Source, Trainable};
+pub use taps::Taps;
+
+/// The result of a forward pass: candle's own error, since a forward pass fails only on a bug or on memory.
+pub type Result<T> = candle_core::Result<T>;

@@ -1,0 +1,49 @@
+//! The position-wise network of a block, chosen by a spec.
+
+use candle_core::Tensor;
+
+pub use crate::ops::activation::Act;
+use crate::ops::activation::{activate, silu_mul};
+use crate::{Linear, LoadError, Params, Result};
+
+/// Which network, how wide inside, with or without biases.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mlp {
+    /// `down(silu(gate(x)) · up(x))`: tensors `gate_proj`, `up_proj`, `down_proj`.
+    Gated { width: usize, bias: bool },
+    /// `fc2(act(fc1(x)))`: tensors `fc1`, `fc2`.
+    Plain { act: Act, width: usize, bias: bool },
+}
+
+impl Mlp {
+    pub fn load(self, p: &Params, outer: usize) -> std::result::Result<MlpLayer, LoadError> {
+        Ok(match self {
+            Self::Gated { width, bias } => MlpLayer::Gated {
+                gate: Linear::load(&p.at("gate_proj"), outer, width, bias)?,
+                up: Linear::load(&p.at("up_proj"), outer, width, bias)?,
+                down: Linear::load(&p.at("down_proj"), width, outer, bias)?,
+            },
+            Self::Plain { act, width, bias } => MlpLayer::Plain {
+                act,
+                first: Linear::load(&p.at("fc1"), outer, width, bias)?,
+                second: Linear::load(&p.at("fc2"), width, outer, bias)?,
+            },
+        })
+    }
+}
+
+/// A loaded network.
+pub enum MlpLayer {
+    Gated { gate: Linear, up: Linear, down: Linear },
+    Plain { act: Act, first: Linear, second: Linear },
+}
+
+impl MlpLayer {
+    /// `x [rows, outer]` → `[rows, outer]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Gated { gate, up, down } => down.forward(&silu_mul(&gate.forward(x)?, &up.forward(x)?)?),
+            Self::Plain { act, first, second } => second.forward(&activate(&first.forward(x)?, *act)?),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Losses over logits, each one node of the graph.
+
+use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
+use ocellus_kernels::loss;
+use std::sync::Arc;
+
+use super::{done, fused, slice, with_slice};
+
+/// Marks a row of logits without a target.
+pub const IGNORE: u32 = u32::MAX;
+
+/// Sum of the cross-entropies of the rows of `logits [rows, vocab]` whose target is not [`IGNORE`], as a scalar.
+pub fn cross_entropy(logits: &Tensor, targets: &Arc<[u32]>) -> Result<Tensor> {
+    if !fused(logits) {
+        return cross_entropy_composed(logits, targets);
+    }
+    logits.contiguous()?.apply_op1(CrossEntropy(targets.clone()))
+}
+
+/// The same in plain candle.
+pub fn cross_entropy_composed(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
+    let (rows, wanted): (Vec<u32>, Vec<u32>) = targets
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| **t != IGNORE)
+        .map(|(i, t)| (i as u32, *t))
+        .unzip();
+    let count = rows.len();
+    let logits = logits
+        .index_select(&Tensor::from_vec(rows, count, logits.device())?, 0)?
+        .to_dtype(DType::F32)?;
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
+    let norm = shifted.exp()?.sum(D::Minus1)?.log()?;
+    let wanted = Tensor::from_vec(wanted, (count, 1), logits.device())?;
+    (norm - shifted.gather(&wanted, 1)?.squeeze(1)?)?.sum_all()
+}
+
+struct CrossEntropy(Arc<[u32]>);
+
+impl CustomOp1 for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross-entropy"
+    }
+
+    fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, vocab) = l.shape().dims2()?;
+        let (sum, _) = loss::cross_entropy(slice(s, l)?, vocab, &self.0, IGNORE);
+        done(vec![sum as f32], ())
+    }
+
+    fn bwd(&self, logits: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (_, vocab) = logits.dims2()?;
+        let scale = grad.to_scalar::<f32>()?;
+        let mut d = vec![0.0; logits.elem_count()];
+        with_slice(logits, |x| {
+            loss::cross_entropy_backward(x, vocab, &self.0, IGNORE, scale, &mut d)
+        })?;
+        Ok(Some(Tensor::from_vec(d, logits.shape(), logits.device())?))
+    }
+}

@@ -1,0 +1,268 @@
+//! Where a layer's tensors come from: a path of names over a [`Source`].
+//!
+//! The same layer code serves inference ([`Frozen`]: tensors of a file, converted once) and training ([`Trainable`]: candle
+//! variables that a backward pass finds). Both remember what was asked for, so that a caller can say which tensors of a
+//! file nobody took.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor, Var};
+use ocellus_kernels::gemm::Precision;
+use ocellus_weights::{Weights, WeightsError};
+
+/// Why a model could not be put together from its tensors.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("the checkpoint has no tensor `{name}`")]
+    Missing { name: String },
+    #[error("tensor `{name}` has shape {found:?}, the config asks for {expected:?}")]
+    Shape {
+        name: String,
+        expected: Vec<usize>,
+        found: Vec<usize>,
+    },
+    #[error("nobody takes the tensors {}{}", .names.join(", "), if *.more > 0 { format!(" and {} more", .more) } else { String::new() })]
+    Untaken { names: Vec<String>, more: usize },
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error("{0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// A set of named tensors that layers load from.
+pub trait Source {
+    /// The tensor `name`, checked against `shape`.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError>;
+    /// Whether the source has a tensor of this name (without taking it).
+    fn contains(&self, name: &str) -> bool;
+    /// Whether gradients are wanted: layers then keep their tensors as they are instead of packing them.
+    fn trainable(&self) -> bool;
+}
+
+/// A source, a name prefix, and the precision in which matrix products are computed on the CPU.
+#[derive(Clone)]
+pub struct Params {
+    source: Rc<dyn Source>,
+    prefix: String,
+    precision: Precision,
+}
+
+impl Params {
+    pub fn new(source: Rc<dyn Source>, precision: Precision) -> Self {
+        Self {
+            source,
+            prefix: String::new(),
+            precision,
+        }
+    }
+
+    /// The parameters under `name.`.
+    pub fn at(&self, name: impl std::fmt::Display) -> Self {
+        Self {
+            prefix: format!("{}{name}.", self.prefix),
+            ..self.clone()
+        }
+    }
+
+    /// The tensor `name` under this prefix; an error names it in full.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        self.source.tensor(&format!("{}{name}", self.prefix), shape)
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.source.contains(&format!("{}{name}", self.prefix))
+    }
+
+    pub fn trainable(&self) -> bool {
+        self.source.trainable()
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+}
+
+/// Tensors of a checkpoint for inference, on one device and in one type.
+pub struct Frozen {
+    weights: Arc<Weights>,
+    device: Device,
+    dtype: DType,
+    taken: RefCell<BTreeSet<String>>,
+}
+
+impl Frozen {
+    pub fn new(weights: Arc<Weights>, device: Device, dtype: DType) -> Self {
+        Self {
+            weights,
+            device,
+            dtype,
+            taken: RefCell::default(),
+        }
+    }
+
+    /// Fails when the checkpoint holds a tensor that nobody took, except those for which `ignored` holds.
+    pub fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<(), LoadError> {
+        untaken(&self.weights, &self.taken.borrow(), ignored)
+    }
+}
+
+fn untaken(
+    weights: &Weights,
+    taken: &BTreeSet<String>,
+    ignored: impl Fn(&str) -> bool,
+) -> Result<(), LoadError> {
+    const SHOWN: usize = 5;
+    let mut names: Vec<String> = weights
+        .names()
+        .filter(|n| !taken.contains(*n) && !ignored(n))
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let more = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    Err(LoadError::Untaken { names, more })
+}
+
+fn read(weights: &Weights, name: &str, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
+    if !weights.contains(name) {
+        return Err(LoadError::Missing {
+            name: name.to_owned(),
+        });
+    }
+    let view = weights.view(name)?;
+    // A convolution kernel is the same bytes as the matrix it is used as.
+    let flat = shape.len() == 2
+        && view.shape.len() > 2
+        && view.shape[0] == shape[0]
+        && view.shape[1..].iter().product::<usize>() == shape[1];
+    if view.shape != shape && !flat {
+        return Err(LoadError::Shape {
+            name: name.to_owned(),
+            expected: shape.to_vec(),
+            found: view.shape.clone(),
+        });
+    }
+    Ok(Tensor::from_vec(view.to_f32()?, shape, device)?)
+}
+
+impl Source for Frozen {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        let tensor = read(&self.weights, name, shape, &self.device)?.to_dtype(self.dtype)?;
+        self.taken.borrow_mut().insert(name.to_owned());
+        Ok(tensor)
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.weights.contains(name)
+    }
+
+    fn trainable(&self) -> bool {
+        false
+    }
+}
+
+/// Variables for training, in f32 on one device: from a checkpoint, or drawn at random.
+pub struct Trainable {
+    device: Device,
+    start: Start,
+    vars: RefCell<BTreeMap<String, Var>>,
+}
+
+enum Start {
+    From(Weights),
+    Random { seed: u64, std: f32 },
+}
+
+impl Trainable {
+    /// Continues from the tensors of a checkpoint.
+    pub fn from_weights(weights: Weights, device: Device) -> Self {
+        Self {
+            device,
+            start: Start::From(weights),
+            vars: RefCell::default(),
+        }
+    }
+
+    /// Starts at random: matrices normal with deviation `std`, other vectors zero, `*norm*`/`ln*` weights one. A tensor's
+    /// values depend on `seed` and its name alone.
+    pub fn random(seed: u64, std: f32, device: Device) -> Self {
+        Self {
+            device,
+            start: Start::Random { seed, std },
+            vars: RefCell::default(),
+        }
+    }
+
+    /// Every variable that was asked for, by name.
+    pub fn vars(&self) -> BTreeMap<String, Var> {
+        self.vars.borrow().clone()
+    }
+
+    /// As [`Frozen::finish`]; nothing can be left over at random.
+    pub fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<(), LoadError> {
+        match &self.start {
+            Start::From(weights) => untaken(weights, &self.vars.borrow().keys().cloned().collect(), ignored),
+            Start::Random { .. } => Ok(()),
+        }
+    }
+}
+
+impl Source for Trainable {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        if let Some(var) = self.vars.borrow().get(name) {
+            return Ok(var.as_tensor().clone());
+        }
+        let start = match &self.start {
+            Start::From(weights) => read(weights, name, shape, &self.device)?,
+            Start::Random { seed, std } => {
+                Tensor::from_vec(draw(*seed, name, shape, *std), shape, &self.device)?
+            }
+        };
+        let var = Var::from_tensor(&start)?;
+        self.vars.borrow_mut().insert(name.to_owned(), var.clone());
+        Ok(var.as_tensor().clone())
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        match &self.start {
+            Start::From(weights) => weights.contains(name),
+            Start::Random { .. } => false,
+        }
+    }
+
+    fn trainable(&self) -> bool {
+        true
+    }
+}
+
+fn draw(seed: u64, name: &str, shape: &[usize], std: f32) -> Vec<f32> {
+    let count = shape.iter().product();
+    if shape.len() == 1 {
+        let one = name.ends_with("weight");
+        return vec![if one { 1.0 } else { 0.0 }; count];
+    }
+    // FNV-1a of the name, then splitmix64: a stream of its own for every tensor.
+    let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut uniform = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..count)
+        .map(|_| {
+            // Box-Muller; 1 - u keeps the logarithm finite.
+            let (u, v) = (1.0 - uniform(), uniform());
+            ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32 * std
+        })
+        .collect()
+}

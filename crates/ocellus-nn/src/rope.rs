@@ -1,0 +1,128 @@
+//! Angles of rotary positions: one axis or several, with YaRN scaling.
+//!
+//! Everything is computed in f32, as the references do, whatever the type of the model.
+
+use candle_core::{Device, Tensor};
+
+use crate::Result;
+
+/// YaRN (Peng et al. 2023): frequencies are interpolated where a dimension turns slowly, kept where it turns fast, and the
+/// attention is scaled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Yarn {
+    pub factor: f64,
+    pub original_positions: f64,
+    pub beta_fast: f64,
+    pub beta_slow: f64,
+    /// Multiplies cos and sin; `None` = `0.1 ln(factor) + 1`, and 1 for factors up to 1.
+    pub attention_factor: Option<f64>,
+}
+
+/// Rotary positions of a decoder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rope {
+    pub theta: f64,
+    /// How many frequencies each position axis drives, in order; their sum is half the head. One entry = ordinary
+    /// one-axis positions.
+    pub sections: Vec<usize>,
+    pub yarn: Option<Yarn>,
+}
+
+impl Rope {
+    /// Frequencies split over position axes (M-RoPE, Wang et al. 2024, section 2.1).
+    pub fn sections(theta: f64, sections: &[usize]) -> Self {
+        Self {
+            theta,
+            sections: sections.to_vec(),
+            yarn: None,
+        }
+    }
+
+    /// `theta^(-2i/dim)` for `i < dim/2`, after YaRN when asked for.
+    pub fn frequencies(&self, dim: usize) -> Vec<f32> {
+        let plain = |i: usize| 1.0 / (self.theta as f32).powf(2.0 * i as f32 / dim as f32);
+        let Some(yarn) = self.yarn else {
+            return (0..dim / 2).map(plain).collect();
+        };
+        // The dimension at which a full context makes `turns` turns.
+        let dimension = |turns: f64| {
+            dim as f64 * (yarn.original_positions / (turns * std::f64::consts::TAU)).ln()
+                / (2.0 * self.theta.ln())
+        };
+        let low = dimension(yarn.beta_fast).floor().max(0.0);
+        let high = dimension(yarn.beta_slow).ceil().min(dim as f64 - 1.0);
+        let span = if high > low { high - low } else { 0.001 };
+        (0..dim / 2)
+            .map(|i| {
+                let interpolated = ((i as f64 - low) / span).clamp(0.0, 1.0) as f32;
+                plain(i) / yarn.factor as f32 * interpolated + plain(i) * (1.0 - interpolated)
+            })
+            .collect()
+    }
+
+    fn scale(&self) -> f32 {
+        self.yarn.map_or(1.0, |y| {
+            y.attention_factor.unwrap_or(0.1 * y.factor.max(1.0).ln() + 1.0)
+        }) as f32
+    }
+
+    /// `cos` and `sin` `[tokens, dim]` for positions on three axes.
+    pub fn angles(&self, positions: &[[i64; 3]], dim: usize, device: &Device) -> Result<Angles> {
+        let frequencies = self.frequencies(dim);
+        let axes: Vec<usize> = self
+            .sections
+            .iter()
+            .enumerate()
+            .flat_map(|(axis, n)| std::iter::repeat_n(axis, *n))
+            .collect();
+        if axes.len() != dim / 2 {
+            candle_core::bail!(
+                "rotary sections {:?} do not add up to half of the head size {dim}",
+                self.sections
+            );
+        }
+        let half = positions
+            .iter()
+            .flat_map(|p| frequencies.iter().zip(&axes).map(|(f, axis)| p[*axis] as f32 * f));
+        Angles::twice(half, positions.len(), dim / 2, self.scale(), device)
+    }
+}
+
+/// `cos` and `sin` of the rotation of every token, each `[tokens, head_dim]`.
+#[derive(Clone)]
+pub struct Angles {
+    pub cos: Tensor,
+    pub sin: Tensor,
+}
+
+impl Angles {
+    /// From the angles of half a head (`tokens · half` of them), used for both halves.
+    pub fn twice(
+        angles: impl Iterator<Item = f32>,
+        tokens: usize,
+        half: usize,
+        scale: f32,
+        device: &Device,
+    ) -> Result<Self> {
+        let angles: Vec<f32> = angles.collect();
+        let both = |f: fn(f32) -> f32| {
+            let values = angles.chunks_exact(half.max(1)).flat_map(|row| {
+                let row: Vec<f32> = row.iter().map(|a| f(*a) * scale).collect();
+                [row.clone(), row].concat()
+            });
+            Tensor::from_vec(values.collect::<Vec<f32>>(), (tokens, 2 * half), device)
+        };
+        Ok(Self {
+            cos: both(f32::cos)?,
+            sin: both(f32::sin)?,
+        })
+    }
+
+    /// The angles of the tokens `index` names, in that order.
+    pub fn select(&self, index: &Tensor) -> Result<Self> {
+        Ok(Self {
+            cos: self.cos.index_select(index, 0)?,
+            sin: self.sin.index_select(index, 0)?,
+        })
+    }
+}

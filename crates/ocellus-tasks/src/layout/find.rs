@@ -1,0 +1,212 @@
+//! The way from a picture to its lines.
+
+use ocellus_media::{Gray, Rgb, strip};
+
+use super::components::{Components, Mask, Of, label};
+use super::foreign::Owners;
+use super::glyphs::{self, Glyph};
+use super::group::{self, Group};
+use super::metrics::{Metrics, measure_all};
+use super::order::{Item, reading_order};
+use super::rect::Rect;
+use super::rotate::Turn;
+use super::rules::{self, Rules};
+use super::{Chunk, LINES, Line, Page, chunks, filter, gaps, polarity, skew, threshold};
+
+/// Larger pages are looked at in half, quarter... size.
+const MOST_PX: u64 = 8_400_000;
+/// Less skew than this is left as it is.
+const LEAST_SKEW_DEGREES: f32 = 0.15;
+
+/// Finds the lines of text of a page, in reading order.
+///
+/// Never fails: a page without text is `blank`. Time and memory grow with the number of pixels, up to a bound.
+pub fn find_lines(page: &Rgb) -> Page {
+    let mut found = Page {
+        width: page.width,
+        height: page.height,
+        blank: true,
+        skew_degrees: 0.0,
+        lines: Vec::new(),
+    };
+    if page.width < 3 || page.height < 3 {
+        return found;
+    }
+    let mut grey = strip::luma(page);
+    let mut scale = 1;
+    while u64::from(grey.width) * u64::from(grey.height) > MOST_PX {
+        grey = halve(&grey);
+        scale *= 2;
+    }
+    let Some(mut inked) = Inked::of(&grey) else {
+        return found;
+    };
+    let rects: Vec<Rect> = inked.glyphs.iter().map(|glyph| glyph.rect).collect();
+    let degrees = skew::estimate(&rects, inked.letter);
+    if degrees.abs() >= LEAST_SKEW_DEGREES {
+        let turned = Turn::levelling(degrees, grey.width, grey.height).apply(&grey);
+        let Some(upright) = Inked::of(&turned) else {
+            return found;
+        };
+        inked = upright;
+        grey = turned;
+        found.skew_degrees = degrees;
+    }
+    let turn = (found.skew_degrees != 0.0).then(|| Turn::levelling(degrees, page.width, page.height));
+    found.lines = inked.lines(&grey, scale as f32, turn);
+    // What lies outside the page is its mirror image.
+    let within = |[x1, y1, x2, y2]: [f32; 4]| {
+        (0.0..page.width as f32).contains(&((x1 + x2) / 2.0))
+            && (0.0..page.height as f32).contains(&((y1 + y2) / 2.0))
+    };
+    found.lines.retain(|line| within(line.bbox));
+    for bbox in found.lines.iter_mut().flat_map(Line::boxes_mut) {
+        *bbox = inside(*bbox, page.width as f32, page.height as f32);
+    }
+    found.blank = found.lines.is_empty();
+    found
+}
+
+/// The part of a box inside the page, at least a pixel wide and high.
+fn inside([x1, y1, x2, y2]: [f32; 4], width: f32, height: f32) -> [f32; 4] {
+    let (x1, y1) = (x1.clamp(0.0, width - 1.0), y1.clamp(0.0, height - 1.0));
+    [x1, y1, x2.clamp(x1 + 1.0, width), y2.clamp(y1 + 1.0, height)]
+}
+
+/// Half the size, by means of 2x2 pixels.
+fn halve(page: &Gray) -> Gray {
+    let (width, height) = (page.width / 2, page.height / 2);
+    let stride = page.width as usize;
+    let mut data = Vec::with_capacity(width as usize * height as usize);
+    for rows in page.data.chunks_exact(2 * stride) {
+        let (above, below) = rows.split_at(stride);
+        data.extend(above.chunks_exact(2).zip(below.chunks_exact(2)).map(|(a, b)| {
+            let sum = u32::from(a[0]) + u32::from(a[1]) + u32::from(b[0]) + u32::from(b[1]);
+            ((sum + 2) / 4) as u8
+        }));
+    }
+    Gray { width, height, data }
+}
+
+/// A page's ink, taken apart.
+struct Inked {
+    height: usize,
+    components: Components,
+    glyphs: Vec<Glyph>,
+    rules: Rules,
+    /// Usual height of a letter.
+    letter: i32,
+}
+
+/// A line, measured.
+pub(super) struct Found {
+    pub group: Group,
+    pub metrics: Metrics,
+}
+
+impl Inked {
+    fn of(grey: &Gray) -> Option<Self> {
+        let mut ink: Mask = polarity::ink(&threshold::binarise(grey)?);
+        let components = label(&ink, Of::Ink);
+        let letter = rules::letter_height(&components)?;
+        let rules = rules::erase(&mut ink, &components, letter);
+        drop(components);
+        if !rules.is_empty() {
+            // Coloured cells stand alone now that the grid is gone, and can be told from ink.
+            ink = polarity::ink(&ink);
+        }
+        let components = label(&ink, Of::Ink);
+        let mut glyphs = glyphs::collect(&components, ink.width, ink.height, letter);
+        glyphs::part_lines(&mut glyphs, &components, letter);
+        Some(Self {
+            height: ink.height,
+            components,
+            glyphs,
+            rules,
+            letter,
+        })
+    }
+
+    /// The lines in reading order, in pixels of the page before any halving or turning.
+    fn lines(&self, grey: &Gray, scale: f32, turn: Option<Turn>) -> Vec<Line> {
+        let groups = group::lines(&self.glyphs, &self.rules.vertical, self.letter);
+        let metrics = measure_all(&groups, &self.glyphs);
+        let cells: Vec<Group> = groups
+            .iter()
+            .zip(&metrics)
+            .flat_map(|(group, metrics)| gaps::part_cells(group, metrics, &self.glyphs))
+            .collect();
+        let metrics = measure_all(&cells, &self.glyphs);
+        let found = cells
+            .into_iter()
+            .zip(metrics)
+            .map(|(group, metrics)| Found { group, metrics })
+            .collect();
+        let mut found: Vec<Found> = filter::keep_text(found, &self.glyphs, grey, self.letter);
+        found.truncate(LINES);
+
+        let items: Vec<Item> = found
+            .iter()
+            .map(|line| Item {
+                bbox: self.bbox(line),
+                em: line.metrics.em,
+            })
+            .collect();
+        let owners = Owners::new(&self.components, &self.glyphs, &found);
+        reading_order(&items)
+            .into_iter()
+            .map(|index| self.line(&found[index], index, &owners, scale, turn))
+            .collect()
+    }
+
+    /// Ink in x, ascent to descent in y, within the page.
+    fn bbox(&self, line: &Found) -> [f32; 4] {
+        let rect = line.group.rect;
+        let (top, bottom) = (
+            line.metrics.top.max(0.0),
+            line.metrics.bottom.min(self.height as f32),
+        );
+        [rect.x0 as f32, top, rect.x1 as f32, bottom.max(top + 1.0)]
+    }
+
+    fn line(&self, line: &Found, index: usize, owners: &Owners, scale: f32, turn: Option<Turn>) -> Line {
+        let [_, top, _, bottom] = self.bbox(line);
+        let columns = gaps::columns(line.group.glyphs.iter().map(|&glyph| self.glyphs[glyph].rect));
+        let enlarge = |[x1, y1, x2, y2]: [f32; 4]| [x1 * scale, y1 * scale, x2 * scale, y2 * scale];
+        let onto_page = |upright: [f32; 4]| turn.map_or(upright, |turn| turn.back_box(upright));
+        let chunks: Vec<Chunk> = chunks::cut(&columns, bottom - top, line.metrics.em)
+            .into_iter()
+            .map(|cut| {
+                let ink = [
+                    columns[cut.first].0 as f32,
+                    top,
+                    columns[cut.last].1 as f32,
+                    bottom,
+                ];
+                let inside = |rect: &&Rect| rect.x0 as f32 >= ink[0] && rect.x1 as f32 <= ink[2];
+                let glyphs = line
+                    .group
+                    .glyphs
+                    .iter()
+                    .map(|&glyph| &self.glyphs[glyph].rect)
+                    .filter(inside);
+                let (ink_top, ink_bottom) = glyphs.fold((top, bottom), |(top, bottom), rect| {
+                    (top.min(rect.y0 as f32), bottom.max(rect.y1 as f32))
+                });
+                let strip = chunks::strip_rect(ink, ink_top, ink_bottom);
+                let foreign = owners.foreign(index, strip, ink, &self.rules);
+                Chunk {
+                    bbox: onto_page(enlarge(ink)),
+                    joined_by_space: cut.after_space,
+                    strip: enlarge([strip.x0, strip.y0, strip.x1, strip.y1].map(|side| side as f32)),
+                    foreign: foreign.into_iter().map(enlarge).collect(),
+                }
+            })
+            .collect();
+        Line {
+            bbox: onto_page(enlarge(self.bbox(line))),
+            em_px: line.metrics.em * scale,
+            chunks,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Reading a page: lines are found, cut into strips, read by whoever can read strips, and joined.
+
+use ocellus_media::{Gray, Rgb};
+
+use crate::layout::{ChunkText, LineText, PageText, find_lines, join, strips};
+
+/// What can read strips: all strips of a page at once in, one text per strip out, in the same order.
+pub type ReadStrips<'r, E> = dyn FnMut(&[Gray]) -> Result<Vec<ChunkText>, E> + 'r;
+
+/// Reads one page. `read` is not called for a page without text; its error ends the page.
+pub fn read_page<E>(page: &Rgb, read: &mut ReadStrips<'_, E>) -> Result<PageText, E> {
+    let layout = find_lines(page);
+    if layout.blank {
+        return Ok(PageText::default());
+    }
+    let texts = read(&strips(page, &layout))?;
+    Ok(join(&layout, texts))
+}
+
+/// A page that was read. Boxes are `[x1, y1, x2, y2]` in pixels of the picture as the user sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OcrPage {
+    /// The file it came from.
+    pub source: String,
+    /// Counted from 1.
+    pub page: u32,
+    pub width: u32,
+    pub height: u32,
+    /// No text was found.
+    pub blank: bool,
+    /// The lines, one per row.
+    pub text: String,
+    /// In reading order.
+    pub lines: Vec<OcrLine>,
+    pub warnings: Vec<Warning>,
+}
+
+/// A line that was read.
+pub type OcrLine = LineText;
+
+/// Something the user should know about a page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Warning {
+    pub kind: WarningKind,
+    pub message: String,
+    pub bbox: [f32; 4],
+}
+
+/// What a [`Warning`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WarningKind {
+    /// The reader repeated itself and was stopped.
+    Repetition,
+    /// There is something like text, but it could not be read.
+    Unreadable,
+    /// The page holds text that addresses the reader itself.
+    Injection,
+}
+
+impl WarningKind {
+    /// The name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Repetition => "repetition",
+            Self::Unreadable => "unreadable",
+            Self::Injection => "injection",
+        }
+    }
+}
+
+impl OcrPage {
+    /// The result of reading `picture`; lines in which nothing was read become warnings.
+    pub fn new(source: impl Into<String>, page: u32, picture: &Rgb, read: PageText) -> Self {
+        let unreadable = |bbox: &[f32; 4]| Warning {
+            kind: WarningKind::Unreadable,
+            message: "a line was found here, but nothing could be read in it".to_owned(),
+            bbox: *bbox,
+        };
+        Self {
+            source: source.into(),
+            page,
+            width: picture.width,
+            height: picture.height,
+            blank: read.lines.is_empty() && read.unread.is_empty(),
+            text: read.text,
+            lines: read.lines,
+            warnings: read.unread.iter().map(unreadable).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// Black bars as letters: two lines of three words of four letters.
+    fn page() -> Rgb {
+        let mut page = Rgb::filled(400, 200, [255, 255, 255]);
+        for (line, word, letter) in (0..24).map(|i| (i / 12, i / 4 % 3, i % 4)) {
+            let (left, top) = (40 + word * 70 + letter * 12, 50 + line * 40);
+            for (y, x) in (top..top + 16).flat_map(|y| (left..left + 8).map(move |x| (y, x))) {
+                let hollow = (left + 3..left + 6).contains(&x) && (top + 3..top + 12).contains(&y);
+                if !hollow {
+                    let at = (y * 400 + x) * 3;
+                    page.data[at..at + 3].fill(0);
+                }
+            }
+        }
+        page
+    }
+
+    #[test]
+    fn strips_are_read_once_and_joined() {
+        let mut calls = 0;
+        let text = read_page(&page(), &mut |strips| {
+            calls += 1;
+            let text = |index| ChunkText {
+                text: format!(" line {index} "),
+                confidence: 0.5,
+            };
+            Ok::<_, Infallible>((0..strips.len()).map(text).collect())
+        });
+        let Ok(text) = text;
+        assert_eq!((calls, text.text.as_str()), (1, "line 0\nline 1"));
+        assert_eq!(text.lines[1].confidence, 0.5);
+        let done = OcrPage::new("a.png", 1, &page(), text);
+        assert!(!done.blank && done.warnings.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_read_is_warned_of_and_a_blank_page_is_not_read() {
+        let Ok(text) = read_page(&page(), &mut |_| Ok::<_, Infallible>(Vec::new()));
+        let done = OcrPage::new("a.png", 3, &page(), text);
+        assert!(!done.blank);
+        assert_eq!(done.warnings.len(), 2);
+        assert_eq!(done.warnings[0].kind.name(), "unreadable");
+
+        let blank = Rgb::filled(100, 100, [250, 250, 240]);
+        let read = read_page(&blank, &mut |_| Err("not to be called"));
+        assert!(OcrPage::new("b.png", 1, &blank, read.expect("a blank page cannot fail")).blank);
+    }
+
+    #[test]
+    fn an_error_of_the_reader_ends_the_page() {
+        assert_eq!(read_page(&page(), &mut |_| Err("no memory")), Err("no memory"));
+    }
+}

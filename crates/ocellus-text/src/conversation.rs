@@ -1,0 +1,101 @@
+//! A conversation as a model sees it: turns of text in which pictures and videos have a place.
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+impl Role {
+    /// The name that templates use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        }
+    }
+}
+
+/// One piece of a message. Pictures and videos are only marked; the caller keeps them in the same order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    Text(String),
+    Image,
+    Video,
+}
+
+impl From<&str> for Part {
+    fn from(text: &str) -> Part {
+        Part::Text(text.to_string())
+    }
+}
+
+/// One turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub role: Role,
+    pub content: Vec<Part>,
+}
+
+impl Message {
+    pub fn new(role: Role, content: Vec<Part>) -> Message {
+        Message { role, content }
+    }
+
+    /// A turn that is one piece of text.
+    pub fn text(role: Role, text: impl Into<String>) -> Message {
+        Message {
+            role,
+            content: vec![Part::Text(text.into())],
+        }
+    }
+}
+
+/// Turns in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conversation {
+    pub messages: Vec<Message>,
+}
+
+impl Conversation {
+    pub fn new(messages: Vec<Message>) -> Conversation {
+        Conversation { messages }
+    }
+
+    /// One user turn: `images` pictures, then `prompt`.
+    pub fn about_images(images: usize, prompt: impl Into<String>) -> Conversation {
+        let mut content = vec![Part::Image; images];
+        content.push(Part::Text(prompt.into()));
+        Conversation::new(vec![Message::new(Role::User, content)])
+    }
+
+    /// Number of pictures in all turns.
+    pub fn image_count(&self) -> usize {
+        self.parts().filter(|part| **part == Part::Image).count()
+    }
+
+    /// Number of videos in all turns.
+    pub fn video_count(&self) -> usize {
+        self.parts().filter(|part| **part == Part::Video).count()
+    }
+
+    /// Bytes of text in all turns.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.parts()
+            .map(|part| {
+                if let Part::Text(text) = part {
+                    text.len()
+                } else {
+                    0
+                }
+            })
+            .sum()
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.messages.iter().flat_map(|message| &message.content)
+    }
+}

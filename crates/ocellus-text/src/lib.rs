@@ -1,0 +1,31 @@
+//! Text in and out of a model: tokenizer, streaming detokenizer, chat template, conversation.
+//!
+//! This crate knows bytes, ids and templates, and that "a picture stands here"; it never sees a pixel or a model.
+//! The order of use: a [`Conversation`] is rendered by a [`Template`] to prompt text, a [`Tokenizer`] turns that into ids,
+//! [`expand_image_pads`] repeats each picture's placeholder, and a [`Detokenizer`] turns generated ids back into text
+//! piece by piece.
+
+mod byte_alphabet;
+mod characters;
+mod conversation;
+mod detokenizer;
+mod error;
+mod folder;
+mod pads;
+mod ranks;
+mod template;
+mod template_file;
+mod template_functions;
+mod template_source;
+mod tokenizer;
+
+pub use conversation::{Conversation, Message, Part, Role};
+pub use detokenizer::Detokenizer;
+pub use error::TextError;
+pub use pads::{MAX_PROMPT_IDS, expand_image_pads};
+pub use ranks::QWEN_PATTERN;
+pub use template::{MAX_RENDERED_BYTES, MAX_TEMPLATE_BYTES, RenderOptions, TEMPLATE_FUEL, Template};
+pub use tokenizer::{MAX_TEXT_BYTES, MAX_VOCABULARY_BYTES, Special, Tokenizer};
+
+/// What every fallible function of this crate returns.
+pub type Result<T> = std::result::Result<T, TextError>;

@@ -1,0 +1,160 @@
+//! Text to ids and back.
+
+use crate::detokenizer::Detokenizer;
+use crate::{Result, TextError, byte_alphabet};
+use tokenizers::DecoderWrapper;
+
+/// Longest text that is encoded at once.
+pub const MAX_TEXT_BYTES: usize = 16 << 20;
+/// Longest vocabulary, merge or tokenizer file.
+pub const MAX_VOCABULARY_BYTES: u64 = 128 << 20;
+
+/// What happens to special tokens (`<|im_end|>` and the like) when ids become text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Special {
+    #[default]
+    Skip,
+    Keep,
+}
+
+/// A tokenizer of any published kind; see [`Tokenizer::from_dir`], [`from_json`](Tokenizer::from_json) and
+/// [`from_ranks`](Tokenizer::from_ranks).
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    vocab_size: usize,
+    byte_level: bool,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json` that is already in memory. Truncation and padding that it may ask for are not applied.
+    pub fn from_json(json: impl AsRef<[u8]>) -> Result<Tokenizer> {
+        let json = json.as_ref();
+        check_size("tokenizer.json", json.len() as u64)?;
+        let inner = tokenizers::Tokenizer::from_bytes(json).map_err(|e| TextError::Damaged {
+            file: "tokenizer.json".to_string(),
+            reason: e.to_string(),
+        })?;
+        Tokenizer::new(inner)
+    }
+
+    pub(crate) fn new(mut inner: tokenizers::Tokenizer) -> Result<Tokenizer> {
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|e| TextError::Damaged {
+            file: "tokenizer".to_string(),
+            reason: e.to_string(),
+        })?;
+        let vocab_size = inner
+            .get_vocab(true)
+            .values()
+            .max()
+            .map_or(0, |id| *id as usize + 1);
+        let byte_level = matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
+        Ok(Tokenizer {
+            inner,
+            vocab_size,
+            byte_level,
+        })
+    }
+
+    /// Ids of `text`. Special tokens in it are recognised; none is added at its ends.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        if text.len() > MAX_TEXT_BYTES {
+            let (found, limit) = (text.len() as u64, MAX_TEXT_BYTES as u64);
+            return Err(TextError::TooLarge {
+                what: "the text to encode".to_string(),
+                found,
+                limit,
+            });
+        }
+        let encoding = self
+            .inner
+            .encode_fast(text, false)
+            .map_err(|e| TextError::Encode {
+                reason: e.to_string(),
+            })?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Text of `ids` without special tokens. Ids outside the vocabulary, which models with padded tables can produce,
+    /// stand for nothing; bytes that are not UTF-8 become U+FFFD.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.decode_with(ids, Special::Skip)
+    }
+
+    /// As [`decode`](Tokenizer::decode), with a choice about special tokens.
+    pub fn decode_with(&self, ids: &[u32], special: Special) -> Result<String> {
+        self.inner
+            .decode(ids, special == Special::Skip)
+            .map_err(|e| TextError::Decode {
+                reason: e.to_string(),
+            })
+    }
+
+    /// A decoder for ids that come one at a time.
+    pub fn detokenizer(&self, special: Special) -> Detokenizer<'_> {
+        Detokenizer::new(self, special)
+    }
+
+    /// The id of a token, given as the vocabulary writes it.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The token of an id, as the vocabulary writes it.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// Whether `id` is a special token.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.inner
+            .get_added_vocabulary()
+            .get_added_tokens_decoder()
+            .get(&id)
+            .is_some_and(|token| token.special)
+    }
+
+    /// One more than the largest id, added tokens included. A model's table may be larger.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// Whether ids stand for bytes, so that [`token_bytes`](Tokenizer::token_bytes) says all about them.
+    pub(crate) fn is_byte_level(&self) -> bool {
+        self.byte_level
+    }
+
+    /// The bytes of a token of a byte-level vocabulary, by the rule of the decoder in use: a token with a character outside
+    /// the byte alphabet (some added tokens) stands for itself.
+    pub(crate) fn token_bytes(&self, id: u32, special: Special) -> Vec<u8> {
+        let vocabulary = self.inner.get_added_vocabulary();
+        let added = vocabulary.simple_id_to_token(id);
+        let Some(token) = added.or_else(|| self.inner.id_to_token(id)) else {
+            return Vec::new();
+        };
+        if special == Special::Skip && vocabulary.is_special_token(&token) {
+            return Vec::new();
+        }
+        match token.chars().map(byte_alphabet::to_byte).collect() {
+            Some(bytes) => bytes,
+            None => token.into_bytes(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tokenizer({} ids)", self.vocab_size)
+    }
+}
+
+pub(crate) fn check_size(what: &str, found: u64) -> Result<()> {
+    if found > MAX_VOCABULARY_BYTES {
+        return Err(TextError::TooLarge {
+            what: what.to_string(),
+            found,
+            limit: MAX_VOCABULARY_BYTES,
+        });
+    }
+    Ok(())
+}

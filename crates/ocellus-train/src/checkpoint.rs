@@ -1,0 +1,101 @@
+//! A run that was interrupted goes on bit for bit: weights, both moments, the average, and the step, in one file.
+
+use ocellus_weights::{Dtype, Weights};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::TrainError;
+use crate::optimiser::AdamW;
+
+const PARTS: [&str; 4] = ["weight", "first_moment", "second_moment", "average"];
+
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// Writes the whole state; the old file stays until the new one is complete.
+pub fn save(path: &Path, optimiser: &AdamW) -> Result<(), TrainError> {
+    let mut tensors = Vec::new();
+    for slot in &optimiser.slots {
+        let shape = slot.var.as_tensor().dims().to_vec();
+        let weight = slot.var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
+        for (part, values) in
+            PARTS
+                .iter()
+                .zip([&weight, &slot.first_moment, &slot.second_moment, &slot.average])
+        {
+            tensors.push((
+                format!("{part}/{}", slot.name),
+                Dtype::F32,
+                shape.clone(),
+                bytes(values),
+            ));
+        }
+    }
+    let metadata = BTreeMap::from([("steps".to_owned(), optimiser.steps.to_string())]);
+    Ok(ocellus_weights::write(path, &tensors, &metadata)?)
+}
+
+/// Puts a saved state into an optimiser over the same variables.
+pub fn load(path: &Path, optimiser: &mut AdamW) -> Result<(), TrainError> {
+    let wrong = |message: String| TrainError::Checkpoint {
+        path: path.into(),
+        message,
+    };
+    let weights = Weights::from_file(path)?;
+    let steps = weights.metadata().get("steps").and_then(|s| s.parse().ok());
+    optimiser.steps = steps.ok_or_else(|| wrong("it does not say how many steps were taken".to_owned()))?;
+    for slot in &mut optimiser.slots {
+        let shape = slot.var.as_tensor().dims().to_vec();
+        let read = |part: &str| -> Result<Vec<f32>, TrainError> {
+            let name = format!("{part}/{}", slot.name);
+            let view = weights.view(&name)?;
+            if view.shape != shape {
+                let message = format!(
+                    "tensor `{name}` has shape {:?}, the recipe's model has {shape:?}",
+                    view.shape
+                );
+                return Err(TrainError::Checkpoint {
+                    path: path.into(),
+                    message,
+                });
+            }
+            Ok(view.to_f32()?)
+        };
+        let weight = read(PARTS[0])?;
+        (slot.first_moment, slot.second_moment, slot.average) =
+            (read(PARTS[1])?, read(PARTS[2])?, read(PARTS[3])?);
+        slot.var
+            .set(&candle_core::Tensor::from_vec(weight, shape, slot.var.device())?)?;
+    }
+    Ok(())
+}
+
+/// Writes the average as a checkpoint that every command can load: bf16, without the auxiliary heads.
+pub fn export(path: &Path, optimiser: &AdamW) -> Result<(), TrainError> {
+    let tensors: Vec<_> = optimiser
+        .slots
+        .iter()
+        .filter(|slot| !slot.name.starts_with(crate::trainer::AUXILIARY))
+        .map(|slot| {
+            let data = slot.average.iter().flat_map(|v| bf16(*v).to_le_bytes()).collect();
+            (
+                slot.name.clone(),
+                Dtype::Bf16,
+                slot.var.as_tensor().dims().to_vec(),
+                data,
+            )
+        })
+        .collect();
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    Ok(ocellus_weights::write(path, &tensors, &metadata)?)
+}
+
+/// The nearest bf16, ties to even.
+fn bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    if value.is_nan() {
+        return (bits >> 16) as u16 | 0x40;
+    }
+    ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16
+}

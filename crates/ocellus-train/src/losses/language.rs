@@ -1,0 +1,45 @@
+//! The language loss of a packed sequence: each example's next tokens, attention closed inside the example.
+
+use candle_core::Tensor;
+use ocellus_models::{Grid, ModelError, Vlm};
+use ocellus_nn::Taps;
+use ocellus_nn::attention::Batch;
+use ocellus_nn::ops::loss::{IGNORE, cross_entropy};
+use std::sync::Arc;
+
+/// A packed sequence of token ids with its pictures.
+pub struct Sequence<'a> {
+    pub patches: Option<&'a Tensor>,
+    pub grids: &'a [Grid],
+    pub ids: &'a [u32],
+    pub positions: &'a [[i64; 3]],
+    pub lengths: &'a [usize],
+}
+
+/// Sum of the cross-entropies of `targets` (one a token, [`IGNORE`] for none). The head runs on the graded rows alone.
+pub fn language(
+    model: &dyn Vlm,
+    sequence: &Sequence,
+    targets: &[u32],
+    taps: &mut Taps,
+) -> Result<Tensor, ModelError> {
+    let cells = sequence
+        .patches
+        .map(|p| model.encode(p, sequence.grids, taps))
+        .transpose()?;
+    let embeds = model.embed(sequence.ids, cells.as_ref(), None, taps)?;
+    let batch = Batch {
+        lengths: sequence.lengths.to_vec(),
+        slots: Vec::new(),
+    };
+    let hidden = model.forward(&embeds, sequence.positions, &batch, None, taps)?;
+    let (rows, wanted): (Vec<u32>, Vec<u32>) = (0u32..)
+        .zip(targets)
+        .filter(|(_, t)| **t != IGNORE)
+        .map(|(i, t)| (i, *t))
+        .unzip();
+    let rows = Tensor::from_slice(&rows, rows.len(), hidden.device())?;
+    let logits = model.logits(&hidden.index_select(&rows, 0)?)?;
+    let wanted: Arc<[u32]> = wanted.into();
+    Ok(cross_entropy(&logits, &wanted)?)
+}

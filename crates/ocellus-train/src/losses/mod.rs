@@ -1,0 +1,4 @@
+//! What a model is graded on.
+
+pub mod guide;
+pub mod language;

@@ -1,0 +1,135 @@
+//! A recipe: everything that decides what a run computes, in one TOML file.
+
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+use crate::TrainError;
+
+/// A training run. Two runs of one recipe on one kind of processor give the same weights.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    pub model: Model,
+    pub data: Data,
+    pub optimiser: Optimiser,
+    pub auxiliary: Auxiliary,
+    /// What is read when, in order of `until`.
+    pub stages: Vec<Stage>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Folder with `config.json`, `preprocessor_config.json` and `tokenizer.json`.
+    pub folder: PathBuf,
+    /// Deviation of the random start.
+    pub initial_std: f32,
+    pub seed: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    pub seed: u64,
+    /// Folders that hold fonts.
+    pub fonts: Vec<PathBuf>,
+    /// Text files, or folders of them.
+    pub corpus: Vec<PathBuf>,
+    /// Lines of the validation set, drawn with another seed and never trained on.
+    pub validation_lines: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Optimiser {
+    pub steps: u64,
+    /// Examples a step.
+    pub batch: usize,
+    /// Examples in one packed sequence.
+    pub micro_batch: usize,
+    /// Parts of a batch that are computed side by side. Part of the recipe, since it decides the order of sums.
+    pub shards: usize,
+    pub learning_rate: f32,
+    pub final_learning_rate: f32,
+    pub warmup_steps: u64,
+    pub betas: [f32; 2],
+    pub weight_decay: f32,
+    pub clip_norm: f32,
+    /// Decay of the moving average of the weights, which is what ships.
+    pub ema: f32,
+    /// Matrix products in bf16 instead of f32.
+    pub bf16: bool,
+}
+
+/// Losses that help the model to find its way and are gone when it is used.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auxiliary {
+    /// Weight of the frame loss: which character has its middle in each frame of a cell.
+    pub frames: f32,
+    pub frames_per_cell: usize,
+    /// Weight of the attention loss: where the named heads should look for the next character.
+    pub guide: f32,
+    /// Layers whose head 0 is guided.
+    pub guide_layers: Vec<usize>,
+    /// The share of the run after which the guide fades to nothing, and the share at which it has.
+    pub guide_fade: [f32; 2],
+}
+
+/// Which lines are read up to a share of the run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Share of the run, 0 to 1, at which this stage ends.
+    pub until: f32,
+    pub min_chars: usize,
+    pub max_chars: usize,
+    pub max_cells: usize,
+    /// 0 = clean print, 1 = everything that can happen to paper.
+    pub difficulty: f32,
+}
+
+impl Recipe {
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(|source| TrainError::Io {
+            path: path.into(),
+            source,
+        })?;
+        let wrong = |message: String| TrainError::Recipe {
+            path: path.into(),
+            message,
+        };
+        let recipe: Self = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        recipe.check().map_err(wrong)?;
+        Ok(recipe)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let o = &self.optimiser;
+        for (name, value) in [
+            ("optimiser.batch", o.batch),
+            ("optimiser.micro_batch", o.micro_batch),
+            ("optimiser.shards", o.shards),
+            ("auxiliary.frames_per_cell", self.auxiliary.frames_per_cell),
+        ] {
+            if value == 0 {
+                return Err(format!("{name} is 0, expected at least 1"));
+            }
+        }
+        if self.stages.is_empty() {
+            return Err("there is no stage, expected at least one".to_owned());
+        }
+        if self.stages.windows(2).any(|w| w[0].until >= w[1].until) {
+            return Err("the stages' `until` do not rise".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The stage at a share of the run.
+    pub fn stage(&self, share: f32) -> &Stage {
+        self.stages
+            .iter()
+            .find(|s| share < s.until)
+            .unwrap_or(&self.stages[self.stages.len() - 1])
+    }
+}

@@ -1,0 +1,91 @@
+//! A run from start to end: steps, validation, checkpoints, history.
+//!
+//! A run lives in one folder: `checkpoint.safetensors` (the whole state), `model.safetensors` (the averaged weights),
+//! `history.jsonl` (a line every so many steps and one for each validation), `curve.png`.
+
+use ocellus_base::clock::Clock;
+use serde_json::json;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use crate::trainer::{Reading, Report, Trainer};
+use crate::{TrainError, curve};
+
+/// How often things happen beside the steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Cadence {
+    pub history_steps: u64,
+    pub validate_ms: u64,
+    pub checkpoint_ms: u64,
+}
+
+/// What a run tells while it goes.
+pub trait Observer {
+    /// After every step; `Break` saves and ends the run.
+    fn step(&mut self, report: &Report) -> ControlFlow<()>;
+    /// After a validation.
+    fn validated(&mut self, step: u64, error_rate: f64, readings: &[Reading]);
+}
+
+/// Steps until the recipe is done or the observer breaks; the state is saved at the end either way.
+pub fn run(
+    trainer: &mut Trainer,
+    folder: &Path,
+    cadence: Cadence,
+    clock: &dyn Clock,
+    observer: &mut dyn Observer,
+) -> Result<(), TrainError> {
+    let io = |path: PathBuf| move |source| TrainError::Io { path, source };
+    std::fs::create_dir_all(folder).map_err(io(folder.into()))?;
+    let path = folder.join("history.jsonl");
+    let mut history = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(io(path.clone()))?;
+    let mut write = |line: serde_json::Value| writeln!(history, "{line}").map_err(io(path.clone()));
+    let (mut saved, mut validated, started) = (clock.now_ms(), clock.now_ms(), clock.now_ms());
+    let (mut examples, mut broken) = (0, false);
+    while trainer.steps() < trainer.recipe().optimiser.steps && !broken {
+        let report = trainer.step()?;
+        examples += report.examples;
+        broken = observer.step(&report).is_break();
+        let now = clock.now_ms();
+        if report.step % cadence.history_steps.max(1) == 0 {
+            let rate = examples as f64 * 1000.0 / (now - started).max(1) as f64;
+            write(json!({
+                "step": report.step, "loss": report.loss, "frame_loss": report.frame_loss,
+                "guide_loss": report.guide_loss, "gradient_norm": report.gradient_norm,
+                "learning_rate": report.learning_rate, "examples_per_second": rate, "elapsed_ms": now - started,
+            }))?;
+        }
+        if now - validated >= cadence.validate_ms {
+            validated = validate(trainer, clock, observer, &mut write)?;
+        }
+        if now - saved >= cadence.checkpoint_ms {
+            save(trainer, folder)?;
+            saved = clock.now_ms();
+        }
+    }
+    validate(trainer, clock, observer, &mut write)?;
+    save(trainer, folder)
+}
+
+fn validate(
+    trainer: &Trainer,
+    clock: &dyn Clock,
+    observer: &mut dyn Observer,
+    write: &mut dyn FnMut(serde_json::Value) -> Result<(), TrainError>,
+) -> Result<u64, TrainError> {
+    let (rate, readings) = trainer.validate(clock)?;
+    write(json!({ "step": trainer.steps(), "character_error_rate": rate }))?;
+    observer.validated(trainer.steps(), rate, &readings);
+    Ok(clock.now_ms())
+}
+
+fn save(trainer: &Trainer, folder: &Path) -> Result<(), TrainError> {
+    trainer.save(&folder.join("checkpoint.safetensors"))?;
+    trainer.export(&folder.join("model.safetensors"))?;
+    curve::draw(&folder.join("history.jsonl"), &folder.join("curve.png"))
+}

@@ -1,0 +1,305 @@
+//! The loop.
+
+use candle_core::Device;
+use ocellus_base::clock::Clock;
+use ocellus_data::{Corpus, Fonts, Synth};
+use ocellus_engine::{Flow, Picture, Request, Sampling};
+use ocellus_kernels::gemm::Precision;
+use ocellus_models::PositionRule;
+use ocellus_nn::{Linear, Params, Trainable};
+use ocellus_text::Tokenizer;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::example::{Ids, Maker};
+use crate::measure::character_error_rate;
+use crate::optimiser::{AdamW, Hyper};
+use crate::step::{Student, Sums, Team, Weights};
+use crate::{Recipe, TrainError, checkpoint, schedule};
+
+/// Names of variables that are gone when the model is used.
+pub(crate) const AUXILIARY: &str = "auxiliary.";
+
+/// Number of the first sample of the validation set: training never counts so far.
+const VALIDATION: u64 = 1 << 62;
+
+/// A run in progress.
+pub struct Trainer {
+    recipe: Recipe,
+    maker: Maker,
+    synth: Synth,
+    student: Student,
+    optimiser: AdamW,
+    team: Team,
+}
+
+/// What a step did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub step: u64,
+    pub learning_rate: f32,
+    /// Mean cross-entropy of a token.
+    pub loss: f64,
+    /// Mean cross-entropy of a frame, and of an attention guide.
+    pub frame_loss: f64,
+    pub guide_loss: f64,
+    pub gradient_norm: f64,
+    pub examples: usize,
+    pub characters: usize,
+}
+
+/// A line of the validation set as it was read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub truth: String,
+    pub read: String,
+}
+
+fn file(folder: &Path, name: &str) -> Result<(PathBuf, String), TrainError> {
+    let path = folder.join(name);
+    let text = std::fs::read_to_string(&path).map_err(|source| TrainError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    Ok((path, text))
+}
+
+impl Trainer {
+    /// Sets a run up: at random, or from where `resume` stopped.
+    pub fn new(recipe: Recipe, resume: Option<&Path>) -> Result<Self, TrainError> {
+        let folder = &recipe.model.folder;
+        let tokenizer = Tokenizer::from_dir(folder)?;
+        let (path, json) = file(folder, "preprocessor_config.json")?;
+        let preprocessing = ocellus_media::Recipe::from_json(&json)?;
+        let id = |token: &str| {
+            let message = format!("the tokenizer has no `{token}`");
+            tokenizer.token_id(token).ok_or(TrainError::Recipe {
+                path: path.clone(),
+                message,
+            })
+        };
+        let ids = Ids {
+            vision_start: id("<|vision_start|>")?,
+            vision_end: id("<|vision_end|>")?,
+            image: id("<|image_pad|>")?,
+            end: id("<|im_end|>")?,
+        };
+        let precision = if recipe.optimiser.bf16 {
+            Precision::Bf16
+        } else {
+            Precision::F32
+        };
+        let source = Rc::new(Trainable::random(
+            recipe.model.seed,
+            recipe.model.initial_std,
+            Device::Cpu,
+        ));
+        let params = Params::new(source.clone(), precision);
+        let (_, config) = file(folder, "config.json")?;
+        let model = ocellus_models::load(&config, &params)?;
+        let spec = model.decoder().spec();
+        let classes = spec.vocab * recipe.auxiliary.frames_per_cell;
+        let frames = (recipe.auxiliary.frames > 0.0)
+            .then(|| Linear::load(&params.at("auxiliary.frames"), spec.width, classes, true))
+            .transpose()?;
+        let mut optimiser = AdamW::new(source.vars())?;
+        if let Some(path) = resume {
+            checkpoint::load(path, &mut optimiser)?;
+        }
+        let fonts = Fonts::load(&recipe.data.fonts)?;
+        let corpus = Corpus::load(&recipe.data.corpus)?;
+        let charset = ocellus_data::charset::latin();
+        let synth = Synth::new(fonts, corpus, charset, recipe.data.seed);
+        Ok(Self {
+            maker: Maker {
+                tokenizer,
+                recipe: preprocessing,
+                ids,
+                frames_per_cell: recipe.auxiliary.frames_per_cell,
+            },
+            student: Student {
+                model,
+                frames,
+                frames_per_cell: recipe.auxiliary.frames_per_cell,
+                guide_layers: recipe.auxiliary.guide_layers.clone(),
+            },
+            team: Team::new(recipe.optimiser.shards),
+            recipe,
+            synth,
+            optimiser,
+        })
+    }
+
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Steps taken so far.
+    pub fn steps(&self) -> u64 {
+        self.optimiser.steps
+    }
+
+    pub fn parameters(&self) -> usize {
+        self.optimiser
+            .slots
+            .iter()
+            .filter(|s| !s.name.starts_with(AUXILIARY))
+            .map(|s| s.average.len())
+            .sum()
+    }
+
+    /// Takes one step.
+    pub fn step(&mut self) -> Result<Report, TrainError> {
+        let (o, a) = (&self.recipe.optimiser, &self.recipe.auxiliary);
+        let step = self.optimiser.steps;
+        let share = step as f32 / o.steps.max(1) as f32;
+        let stage = self.recipe.stage(share).synthesis();
+        let first = step * o.batch as u64;
+        let make = |i: usize| self.maker.example(&self.synth.sample(first + i as u64, &stage));
+        let weights = Weights {
+            frames: a.frames,
+            guide: a.guide * schedule::fade(share, a.guide_fade),
+        };
+        let (gradients, sums) = self.team.gradients(
+            &self.student,
+            &self.optimiser.slots,
+            (o.batch, o.micro_batch),
+            &make,
+            weights,
+        )?;
+        let Sums {
+            language,
+            targets,
+            frames,
+            frame_count,
+            guide,
+            guides,
+        } = sums;
+        let loss = language / targets.max(1) as f64;
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { step, loss });
+        }
+        let hyper = Hyper {
+            learning_rate: schedule::learning_rate(o, step),
+            betas: o.betas,
+            eps: 1e-8,
+            weight_decay: o.weight_decay,
+            clip_norm: o.clip_norm,
+            ema: Some(schedule::ema_decay(o.ema, step)),
+        };
+        let gradient_norm = self
+            .optimiser
+            .step(&gradients, 1.0 / targets.max(1) as f32, &hyper)?;
+        Ok(Report {
+            step,
+            learning_rate: hyper.learning_rate,
+            loss,
+            frame_loss: frames / frame_count.max(1) as f64,
+            guide_loss: guide / guides.max(1) as f64,
+            gradient_norm,
+            examples: o.batch,
+            characters: targets - o.batch.min(targets),
+        })
+    }
+
+    /// Reads the validation set greedily with the averaged weights; the error rate and the readings.
+    pub fn validate(&self, clock: &dyn Clock) -> Result<(f64, Vec<Reading>), TrainError> {
+        let stage = self.recipe.stages[self.recipe.stages.len() - 1].synthesis();
+        let samples: Vec<_> = (0..self.recipe.data.validation_lines as u64)
+            .map(|i| self.synth.sample(VALIDATION + i, &stage))
+            .collect();
+        let strips: Vec<_> = samples.iter().map(|s| s.image.clone()).collect();
+        let readings = self.with_average(|| self.read(&strips, clock))?;
+        let readings: Vec<Reading> = samples
+            .into_iter()
+            .zip(readings)
+            .map(|(s, read)| Reading { truth: s.text, read })
+            .collect();
+        let rate = character_error_rate(readings.iter().map(|r| (r.truth.as_str(), r.read.as_str())));
+        Ok((rate, readings))
+    }
+
+    /// Reads strips greedily with the current weights.
+    fn read(&self, strips: &[ocellus_media::Gray], clock: &dyn Clock) -> Result<Vec<String>, TrainError> {
+        let Ids {
+            vision_start,
+            vision_end,
+            image,
+            end,
+        } = self.maker.ids;
+        let mut requests = Vec::with_capacity(strips.len());
+        for strip in strips {
+            let patches = self.maker.patches(strip)?;
+            let cells = self.student.model.facts().cells(&patches.grid);
+            let mut ids = vec![vision_start];
+            ids.extend(std::iter::repeat_n(image, cells));
+            ids.push(vision_end);
+            requests.push(Request {
+                ids,
+                pictures: vec![Picture {
+                    patches: patches.values,
+                    grid: patches.grid,
+                    video_seconds: None,
+                }],
+                max_tokens: 8 * cells + 8,
+                sampling: Sampling::default(),
+                end: vec![end],
+                rule: PositionRule::default(),
+            });
+        }
+        let (answers, _) =
+            ocellus_engine::generate(self.student.model.as_ref(), &requests, clock, &mut |_, _| {
+                Flow::Continue
+            })
+            .map_err(|e| TrainError::Recipe {
+                path: self.recipe.model.folder.clone(),
+                message: e.to_string(),
+            })?;
+        answers
+            .iter()
+            .map(|a| {
+                Ok(self
+                    .maker
+                    .tokenizer
+                    .decode(&a.tokens.iter().map(|t| t.id).collect::<Vec<_>>())?)
+            })
+            .collect()
+    }
+
+    /// Runs `f` while the variables hold the averaged weights.
+    fn with_average<R>(&self, f: impl FnOnce() -> Result<R, TrainError>) -> Result<R, TrainError> {
+        let mut kept = Vec::with_capacity(self.optimiser.slots.len());
+        for slot in &self.optimiser.slots {
+            kept.push(slot.var.as_tensor().copy()?);
+            let average =
+                candle_core::Tensor::from_slice(&slot.average, slot.var.shape(), slot.var.device())?;
+            slot.var.set(&average)?;
+        }
+        let result = f();
+        for (slot, weight) in self.optimiser.slots.iter().zip(&kept) {
+            slot.var.set(weight)?;
+        }
+        result
+    }
+
+    /// Writes the whole state of the run.
+    pub fn save(&self, path: &Path) -> Result<(), TrainError> {
+        checkpoint::save(path, &self.optimiser)
+    }
+
+    /// Writes the averaged weights as a model file.
+    pub fn export(&self, path: &Path) -> Result<(), TrainError> {
+        checkpoint::export(path, &self.optimiser)
+    }
+}
+
+impl crate::recipe::Stage {
+    fn synthesis(&self) -> ocellus_data::Stage {
+        ocellus_data::Stage {
+            min_chars: self.min_chars,
+            max_chars: self.max_chars,
+            max_cells: self.max_cells,
+            difficulty: self.difficulty,
+        }
+    }
+}

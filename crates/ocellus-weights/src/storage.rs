@@ -1,0 +1,45 @@
+//! Where the bytes of a file live: mapped from disk, compiled in, or owned.
+
+use crate::{Result, WeightsError};
+use std::{fs::File, path::Path};
+
+pub(crate) enum Storage {
+    Mapped(memmap2::Mmap),
+    Static(&'static [u8]),
+    Owned(Vec<u8>),
+}
+
+impl Storage {
+    /// Maps `path` read-only. The operating system loads pages when they are first touched.
+    #[expect(
+        unsafe_code,
+        reason = "memory-mapping a file is unsafe; see the comment at the call"
+    )]
+    pub(crate) fn map(path: &Path) -> Result<Storage> {
+        let io = |source| WeightsError::Io {
+            file: path.to_path_buf(),
+            source,
+        };
+        let file = File::open(path).map_err(io)?;
+        if !file.metadata().map_err(io)?.is_file() {
+            return Err(io(std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "not a regular file",
+            )));
+        }
+        // SAFETY: the map is private to this process, read-only, and lives as long as every slice borrowed from it. What
+        // the type system cannot promise is that nobody changes or truncates the file meanwhile. Our own writer never
+        // does: it writes a new file and renames it over the old name, which leaves the mapped one intact. The contents
+        // are only ever read as plain bytes, so no value of them is invalid.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
+        Ok(Storage::Mapped(map))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Storage::Mapped(map) => map,
+            Storage::Static(bytes) => bytes,
+            Storage::Owned(bytes) => bytes,
+        }
+    }
+}

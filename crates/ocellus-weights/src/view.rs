@@ -1,0 +1,76 @@
+//! A borrowed tensor and its conversions.
+
+use crate::{Dtype, Result, WeightsError};
+use half::{bf16, f16};
+
+/// One tensor as it is stored: element type, shape and little-endian bytes, row-major.
+///
+/// `bytes` has no alignment: read elements with `from_le_bytes`, or use the conversions below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View<'a> {
+    pub name: &'a str,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    pub bytes: &'a [u8],
+}
+
+impl View<'_> {
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.bytes.len() / self.dtype.size_bytes()
+    }
+
+    /// All elements as f32; exact for F32, F16 and BF16, an error for every other type.
+    pub fn to_f32(&self) -> Result<Vec<f32>> {
+        Ok(match self.dtype {
+            Dtype::F32 => each(self.bytes, f32::from_le_bytes),
+            Dtype::F16 => each(self.bytes, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::Bf16 => each(self.bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            _ => return Err(self.wrong("F32, F16 or BF16")),
+        })
+    }
+
+    /// All elements as i64, from any integer type. A U64 above `i64::MAX` is an error.
+    pub fn to_i64(&self) -> Result<Vec<i64>> {
+        Ok(match self.dtype {
+            Dtype::I64 => each(self.bytes, i64::from_le_bytes),
+            Dtype::I32 => each(self.bytes, |b| i32::from_le_bytes(b).into()),
+            Dtype::I16 => each(self.bytes, |b| i16::from_le_bytes(b).into()),
+            Dtype::I8 => each(self.bytes, |b| i8::from_le_bytes(b).into()),
+            Dtype::U32 => each(self.bytes, |b| u32::from_le_bytes(b).into()),
+            Dtype::U16 => each(self.bytes, |b| u16::from_le_bytes(b).into()),
+            Dtype::U8 => each(self.bytes, |b| u8::from_le_bytes(b).into()),
+            Dtype::U64 => {
+                let values = each(self.bytes, u64::from_le_bytes);
+                let fits =
+                    |(at, &value): (usize, &u64)| i64::try_from(value).map_err(|_| self.too_large(at, value));
+                return values.iter().enumerate().map(fits).collect();
+            }
+            _ => return Err(self.wrong("an integer type")),
+        })
+    }
+
+    fn wrong(&self, expected: &'static str) -> WeightsError {
+        WeightsError::WrongDtype {
+            tensor: self.name.to_string(),
+            expected,
+            found: self.dtype,
+        }
+    }
+
+    fn too_large(&self, at: usize, value: u64) -> WeightsError {
+        let (tensor, value) = (self.name.to_string(), value.to_string());
+        WeightsError::Unrepresentable {
+            tensor,
+            at,
+            value,
+            expected: "a 64-bit signed integer",
+        }
+    }
+}
+
+/// Reads `N` bytes at a time. A tail shorter than `N` cannot occur: lengths were checked when the file was opened.
+fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    chunks.iter().map(|chunk| read(*chunk)).collect()
+}

@@ -1,0 +1,257 @@
+//! A checkpoint's tensors, from one file or many.
+
+use crate::header::{Entry, Header};
+use crate::index::Index;
+use crate::storage::Storage;
+use crate::{Result, View, WeightsError};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Named tensors of one checkpoint. Cheap to open: tensor data is not read until a [`View`] is.
+///
+/// Mapped files must not be changed in place while they are open; replacing them by rename, as [`crate::write`] does, is safe.
+pub struct Weights {
+    /// What messages call the whole: a file, or the index of a sharded checkpoint.
+    name: String,
+    files: Vec<Storage>,
+    tensors: BTreeMap<String, Placed>,
+    metadata: BTreeMap<String, String>,
+}
+
+struct Placed {
+    file: usize,
+    entry: Entry,
+}
+
+impl Weights {
+    /// Opens the weights in the checkpoint folder `dir`: `model.safetensors`, else the shards that
+    /// `model.safetensors.index.json` lists, else the only `*.safetensors.index.json`, else the only `*.safetensors`.
+    pub fn open(dir: &Path) -> Result<Weights> {
+        let (single, index) = (
+            dir.join("model.safetensors"),
+            dir.join("model.safetensors.index.json"),
+        );
+        if single.exists() {
+            return Weights::from_file(&single);
+        }
+        if index.exists() {
+            return Weights::from_index(&index);
+        }
+        let io = |source| WeightsError::Io {
+            file: dir.to_path_buf(),
+            source,
+        };
+        let mut names = Vec::new();
+        for item in fs::read_dir(dir).map_err(io)? {
+            names.extend(item.map_err(io)?.file_name().into_string());
+        }
+        names.sort();
+        let ending = |end: &str| {
+            names
+                .iter()
+                .filter(|n| n.ends_with(end))
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+        };
+        if let [only] = ending(".safetensors.index.json")[..] {
+            return Weights::from_index(dir.join(only));
+        }
+        if let [only] = ending(".safetensors")[..] {
+            return Weights::from_file(dir.join(only));
+        }
+        Err(WeightsError::NoWeights {
+            dir: dir.to_path_buf(),
+            found: weight_like(&names),
+        })
+    }
+
+    /// Maps one safetensors file.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Weights> {
+        let path = path.as_ref();
+        Weights::from_storage(Storage::map(path)?, &path.display().to_string())
+    }
+
+    /// Maps every shard of `index` (a `*.safetensors.index.json`); shards are looked up beside it.
+    ///
+    /// A tensor that a shard holds but the index does not mention is kept, unless two shards hold it.
+    pub fn from_index(index: impl AsRef<Path>) -> Result<Weights> {
+        let path = index.as_ref();
+        let name = path.display().to_string();
+        let dir = path.parent().unwrap_or(Path::new(""));
+        let mut weights = Weights {
+            name: name.clone(),
+            files: Vec::new(),
+            tensors: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+        };
+        let mut unlisted = BTreeMap::<String, Placed>::new();
+        for (shard, listed) in Index::read(path)?.shards {
+            let shard_path = dir.join(&shard);
+            if !shard_path.exists() {
+                return Err(WeightsError::ShardMissing {
+                    index: name,
+                    shard,
+                    tensors: listed.len(),
+                });
+            }
+            let storage = Storage::map(&shard_path)?;
+            let shard_name = shard_path.display().to_string();
+            let mut header = Header::parse(storage.bytes(), &shard_name)?;
+            let file = weights.files.len();
+            weights.files.push(storage);
+            for tensor in listed {
+                let Some(entry) = header.tensors.remove(&tensor) else {
+                    return Err(WeightsError::NotInShard {
+                        index: name,
+                        shard,
+                        tensor,
+                    });
+                };
+                weights.tensors.insert(tensor, Placed { file, entry });
+            }
+            for (tensor, entry) in header.tensors {
+                if unlisted.contains_key(&tensor) {
+                    return Err(WeightsError::Duplicate {
+                        file: shard_name,
+                        tensor,
+                    });
+                }
+                unlisted.insert(tensor, Placed { file, entry });
+            }
+            weights.metadata.extend(header.metadata);
+        }
+        for (tensor, placed) in unlisted {
+            weights.tensors.entry(tensor).or_insert(placed);
+        }
+        Ok(weights)
+    }
+
+    /// Weights compiled into the program.
+    pub fn from_static(bytes: &'static [u8]) -> Result<Weights> {
+        Weights::from_storage(Storage::Static(bytes), "the built-in weights")
+    }
+
+    /// Weights in memory; messages call them `name`.
+    pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Weights> {
+        Weights::from_storage(Storage::Owned(bytes), name)
+    }
+
+    fn from_storage(storage: Storage, name: &str) -> Result<Weights> {
+        let header = Header::parse(storage.bytes(), name)?;
+        let tensors = header
+            .tensors
+            .into_iter()
+            .map(|(name, entry)| (name, Placed { file: 0, entry }))
+            .collect();
+        Ok(Weights {
+            name: name.to_string(),
+            files: vec![storage],
+            tensors,
+            metadata: header.metadata,
+        })
+    }
+
+    /// Tensor names in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Number of tensors.
+    pub fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tensors.is_empty()
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// The tensor called `name`, borrowed.
+    pub fn view(&self, name: &str) -> Result<View<'_>> {
+        let Some((name, placed)) = self.tensors.get_key_value(name) else {
+            return Err(WeightsError::Missing {
+                file: self.name.clone(),
+                tensor: name.to_string(),
+                nearest: self.nearest(name),
+            });
+        };
+        let Entry { dtype, shape, range } = &placed.entry;
+        let bytes = &self.files[placed.file].bytes()[range.clone()];
+        Ok(View {
+            name,
+            dtype: *dtype,
+            shape: shape.clone(),
+            bytes,
+        })
+    }
+
+    /// Bytes of all tensors together (headers not counted).
+    pub fn total_bytes(&self) -> u64 {
+        self.tensors.values().map(|t| t.entry.range.len() as u64).sum()
+    }
+
+    /// The free text of the files' `__metadata__`; of shards, all together (a later shard's value wins).
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// The name of the file (or index, or what the caller gave) that messages use.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A name with the same last two parts, to make a wrong prefix visible in the message.
+    fn nearest(&self, wanted: &str) -> Option<String> {
+        let tail = |name: &str| {
+            name.rsplitn(3, '.')
+                .take(2)
+                .map(str::to_string)
+                .collect::<Vec<_>>()
+        };
+        let wanted = tail(wanted);
+        self.tensors.keys().find(|name| tail(name) == wanted).cloned()
+    }
+}
+
+impl std::fmt::Debug for Weights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Weights({}: {} tensors, {} files, {} bytes)",
+            self.name,
+            self.len(),
+            self.files.len(),
+            self.total_bytes()
+        )
+    }
+}
+
+/// The files of a folder that look like weights of another format, for the message that ours are absent.
+fn weight_like(names: &[String]) -> String {
+    const ENDINGS: &[&str] = &[
+        ".safetensors",
+        ".bin",
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".gguf",
+        ".h5",
+        ".msgpack",
+        ".onnx",
+    ];
+    let found: Vec<&str> = names
+        .iter()
+        .filter(|n| ENDINGS.iter().any(|end| n.ends_with(end)))
+        .map(String::as_str)
+        .take(5)
+        .collect();
+    if found.is_empty() {
+        "no weight files at all".to_string()
+    } else {
+        found.join(", ")
+    }
+}

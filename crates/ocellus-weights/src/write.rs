@@ -1,0 +1,168 @@
+//! Writing safetensors: a new file appears whole or not at all.
+
+use crate::header::byte_length;
+use crate::{Dtype, Result, WeightsError};
+use half::{bf16, f16};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Name, element type, shape and little-endian bytes of one tensor.
+pub type TensorBytes = (String, Dtype, Vec<usize>, Vec<u8>);
+
+/// Writes `tensors` to `path`, replacing what is there.
+///
+/// The bytes go to a new file in the same folder, are flushed to the disk, and take the final name by a rename: a reader
+/// sees the old file or the new one, and a crash leaves at most a stray `.tmp` file. The same input gives the same bytes.
+pub fn write(path: &Path, tensors: &[TensorBytes], metadata: &BTreeMap<String, String>) -> Result<()> {
+    let (header, order) = layout(path, tensors, metadata)?;
+    let io = |source| WeightsError::Io {
+        file: path.to_path_buf(),
+        source,
+    };
+    let (temporary, file) = create_temporary(path).map_err(io)?;
+    let written = (|| {
+        let mut out = BufWriter::new(file);
+        out.write_all(&header)?;
+        for tensor in &order {
+            out.write_all(&tensor.3)?;
+        }
+        let file = out.into_inner().map_err(|e| e.into_error())?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&temporary, path)?;
+        sync_folder(path)
+    })();
+    written.map_err(|source| {
+        // Best effort: the first error is the one to report. After the rename there is nothing left to remove.
+        let _ = fs::remove_file(&temporary);
+        io(source)
+    })
+}
+
+/// The same file as [`write()`], in memory.
+pub fn encode(tensors: &[TensorBytes], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    let (mut bytes, order) = layout(Path::new("safetensors"), tensors, metadata)?;
+    for tensor in &order {
+        bytes.extend_from_slice(&tensor.3);
+    }
+    Ok(bytes)
+}
+
+/// Little-endian bytes of `values`, rounded to `dtype` (F32, F16 or BF16; to nearest, ties to even).
+pub fn f32_bytes(values: &[f32], dtype: Dtype) -> Result<Vec<u8>> {
+    Ok(match dtype {
+        Dtype::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        Dtype::F16 => values
+            .iter()
+            .flat_map(|v| f16::from_f32(*v).to_le_bytes())
+            .collect(),
+        Dtype::Bf16 => values
+            .iter()
+            .flat_map(|v| bf16::from_f32(*v).to_le_bytes())
+            .collect(),
+        found => {
+            return Err(WeightsError::WriteDtype {
+                expected: "F32, F16 or BF16",
+                found,
+            });
+        }
+    })
+}
+
+/// Little-endian bytes of `values`, for a tensor of type I64.
+pub fn i64_bytes(values: &[i64]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// Length prefix and header, and the tensors in the order of their data: largest elements first, so that every tensor is
+/// aligned to its element size (the header is padded to a multiple of 8), then by name.
+fn layout<'t>(
+    path: &Path,
+    tensors: &'t [TensorBytes],
+    metadata: &BTreeMap<String, String>,
+) -> Result<(Vec<u8>, Vec<&'t TensorBytes>)> {
+    let file = || path.display().to_string();
+    let mut order: Vec<&TensorBytes> = tensors.iter().collect();
+    order.sort_by(|a, b| {
+        b.1.size_bytes()
+            .cmp(&a.1.size_bytes())
+            .then_with(|| a.0.cmp(&b.0))
+    });
+    if let Some(tensor) = crate::header::first_duplicate(tensors.iter().map(|t| t.0.as_str())) {
+        return Err(WeightsError::Duplicate {
+            file: file(),
+            tensor: tensor.to_string(),
+        });
+    }
+    let mut header = serde_json::Map::new();
+    if !metadata.is_empty() {
+        header.insert("__metadata__".to_string(), serde_json::json!(metadata));
+    }
+    let mut start = 0;
+    for (name, dtype, shape, bytes) in order.iter().copied() {
+        if name == "__metadata__" {
+            let reason = "no tensor may be called `__metadata__`".to_string();
+            return Err(WeightsError::Header { file: file(), reason });
+        }
+        let expected = byte_length(*dtype, shape).ok_or_else(|| WeightsError::ShapeOverflow {
+            file: file(),
+            tensor: name.clone(),
+            shape: shape.clone(),
+        })?;
+        if expected != bytes.len() {
+            return Err(WeightsError::Length {
+                file: file(),
+                tensor: name.clone(),
+                dtype: *dtype,
+                shape: shape.clone(),
+                expected: expected as u64,
+                found: bytes.len() as u64,
+            });
+        }
+        let end = start + bytes.len();
+        let info = serde_json::json!({ "dtype": dtype.name(), "shape": shape, "data_offsets": [start, end] });
+        header.insert(name.clone(), info);
+        start = end;
+    }
+    let mut json = serde_json::Value::Object(header).to_string().into_bytes();
+    json.resize(json.len().next_multiple_of(8), b' ');
+    let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+    bytes.append(&mut json);
+    Ok((bytes, order))
+}
+
+/// A new file beside `path`, under a name that nobody else uses.
+fn create_temporary(path: &Path) -> std::io::Result<(PathBuf, File)> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| std::io::Error::other("expected the path of a file"))?;
+    let process = std::process::id();
+    for attempt in 0..1000 {
+        let mut temporary = std::ffi::OsString::from(".");
+        temporary.push(name);
+        temporary.push(format!(".{process}-{attempt}.tmp"));
+        let temporary = path.with_file_name(temporary);
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            opened => return opened.map(|file| (temporary, file)),
+        }
+    }
+    Err(std::io::Error::new(
+        std::io::ErrorKind::AlreadyExists,
+        "too many temporary files beside it",
+    ))
+}
+
+/// Makes the rename itself durable. Only Unix lets a folder be opened and flushed.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        let folder = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Folders: one file, shards with an index, and everything that can be wrong with an index.
+
+use ocellus_weights::{Dtype, Weights, WeightsError, f32_bytes, write};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+fn save(path: &Path, tensors: &[(&str, f32)]) {
+    let tensors: Vec<_> = tensors
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                Dtype::F32,
+                vec![1],
+                f32_bytes(&[*value], Dtype::F32).unwrap(),
+            )
+        })
+        .collect();
+    write(path, &tensors, &BTreeMap::new()).unwrap();
+}
+
+fn index(dir: &Path, weight_map: &str) {
+    let text = format!(r#"{{"metadata":{{"total_size":1}},"weight_map":{weight_map}}}"#);
+    fs::write(dir.join("model.safetensors.index.json"), text).unwrap();
+}
+
+#[test]
+fn shards_are_joined() {
+    let dir = tempfile::tempdir().unwrap();
+    save(&dir.path().join("one.safetensors"), &[("a", 1.0), ("extra", 5.0)]);
+    save(&dir.path().join("two.safetensors"), &[("b", 2.0), ("c", 3.0)]);
+    index(
+        dir.path(),
+        r#"{"a":"one.safetensors","b":"two.safetensors","c":"two.safetensors"}"#,
+    );
+    let weights = Weights::open(dir.path()).unwrap();
+    assert_eq!(weights.names().collect::<Vec<_>>(), ["a", "b", "c", "extra"]);
+    for (name, value) in [("a", 1.0), ("b", 2.0), ("c", 3.0), ("extra", 5.0)] {
+        assert_eq!(weights.view(name).unwrap().to_f32().unwrap(), [value]);
+    }
+    assert_eq!(weights.total_bytes(), 16);
+    assert!(
+        weights
+            .view("d")
+            .unwrap_err()
+            .to_string()
+            .contains("model.safetensors.index.json")
+    );
+}
+
+#[test]
+fn the_index_decides_between_two_copies() {
+    let dir = tempfile::tempdir().unwrap();
+    save(&dir.path().join("one.safetensors"), &[("a", 1.0), ("b", 9.0)]);
+    save(&dir.path().join("two.safetensors"), &[("b", 2.0)]);
+    index(dir.path(), r#"{"a":"one.safetensors","b":"two.safetensors"}"#);
+    let weights = Weights::open(dir.path()).unwrap();
+    assert_eq!(weights.view("b").unwrap().to_f32().unwrap(), [2.0]);
+}
+
+#[test]
+fn a_single_file_is_preferred_and_other_names_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    save(&dir.path().join("consolidated.safetensors"), &[("only", 1.0)]);
+    assert_eq!(
+        Weights::open(dir.path()).unwrap().names().collect::<Vec<_>>(),
+        ["only"]
+    );
+    save(&dir.path().join("model.safetensors"), &[("main", 1.0)]);
+    index(dir.path(), r#"{"only":"consolidated.safetensors"}"#);
+    assert_eq!(
+        Weights::open(dir.path()).unwrap().names().collect::<Vec<_>>(),
+        ["main"]
+    );
+}
+
+#[test]
+fn damaged_indexes() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "missing shard",
+            r#"{"a":"one.safetensors","b":"three.safetensors","c":"three.safetensors"}"#,
+            &["`three.safetensors`", "missing", "2 tensors"],
+        ),
+        (
+            "tensor not in its shard",
+            r#"{"a":"one.safetensors","z":"one.safetensors"}"#,
+            &["tensor `z`", "`one.safetensors`", "does not hold"],
+        ),
+        (
+            "parent folder",
+            r#"{"a":"../one.safetensors"}"#,
+            &["`../one.safetensors`", "leaves"],
+        ),
+        ("absolute", r#"{"a":"/one.safetensors"}"#, &["leaves"]),
+        (
+            "placed twice",
+            r#"{"a":"one.safetensors","a":"one.safetensors"}"#,
+            &["tensor `a` is placed twice"],
+        ),
+        (
+            "in two shards, in no index",
+            r#"{"a":"one.safetensors","b":"two.safetensors"}"#,
+            &["`same`", "twice"],
+        ),
+        ("empty", "{}", &["empty"]),
+        ("a list", "[]", &["index.json is damaged"]),
+        (
+            "shard is a folder",
+            r#"{"a":"folder"}"#,
+            &["folder", "not a regular file"],
+        ),
+    ];
+    for (what, map, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        save(&dir.path().join("one.safetensors"), &[("a", 1.0), ("same", 1.0)]);
+        save(&dir.path().join("two.safetensors"), &[("b", 1.0), ("same", 1.0)]);
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        index(dir.path(), map);
+        let message = Weights::open(dir.path()).expect_err(what).to_string();
+        for part in *expected {
+            assert!(message.contains(part), "{what}: `{part}` is not in: {message}");
+        }
+    }
+}
+
+#[test]
+fn traversal_is_refused_even_when_the_file_exists() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = dir.path().join("checkpoint");
+    fs::create_dir(&inner).unwrap();
+    save(&dir.path().join("secret.safetensors"), &[("a", 1.0)]);
+    index(&inner, r#"{"a":"../secret.safetensors"}"#);
+    assert!(matches!(
+        Weights::open(&inner),
+        Err(WeightsError::ShardOutside { .. })
+    ));
+}
+
+#[test]
+fn a_damaged_shard_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    save(&dir.path().join("one.safetensors"), &[("a", 1.0)]);
+    fs::write(
+        dir.path().join("two.safetensors"),
+        "version https://git-lfs.github.com/spec/v1\n",
+    )
+    .unwrap();
+    index(dir.path(), r#"{"a":"one.safetensors","b":"two.safetensors"}"#);
+    let message = Weights::open(dir.path()).unwrap_err().to_string();
+    assert!(
+        message.contains("two.safetensors is a Git LFS pointer"),
+        "{message}"
+    );
+}
+
+#[test]
+fn folders_without_weights_say_what_they_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(
+        Weights::open(dir.path())
+            .unwrap_err()
+            .to_string()
+            .contains("no weight files")
+    );
+    fs::write(dir.path().join("pytorch_model.bin"), "x").unwrap();
+    assert!(
+        Weights::open(dir.path())
+            .unwrap_err()
+            .to_string()
+            .contains("pytorch_model.bin")
+    );
+    assert!(matches!(
+        Weights::open(&dir.path().join("absent")),
+        Err(WeightsError::Io { .. })
+    ));
+}
+
+#[test]
+fn published_style_checkpoints_open() {
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/goldens");
+    for (case, tensor, dtype) in [
+        ("qwen2_5_vl-bf16", "model.norm.weight", Dtype::Bf16),
+        ("qwen2_vl-tied-text", "model.norm.weight", Dtype::F32),
+    ] {
+        let weights = Weights::open(&goldens.join(case).join("model")).unwrap();
+        let view = weights.view(tensor).unwrap();
+        assert_eq!(view.dtype, dtype, "{case}");
+        let values = view.to_f32().unwrap();
+        assert_eq!(values.len(), view.shape[0], "{case}");
+        assert!(
+            values.iter().all(|v| v.is_finite() && v.abs() < 10.0),
+            "{case}: {values:?}"
+        );
+        assert!(
+            values.iter().any(|v| *v != values[0]),
+            "{case}: all values are equal"
+        );
+    }
+}

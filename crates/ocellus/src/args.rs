@@ -1,0 +1,315 @@
+//! The command line. A flag is here when it works, not before.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
+
+use crate::values::{self, Device, Dtype, Format, ImageSize, OcrFormat};
+
+/// Runs, trains and measures vision-language models.
+///
+/// MODEL is `nano` (built in, the default), org/name[@revision], or a model folder. Results go to
+/// standard output, everything else to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "ocellus", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Arguments of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Where to compute: cpu, cuda:N or metal
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
+    pub device: Device,
+    /// Element type to compute in [default: f32 on the CPU, bf16 elsewhere]
+    #[arg(long, global = true, value_enum)]
+    pub dtype: Option<Dtype>,
+    /// Threads to compute with [default: OCELLUS_THREADS, else all]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// No progress, no notes; errors only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// What to log: off, error, warn, info, debug or trace [default: OCELLUS_LOG, else warn]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<log::LevelFilter>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask a question, about pictures or not
+    Ask(Ask),
+    /// Talk with a model
+    Chat(Chat),
+    /// Read the text of pictures
+    Ocr(Ocr),
+    /// List, download, inspect and remove models
+    #[command(subcommand)]
+    Models(Models),
+    /// Compare a model with recorded results, tensor by tensor
+    Verify(Verify),
+    /// Make training data
+    #[command(subcommand)]
+    Data(Data),
+    /// Train a model as a recipe says
+    Train(Train),
+    /// Show what this machine offers and whether anything is wrong
+    Doctor(Doctor),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// The model of a command.
+#[derive(Debug, Args)]
+pub struct Model {
+    /// The model [default: OCELLUS_MODEL, else nano]
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
+}
+
+/// How pictures are scaled before the model sees them.
+#[derive(Debug, Args)]
+pub struct Pixels {
+    /// Enlarge pictures to at least this many pixels
+    #[arg(long, value_name = "N")]
+    pub min_pixels: Option<NonZeroU32>,
+    /// Shrink pictures to at most this many pixels
+    #[arg(long, value_name = "N")]
+    pub max_pixels: Option<NonZeroU32>,
+}
+
+/// How the next token is chosen; what is left out comes from the model's generation_config.json.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Sampling")]
+pub struct Sampling {
+    /// Stop after this many tokens
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<NonZeroUsize>,
+    /// 0 always takes the likeliest token
+    #[arg(long, value_name = "T", value_parser = values::not_negative, allow_negative_numbers = true)]
+    pub temperature: Option<f32>,
+    /// Choose among the likeliest tokens that together have this probability
+    #[arg(long, value_name = "P", value_parser = values::share, allow_negative_numbers = true)]
+    pub top_p: Option<f32>,
+    /// Choose among this many tokens; 0 means all
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Leave out tokens less likely than this share of the likeliest
+    #[arg(long, value_name = "P", value_parser = values::probability, allow_negative_numbers = true)]
+    pub min_p: Option<f32>,
+    /// Make tokens that were used already less likely; 1 changes nothing
+    #[arg(long, value_name = "R", value_parser = values::positive, allow_negative_numbers = true)]
+    pub repeat_penalty: Option<f32>,
+    /// The same seed gives the same answer
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+    /// End the answer before this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("question").required(true).args(["prompt", "text"]))]
+pub struct Ask {
+    #[command(flatten)]
+    pub model: Model,
+    /// A picture; may be given several times
+    #[arg(long = "image", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub images: Vec<PathBuf>,
+    /// The question
+    #[arg(long, short, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// The question
+    #[arg(value_name = "TEXT")]
+    pub text: Option<String>,
+    /// What the model is told before the question
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    #[command(flatten)]
+    pub pixels: Pixels,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Print the answer when it is complete, not while it grows
+    #[arg(long)]
+    pub no_stream: bool,
+    #[command(flatten)]
+    pub sampling: Sampling,
+}
+
+impl Ask {
+    /// The question, wherever it stood.
+    pub fn question(&self) -> &str {
+        self.prompt
+            .as_deref()
+            .or(self.text.as_deref())
+            .unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Chat {
+    #[command(flatten)]
+    pub model: Model,
+    #[command(flatten)]
+    pub sampling: Sampling,
+}
+
+#[derive(Debug, Args)]
+pub struct Ocr {
+    /// Pictures, folders of pictures, or `-` for standard input
+    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub model: Model,
+    /// What to write
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OcrFormat,
+    /// Write to a file instead of standard output
+    #[arg(long, short, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Also draw the boxes of the lines into a copy of the picture
+    #[arg(long, value_name = "OUT.png", value_hint = ValueHint::FilePath)]
+    pub draw: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// List the models on this machine
+    List {
+        /// How to print the list
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Download models, or bring them up to date
+    Pull {
+        /// org/name[@revision]
+        #[arg(required = true, value_name = "MODEL")]
+        models: Vec<String>,
+    },
+    /// Show what a model on this machine consists of
+    Show {
+        /// nano, org/name[@revision] or a model folder
+        #[arg(value_name = "MODEL")]
+        model: String,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Remove downloaded models
+    Rm {
+        /// org/name, or org/name@revision for one revision
+        #[arg(required = true, value_name = "MODEL")]
+        models: Vec<String>,
+    },
+    /// List the families of models that can be run
+    Families {
+        /// How to print the list
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Tell how much memory a model needs before it is loaded
+    Plan(Plan),
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The model
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+    /// Pictures in one request
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(0..=64))]
+    pub images: u16,
+    /// Their size
+    #[arg(long, value_name = "WxH", default_value = "1280x960")]
+    pub image_size: ImageSize,
+    #[command(flatten)]
+    pub pixels: Pixels,
+    /// Tokens of the answer
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub max_tokens: NonZeroUsize,
+    /// How to print the plan
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Folders with case.json, model, inputs.safetensors and expected.safetensors
+    #[arg(required = true, value_name = "CASE_DIR", value_hint = ValueHint::DirPath)]
+    pub cases: Vec<PathBuf>,
+    /// Rank file or tokenizer.json of the cases that name their vocabulary by its checksum
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub vocabulary: Option<PathBuf>,
+    /// How to print the certificate
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Draw lines of text as pictures, with what they say
+    Synth(Synth),
+}
+
+#[derive(Debug, Args)]
+pub struct Synth {
+    /// Folder to write to; must not exist or be empty
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+    /// Pictures to draw
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub count: NonZeroU32,
+    /// Folder with fonts; may be given several times
+    #[arg(long = "fonts", required = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub fonts: Vec<PathBuf>,
+    /// Text file, or folder of text files; may be given several times
+    #[arg(long = "corpus", required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub corpus: Vec<PathBuf>,
+    /// 0 = clean print, 1 = everything that can happen to paper
+    #[arg(long, value_name = "D", default_value = "0.5", value_parser = values::probability)]
+    pub difficulty: f32,
+    /// The same seed draws the same pictures
+    #[arg(long, value_name = "S", default_value = "0")]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The recipe, a TOML file
+    #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+    /// Folder for checkpoints and the log of the run
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+    /// Go on from the last checkpoint in that folder
+    #[arg(long)]
+    pub resume: bool,
+    /// Stop after this many steps, as if interrupted
+    #[arg(long, value_name = "N")]
+    pub stop_after: Option<NonZeroU32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Also try to reach the hub
+    #[arg(long)]
+    pub online: bool,
+    /// How to print the findings
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,144 @@
+//! `ocellus chat`: a conversation, with `/image`, `/save`, `/reset`, `/help`.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::Path;
+
+use ocellus_text::{Conversation, Message, Part, Role};
+use serde_json::json;
+
+use crate::args::{Chat, Pixels};
+use crate::context::Context;
+use crate::error::Failure;
+use crate::model::Model;
+use crate::question::{self, Seen};
+use crate::{inputs, output};
+
+const HELP: &str = "\
+/image FILE   show the model a picture with the next question
+/save FILE    write the conversation as JSON
+/reset        forget everything said so far
+/help         this list
+/exit         leave (as does the end of input)
+";
+
+/// What has been said and shown so far.
+struct Talk {
+    conversation: Conversation,
+    pictures: Vec<Seen>,
+    /// Pictures that go with the next question.
+    waiting: Vec<Seen>,
+}
+
+impl Talk {
+    fn new() -> Self {
+        Self {
+            conversation: Conversation::default(),
+            pictures: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+}
+
+/// Talks until the end of standard input or `/exit`.
+pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
+    let checkpoint = context.checkpoint(args.model.model.as_deref())?;
+    let model = Model::load(context, &checkpoint)?;
+    if model.reads_lines {
+        return Err(
+            Failure::new(format!("{} reads lines of print, it cannot talk", model.name))
+                .hint("name a model that answers questions: -m ORG/NAME or -m FOLDER"),
+        );
+    }
+    let asks = std::io::stdin().is_terminal() && !context.global.quiet;
+    if asks {
+        output::note(&format!("talking with {}; /help lists the commands", model.name));
+    }
+    let mut talk = Talk::new();
+    let mut lines = std::io::stdin().lock().lines();
+    loop {
+        if asks {
+            output::prompt("> ");
+        }
+        let Some(line) = lines.next() else { return Ok(()) };
+        let line = line.map_err(|e| Failure::new(format!("standard input cannot be read: {e}")))?;
+        match line.trim() {
+            "" => {}
+            "/exit" | "/quit" => return Ok(()),
+            // A mistake in one line is told and the conversation goes on.
+            text => match turn(&model, &mut talk, &args, text) {
+                Err(failure) if failure.code() == 1 || failure.code() == 2 => failure.report(),
+                other => other?,
+            },
+        }
+    }
+}
+
+fn turn(model: &Model, talk: &mut Talk, args: &Chat, line: &str) -> Result<(), Failure> {
+    let (command, rest) = line
+        .split_once(char::is_whitespace)
+        .map_or((line, ""), |(c, r)| (c, r.trim()));
+    match command {
+        "/help" => output::write(HELP),
+        "/reset" => {
+            *talk = Talk::new();
+            Ok(())
+        }
+        "/image" | "/save" if rest.is_empty() => {
+            Err(Failure::usage(format!("{command} needs a file")).hint("/help lists the commands"))
+        }
+        "/image" => {
+            let path = Path::new(rest);
+            let pixels = Pixels {
+                min_pixels: None,
+                max_pixels: None,
+            };
+            let seen =
+                Seen::new(model, &inputs::read(path)?, &pixels).map_err(|e| e.about(&inputs::name(path)))?;
+            talk.waiting.push(seen);
+            Ok(())
+        }
+        "/save" => save(talk, Path::new(rest)),
+        command if command.starts_with('/') => {
+            Err(Failure::usage(format!("there is no command {command}")).hint("/help lists the commands"))
+        }
+        _ => answer(model, talk, args, line),
+    }
+}
+
+fn answer(model: &Model, talk: &mut Talk, args: &Chat, text: &str) -> Result<(), Failure> {
+    let mut content: Vec<Part> = talk.waiting.iter().map(|_| Part::Image).collect();
+    content.push(Part::Text(text.to_owned()));
+    let mut conversation = talk.conversation.clone();
+    conversation.messages.push(Message::new(Role::User, content));
+    let pictures: Vec<Seen> = talk.pictures.iter().chain(&talk.waiting).cloned().collect();
+    let request = question::request(model, &conversation, &pictures, &args.sampling)?;
+    let answer = question::answer(model, &request, &args.sampling.stop, output::write)?;
+    output::line("")?;
+    conversation
+        .messages
+        .push(Message::text(Role::Assistant, answer.text));
+    *talk = Talk {
+        conversation,
+        pictures,
+        waiting: Vec::new(),
+    };
+    Ok(())
+}
+
+fn save(talk: &Talk, path: &Path) -> Result<(), Failure> {
+    let part = |part: &Part| match part {
+        Part::Text(text) => json!({ "type": "text", "text": text }),
+        Part::Image => json!({ "type": "image" }),
+        Part::Video => json!({ "type": "video" }),
+    };
+    let messages: Vec<_> = talk
+        .conversation
+        .messages
+        .iter()
+        .map(|m| json!({ "role": m.role.name(), "content": m.content.iter().map(part).collect::<Vec<_>>() }))
+        .collect();
+    output::file(
+        path,
+        format!("{:#}\n", json!({ "messages": messages })).as_bytes(),
+    )
+}

@@ -1,0 +1,60 @@
+//! One file per command.
+
+mod ask;
+mod chat;
+mod completions;
+mod data;
+mod doctor;
+mod machine;
+mod models;
+mod ocr;
+mod train;
+mod verify;
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::environment;
+use crate::error::Failure;
+
+/// Runs a command.
+pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    let computes = matches!(
+        command,
+        Command::Ask(_) | Command::Chat(_) | Command::Ocr(_) | Command::Train(_) | Command::Verify(_)
+    );
+    if computes {
+        environment::settle_threads();
+        context.settle_pool();
+    }
+    match command {
+        Command::Ask(args) => ask::run(context, args),
+        Command::Chat(args) => chat::run(context, args),
+        Command::Ocr(args) => ocr::run(context, args),
+        Command::Models(args) => models::run(context, args),
+        Command::Verify(args) => verify::run(context, args),
+        Command::Data(args) => data::run(context, args),
+        Command::Train(args) => train::run(context, args),
+        Command::Doctor(args) => doctor::run(context, args),
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// Runs `action` on every item; one that fails is reported and the rest go on. The end is then exit code 1.
+fn each<T>(
+    items: impl IntoIterator<Item = T>,
+    mut action: impl FnMut(T) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut failed = false;
+    for item in items {
+        match action(item) {
+            // An interruption, or nobody listening any more, ends the batch.
+            Err(failure) if failure.code() != 1 => return Err(failure),
+            Err(failure) => {
+                failure.report();
+                failed = true;
+            }
+            Ok(()) => {}
+        }
+    }
+    if failed { Err(Failure::reported()) } else { Ok(()) }
+}

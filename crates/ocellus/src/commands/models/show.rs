@@ -1,0 +1,250 @@
+//! `ocellus models show`: what a model consists of, from its configuration and the headers of its weights.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ocellus_base::limits::JSON_BYTES;
+use ocellus_hub::{BUILT_IN, Hub, HubConfig, HubError, Location, Reference, Silent};
+use ocellus_weights::Weights;
+use serde_json::{Value, json};
+
+use crate::builtin;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::output::{self, count, size};
+use crate::values::Format;
+
+/// What is shown of a model.
+struct Card {
+    name: String,
+    location: String,
+    commit: Option<String>,
+    config: Value,
+    /// Name and size in bytes.
+    files: Vec<(String, u64)>,
+    /// By the first part of the tensors' names.
+    parameters: BTreeMap<String, u64>,
+    /// Tensors and parameters of each element type.
+    dtypes: BTreeMap<&'static str, (u64, u64)>,
+}
+
+/// Prints the card of a model on this machine; downloads nothing.
+pub fn run(context: &Context, name: &str, format: Format) -> Result<(), Failure> {
+    let card = card(context, &Reference::parse(name)?)?;
+    match format {
+        Format::Text => output::write(&output::table(&rows(&card))),
+        Format::Json => output::json(&as_json(&card)),
+    }
+}
+
+fn card(context: &Context, reference: &Reference) -> Result<Card, Failure> {
+    let hub = Hub::new(HubConfig {
+        offline: true,
+        ..context.hub_config()
+    })?;
+    let checkpoint = hub.resolve(reference, &Silent).map_err(|error| match error {
+        HubError::Offline { what, missing } => Failure::new(format!(
+            "{what} is not on this machine; missing: {}",
+            missing.join(", ")
+        ))
+        .hint(format!("`ocellus models pull {what}` downloads it")),
+        other => other.into(),
+    })?;
+    match checkpoint.location {
+        Location::BuiltIn => built_in(),
+        Location::Folder(folder) => {
+            let weights = Weights::open(&folder)?;
+            let mut card = summarise(&checkpoint.name, &weights, config(&folder)?);
+            card.location = folder.display().to_string();
+            card.commit = checkpoint.commit;
+            card.files = files(&folder)?;
+            Ok(card)
+        }
+        Location::Gguf(path) => Err(Failure::new(format!(
+            "{}: .gguf files are not supported yet",
+            path.display()
+        ))
+        .hint("use the model's folder with config.json and *.safetensors")),
+    }
+}
+
+fn built_in() -> Result<Card, Failure> {
+    let incomplete = || {
+        Failure::new("this build of ocellus has no built-in model")
+            .hint("build from a complete source tree, or name a model: org/name")
+    };
+    let config = builtin::file("config.json").ok_or_else(incomplete)?;
+    let config =
+        serde_json::from_slice(config).map_err(|error| Failure::new(format!("config.json: {error}")))?;
+    let weights = Weights::from_static(builtin::file("model.safetensors").ok_or_else(incomplete)?)?;
+    let mut card = summarise(BUILT_IN, &weights, config);
+    card.location = format!("built in, sha256 {}", builtin::sha256());
+    card.files = builtin::FILES
+        .iter()
+        .map(|(name, bytes)| ((*name).to_owned(), bytes.len() as u64))
+        .collect();
+    Ok(card)
+}
+
+/// Reads headers only: the tensors stay on the disk.
+fn summarise(name: &str, weights: &Weights, config: Value) -> Card {
+    let mut parameters = BTreeMap::new();
+    let mut dtypes = BTreeMap::new();
+    for view in weights.names().filter_map(|name| weights.view(name).ok()) {
+        let elements = view.elements() as u64;
+        *parameters.entry(part(view.name)).or_insert(0) += elements;
+        let (tensors, total) = dtypes.entry(view.dtype.name()).or_insert((0, 0));
+        *tensors += 1;
+        *total += elements;
+    }
+    let name = name.to_owned();
+    Card {
+        name,
+        location: String::new(),
+        commit: None,
+        config,
+        files: Vec::new(),
+        parameters,
+        dtypes,
+    }
+}
+
+/// The first part of a tensor's name; below a wrapper called `model`, the first two.
+fn part(tensor: &str) -> String {
+    let mut parts = tensor.split('.');
+    match (parts.next(), parts.next()) {
+        (Some("model"), Some(second)) => format!("model.{second}"),
+        (Some(first), _) => first.to_owned(),
+        (None, _) => String::new(),
+    }
+}
+
+fn config(folder: &Path) -> Result<Value, Failure> {
+    let path = [folder.join("config.json"), folder.join("params.json")]
+        .into_iter()
+        .find(|path| path.is_file());
+    let path = path.unwrap_or_else(|| folder.join("config.json"));
+    let read = || -> std::io::Result<Vec<u8>> {
+        if std::fs::metadata(&path)?.len() > JSON_BYTES {
+            return Err(std::io::Error::other("the file is too large for a configuration"));
+        }
+        std::fs::read(&path)
+    };
+    let bytes = read().map_err(|error| Failure::io("read", &path, &error))?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::new(format!("{}: expected JSON, found: {error}", path.display()))
+            .hint("the file is damaged; download the model again")
+    })
+}
+
+fn files(folder: &Path) -> Result<Vec<(String, u64)>, Failure> {
+    let list = || -> std::io::Result<Vec<(String, u64)>> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            // The files of a cache are links: what counts is what they lead to.
+            if let Ok(metadata) = std::fs::metadata(entry.path())
+                && metadata.is_file()
+            {
+                files.push((entry.file_name().to_string_lossy().into_owned(), metadata.len()));
+            }
+        }
+        files.sort();
+        Ok(files)
+    };
+    list().map_err(|error| Failure::io("list the folder", folder, &error))
+}
+
+/// Label, and the names that configurations use for it.
+const FACTS: &[(&str, &[&str])] = &[
+    ("layers", &["num_hidden_layers", "n_layers", "n_layer", "depth"]),
+    ("width", &["hidden_size", "dim", "embed_dim", "width"]),
+    ("heads", &["num_attention_heads", "n_heads", "num_heads"]),
+    ("key/value heads", &["num_key_value_heads", "n_kv_heads"]),
+    ("vocabulary", &["vocab_size"]),
+    ("patch", &["patch_size"]),
+];
+
+fn facts(config: &Value) -> String {
+    let fact = |(label, names): &(&str, &[&str])| {
+        let value = names
+            .iter()
+            .find_map(|name| config.get(name))
+            .filter(|value| value.is_number())?;
+        Some(format!("{label} {value}"))
+    };
+    FACTS.iter().filter_map(fact).collect::<Vec<_>>().join(", ")
+}
+
+fn architectures(config: &Value) -> Vec<&str> {
+    let list = config.get("architectures").and_then(Value::as_array);
+    list.map(|list| list.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default()
+}
+
+fn rows(card: &Card) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    let mut row = |label: &str, text: String| {
+        if !text.is_empty() {
+            rows.push(vec![label.to_owned(), text]);
+        }
+    };
+    row("name", card.name.clone());
+    row("location", card.location.clone());
+    row("commit", card.commit.clone().unwrap_or_default());
+    row("architecture", architectures(&card.config).join(", "));
+    row(
+        "family",
+        card.config
+            .get("model_type")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+    );
+    row(
+        "text",
+        facts(card.config.get("text_config").unwrap_or(&card.config)),
+    );
+    let vision = card
+        .config
+        .get("vision_config")
+        .or_else(|| card.config.get("vision_encoder"));
+    row("vision", vision.map(facts).unwrap_or_default());
+    let total: u64 = card.parameters.values().sum();
+    row("parameters", format!("{} ({total})", count(total)));
+    for (part, number) in &card.parameters {
+        row(&format!("  {part}"), count(*number));
+    }
+    for (dtype, (tensors, number)) in &card.dtypes {
+        row(
+            "stored as",
+            format!("{dtype}: {tensors} tensors, {}", count(*number)),
+        );
+    }
+    for (index, (name, bytes)) in card.files.iter().enumerate() {
+        row(
+            if index == 0 { "files" } else { " " },
+            format!("{name}, {}", size(*bytes)),
+        );
+    }
+    rows
+}
+
+fn as_json(card: &Card) -> Value {
+    let files: Vec<_> = card
+        .files
+        .iter()
+        .map(|(name, bytes)| json!({"name": name, "bytes": bytes}))
+        .collect();
+    let dtypes: BTreeMap<_, _> = card
+        .dtypes
+        .iter()
+        .map(|(dtype, (tensors, number))| (dtype, json!({"tensors": tensors, "parameters": number})))
+        .collect();
+    json!({
+        "name": card.name, "location": card.location, "commit": card.commit,
+        "architectures": architectures(&card.config), "model_type": card.config.get("model_type"),
+        "parameters": card.parameters.values().sum::<u64>(), "parts": card.parameters, "dtypes": dtypes,
+        "files": files, "config": card.config,
+    })
+}

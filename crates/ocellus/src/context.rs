@@ -1,0 +1,89 @@
+//! What every command is given: global arguments, environment, and what follows from both.
+
+use ocellus_hub::{Checkpoint, Hub, HubConfig, Reference};
+
+use crate::args::Global;
+use crate::environment::Environment;
+use crate::error::Failure;
+use crate::progress::Downloads;
+use crate::values::Device;
+
+/// Precedence everywhere: flag, environment, default.
+pub struct Context {
+    pub global: Global,
+    pub environment: Environment,
+}
+
+impl Context {
+    pub fn new(global: Global, environment: Environment) -> Self {
+        Self { global, environment }
+    }
+
+    /// How the hub is reached.
+    pub fn hub_config(&self) -> HubConfig {
+        let environment = &self.environment;
+        HubConfig {
+            endpoint: environment.endpoint.clone(),
+            token: environment.token.clone(),
+            offline: environment.offline,
+            proxy: environment.proxy.clone(),
+            ..HubConfig::new(environment.hub, environment.cache_dir.clone())
+        }
+    }
+
+    pub fn hub(&self) -> Result<Hub, Failure> {
+        Ok(Hub::new(self.hub_config())?)
+    }
+
+    /// The model named by the flag, else by the environment, else the built-in one.
+    pub fn reference(&self, flag: Option<&str>) -> Result<Reference, Failure> {
+        let name = flag
+            .or(self.environment.model.as_deref())
+            .unwrap_or(ocellus_hub::BUILT_IN);
+        Ok(Reference::parse(name)?)
+    }
+
+    /// That model, on this machine; downloads what is missing.
+    pub fn checkpoint(&self, flag: Option<&str>) -> Result<Checkpoint, Failure> {
+        let reference = self.reference(flag)?;
+        Ok(self.hub()?.resolve(&reference, &self.downloads())?)
+    }
+
+    pub fn downloads(&self) -> Downloads {
+        Downloads::new(self.global.quiet)
+    }
+
+    /// Threads to compute with: as many as the machine lets this process use, unless told otherwise.
+    pub fn threads(&self) -> usize {
+        let machine = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.global
+            .threads
+            .map(usize::from)
+            .or(self.environment.threads)
+            .unwrap_or_else(machine)
+    }
+
+    /// Gives the kernels' pool its size; before anything is computed.
+    pub fn settle_pool(&self) {
+        // Fails only when there is a pool already, which nothing before this makes.
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads())
+            .build_global();
+    }
+
+    /// The device to compute on.
+    ///
+    /// # Errors
+    /// A device that this build has no code for.
+    pub fn device(&self) -> Result<Device, Failure> {
+        match self.global.device {
+            Device::Cpu => Ok(Device::Cpu),
+            Device::Cuda(index) if cfg!(feature = "cuda") => Ok(Device::Cuda(index)),
+            Device::Metal if cfg!(feature = "metal") => Ok(Device::Metal),
+            other => Err(
+                Failure::new(format!("this build of ocellus cannot use the device `{other}`"))
+                    .hint("leave out --device, or build with `--features cuda` or `--features metal`"),
+            ),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The only reader of environment variables.
+
+use std::path::{Path, PathBuf};
+
+use ocellus_hub::{Proxy, Source, Token};
+
+use crate::error::Failure;
+
+/// Starts the program anew with the tensor library's own pool switched off, unless somebody chose its size.
+///
+/// Our kernels spread their work themselves. The library's pool spins while it waits, so beside ours it only takes the
+/// processor away: a training step takes four times as long. Its size can be set by this variable alone, and a process
+/// cannot change its own variables safely. Where the program cannot be replaced, everything works, slower.
+pub fn settle_threads() {
+    const POOL: &str = "CANDLE_NUM_THREADS";
+    #[cfg(unix)]
+    if std::env::var_os(POOL).is_none()
+        && let Ok(program) = std::env::current_exe()
+    {
+        use std::os::unix::process::CommandExt;
+        // Returns only when it failed.
+        let _ = std::process::Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .env(POOL, "1")
+            .exec();
+    }
+}
+
+/// A seed that differs from run to run, for answers without `--seed`.
+pub fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // The standard library seeds its hashers from the operating system.
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+        >> 12
+}
+
+/// What the environment says, checked and with its defaults.
+#[derive(Debug)]
+pub struct Environment {
+    /// `OCELLUS_MODEL`: the model of commands without `--model`.
+    pub model: Option<String>,
+    /// `OCELLUS_HUB`: `huggingface` (default) or `modelscope`.
+    pub hub: Source,
+    /// `HF_HUB_CACHE`, else `$HF_HOME/hub`, else `~/.cache/huggingface/hub`.
+    pub cache_dir: PathBuf,
+    /// `HF_ENDPOINT`, else the official address. ModelScope has only its official address.
+    pub endpoint: String,
+    /// `HF_TOKEN`, else the file `$HF_HOME/token`.
+    pub token: Option<Token>,
+    /// `HF_HUB_OFFLINE`.
+    pub offline: bool,
+    /// `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY`, and `NO_PROXY`; also in lower case.
+    pub proxy: Option<Proxy>,
+    /// `OCELLUS_THREADS`.
+    pub threads: Option<usize>,
+    /// `OCELLUS_LOG`.
+    pub log: Option<log::LevelFilter>,
+}
+
+impl Environment {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// A variable with a value that means nothing; exit code 2.
+    pub fn read() -> Result<Self, Failure> {
+        Self::from(|name| std::env::var(name).ok(), std::env::home_dir())
+    }
+
+    fn from(get: impl Fn(&str) -> Option<String>, home: Option<PathBuf>) -> Result<Self, Failure> {
+        // An empty variable means the same as none.
+        let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
+        let either = |name: &str| get(name).or_else(|| get(&name.to_ascii_lowercase()));
+        let hub = match get("OCELLUS_HUB").as_deref() {
+            None | Some("huggingface") => Source::HuggingFace,
+            Some("modelscope") => Source::ModelScope,
+            Some(other) => return Err(wrong("OCELLUS_HUB", other, "huggingface or modelscope")),
+        };
+        let threads = match get("OCELLUS_THREADS") {
+            None => None,
+            Some(text) => match text.trim().parse() {
+                Ok(threads @ 1..=1024) => Some(threads),
+                _ => return Err(wrong("OCELLUS_THREADS", &text, "a number from 1 to 1024")),
+            },
+        };
+        let log = match get("OCELLUS_LOG") {
+            None => None,
+            Some(text) => Some(
+                text.trim()
+                    .parse()
+                    .map_err(|_| wrong("OCELLUS_LOG", &text, "off, error, warn, info, debug or trace"))?,
+            ),
+        };
+        let hf_home = get("HF_HOME").map(PathBuf::from).unwrap_or_else(|| {
+            let cache = get("XDG_CACHE_HOME").map(PathBuf::from);
+            // Without a home there is still a place that can be written.
+            cache
+                .unwrap_or_else(|| home.unwrap_or_else(std::env::temp_dir).join(".cache"))
+                .join("huggingface")
+        });
+        let cache_dir = get("HF_HUB_CACHE").map_or_else(|| hf_home.join("hub"), PathBuf::from);
+        let endpoint = get("HF_ENDPOINT").filter(|_| hub == Source::HuggingFace);
+        Ok(Self {
+            model: get("OCELLUS_MODEL"),
+            hub,
+            cache_dir,
+            endpoint: endpoint.unwrap_or_else(|| hub.endpoint().into()),
+            token: token(get("HF_TOKEN"), &hf_home)?,
+            offline: get("HF_HUB_OFFLINE").is_some_and(|text| is_true(&text)),
+            proxy: either("HTTPS_PROXY")
+                .or_else(|| either("HTTP_PROXY"))
+                .or_else(|| either("ALL_PROXY"))
+                .map(|url| {
+                    let bypass = either("NO_PROXY").unwrap_or_default();
+                    let bypass = bypass.split(',').map(str::trim).filter(|host| !host.is_empty());
+                    Proxy {
+                        url,
+                        bypass: bypass.map(str::to_owned).collect(),
+                    }
+                }),
+            threads,
+            log,
+        })
+    }
+}
+
+/// `NO_COLOR` asks for none; needed before anything else can fail, so it stands alone.
+pub fn colour_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn is_true(text: &str) -> bool {
+    matches!(
+        text.trim().to_ascii_lowercase().as_str(),
+        "1" | "on" | "yes" | "true"
+    )
+}
+
+fn token(variable: Option<String>, hf_home: &Path) -> Result<Option<Token>, Failure> {
+    match variable {
+        Some(text) => match Token::new(&text) {
+            Some(token) => Ok(Some(token)),
+            // The value is a secret and is not repeated.
+            None => Err(
+                Failure::usage("HF_TOKEN holds characters that a token cannot have")
+                    .hint("copy the token again; it starts with hf_"),
+            ),
+        },
+        None => Ok(std::fs::read_to_string(hf_home.join("token"))
+            .ok()
+            .and_then(|text| Token::new(&text))),
+    }
+}
+
+fn wrong(name: &str, found: &str, expected: &str) -> Failure {
+    Failure::usage(format!(
+        "the environment variable {name} is `{found}`, expected {expected}"
+    ))
+    .hint(format!("unset {name}, or give it one of these values"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Environment, Failure> {
+        let get = |name: &str| {
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Environment::from(get, Some("/home/me".into()))
+    }
+
+    #[test]
+    fn cache_folders() {
+        let cases: [(&[(&str, &str)], &str); 5] = [
+            (&[], "/home/me/.cache/huggingface/hub"),
+            (&[("XDG_CACHE_HOME", "/c")], "/c/huggingface/hub"),
+            (&[("HF_HOME", "/h"), ("XDG_CACHE_HOME", "/c")], "/h/hub"),
+            (&[("HF_HOME", "/h"), ("HF_HUB_CACHE", "/x")], "/x"),
+            (&[("HF_HOME", " ")], "/home/me/.cache/huggingface/hub"),
+        ];
+        for (variables, expected) in cases {
+            assert_eq!(
+                read(variables).unwrap().cache_dir,
+                Path::new(expected),
+                "{variables:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_are_checked() {
+        for (name, value, good) in [
+            ("OCELLUS_HUB", "modelscope", true),
+            ("OCELLUS_HUB", "elsewhere", false),
+            ("OCELLUS_THREADS", "4", true),
+            ("OCELLUS_THREADS", "0", false),
+            ("OCELLUS_THREADS", "-1", false),
+            ("OCELLUS_THREADS", "many", false),
+            ("OCELLUS_LOG", "debug", true),
+            ("OCELLUS_LOG", "loud", false),
+            ("HF_TOKEN", "hf_x", true),
+            ("HF_TOKEN", "hf x", false),
+        ] {
+            match read(&[(name, value)]) {
+                Ok(_) => assert!(good, "{name}={value}"),
+                Err(failure) => assert!(!good && failure.code() == 2, "{name}={value}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_endpoint_variable_is_for_its_own_hub() {
+        let both = [
+            ("HF_ENDPOINT", "https://mirror.example"),
+            ("OCELLUS_HUB", "modelscope"),
+        ];
+        assert_eq!(read(&both[..1]).unwrap().endpoint, "https://mirror.example");
+        assert_eq!(read(&both).unwrap().endpoint, "https://modelscope.cn");
+        assert_eq!(read(&[]).unwrap().endpoint, "https://huggingface.co");
+    }
+
+    #[test]
+    fn switches_and_proxies() {
+        for (value, expected) in [
+            ("1", true),
+            ("TRUE", true),
+            ("yes", true),
+            ("0", false),
+            ("false", false),
+            ("", false),
+        ] {
+            assert_eq!(
+                read(&[("HF_HUB_OFFLINE", value)]).unwrap().offline,
+                expected,
+                "{value}"
+            );
+        }
+        let proxy = read(&[("https_proxy", "http://p:1"), ("NO_PROXY", "a, .b,")])
+            .unwrap()
+            .proxy
+            .unwrap();
+        assert_eq!(
+            proxy,
+            Proxy {
+                url: "http://p:1".into(),
+                bypass: vec!["a".into(), ".b".into()]
+            }
+        );
+    }
+}

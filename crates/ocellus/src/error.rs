@@ -1,0 +1,313 @@
+//! What a user reads when something fails: one sentence, a hint, an exit code.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use ocellus_data::DataError;
+use ocellus_engine::EngineError;
+use ocellus_hub::HubError;
+use ocellus_media::MediaError;
+use ocellus_models::{ConfigError, ModelError};
+use ocellus_nn::LoadError;
+use ocellus_text::TextError;
+use ocellus_train::TrainError;
+use ocellus_weights::WeightsError;
+
+/// Any failure of a command.
+#[derive(Debug)]
+pub struct Failure {
+    message: Option<String>,
+    hint: Option<String>,
+    code: u8,
+}
+
+impl Failure {
+    /// Something failed: exit code 1.
+    pub fn new(message: impl Display) -> Self {
+        Self {
+            message: Some(message.to_string()),
+            hint: None,
+            code: 1,
+        }
+    }
+
+    /// The command line or the environment asks for something that does not exist: exit code 2.
+    pub fn usage(message: impl Display) -> Self {
+        Self {
+            code: 2,
+            ..Self::new(message)
+        }
+    }
+
+    /// Stopped by the user: exit code 130.
+    pub fn interrupted() -> Self {
+        Self {
+            code: 130,
+            ..Self::new("interrupted")
+        }
+    }
+
+    /// A part of a batch failed and was reported already: exit code 1, nothing more to say.
+    pub fn reported() -> Self {
+        Self {
+            message: None,
+            hint: None,
+            code: 1,
+        }
+    }
+
+    /// Whoever read our output went away, as `head` does: nothing to say, nothing wrong.
+    pub fn nobody_listens() -> Self {
+        Self {
+            message: None,
+            hint: None,
+            code: 0,
+        }
+    }
+
+    /// A file could not be read or written.
+    pub fn io(action: &str, path: &Path, error: &io::Error) -> Self {
+        let failure = Self::new(format!("{}: cannot {action}: {error}", path.display()));
+        match error.kind() {
+            io::ErrorKind::NotFound => failure.hint("check the path; it is relative to the current folder"),
+            io::ErrorKind::PermissionDenied => failure.hint("check who owns the file and who may use it"),
+            io::ErrorKind::StorageFull => failure.hint("free some space and run the command again"),
+            io::ErrorKind::IsADirectory => failure.hint("name a file in it"),
+            _ => failure.hint("check that the path names a file that can be used, and that its disk works"),
+        }
+    }
+
+    /// Adds what the user can do about it.
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// Names the file or model that the sentence is about, unless it does already.
+    pub fn about(mut self, name: &str) -> Self {
+        self.message = self.message.map(|m| {
+            if m.contains(name) {
+                m
+            } else {
+                format!("{name}: {m}")
+            }
+        });
+        self
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// Writes the sentence and the hint to standard error.
+    pub fn report(&self) {
+        let Some(message) = &self.message else { return };
+        let mut stderr = io::stderr().lock();
+        let colour = stderr.is_terminal() && crate::environment::colour_wanted();
+        let (red, bold, plain) = if colour {
+            ("\x1b[1;31m", "\x1b[1m", "\x1b[0m")
+        } else {
+            ("", "", "")
+        };
+        // Nobody is left to tell when standard error is gone.
+        let _ = writeln!(stderr, "{red}error:{plain} {}", one_line(message));
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(stderr, "{bold}hint:{plain} {}", one_line(hint));
+        }
+    }
+}
+
+/// File names and answers of servers may hold line breaks and control characters; a terminal must not obey them.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+impl From<HubError> for Failure {
+    fn from(error: HubError) -> Self {
+        let hint: String = match &error {
+            HubError::BadReference { .. } => {
+                "write nano, org/name, org/name@revision, or the path of a model folder, as in ./my-model".into()
+            }
+            HubError::Missing { kind: "folder", .. } | HubError::NotACheckpoint { .. } => {
+                "a model folder holds config.json, tokenizer files and *.safetensors".into()
+            }
+            HubError::Missing { .. } => "check the path; it is relative to the current folder".into(),
+            HubError::BadEndpoint { .. } => "HF_ENDPOINT holds an address such as https://huggingface.co".into(),
+            HubError::BadProxy => "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY".into(),
+            HubError::Refused { with_token: true, .. } => {
+                "the repository may be misspelt, or its licence not accepted yet on its web page".into()
+            }
+            HubError::Refused { .. } => "the repository may be misspelt, private or gated; HF_TOKEN (sent to \
+                https://huggingface.co only) opens what you may read"
+                .into(),
+            HubError::NotFound { .. } => {
+                "check the spelling of org/name and the revision; a local folder is written ./like/this".into()
+            }
+            HubError::Status { .. } | HubError::BadListing { .. } => {
+                "try again later, or set HF_ENDPOINT to another mirror".into()
+            }
+            HubError::Unreachable { .. } => "check the connection (`ocellus doctor --online`); what was downloaded is \
+                kept, and the same command goes on from there. HF_ENDPOINT sets a mirror, OCELLUS_HUB=modelscope \
+                another hub"
+                .into(),
+            HubError::BadRedirect { .. } => "the address in HF_ENDPOINT may be wrong".into(),
+            HubError::UnsafeName { .. } => "do not trust this repository".into(),
+            HubError::NoWeights { .. } => {
+                "choose a repository that offers the model in the safetensors format".into()
+            }
+            HubError::Checksum { .. } => "run the command again; if it happens twice, the mirror is faulty".into(),
+            HubError::NoSpace { .. } => {
+                "free some space (`ocellus models rm NAME`), or set HF_HOME to a folder on another disk".into()
+            }
+            HubError::DiskFull { .. } => "free some space and run the command again; it goes on where it stopped".into(),
+            HubError::Offline { .. } => "unset HF_HUB_OFFLINE, or copy the missing files into the cache".into(),
+            HubError::Locked { .. } => "wait for the other process, or end it".into(),
+            HubError::NotCached { .. } => "`ocellus models list` shows what is there".into(),
+            HubError::Cancelled => return Self::interrupted(),
+            HubError::Io { source, path, .. } => {
+                let hint = Self::io("use", path, source).hint;
+                return Self { hint, ..Self::new(error) };
+            }
+        };
+        Self::new(error).hint(hint)
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        let hint = match &error {
+            ModelError::Config(ConfigError::Architecture { .. }) => {
+                "`ocellus models families` lists what can be run"
+            }
+            ModelError::Config(ConfigError::Unread { .. }) => {
+                "a newer version may know it; running without it could give wrong answers"
+            }
+            ModelError::Config(_) => "the config is damaged or of another kind; download the model again",
+            ModelError::Load(LoadError::Weights(_) | LoadError::Missing { .. } | LoadError::Shape { .. }) => {
+                "weights and config.json do not belong together; download the model again"
+            }
+            ModelError::Load(LoadError::Untaken { .. }) => {
+                "the checkpoint holds more than its config describes; it may be of another kind"
+            }
+            ModelError::Load(LoadError::Tensor(_)) | ModelError::Tensor(_) => {
+                "less memory may be needed with --dtype bf16, fewer pictures, or --max-pixels"
+            }
+            ModelError::Span { .. } | ModelError::Grid { .. } => {
+                "the prompt and its pictures do not belong together"
+            }
+            ModelError::Vocabulary { .. } => "the tokenizer and the weights belong to different models",
+        };
+        Self::new(&error).hint(hint)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        ModelError::from(error).into()
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Model(error) => error.into(),
+            EngineError::Context { .. } => Self::new(&error)
+                .hint("ask for fewer tokens (--max-tokens) or smaller pictures (--max-pixels)"),
+            EngineError::Empty => {
+                Self::new(&error).hint("the model's chat template made nothing of the question")
+            }
+            EngineError::Sampling(_) => Self::usage(&error).hint("`ocellus ask --help` lists the ranges"),
+        }
+    }
+}
+
+impl From<MediaError> for Failure {
+    fn from(error: MediaError) -> Self {
+        let hint = match &error {
+            MediaError::TooNarrow { .. }
+            | MediaError::SideTooLong { .. }
+            | MediaError::TooManyPixels { .. }
+            | MediaError::TooMuchMemory { .. } => "cut the picture into parts, or scale it down",
+            MediaError::RecipeJson { .. } | MediaError::RecipeField { .. } => {
+                "the model's preprocessor_config.json cannot be used; download the model again"
+            }
+            _ => "JPEG, PNG, WebP, GIF, BMP and TIFF are read; converting the picture may help",
+        };
+        Self::new(&error).hint(hint)
+    }
+}
+
+impl From<TextError> for Failure {
+    fn from(error: TextError) -> Self {
+        Self::new(&error)
+            .hint("the model's tokenizer or chat template cannot be used; download the model again")
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        Self::new(&error).hint("fonts are TTF or OTF files, texts are UTF-8 text files")
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Model(error) => error.into(),
+            TrainError::Data(error) => error.into(),
+            TrainError::Text(error) => error.into(),
+            TrainError::Media(error) => error.into(),
+            TrainError::Weights(error) => error.into(),
+            TrainError::Io { path, source } => Self::io("use", &path, &source),
+            TrainError::Recipe { .. } => Self::new(&error).hint("recipes/nano.toml is a complete recipe"),
+            TrainError::Checkpoint { .. } => {
+                Self::new(&error).hint("the checkpoint belongs to another recipe")
+            }
+            TrainError::Diverged { .. } => {
+                Self::new(&error).hint("lower the learning rate and resume from the last checkpoint")
+            }
+            other => Self::new(&other),
+        }
+    }
+}
+
+impl From<WeightsError> for Failure {
+    fn from(error: WeightsError) -> Self {
+        let hint = match &error {
+            WeightsError::Io { .. } => "check that the file exists and may be read",
+            WeightsError::NoWeights { .. } => {
+                "only the safetensors format is read; *.bin and *.pth must be converted"
+            }
+            WeightsError::LfsPointer { .. } => "run `git lfs pull` in the model folder",
+            WeightsError::ShardMissing { .. } => {
+                "download the model again (`ocellus models pull`), it continues"
+            }
+            _ => "the file is damaged; download the model again",
+        };
+        Self::new(&error).hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_stay_on_one_line_and_cannot_steer_the_terminal() {
+        assert_eq!(one_line("a\nb\x1b[31mc\r"), "a b [31mc ");
+    }
+
+    #[test]
+    fn every_hub_error_has_a_hint_or_is_an_interruption() {
+        let failure = Failure::from(HubError::NotCached {
+            what: "org/name".into(),
+        });
+        assert_eq!((failure.code(), failure.hint.is_some()), (1, true));
+        let failure = Failure::from(HubError::Cancelled);
+        assert_eq!((failure.code(), failure.hint.is_some()), (130, false));
+    }
+}

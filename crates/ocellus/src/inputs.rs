@@ -1,0 +1,171 @@
+//! Pictures named on the command line: files, folders, standard input.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use ocellus_base::limits::ENCODED_BYTES;
+
+use crate::error::Failure;
+
+/// Endings by which a picture is found in a folder. A file named on its own may have any.
+const ENDINGS: &[&str] = &["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
+
+/// Turns folders into the pictures directly in them, in the order of their names; leaves everything else as it is.
+///
+/// # Errors
+/// Per argument: a folder that cannot be read or holds no pictures.
+pub fn expand(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if !argument.is_dir() {
+        return Ok(vec![argument.into()]);
+    }
+    let list = || -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(argument)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect()
+    };
+    let mut paths = list().map_err(|error| Failure::io("list the folder", argument, &error))?;
+    let is_picture = |path: &PathBuf| {
+        let ending = path
+            .extension()
+            .and_then(OsStr::to_str)
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        ENDINGS.contains(&ending.as_str()) && path.is_file()
+    };
+    paths.retain(is_picture);
+    paths.sort();
+    if paths.is_empty() {
+        return Err(
+            Failure::new(format!("{}: the folder holds no pictures", argument.display())).hint(format!(
+                "pictures are found by their endings: {}",
+                ENDINGS.join(", ")
+            )),
+        );
+    }
+    Ok(paths)
+}
+
+/// What to call an input in results and messages.
+pub fn name(path: &Path) -> String {
+    if is_stdin(path) {
+        "standard input".into()
+    } else {
+        path.display().to_string()
+    }
+}
+
+/// Reads a picture's bytes, of a file or of standard input (`-`), without decoding them.
+///
+/// # Errors
+/// No such file, too many bytes, and content that is known not to be a picture: PDF and video.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failure = |error: io::Error| Failure::io("read", path, &error);
+    let mut bytes = Vec::new();
+    // One byte over the bound is enough to know.
+    let count = if is_stdin(path) {
+        io::stdin()
+            .lock()
+            .take(ENCODED_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failure)?
+    } else {
+        if path.is_dir() {
+            return Err(
+                Failure::new(format!("{}: expected a picture, found a folder", path.display()))
+                    .hint("name a file in it"),
+            );
+        }
+        fs::File::open(path)
+            .and_then(|file| file.take(ENCODED_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(failure)?
+    };
+    let name = name(path);
+    if count as u64 > ENCODED_BYTES {
+        let bound = crate::output::size(ENCODED_BYTES);
+        return Err(Failure::new(format!(
+            "{name}: expected a picture of at most {bound}, found a larger file"
+        ))
+        .hint("save the picture as JPEG or PNG, or scale it down"));
+    }
+    match unsupported(&bytes) {
+        Some(Kind::Pdf) => Err(
+            Failure::new(format!("{name}: PDF documents are not supported yet"))
+                .hint("turn the pages into pictures first, as in: pdftoppm -r 200 -png in.pdf page"),
+        ),
+        Some(Kind::Video) => Err(Failure::new(format!("{name}: video is not supported yet"))
+            .hint("take single pictures out of it, as in: ffmpeg -i in.mp4 -vf fps=1 frame-%04d.png")),
+        None => Ok(bytes),
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Pdf,
+    Video,
+}
+
+/// The kinds that users try and that are not read, told by their content.
+fn unsupported(bytes: &[u8]) -> Option<Kind> {
+    let start = &bytes[..bytes.len().min(1024)];
+    // A PDF may have rubbish before its header.
+    if start.windows(5).any(|window| window == b"%PDF-") {
+        return Some(Kind::Pdf);
+    }
+    let still = |brand: &[u8]| matches!(brand, b"heic" | b"heix" | b"mif1" | b"msf1" | b"avif" | b"avis");
+    let iso_video = start.get(4..8) == Some(b"ftyp") && !start.get(8..12).is_some_and(still);
+    let riff_video = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"AVI ");
+    let matroska = start.starts_with(&[0x1a, 0x45, 0xdf, 0xa3]);
+    let flash = start.starts_with(b"FLV\x01");
+    let mpeg = start.starts_with(&[0, 0, 1, 0xba]) || start.starts_with(&[0, 0, 1, 0xb3]);
+    let transport_stream = start.first() == Some(&0x47) && start.get(188) == Some(&0x47);
+    (iso_video || riff_video || matroska || flash || mpeg || transport_stream).then_some(Kind::Video)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_by_content() {
+        let mut transport_stream = vec![0x47; 1];
+        transport_stream.resize(188, 0);
+        transport_stream.push(0x47);
+        let cases: [(&[u8], Option<Kind>); 10] = [
+            (b"%PDF-1.7", Some(Kind::Pdf)),
+            (b"\n\n%PDF-1.4", Some(Kind::Pdf)),
+            (b"\0\0\0\x20ftypisom", Some(Kind::Video)),
+            (b"\0\0\0\x20ftypheic", None),
+            (b"\x1a\x45\xdf\xa3....", Some(Kind::Video)),
+            (b"RIFF\0\0\0\0AVI ", Some(Kind::Video)),
+            (b"RIFF\0\0\0\0WEBP", None),
+            (&transport_stream, Some(Kind::Video)),
+            (b"\x89PNG\r\n\x1a\n", None),
+            (b"", None),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(unsupported(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn folders_give_their_pictures_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.PNG", "a.jpg", "notes.txt"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        fs::create_dir(folder.path().join("c.png")).unwrap();
+        let found = expand(folder.path()).unwrap();
+        assert_eq!(found, [folder.path().join("a.jpg"), folder.path().join("b.PNG")]);
+        assert!(
+            expand(&folder.path().join("c.png")).is_err(),
+            "a folder without pictures"
+        );
+        assert_eq!(expand(Path::new("-")).unwrap(), [Path::new("-")]);
+    }
+}

@@ -1,0 +1,42 @@
+//! Ctrl-C. At once, with exit code 130; or, while a command listens, as a request that it sees between two steps.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static LISTENING: AtomicBool = AtomicBool::new(false);
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+
+/// Installs the handler, once, before anything runs.
+pub fn install() {
+    // Without a handler the system's own behaviour stays: the process ends all the same.
+    let _ = ctrlc::set_handler(|| {
+        let listened = LISTENING.load(Ordering::SeqCst);
+        // The second request is not polite any more.
+        if !listened || REQUESTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    });
+}
+
+/// While this lives, the first Ctrl-C is a request and the program goes on.
+#[must_use]
+pub struct Listener(());
+
+impl Listener {
+    /// Begins to listen; a request from before is forgotten.
+    pub fn new() -> Self {
+        REQUESTED.store(false, Ordering::SeqCst);
+        LISTENING.store(true, Ordering::SeqCst);
+        Self(())
+    }
+
+    /// Whether Ctrl-C was pressed since.
+    pub fn requested(&self) -> bool {
+        REQUESTED.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        LISTENING.store(false, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,44 @@
+//! Log lines on standard error: level, room, message.
+
+use std::io::Write;
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use crate::args::Global;
+use crate::environment::Environment;
+
+struct Stderr;
+
+impl Log for Stderr {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        // Our own rooms only: a library's log may hold what a user would not want to paste into a report.
+        metadata.target().starts_with("ocellus")
+    }
+
+    fn log(&self, record: &Record) {
+        if self.enabled(record.metadata()) {
+            let level = record.level().as_str().to_ascii_lowercase();
+            let _ = writeln!(
+                std::io::stderr().lock(),
+                "{level}: {}: {}",
+                record.target(),
+                record.args()
+            );
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Flag before environment before default.
+pub fn install(global: &Global, environment: &Environment) {
+    let default = if global.quiet {
+        LevelFilter::Error
+    } else {
+        LevelFilter::Warn
+    };
+    let level = global.log_level.or(environment.log).unwrap_or(default);
+    if log::set_logger(&Stderr).is_ok() {
+        log::set_max_level(level);
+    }
+}

@@ -1,0 +1,268 @@
+//! A model with everything that turns questions and pictures into its input: tokenizer, template, preprocessing, defaults.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use candle_core::{DType, Device};
+use ocellus_hub::{Checkpoint, Location};
+use ocellus_media::Recipe;
+use ocellus_models::{ModelError, Vlm};
+use ocellus_nn::{Frozen, Params, Precision};
+use ocellus_text::{Template, Tokenizer};
+use ocellus_weights::Weights;
+use serde_json::Value;
+
+use crate::builtin;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::values::{self, Dtype};
+
+/// A model ready to be asked.
+pub struct Model {
+    pub name: String,
+    pub vlm: Box<dyn Vlm>,
+    pub tokenizer: Tokenizer,
+    pub template: Template,
+    pub recipe: Recipe,
+    pub generation: Generation,
+    /// It reads one line of print at a time; pages are cut up for it.
+    pub reads_lines: bool,
+}
+
+/// What `generation_config.json` says.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Generation {
+    pub sample: bool,
+    pub temperature: Option<f32>,
+    pub top_k: Option<usize>,
+    pub top_p: Option<f32>,
+    pub min_p: Option<f32>,
+    pub repetition_penalty: Option<f32>,
+    pub end: Vec<u32>,
+    pub stop: Vec<String>,
+}
+
+/// A checkpoint's text files, wherever they are.
+enum Files<'a> {
+    BuiltIn,
+    Folder(&'a Path),
+}
+
+impl Files<'_> {
+    /// The file's text; nothing when there is no such file.
+    fn text(&self, name: &str) -> Result<Option<String>, Failure> {
+        match self {
+            Files::BuiltIn => {
+                Ok(builtin::file(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+            }
+            Files::Folder(folder) => {
+                let path = folder.join(name);
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => Ok(Some(text)),
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(Failure::io("read", &path, &error)),
+                }
+            }
+        }
+    }
+
+    fn json(&self, name: &str) -> Result<Option<Value>, Failure> {
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        let parsed = serde_json::from_str(&text);
+        parsed.map(Some).map_err(|error| {
+            Failure::new(format!("{name} is not valid JSON: {error}")).hint("download the model again")
+        })
+    }
+}
+
+impl Model {
+    /// Loads a checkpoint onto the device that the user asked for.
+    pub fn load(context: &Context, checkpoint: &Checkpoint) -> Result<Self, Failure> {
+        let name = &checkpoint.name;
+        let about = |failure: Failure| failure.about(name);
+        let (files, weights) = match &checkpoint.location {
+            Location::BuiltIn => {
+                let bytes = builtin::file("model.safetensors").unwrap_or_default();
+                (Files::BuiltIn, Weights::from_static(bytes)?)
+            }
+            Location::Folder(folder) => (Files::Folder(folder), Weights::open(folder)?),
+            Location::Gguf(path) => {
+                return Err(
+                    Failure::new(format!("{}: GGUF files cannot be run yet", path.display()))
+                        .hint("use the model's safetensors checkpoint"),
+                );
+            }
+        };
+        let config = files.text("config.json")?.ok_or_else(|| {
+            Failure::new(format!("{name}: config.json is missing")).hint("a model folder holds config.json")
+        })?;
+        let (device, dtype, precision) = device(context)?;
+        let vlm = build(&config, Arc::new(weights), device, dtype, precision).map_err(|e| about(e.into()))?;
+        let tokenizer = match &files {
+            Files::BuiltIn => Tokenizer::from_json(builtin::file("tokenizer.json").unwrap_or_default()),
+            Files::Folder(folder) => Tokenizer::from_dir(folder),
+        }
+        .map_err(|e| about(e.into()))?;
+        let template = match &files {
+            Files::BuiltIn => files
+                .text("chat_template.jinja")?
+                .map(|t| Template::new(&t))
+                .transpose(),
+            Files::Folder(folder) => Template::from_dir(folder),
+        }
+        .map_err(|e| about(e.into()))?
+        .unwrap_or_else(Template::chatml_vision);
+        let recipe = recipe(&files, vlm.as_ref()).map_err(about)?;
+        let marks = files.json("ocellus.json")?;
+        let reads_lines = marks
+            .as_ref()
+            .and_then(|m| m.get("reads"))
+            .and_then(Value::as_str)
+            == Some("lines");
+        let generation = Generation::read(&files, &config, &tokenizer)?;
+        Ok(Self {
+            name: name.clone(),
+            vlm,
+            tokenizer,
+            template,
+            recipe,
+            generation,
+            reads_lines,
+        })
+    }
+}
+
+/// The model of a config over a set of tensors, none of them left over.
+pub fn build(
+    config: &str,
+    weights: Arc<Weights>,
+    device: Device,
+    dtype: DType,
+    precision: Precision,
+) -> Result<Box<dyn Vlm>, ModelError> {
+    let source = Rc::new(Frozen::new(weights, device, dtype));
+    let vlm = ocellus_models::load(config, &Params::new(source.clone(), precision))?;
+    source.finish(ocellus_models::families::ignorable)?;
+    Ok(vlm)
+}
+
+/// Where and in which type to compute: f32 on the CPU unless asked otherwise, bf16 elsewhere.
+fn device(context: &Context) -> Result<(Device, DType, Precision), Failure> {
+    let device = match context.device()? {
+        values::Device::Cpu => Device::Cpu,
+        values::Device::Cuda(index) => Device::new_cuda(index).map_err(|e| no_device(&e))?,
+        values::Device::Metal => Device::new_metal(0).map_err(|e| no_device(&e))?,
+    };
+    match (context.global.dtype, device.is_cpu()) {
+        (None | Some(Dtype::F32), true) => Ok((device, DType::F32, Precision::F32)),
+        (Some(Dtype::Bf16), true) => Ok((device, DType::F32, Precision::Bf16)),
+        (Some(Dtype::F16), true) => {
+            Err(Failure::new("the CPU does not compute in f16").hint("use --dtype bf16 or f32"))
+        }
+        (Some(Dtype::F32), false) => Ok((device, DType::F32, Precision::F32)),
+        (Some(Dtype::F16), false) => Ok((device, DType::F16, Precision::F32)),
+        (None | Some(Dtype::Bf16), false) => Ok((device, DType::BF16, Precision::F32)),
+    }
+}
+
+fn no_device(error: &candle_core::Error) -> Failure {
+    Failure::new(format!("the device cannot be used: {error}")).hint("`--device cpu` always works")
+}
+
+/// `preprocessor_config.json`, or the part of `processor_config.json` that newer library versions write instead.
+fn recipe(files: &Files, vlm: &dyn Vlm) -> Result<Recipe, Failure> {
+    let text = match files.text("preprocessor_config.json")? {
+        Some(text) => Some(text),
+        None => files
+            .json("processor_config.json")?
+            .and_then(|processor| processor.get("image_processor").map(Value::to_string)),
+    };
+    let facts = vlm.facts();
+    let recipe = match text {
+        Some(text) => Recipe::from_json(&text)?,
+        None => Recipe {
+            patch_size: facts.patch_size as u32,
+            merge_size: facts.merge as u32,
+            temporal_patch_size: facts.temporal_patch_size as u32,
+            ..Recipe::default()
+        },
+    };
+    if recipe.features() != facts.patch_features || recipe.merge_size as usize != facts.merge {
+        return Err(Failure::new(format!(
+            "preprocessor_config.json makes patches of {} values in {}x{} cells, config.json asks for {} in {}x{}",
+            recipe.features(),
+            recipe.merge_size,
+            recipe.merge_size,
+            facts.patch_features,
+            facts.merge,
+            facts.merge
+        ))
+        .hint("the two files belong to different models; download the model again"));
+    }
+    Ok(recipe)
+}
+
+impl Generation {
+    fn read(files: &Files, config: &str, tokenizer: &Tokenizer) -> Result<Self, Failure> {
+        let file = files.json("generation_config.json")?.unwrap_or_default();
+        let number = |key: &str| file.get(key).and_then(Value::as_f64).map(|n| n as f32);
+        let ids = |value: Option<&Value>| -> Vec<u32> {
+            let id = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
+            match value {
+                Some(Value::Array(list)) => list.iter().filter_map(id).collect(),
+                Some(single) => id(single).into_iter().collect(),
+                None => Vec::new(),
+            }
+        };
+        let mut end = ids(file.get("eos_token_id"));
+        if end.is_empty() {
+            let config: Value = serde_json::from_str(config).unwrap_or_default();
+            end = ids(config
+                .get("eos_token_id")
+                .or_else(|| config.get("text_config")?.get("eos_token_id")));
+            end.extend(tokenizer.token_id("<|im_end|>"));
+        }
+        let stop = match file.get("stop_strings") {
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Value::String(one)) => vec![one.clone()],
+            _ => Vec::new(),
+        };
+        Ok(Self {
+            sample: file.get("do_sample").and_then(Value::as_bool).unwrap_or(false),
+            temperature: number("temperature"),
+            top_k: file.get("top_k").and_then(Value::as_u64).map(|k| k as usize),
+            top_p: number("top_p"),
+            min_p: number("min_p"),
+            repetition_penalty: number("repetition_penalty"),
+            end,
+            stop,
+        })
+    }
+
+    /// Flags first, then this file, then greedy.
+    pub fn sampling(&self, flags: &crate::args::Sampling) -> ocellus_engine::Sampling {
+        let default = ocellus_engine::Sampling::default();
+        let temperature = if self.sample {
+            self.temperature.unwrap_or(1.0)
+        } else {
+            default.temperature
+        };
+        ocellus_engine::Sampling {
+            temperature: flags.temperature.unwrap_or(temperature),
+            top_k: flags
+                .top_k
+                .or(self.top_k)
+                .unwrap_or(if self.sample { 50 } else { default.top_k }),
+            top_p: flags.top_p.or(self.top_p).unwrap_or(default.top_p),
+            min_p: flags.min_p.or(self.min_p).unwrap_or(default.min_p),
+            repetition_penalty: flags
+                .repeat_penalty
+                .or(self.repetition_penalty)
+                .unwrap_or(default.repetition_penalty),
+            seed: flags.seed.unwrap_or_else(crate::environment::fresh_seed),
+        }
+    }
+}

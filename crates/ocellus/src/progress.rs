@@ -1,0 +1,84 @@
+//! Bars and notes of a download, on standard error; bars only on a terminal, nothing with `--quiet`.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ocellus_hub::Progress;
+
+/// Shows one file at a time. Ctrl-C ends the program at once: what was written so far is kept and continued next time.
+pub struct Downloads {
+    quiet: bool,
+    on_terminal: bool,
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Downloads {
+    pub fn new(quiet: bool) -> Self {
+        Self {
+            quiet,
+            on_terminal: std::io::stderr().is_terminal(),
+            bar: Mutex::new(None),
+        }
+    }
+
+    fn with_bar(&self, action: impl FnOnce(&mut Option<ProgressBar>)) {
+        // A bar that was left by a panicking thread is still a bar.
+        action(&mut self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+}
+
+impl Progress for Downloads {
+    fn start(&self, file: &str, done_bytes: u64, total_bytes: u64) {
+        if self.quiet || !self.on_terminal {
+            return;
+        }
+        let template =
+            "{msg} [{wide_bar}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr())
+            .with_style(style.progress_chars("=> "))
+            .with_message(file.to_owned())
+            .with_position(done_bytes);
+        // A file that goes on from an earlier attempt must not look as fast as the part that was there.
+        bar.reset_eta();
+        self.with_bar(|slot| *slot = Some(bar));
+    }
+
+    fn advance(&self, _file: &str, done_bytes: u64) {
+        self.with_bar(|slot| {
+            if let Some(bar) = slot {
+                bar.set_position(done_bytes);
+            }
+        });
+    }
+
+    fn finish(&self, file: &str) {
+        self.with_bar(|slot| match slot.take() {
+            Some(bar) => bar.finish(),
+            None if !self.quiet => {
+                let _ = writeln!(std::io::stderr().lock(), "downloaded {file}");
+            }
+            None => {}
+        });
+    }
+
+    fn note(&self, message: &str) {
+        if self.quiet {
+            return;
+        }
+        self.with_bar(|slot| match slot {
+            Some(bar) => bar.println(message),
+            None => {
+                let _ = writeln!(std::io::stderr().lock(), "{message}");
+            }
+        });
+    }
+}
+
+/// One line about how it went, on standard error, unless `--quiet`.
+pub fn note(quiet: bool, message: &str) {
+    if !quiet {
+        let _ = writeln!(std::io::stderr().lock(), "{message}");
+    }
+}

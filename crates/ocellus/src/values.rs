@@ -1,0 +1,177 @@
+//! Values that arguments may take, and how they are read.
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+
+/// Where tensors live and are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    Cpu,
+    Cuda(usize),
+    Metal,
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            "metal" => Ok(Self::Metal),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => match text.strip_prefix("cuda:").map(str::parse) {
+                Some(Ok(index)) => Ok(Self::Cuda(index)),
+                _ => Err("expected cpu, cuda:N or metal".into()),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Metal => f.write_str("metal"),
+        }
+    }
+}
+
+/// Element type to compute in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dtype {
+    F32,
+    Bf16,
+    F16,
+}
+
+/// Plain text for people or JSON for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// What `ocr` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OcrFormat {
+    #[default]
+    Text,
+    Json,
+    Md,
+    Html,
+    Hocr,
+}
+
+/// Width and height in pixels, as in `1280x720`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageSize {
+    pub width_px: u32,
+    pub height_px: u32,
+}
+
+impl FromStr for ImageSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |text: &str| {
+            text.parse()
+                .ok()
+                .filter(|side| (1..=ocellus_base::limits::SIDE_PX).contains(side))
+        };
+        let sides = text
+            .split_once('x')
+            .and_then(|(width, height)| Some((side(width)?, side(height)?)));
+        let (width_px, height_px) = sides.ok_or("expected WIDTHxHEIGHT in pixels, as in 1280x720")?;
+        Ok(Self { width_px, height_px })
+    }
+}
+
+/// 0 or more.
+pub fn not_negative(text: &str) -> Result<f32, String> {
+    number(text, |value| value >= 0.0, "a number of at least 0")
+}
+
+/// More than 0.
+pub fn positive(text: &str) -> Result<f32, String> {
+    number(text, |value| value > 0.0, "a number above 0")
+}
+
+/// More than 0, at most 1.
+pub fn share(text: &str) -> Result<f32, String> {
+    number(
+        text,
+        |value| value > 0.0 && value <= 1.0,
+        "a number above 0, at most 1",
+    )
+}
+
+/// From 0 to 1.
+pub fn probability(text: &str) -> Result<f32, String> {
+    number(text, |value| (0.0..=1.0).contains(&value), "a number from 0 to 1")
+}
+
+fn number(text: &str, good: impl Fn(f32) -> bool, expected: &str) -> Result<f32, String> {
+    let value = text
+        .parse::<f32>()
+        .ok()
+        .filter(|value| value.is_finite() && good(*value));
+    value.ok_or_else(|| format!("expected {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices() {
+        for (text, expected) in [
+            ("cpu", Some(Device::Cpu)),
+            ("metal", Some(Device::Metal)),
+            ("cuda", Some(Device::Cuda(0))),
+            ("cuda:3", Some(Device::Cuda(3))),
+            ("cuda:-1", None),
+            ("cuda:", None),
+            ("gpu", None),
+            ("", None),
+        ] {
+            assert_eq!(text.parse().ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_bounded_and_finite() {
+        type Read = fn(&str) -> Result<f32, String>;
+        let cases: [(Read, &[&str], &[&str]); 4] = [
+            (
+                not_negative,
+                &["0", "0.7", "1e3"],
+                &["-0.1", "nan", "inf", "", "x"],
+            ),
+            (positive, &["0.1", "1.1"], &["0", "-1", "NaN"]),
+            (share, &["1", "0.9"], &["0", "1.1", "nan"]),
+            (probability, &["0", "1", "0.05"], &["-0.1", "1.1", "nan"]),
+        ];
+        for (read, good, bad) in cases {
+            assert!(good.iter().all(|text| read(text).is_ok()), "{good:?}");
+            assert!(bad.iter().all(|text| read(text).is_err()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn image_sizes() {
+        assert_eq!(
+            "640x480".parse(),
+            Ok(ImageSize {
+                width_px: 640,
+                height_px: 480
+            })
+        );
+        for bad in ["640", "0x1", "1x0", "-1x5", "99999x1", "1x2x3", ""] {
+            assert!(bad.parse::<ImageSize>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The model of a case, loaded as every command loads one.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use candle_core::{DType, Device};
+use ocellus_models::families::ignorable;
+use ocellus_models::{Facts, Vlm};
+use ocellus_nn::{Params, Precision, Trainable};
+use ocellus_weights::Weights;
+
+use super::case::{Case, read_text};
+use super::error::CaseError;
+use crate::model;
+
+/// For inference, on the CPU in f32.
+pub fn frozen(case: &Case) -> Result<Box<dyn Vlm>, CaseError> {
+    let weights = Arc::new(Weights::open(&case.model())?);
+    Ok(model::build(
+        &config(case)?,
+        weights,
+        Device::Cpu,
+        DType::F32,
+        Precision::F32,
+    )?)
+}
+
+/// For training, on the CPU in f32, with the variables that it is made of.
+pub fn trainable(case: &Case) -> Result<(Box<dyn Vlm>, Rc<Trainable>), CaseError> {
+    let weights = Weights::open(&case.model())?;
+    let source = Rc::new(Trainable::from_weights(weights, Device::Cpu));
+    let model = ocellus_models::load(&config(case)?, &Params::new(source.clone(), Precision::F32))?;
+    source.finish(ignorable)?;
+    Ok((model, source))
+}
+
+/// What a config says without its weights.
+pub fn facts(case: &Case) -> Result<Facts, CaseError> {
+    let config = ocellus_models::families::parse(&config(case)?)?;
+    Ok((ocellus_models::find(&config)?.shape)(&config)?.facts)
+}
+
+fn config(case: &Case) -> Result<String, CaseError> {
+    read_text(&case.model().join("config.json"))
+}

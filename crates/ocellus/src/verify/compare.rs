@@ -1,0 +1,196 @@
+//! Expected against produced, one row a tensor.
+
+use super::array::{Array, Values};
+
+/// The verdict on one tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub name: String,
+    /// The expected shape.
+    pub shape: Vec<usize>,
+    /// Largest absolute difference; `None` when there was nothing of this shape to compare.
+    pub max_abs: Option<f64>,
+    pub cosine: Option<f64>,
+    pub pass: bool,
+    /// Why it failed.
+    pub note: Option<String>,
+}
+
+/// The row of a tensor that the program did not produce.
+pub fn missing(name: &str, expected: &Array) -> Row {
+    refused(name, expected, "not produced".to_owned())
+}
+
+fn refused(name: &str, expected: &Array, note: String) -> Row {
+    Row {
+        name: name.to_owned(),
+        shape: expected.shape.clone(),
+        max_abs: None,
+        cosine: None,
+        pass: false,
+        note: Some(note),
+    }
+}
+
+/// Floats pass within `atol + rtol · |expected|`; where either side is integers they must be equal.
+///
+/// Two infinities of one sign are equal, and two NaN; a number never equals either.
+pub fn compare(name: &str, expected: &Array, got: &Array, atol: f64, rtol: f64) -> Row {
+    if got.shape != expected.shape {
+        return refused(name, expected, format!("produced as {:?}", got.shape));
+    }
+    let floats = matches!(
+        (&expected.values, &got.values),
+        (Values::Float(_), Values::Float(_))
+    );
+    let (atol, rtol) = if floats { (atol, rtol) } else { (0.0, 0.0) };
+    let (mut max_abs, mut wrong, mut first) = (0.0f64, 0usize, None);
+    let (mut dot, mut got_square, mut expected_square) = (0.0, 0.0, 0.0);
+    for index in 0..expected.len() {
+        let (g, e) = (got.get(index), expected.get(index));
+        dot += g * e;
+        got_square += g * g;
+        expected_square += e * e;
+        let difference = difference(g, e);
+        max_abs = max_abs.max(difference);
+        // An infinite expectation would have infinite slack, hence the first condition.
+        if difference.is_infinite() || difference > atol + rtol * e.abs() {
+            wrong += 1;
+            first.get_or_insert((index, g, e));
+        }
+    }
+    let cosine = match (got_square == 0.0, expected_square == 0.0) {
+        (true, true) => 1.0,
+        (false, false) => dot / (got_square.sqrt() * expected_square.sqrt()),
+        _ => 0.0,
+    };
+    let note = first.map(|(index, g, e)| {
+        let place = place(index, &expected.shape);
+        format!(
+            "{wrong} of {} out of tolerance, first at {place:?}: got {g}, expected {e}",
+            expected.len()
+        )
+    });
+    Row {
+        name: name.to_owned(),
+        shape: expected.shape.clone(),
+        max_abs: Some(max_abs),
+        cosine: Some(cosine),
+        pass: wrong == 0,
+        note,
+    }
+}
+
+fn difference(got: f64, expected: f64) -> f64 {
+    if got == expected || (got.is_nan() && expected.is_nan()) {
+        return 0.0;
+    }
+    let difference = (got - expected).abs();
+    if difference.is_nan() {
+        f64::INFINITY
+    } else {
+        difference
+    }
+}
+
+/// The coordinates of the value at `index`.
+fn place(index: usize, shape: &[usize]) -> Vec<usize> {
+    let (mut rest, mut place) = (index, vec![0; shape.len()]);
+    for (coordinate, side) in place.iter_mut().zip(shape).rev() {
+        *coordinate = rest % side;
+        rest /= side;
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn floats(values: &[f32]) -> Array {
+        Array::floats([values.len()], values.to_vec())
+    }
+
+    fn integers(values: &[i64]) -> Array {
+        Array::integers([values.len()], values.to_vec())
+    }
+
+    #[test]
+    fn floats_pass_within_absolute_plus_relative_tolerance() {
+        let (nan, inf) = (f32::NAN, f32::INFINITY);
+        for (what, got, expected, atol, rtol, pass) in [
+            ("equal", [1.0, 2.0], [1.0, 2.0], 0.0, 0.0, true),
+            ("absolute", [0.0, 0.5], [0.0, 0.0], 0.5, 0.0, true),
+            ("over absolute", [0.0, 0.75], [0.0, 0.0], 0.5, 0.0, false),
+            (
+                "relative to the expected",
+                [0.0, 112.5],
+                [0.0, 100.0],
+                0.0,
+                0.125,
+                true,
+            ),
+            (
+                "not relative to the produced",
+                [0.0, 100.0],
+                [0.0, 80.0],
+                0.0,
+                0.125,
+                false,
+            ),
+            ("both together", [0.0, 113.0], [0.0, 100.0], 0.5, 0.125, true),
+            ("one is not a number", [0.0, nan], [0.0, 0.0], 1e9, 1e9, false),
+            ("neither is a number", [0.0, nan], [0.0, nan], 0.0, 0.0, true),
+            ("a number for infinity", [0.0, 1.0], [0.0, inf], 1.0, 1.0, false),
+        ] {
+            assert_eq!(
+                compare("x", &floats(&expected), &floats(&got), atol, rtol).pass,
+                pass,
+                "{what}"
+            );
+        }
+    }
+
+    #[test]
+    fn integers_are_equal_whatever_the_tolerance() {
+        assert!(compare("x", &integers(&[1, 2]), &integers(&[1, 2]), 0.0, 0.0).pass);
+        assert!(!compare("x", &integers(&[1, 2]), &integers(&[1, 3]), 9.0, 9.0).pass);
+        assert!(compare("x", &integers(&[1, 2]), &floats(&[1.0, 2.0]), 0.0, 0.0).pass);
+        assert!(!compare("x", &integers(&[1, 2]), &floats(&[1.0, 2.25]), 9.0, 9.0).pass);
+    }
+
+    #[test]
+    fn shapes_are_part_of_the_value() {
+        let flat = floats(&[1.0, 2.0]);
+        let row = compare("x", &Array::floats([2, 1], vec![1.0, 2.0]), &flat, 1.0, 1.0);
+        assert_eq!(
+            (row.pass, row.max_abs, row.note.as_deref()),
+            (false, None, Some("produced as [2]"))
+        );
+        assert_eq!(row.shape, [2, 1]);
+    }
+
+    #[test]
+    fn a_missing_tensor_is_a_failure() {
+        let row = missing("x", &floats(&[1.0]));
+        assert_eq!((row.pass, row.note.as_deref()), (false, Some("not produced")));
+    }
+
+    #[test]
+    fn numbers_of_a_row() {
+        let row = compare("x", &floats(&[3.0, 4.0]), &floats(&[4.0, -3.0]), 0.0, 0.0);
+        assert_eq!((row.max_abs, row.cosine), (Some(7.0), Some(0.0)));
+        let row = compare("x", &floats(&[0.0]), &floats(&[0.0]), 0.0, 0.0);
+        assert_eq!((row.max_abs, row.cosine, row.pass), (Some(0.0), Some(1.0), true));
+        let row = compare(
+            "x",
+            &Array::floats([2, 2], vec![0.0; 4]),
+            &Array::floats([2, 2], vec![0.0, 0.0, 1.0, 0.0]),
+            0.5,
+            0.0,
+        );
+        let note = row.note.unwrap_or_default();
+        assert!(note.contains("1 of 4") && note.contains("[1, 0]"), "{note}");
+        assert!(compare("x", &floats(&[]), &floats(&[]), 0.0, 0.0).pass);
+    }
+}

@@ -1,0 +1,108 @@
+//! The same answer from the picture files themselves: decode, resize, cut, multiply the placeholders, generate.
+//!
+//! Rows of our own, named `files/…`, behind the expected ones. Pixels may differ by one 8-bit step of the resize, three
+//! where the file is lossy in a way that decoders disagree on (JPEG).
+
+use std::fs;
+
+use ocellus_engine::Picture;
+use ocellus_media::{Limits, Recipe, decode, patchify};
+use ocellus_text::expand_image_pads;
+
+use super::array::Array;
+use super::case::Case;
+use super::compare::{compare, missing};
+use super::error::CaseError;
+use super::forward::{Cells, Setting};
+use super::{Produced, greedy, preprocess};
+
+/// Room for rounding beside a step.
+const SLACK: f64 = 1.0127;
+
+pub fn run(case: &Case, setting: &Setting, out: &mut Produced) -> Result<(), CaseError> {
+    let files = case.texts("image_files")?;
+    if files.is_empty() {
+        return Ok(());
+    }
+    let recipe = preprocess::recipe(case)?;
+    let (mut pictures, mut lossy) = (Vec::new(), false);
+    for file in &files {
+        let path = case.in_set(file);
+        let bytes = fs::read(&path).map_err(|e| CaseError::file(&path, e))?;
+        lossy |= bytes.starts_with(&[0xff, 0xd8]);
+        let patches = patchify(&decode(&bytes, &Limits::default())?.image, &recipe)?;
+        pictures.push(Picture {
+            patches: patches.values,
+            grid: patches.grid,
+            video_seconds: None,
+        });
+    }
+    let features = recipe.features();
+    let pixels: Vec<f32> = pictures.iter().flat_map(|p| p.patches.iter().copied()).collect();
+    let grids: Vec<i64> = pictures
+        .iter()
+        .flat_map(|p| [p.grid.t, p.grid.h, p.grid.w].map(|s| s as i64))
+        .collect();
+    let atol = step(&recipe) * if lossy { 3.0 } else { 1.0 };
+    let pixels = Array::floats([pixels.len() / features, features], pixels);
+    out.also(compare(
+        "files/pixel_values",
+        &case.input("pixel_values")?,
+        &pixels,
+        atol,
+        0.0,
+    ));
+    let grids = Array::integers([pictures.len(), 3], grids);
+    out.also(compare(
+        "files/image_grid_thw",
+        &case.input("image_grid_thw")?,
+        &grids,
+        0.0,
+        0.0,
+    ));
+
+    let prompt = case.ids("prompt_ids_with_one_pad_per_image")?;
+    if prompt.is_empty() {
+        return Err(case.wrong_option("prompt_ids_with_one_pad_per_image", "token ids"));
+    }
+    let facts = setting.model.facts();
+    let counts: Vec<usize> = pictures.iter().map(|p| facts.cells(&p.grid)).collect();
+    let ids = expand_image_pads(&prompt, facts.image_token, &counts)?;
+    let row = greedy::ids_array(std::slice::from_ref(&ids));
+    out.also(compare(
+        "files/input_ids",
+        &case.input("input_ids")?,
+        &row,
+        0.0,
+        0.0,
+    ));
+
+    let Some(stage) = case.stage("greedy_ids") else {
+        return Ok(());
+    };
+    let none = Cells {
+        images: None,
+        videos: None,
+    };
+    let single = case.ids("eos")?.len() < 2;
+    out.also(match single {
+        true => {
+            let answers = greedy::answer(case, setting, &none, vec![ids], vec![pictures])?;
+            compare(
+                "files/greedy_ids",
+                &stage.expected,
+                &greedy::ids_array(&answers.ids),
+                0.0,
+                0.0,
+            )
+        }
+        false => missing("files/greedy_ids", &stage.expected),
+    });
+    Ok(())
+}
+
+/// One 8-bit step after normalisation, in the channel where it is largest.
+fn step(recipe: &Recipe) -> f64 {
+    let narrowest = recipe.std.iter().copied().fold(f32::INFINITY, f32::min);
+    f64::from(recipe.rescale) / f64::from(narrowest) * SLACK
+}

@@ -1,0 +1,134 @@
+//! Task `preprocess`: picture files and video frames to patches, and tables of target sizes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use ocellus_media::{Limits, Patches, Recipe, Rgb, decode, patchify, patchify_frames};
+use serde_json::{Map, Value};
+
+use super::array::{Array, Values};
+use super::case::{Case, read_text};
+use super::error::CaseError;
+use super::{Produced, sizes};
+
+/// Stages are called `<file or video>/<what>`.
+pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
+    if case.options.get("rules").is_some() {
+        return sizes::run(case, out);
+    }
+    let recipe = recipe(case)?;
+    let mut done: BTreeMap<&str, Result<Patches, CaseError>> = BTreeMap::new();
+    for stage in &case.stages {
+        let Some((source, what)) = stage.name.rsplit_once('/') else {
+            continue;
+        };
+        let array = match done
+            .entry(source)
+            .or_insert_with(|| patches(case, source, &recipe))
+        {
+            Ok(patches) => stage_of(patches, what),
+            Err(CaseError::Media(_)) if what == "refused" => Some(Array::counts([1])),
+            Err(_) => None,
+        };
+        if let Some(Array { shape, values }) = array {
+            // A verdict has no shape of its own.
+            let shape = if what == "refused" {
+                stage.expected.shape.clone()
+            } else {
+                shape
+            };
+            out.put(&stage.name, Array { shape, values });
+        }
+    }
+    // The first one that failed although the case expects values of it.
+    let wanted = |source: &str| !case.stages.iter().any(|s| s.name == format!("{source}/refused"));
+    match done
+        .into_iter()
+        .find(|(source, patches)| patches.is_err() && wanted(source))
+    {
+        Some((source, Err(error))) => Err(CaseError::Refused(format!("{source}: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+/// An input of the name as frames, else a picture file of the set.
+fn patches(case: &Case, source: &str, recipe: &Recipe) -> Result<Patches, CaseError> {
+    if case.has_input(source) {
+        return Ok(patchify_frames(&frames(case, source)?, recipe)?);
+    }
+    let places: [PathBuf; 2] = [case.in_set("images").join(source), case.in_set(source)];
+    let path = places.iter().find(|p| p.is_file()).unwrap_or(&places[0]);
+    let bytes = fs::read(path).map_err(|e| CaseError::file(path, e))?;
+    Ok(patchify(&decode(&bytes, &Limits::default())?.image, recipe)?)
+}
+
+/// What the checkpoint's `preprocessor_config.json` asks for, with the fields of `options.config` over it.
+pub fn recipe(case: &Case) -> Result<Recipe, CaseError> {
+    let path = case.model().join("preprocessor_config.json");
+    let mut fields = Map::new();
+    if path.exists() {
+        let file: Value = serde_json::from_str(&read_text(&path)?).map_err(|e| CaseError::file(&path, e))?;
+        fields.extend(
+            file.as_object()
+                .cloned()
+                .ok_or_else(|| CaseError::file(&path, "expected a JSON object"))?,
+        );
+    }
+    if let Some(over) = case.options.get("config").filter(|v| !v.is_null()) {
+        let over = over
+            .as_object()
+            .ok_or_else(|| case.wrong_option("config", "an object"))?;
+        fields.extend(over.iter().map(|(k, v)| (k.clone(), v.clone())));
+    }
+    Ok(Recipe::from_json(&Value::Object(fields).to_string())?)
+}
+
+/// Frames `[T, 3, H, W]` of an input as pictures.
+fn frames(case: &Case, name: &str) -> Result<Vec<Rgb>, CaseError> {
+    let (shape, levels) = case.integers(name, 4)?;
+    let levels: Option<Vec<u8>> = levels.into_iter().map(|v| u8::try_from(v).ok()).collect();
+    let (Some(levels), &[_, 3, height, width]) = (levels, &shape[..]) else {
+        return Err(case.wrong_input(name, "8-bit frames [T, 3, H, W]", format!("{shape:?}")));
+    };
+    let (area, side) = (height * width, |s: usize| u32::try_from(s).unwrap_or(u32::MAX));
+    let frame = |planes: &[u8]| {
+        let pixels = (0..area).flat_map(|at| [planes[at], planes[area + at], planes[2 * area + at]]);
+        Ok(Rgb::new(side(width), side(height), pixels.collect())?)
+    };
+    levels.chunks_exact((3 * area).max(1)).map(frame).collect()
+}
+
+/// One stage of a picture or video; `None` for a name that nobody here computes.
+fn stage_of(patches: &Patches, what: &str) -> Option<Array> {
+    let rows = patches.values.len() / patches.features;
+    let every = |n: usize| patches.values.iter().copied().step_by(n).collect::<Vec<f32>>();
+    match what {
+        "image_grid_thw" | "video_grid_thw" => {
+            Some(Array::counts([patches.grid.t, patches.grid.h, patches.grid.w]))
+        }
+        "shape" => Some(Array::counts([rows, patches.features])),
+        "mean_std" => Some(Array::floats([2], mean_and_deviation(&patches.values).to_vec())),
+        "pixel_values" => Some(Array::floats([rows, patches.features], patches.values.clone())),
+        "refused" => Some(Array {
+            shape: Vec::new(),
+            values: Values::Integer(vec![0]),
+        }),
+        _ => {
+            let n = what
+                .strip_prefix("pixel_values_every_")?
+                .parse()
+                .ok()
+                .filter(|n| *n > 0)?;
+            let values = every(n);
+            Some(Array::floats([values.len()], values))
+        }
+    }
+}
+
+fn mean_and_deviation(values: &[f32]) -> [f32; 2] {
+    let count = values.len() as f64;
+    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
+    let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / count;
+    [mean as f32, variance.sqrt() as f32]
+}

@@ -1,0 +1,74 @@
+//! Every registered family has golden cases: a family that nothing compares with its reference does not exist.
+
+use std::fs;
+
+use super::source::Tree;
+
+const FAMILIES: &str = "crates/ocellus-models/src/families";
+const GOLDENS: &str = "tests/goldens";
+
+pub fn failures(tree: &Tree) -> Vec<String> {
+    let folder = tree.root.join(GOLDENS);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) => return vec![format!("{GOLDENS}: {error}")],
+    };
+    let cases: Vec<String> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().join("case.json").exists())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    check(tree, &cases)
+}
+
+fn check(tree: &Tree, cases: &[String]) -> Vec<String> {
+    let families = registered(tree);
+    if families.is_empty() {
+        return vec![format!("{FAMILIES}: no file with `FAMILY: Family` and an `id`")];
+    }
+    let bare = families
+        .iter()
+        .filter(|(_, id)| !cases.iter().any(|case| case.starts_with(&format!("{id}-"))));
+    bare.map(|(path, id)| format!("{path}: family `{id}` has no case {GOLDENS}/{id}-*/case.json"))
+        .collect()
+}
+
+/// `(file, id)` of every family.
+fn registered(tree: &Tree) -> Vec<(&str, &str)> {
+    let files = tree.shipped().filter(|source| source.path.starts_with(FAMILIES));
+    files
+        .filter_map(|source| Some((source.path.as_str(), id(&source.told)?)))
+        .collect()
+}
+
+/// The text of `id: "…"` after the constant `FAMILY`.
+fn id(text: &str) -> Option<&str> {
+    let (_, constant) = text.split_once("FAMILY: Family")?;
+    let (_, id) = constant.split_once("id: \"")?;
+    id.split('"').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::tests::tree;
+    use super::*;
+
+    #[test]
+    fn a_family_without_cases_is_named() {
+        let family = "pub(super) const FAMILY: Family = Family {\n    id: \"one\",\n};";
+        let tree = tree(&[("crates/ocellus-models/src/families/one.rs", family)]);
+        assert_eq!(check(&tree, &["one-logits".into()]), Vec::<String>::new());
+        for cases in [vec![], vec!["one".to_string()], vec!["one_2-logits".to_string()]] {
+            let found = check(&tree, &cases);
+            assert!(found[0].contains("families/one.rs: family `one`"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn no_family_at_all_is_a_failure() {
+        assert_eq!(
+            check(&tree(&[("crates/ocellus-models/src/families/one.rs", "")]), &[]).len(),
+            1
+        );
+    }
+}
