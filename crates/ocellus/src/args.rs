@@ -9,7 +9,7 @@ use crate::values::{self, Device, Dtype, Format, ImageSize, OcrFormat};
 
 /// Runs, trains and measures vision-language models.
 ///
-/// MODEL is `nano` (built in, the default), org/name[@revision], or a model folder. Results go to
+/// MODEL is `nano` (built in, the default), `org/name[@revision]`, or a model folder. Results go to
 /// standard output, everything else to standard error.
 #[derive(Debug, Parser)]
 #[command(name = "ocellus", version, max_term_width = 100)]
@@ -190,13 +190,13 @@ pub enum Models {
     },
     /// Download models, or bring them up to date
     Pull {
-        /// org/name[@revision]
+        /// `org/name[@revision]`
         #[arg(required = true, value_name = "MODEL")]
         models: Vec<String>,
     },
     /// Show what a model on this machine consists of
     Show {
-        /// nano, org/name[@revision] or a model folder
+        /// `nano`, `org/name[@revision]` or a model folder
         #[arg(value_name = "MODEL")]
         model: String,
         /// How to print it

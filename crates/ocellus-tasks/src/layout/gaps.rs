@@ -118,10 +118,22 @@ pub(super) fn word_gaps(columns: &[(i32, i32)], em: f32) -> Vec<bool> {
     (0..gaps.len())
         .map(|index| {
             let near = &gaps[index.saturating_sub(NEIGHBOURS)..(index + NEIGHBOURS + 1).min(gaps.len())];
-            cells_apart(columns, index, em)
-                .map_or(gaps[index] >= word_threshold(near, em), |cells| cells >= 2)
+            cells_apart(columns, index, em).map_or_else(
+                || gaps[index] >= word_threshold(near, em) && !is_bearing(columns, index, em),
+                |cells| cells >= 2,
+            )
         })
         .collect()
+}
+
+/// Whether the white right of a narrow mark is that of its own cell: a full stop of monospaced type has as much of it on
+/// its left, one that ends a sentence has none there.
+fn is_bearing(columns: &[(i32, i32)], gap: usize, em: f32) -> bool {
+    const NARROW_EM: f32 = 0.25;
+    const WIDEST_EM: f32 = 0.45;
+    let width = |gap: usize| (columns[gap + 1].0 - columns[gap].1) as f32;
+    let narrow = ((columns[gap].1 - columns[gap].0) as f32) < NARROW_EM * em;
+    narrow && gap > 0 && width(gap) < WIDEST_EM * em && width(gap - 1) >= 0.6 * width(gap)
 }
 
 /// How many character cells the columns on both sides of a gap are apart, if those around it stand in a grid.

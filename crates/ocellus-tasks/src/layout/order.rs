@@ -20,7 +20,7 @@ pub(super) fn reading_order(items: &[Item]) -> Vec<usize> {
     order.sort_by(|&a, &b| items[a].bbox[1].total_cmp(&items[b].bbox[1]).then(a.cmp(&b)));
     let (head, body, foot) = running_lines(&order, items);
     let mut sequence = in_row(head, items);
-    let blocks = titles(blocks(body, items), items);
+    let blocks = interleaved(titles(blocks(body, items), items), items);
     let boxes: Vec<[f32; 4]> = blocks.iter().map(|block| around(block, items)).collect();
     let running: Vec<bool> = blocks
         .iter()
@@ -100,6 +100,49 @@ fn titles(mut blocks: Vec<Vec<usize>>, items: &[Item]) -> Vec<Vec<usize>> {
     }
     blocks.retain(|block| !block.is_empty());
     blocks
+}
+
+/// Makes one block of blocks that share columns and rows, as cells that are printed into one another: they cannot be put one
+/// after the other, so they are read row by row. Two columns of running text stay apart.
+///
+/// Blocks that almost touch count as well: where cells run into one another, ink is lost at the border between them.
+fn interleaved(mut blocks: Vec<Vec<usize>>, items: &[Item]) -> Vec<Vec<usize>> {
+    const TOUCHING_EM: f32 = 0.7;
+    let mut first = 0;
+    while first < blocks.len() {
+        let a = around(&blocks[first], items);
+        let other = (first + 1..blocks.len()).find(|&other| {
+            let b = around(&blocks[other], items);
+            let em = items[blocks[first][0]].em.min(items[blocks[other][0]].em);
+            overlap(a[0], a[2], b[0], b[2]) > -TOUCHING_EM * em
+                && overlap(a[1], a[3], b[1], b[3]) > 0.5 * em
+                && !(is_running(&blocks[first], &a, items) && is_running(&blocks[other], &b, items))
+        });
+        match other {
+            // The block has grown: it may share more now.
+            Some(other) => {
+                let lines = blocks.swap_remove(other);
+                blocks[first].extend(lines);
+                first = 0;
+            }
+            None => first += 1,
+        }
+    }
+    blocks.into_iter().map(|block| by_rows(block, items)).collect()
+}
+
+/// Lines from top to bottom; those that stand level with the first of a row from left to right.
+fn by_rows(mut block: Vec<usize>, items: &[Item]) -> Vec<usize> {
+    let middle = |index: usize| (items[index].bbox[1] + items[index].bbox[3]) / 2.0;
+    block.sort_by(|&a, &b| middle(a).total_cmp(&middle(b)).then(a.cmp(&b)));
+    let mut rows: Vec<Vec<usize>> = Vec::new();
+    for line in block {
+        match rows.last_mut() {
+            Some(row) if middle(line) - middle(row[0]) < 0.4 * items[row[0]].em => row.push(line),
+            _ => rows.push(vec![line]),
+        }
+    }
+    rows.iter().flat_map(|row| in_row(row, items)).collect()
 }
 
 /// Whether a block is running text: several lines, wide enough for sentences.

@@ -24,43 +24,7 @@ pub fn run(case: &Case, setting: &Setting, out: &mut Produced) -> Result<(), Cas
     if files.is_empty() {
         return Ok(());
     }
-    let recipe = preprocess::recipe(case)?;
-    let (mut pictures, mut lossy) = (Vec::new(), false);
-    for file in &files {
-        let path = case.in_set(file);
-        let bytes = fs::read(&path).map_err(|e| CaseError::file(&path, e))?;
-        lossy |= bytes.starts_with(&[0xff, 0xd8]);
-        let patches = patchify(&decode(&bytes, &Limits::default())?.image, &recipe)?;
-        pictures.push(Picture {
-            patches: patches.values,
-            grid: patches.grid,
-            video_seconds: None,
-        });
-    }
-    let features = recipe.features();
-    let pixels: Vec<f32> = pictures.iter().flat_map(|p| p.patches.iter().copied()).collect();
-    let grids: Vec<i64> = pictures
-        .iter()
-        .flat_map(|p| [p.grid.t, p.grid.h, p.grid.w].map(|s| s as i64))
-        .collect();
-    let atol = step(&recipe) * if lossy { 3.0 } else { 1.0 };
-    let pixels = Array::floats([pixels.len() / features, features], pixels);
-    out.also(compare(
-        "files/pixel_values",
-        &case.input("pixel_values")?,
-        &pixels,
-        atol,
-        0.0,
-    ));
-    let grids = Array::integers([pictures.len(), 3], grids);
-    out.also(compare(
-        "files/image_grid_thw",
-        &case.input("image_grid_thw")?,
-        &grids,
-        0.0,
-        0.0,
-    ));
-
+    let pictures = pictures(case, &files, out)?;
     let prompt = case.ids("prompt_ids_with_one_pad_per_image")?;
     if prompt.is_empty() {
         return Err(case.wrong_option("prompt_ids_with_one_pad_per_image", "token ids"));
@@ -80,25 +44,58 @@ pub fn run(case: &Case, setting: &Setting, out: &mut Produced) -> Result<(), Cas
     let Some(stage) = case.stage("greedy_ids") else {
         return Ok(());
     };
+    // Several end ids are told apart by the cells of the stored pixels, which these are not.
+    if case.ids("eos")?.len() > 1 {
+        out.also(missing("files/greedy_ids", &stage.expected));
+        return Ok(());
+    }
     let none = Cells {
         images: None,
         videos: None,
     };
-    let single = case.ids("eos")?.len() < 2;
-    out.also(match single {
-        true => {
-            let answers = greedy::answer(case, setting, &none, vec![ids], vec![pictures])?;
-            compare(
-                "files/greedy_ids",
-                &stage.expected,
-                &greedy::ids_array(&answers.ids),
-                0.0,
-                0.0,
-            )
-        }
-        false => missing("files/greedy_ids", &stage.expected),
-    });
+    let answers = greedy::answer(case, setting, &none, vec![ids], vec![pictures])?;
+    let got = greedy::ids_array(&answers.ids);
+    out.also(compare("files/greedy_ids", &stage.expected, &got, 0.0, 0.0));
     Ok(())
+}
+
+/// The files as patches; their pixels and grids are compared with the stored ones.
+fn pictures(case: &Case, files: &[&str], out: &mut Produced) -> Result<Vec<Picture>, CaseError> {
+    let recipe = preprocess::recipe(case)?;
+    let (mut pictures, mut lossy) = (Vec::new(), false);
+    for file in files {
+        let path = case.in_set(file);
+        let bytes = fs::read(&path).map_err(|e| CaseError::file(&path, e))?;
+        lossy |= bytes.starts_with(&[0xff, 0xd8]);
+        let patches = patchify(&decode(&bytes, &Limits::default())?.image, &recipe)?;
+        let (patches, grid) = (patches.values, patches.grid);
+        pictures.push(Picture {
+            patches,
+            grid,
+            video_seconds: None,
+        });
+    }
+    let features = recipe.features();
+    let pixels: Vec<f32> = pictures.iter().flat_map(|p| p.patches.iter().copied()).collect();
+    let grids = pictures.iter().flat_map(|p| [p.grid.t, p.grid.h, p.grid.w]);
+    let grids = Array::integers([pictures.len(), 3], grids.map(|side| side as i64).collect());
+    let atol = step(&recipe) * if lossy { 3.0 } else { 1.0 };
+    let pixels = Array::floats([pixels.len() / features, features], pixels);
+    out.also(compare(
+        "files/pixel_values",
+        &case.input("pixel_values")?,
+        &pixels,
+        atol,
+        0.0,
+    ));
+    out.also(compare(
+        "files/image_grid_thw",
+        &case.input("image_grid_thw")?,
+        &grids,
+        0.0,
+        0.0,
+    ));
+    Ok(pictures)
 }
 
 /// One 8-bit step after normalisation, in the channel where it is largest.
