@@ -49,21 +49,15 @@ pub struct Warning {
 /// What a [`Warning`] is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WarningKind {
-    /// The reader repeated itself and was stopped.
-    Repetition,
     /// There is something like text, but it could not be read.
     Unreadable,
-    /// The page holds text that addresses the reader itself.
-    Injection,
 }
 
 impl WarningKind {
     /// The name in results.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Repetition => "repetition",
             Self::Unreadable => "unreadable",
-            Self::Injection => "injection",
         }
     }
 }
