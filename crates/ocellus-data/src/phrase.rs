@@ -28,7 +28,7 @@ pub(crate) fn choose(rng: &mut Rng, corpus: &Corpus, charset: &[char], stage: &S
     } else {
         rng.int(shortest, longest)
     };
-    let mut phrase = match rng.weighted(&[0.68, 0.27, 0.05]) {
+    let mut phrase = match rng.weighted(&[0.64, 0.29, 0.07]) {
         0 => window(rng, corpus, wanted),
         1 => {
             let (text, mono) = generated::piece(rng);

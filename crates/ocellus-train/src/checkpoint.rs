@@ -71,6 +71,41 @@ pub fn load(path: &Path, optimiser: &mut AdamW) -> Result<(), TrainError> {
     Ok(())
 }
 
+/// Takes the weights of an exported model as the start of a new run. The auxiliary heads keep their random start; of
+/// everything else nothing may be missing or left over.
+pub fn start(path: &Path, optimiser: &mut AdamW) -> Result<(), TrainError> {
+    let wrong = |message: String| TrainError::Checkpoint {
+        path: path.into(),
+        message,
+    };
+    let weights = Weights::from_file(path)?;
+    let mut taken = 0;
+    for slot in &mut optimiser.slots {
+        let auxiliary = slot.name.starts_with(crate::trainer::AUXILIARY);
+        if auxiliary && !weights.contains(&slot.name) {
+            continue;
+        }
+        let view = weights.view(&slot.name)?;
+        let shape = slot.var.as_tensor().dims();
+        if view.shape != shape {
+            return Err(wrong(format!(
+                "tensor `{}` has shape {:?}, the recipe's model has {shape:?}",
+                slot.name, view.shape
+            )));
+        }
+        slot.average = view.to_f32()?;
+        let weight = candle_core::Tensor::from_slice(&slot.average, shape, slot.var.device())?;
+        slot.var.set(&weight)?;
+        taken += 1;
+    }
+    match weights.names().count() - taken {
+        0 => Ok(()),
+        left => Err(wrong(format!(
+            "{left} of its tensors have no place in the recipe's model"
+        ))),
+    }
+}
+
 /// Writes the average as a checkpoint that every command can load: bf16, without the auxiliary heads.
 pub fn export(path: &Path, optimiser: &AdamW) -> Result<(), TrainError> {
     let tensors: Vec<_> = optimiser

@@ -22,6 +22,9 @@ pub struct Recipe {
 pub struct Model {
     /// Folder with `config.json`, `preprocessor_config.json` and `tokenizer.json`.
     pub folder: PathBuf,
+    /// Weights to start from, a safetensors file; only the auxiliary heads then start at random.
+    #[serde(default)]
+    pub start: Option<PathBuf>,
     /// Deviation of the random start.
     pub initial_std: f32,
     pub seed: u64,

@@ -65,7 +65,7 @@ fn file(folder: &Path, name: &str) -> Result<(PathBuf, String), TrainError> {
 }
 
 impl Trainer {
-    /// Sets a run up: at random, or from where `resume` stopped.
+    /// Sets a run up: at random, from the recipe's weights, or from where `resume` stopped.
     pub fn new(recipe: Recipe, resume: Option<&Path>) -> Result<Self, TrainError> {
         let folder = &recipe.model.folder;
         let tokenizer = Tokenizer::from_dir(folder)?;
@@ -103,8 +103,10 @@ impl Trainer {
             .then(|| Linear::load(&params.at("auxiliary.frames"), spec.width, classes, true))
             .transpose()?;
         let mut optimiser = AdamW::new(source.vars())?;
-        if let Some(path) = resume {
-            checkpoint::load(path, &mut optimiser)?;
+        match (resume, &recipe.model.start) {
+            (Some(path), _) => checkpoint::load(path, &mut optimiser)?,
+            (None, Some(path)) => checkpoint::start(path, &mut optimiser)?,
+            (None, None) => {}
         }
         let fonts = Fonts::load(&recipe.data.fonts)?;
         let corpus = Corpus::load(&recipe.data.corpus)?;

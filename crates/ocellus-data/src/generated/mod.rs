@@ -3,6 +3,7 @@
 mod document;
 mod figures;
 mod machine;
+mod signs;
 mod vocabulary;
 
 use crate::random::Rng;
@@ -35,6 +36,9 @@ const KINDS: &[(f32, bool, Maker)] = &[
     (0.8, true, machine::assignment),
     (0.7, false, document::contents),
     (0.6, false, document::reference),
+    (1.6, false, signs::alone),
+    (1.4, true, signs::pattern),
+    (1.0, false, signs::quoted),
 ];
 
 /// A piece of generated text, and whether a fixed pitch suits it. A tab stands for a wide gap.
