@@ -10,7 +10,7 @@ use candle_core::{DType, Device};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ocellus_base::clock::ManualClock;
 use ocellus_engine::{Flow, Picture, Request, Sampling, generate};
-use ocellus_models::{Grid, PositionRule, Vlm};
+use ocellus_models::{Generator, Grid, PositionRule, Vlm};
 use ocellus_nn::{Frozen, Params, Precision};
 use ocellus_testkit::Random;
 use ocellus_weights::Weights;
@@ -21,12 +21,13 @@ const TOKENS: usize = 48;
 const VISION_START: u32 = 2;
 const VISION_END: u32 = 3;
 
-fn nano(precision: Precision) -> Box<dyn Vlm> {
+fn nano(precision: Precision) -> Generator {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano");
     let config = std::fs::read_to_string(dir.join("config.json")).expect("the built-in model has a config");
     let weights = Weights::open(&dir).expect("the built-in model has weights");
     let source = Rc::new(Frozen::new(Arc::new(weights), Device::Cpu, DType::F32));
-    ocellus_models::load(&config, &Params::new(source, precision)).expect("the built-in model loads")
+    ocellus_models::load_generator(&config, &Params::new(source, precision))
+        .expect("the built-in model loads")
 }
 
 /// A strip one cell high; what it shows does not change the work.
@@ -34,7 +35,10 @@ fn strip(model: &dyn Vlm, seed: u64) -> Request {
     let facts = model.facts();
     let (h, w) = (facts.merge, CELLS * facts.merge);
     let mut ids = vec![VISION_START];
-    ids.extend(std::iter::repeat_n(facts.image_token, CELLS));
+    ids.extend(std::iter::repeat_n(
+        facts.image_token.expect("it sees pictures"),
+        CELLS,
+    ));
     ids.push(VISION_END);
     Request {
         ids,
@@ -44,6 +48,7 @@ fn strip(model: &dyn Vlm, seed: u64) -> Request {
             video_seconds: None,
         }],
         max_tokens: TOKENS,
+        min_tokens: 0,
         sampling: Sampling::default(),
         end: Vec::new(),
         rule: PositionRule::default(),
@@ -56,14 +61,12 @@ fn decode(c: &mut Criterion) {
     for (name, precision) in [("f32", Precision::F32), ("bf16", Precision::Bf16)] {
         let model = nano(precision);
         for batch in [1, 64] {
-            let requests: Vec<_> = (0..batch)
-                .map(|seed| strip(model.as_ref(), seed as u64))
-                .collect();
+            let requests: Vec<_> = (0..batch).map(|seed| strip(model.vlm(), seed as u64)).collect();
             group.throughput(Throughput::Elements((batch * TOKENS) as u64));
             group.bench_function(BenchmarkId::new(name, batch), |b| {
                 b.iter(|| {
                     let clock = ManualClock::default();
-                    generate(model.as_ref(), &requests, &clock, &mut |_, _| Flow::Continue)
+                    generate(model.vlm(), &requests, &clock, &mut |_, _| Flow::Continue)
                         .expect("strips are read")
                 });
             });

@@ -2,9 +2,10 @@
 
 use candle_core::Tensor;
 use ocellus_base::clock::Clock;
-use ocellus_models::{Grid, ModelError, Vision, Vlm};
-use ocellus_nn::attention::Batch;
+use ocellus_models::{Grid, ModelError, Prompt, Vision, Vlm};
+use ocellus_nn::attention::{Batch, Memory};
 use ocellus_nn::{Cache, Taps};
+use std::sync::Arc;
 
 use crate::request::{EngineError, FinishReason, Flow, Generated, Picture, Request, Timing, Token};
 use crate::sampler::Sampler;
@@ -14,8 +15,8 @@ struct Sequence<'r> {
     request: &'r Request,
     sampler: Sampler,
     tokens: Vec<Token>,
-    /// Position of the next token, on all axes.
-    next: i64,
+    /// Position of the next token.
+    next: [i64; 3],
     finish: Option<FinishReason>,
 }
 
@@ -49,13 +50,13 @@ pub fn generate(
     )?;
     let encoded = clock.now_ms();
 
-    let capacity = requests
-        .iter()
-        .map(|r| r.ids.len() + r.max_tokens)
-        .max()
-        .unwrap_or(0);
-    let mut cache = model.cache(requests.len(), capacity)?;
-    let (mut sequences, mut logits) = prefill(model, requests, images.as_ref(), videos.as_ref(), &mut cache)?;
+    let Prefilled {
+        mut sequences,
+        mut logits,
+        stride,
+        memory,
+        mut cache,
+    } = prefill(model, requests, images.as_ref(), videos.as_ref())?;
     let prefilled = clock.now_ms();
 
     let mut running: Vec<usize> = (0..sequences.len()).collect();
@@ -72,7 +73,7 @@ pub fn generate(
         if running.is_empty() {
             break;
         }
-        logits = turn(model, &mut sequences, &running, &mut cache)?;
+        logits = turn(model, &mut sequences, &running, (stride, &memory), &mut cache)?;
     }
     let timing = Timing {
         encode_ms: encoded - started,
@@ -135,46 +136,74 @@ fn encode<'p>(
     Ok(Some(model.encode(&patches, &grids, &mut Taps::none())?))
 }
 
+/// Every prompt read, and what further turns need.
+struct Prefilled<'r> {
+    sequences: Vec<Sequence<'r>>,
+    /// `[sequences, vocab]`.
+    logits: Tensor,
+    stride: [i64; 3],
+    memory: Option<Arc<Memory>>,
+    cache: Cache,
+}
+
 fn prefill<'r>(
     model: &dyn Vlm,
     requests: &'r [Request],
     images: Option<&Tensor>,
     videos: Option<&Tensor>,
-    cache: &mut Cache,
-) -> Result<(Vec<Sequence<'r>>, Tensor), EngineError> {
-    let (mut ids, mut positions, mut lengths, mut last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut sequences = Vec::with_capacity(requests.len());
-    for request in requests {
-        let visions: Vec<Vision> = request
-            .pictures
-            .iter()
-            .map(|p| Vision {
-                grid: p.grid,
-                video_seconds: p.video_seconds,
-            })
-            .collect();
-        let placed = model.positions(&request.ids, &visions, request.rule)?;
-        ids.extend_from_slice(&request.ids);
-        lengths.push(request.ids.len());
-        last.push(ids.len() as u32 - 1);
-        sequences.push(Sequence {
-            request,
-            sampler: Sampler::new(request.sampling.clone(), &request.ids),
-            tokens: Vec::new(),
-            next: request.ids.len() as i64 + placed.delta,
-            finish: (request.max_tokens == 0).then_some(FinishReason::Length),
-        });
-        positions.extend(placed.ids);
-    }
+) -> Result<Prefilled<'r>, EngineError> {
+    let vision = |p: &Picture| Vision {
+        grid: p.grid,
+        video_seconds: p.video_seconds,
+    };
+    let prompt = |r: &'r Request| Prompt {
+        ids: &r.ids,
+        visions: r.pictures.iter().map(vision).collect(),
+        rule: r.rule,
+    };
+    let prompts: Vec<Prompt> = requests.iter().map(prompt).collect();
+    let opening = model.open(&prompts, images, videos, &mut Taps::none())?;
+    let sequence = |((request, ids), next): ((&'r Request, &Vec<u32>), &[i64; 3])| Sequence {
+        request,
+        sampler: Sampler::new(request.sampling.clone(), ids),
+        tokens: Vec::new(),
+        next: *next,
+        finish: (request.max_tokens == 0).then_some(FinishReason::Length),
+    };
+    let sequences = requests
+        .iter()
+        .zip(&opening.ids)
+        .zip(&opening.next)
+        .map(sequence)
+        .collect();
+    let lengths = opening.lengths();
+    let rooms = lengths.iter().zip(requests).map(|(n, r)| n + r.max_tokens);
+    let mut cache = model.cache(requests.len(), rooms.max().unwrap_or(0))?;
+    let last = lengths.iter().scan(0, |end, n| {
+        *end += *n as u32;
+        Some(*end - 1)
+    });
+    let last = Tensor::from_iter(last, opening.embeds.device())?;
     let batch = Batch {
         slots: (0..requests.len()).collect(),
         lengths,
+        memory: opening.memory.clone(),
     };
-    let embeds = model.embed(&ids, images, videos, &mut Taps::none())?;
-    let hidden = model.forward(&embeds, &positions, &batch, Some(cache), &mut Taps::none())?;
-    let last = Tensor::from_slice(&last, last.len(), hidden.device())?;
+    let hidden = model.forward(
+        &opening.embeds,
+        &opening.positions,
+        &batch,
+        Some(&mut cache),
+        &mut Taps::none(),
+    )?;
     let logits = model.logits(&hidden.index_select(&last, 0)?)?;
-    Ok((sequences, logits))
+    Ok(Prefilled {
+        sequences,
+        logits,
+        stride: opening.stride,
+        memory: opening.memory,
+        cache,
+    })
 }
 
 /// One token for every running sequence → logits of the next, in the order of `running`.
@@ -182,18 +211,22 @@ fn turn(
     model: &dyn Vlm,
     sequences: &mut [Sequence],
     running: &[usize],
+    (stride, memory): ([i64; 3], &Option<Arc<Memory>>),
     cache: &mut Cache,
 ) -> Result<Tensor, EngineError> {
     let (mut ids, mut positions) = (Vec::new(), Vec::new());
     for &i in running {
         let sequence = &mut sequences[i];
         ids.extend(sequence.tokens.last().map(|t| t.id));
-        positions.push([sequence.next; 3]);
-        sequence.next += 1;
+        positions.push(sequence.next);
+        (sequence.next.iter_mut())
+            .zip(stride)
+            .for_each(|(at, step)| *at += step);
     }
     let batch = Batch {
         lengths: vec![1; running.len()],
         slots: running.to_vec(),
+        memory: memory.clone(),
     };
     let embeds = model.embed(&ids, None, None, &mut Taps::none())?;
     let hidden = model.forward(&embeds, &positions, &batch, Some(cache), &mut Taps::none())?;
@@ -210,7 +243,20 @@ fn take(
     if sequence.finish.is_some() {
         return;
     }
-    let token = sequence.sampler.next(logits);
+    let early;
+    let mut scores = logits;
+    if sequence.tokens.len() < sequence.request.min_tokens {
+        let mut without_end = logits.to_vec();
+        let ends = sequence.request.end.iter();
+        ends.for_each(|id| {
+            if let Some(score) = without_end.get_mut(*id as usize) {
+                *score = f32::NEG_INFINITY;
+            }
+        });
+        early = without_end;
+        scores = &early;
+    }
+    let token = sequence.sampler.next(scores);
     if sequence.request.end.contains(&token.id) {
         sequence.finish = Some(FinishReason::Stop);
         return;

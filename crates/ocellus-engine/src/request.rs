@@ -47,6 +47,8 @@ pub struct Request {
     /// Pictures and videos in the order of their tokens.
     pub pictures: Vec<Picture>,
     pub max_tokens: usize,
+    /// End ids are not chosen before so many tokens.
+    pub min_tokens: usize,
     pub sampling: Sampling,
     /// Ids that end the answer; they are not part of it.
     pub end: Vec<u32>,

@@ -14,10 +14,10 @@ fn an_answer_has_as_many_tokens_as_were_wanted() {
     let model = tiny::model();
     let mut request = tiny::request(1, &[(4, 6)], 9);
     request.max_tokens = 9;
-    let longest = ids(&tiny::answers(model.as_ref(), &[request.clone()]).unwrap()[0]);
+    let longest = ids(&tiny::answers(model.vlm(), &[request.clone()]).unwrap()[0]);
     for wanted in [0, 1, 2, 9] {
         request.max_tokens = wanted;
-        let answer = &tiny::answers(model.as_ref(), &[request.clone()]).unwrap()[0];
+        let answer = &tiny::answers(model.vlm(), &[request.clone()]).unwrap()[0];
         assert_eq!(answer.finish, FinishReason::Length);
         assert_eq!(ids(answer), longest[..wanted]);
     }
@@ -33,10 +33,10 @@ fn an_end_token_ends_the_answer_and_is_not_part_of_it() {
         seed: 3,
         ..Sampling::default()
     };
-    let free = ids(&tiny::answers(model.as_ref(), &[request.clone()]).unwrap()[0]);
+    let free = ids(&tiny::answers(model.vlm(), &[request.clone()]).unwrap()[0]);
     for end in [free[0], free[4]] {
         request.end = vec![1, end];
-        let answer = &tiny::answers(model.as_ref(), &[request.clone()]).unwrap()[0];
+        let answer = &tiny::answers(model.vlm(), &[request.clone()]).unwrap()[0];
         let until = free.iter().position(|id| *id == end).unwrap();
         assert_eq!(ids(answer), free[..until], "end token {end}");
         assert_eq!(answer.finish, FinishReason::Stop);
@@ -48,7 +48,7 @@ fn the_receiver_sees_every_token_in_order_and_may_end_one_sequence() {
     let model = tiny::model();
     let mut requests = tiny::three();
     requests.iter_mut().for_each(|r| r.max_tokens = 6);
-    let free = tiny::answers(model.as_ref(), &requests).unwrap();
+    let free = tiny::answers(model.vlm(), &requests).unwrap();
     let reasons = [FinishReason::Cancelled, FinishReason::Stop];
     for reason in reasons {
         let mut seen: [Vec<_>; 3] = Default::default();
@@ -61,7 +61,7 @@ fn the_receiver_sees_every_token_in_order_and_may_end_one_sequence() {
             }
         };
         let clock = ManualClock::new(5);
-        let (answers, timing) = generate(model.as_ref(), &requests, &clock, &mut receive).unwrap();
+        let (answers, timing) = generate(model.vlm(), &requests, &clock, &mut receive).unwrap();
         assert_eq!(answers[1].finish, reason);
         assert_eq!(answers[1].tokens, free[1].tokens[..2]);
         assert_eq!(
@@ -78,7 +78,7 @@ fn the_receiver_sees_every_token_in_order_and_may_end_one_sequence() {
 
 #[test]
 fn nothing_is_asked_nothing_is_answered() {
-    assert_eq!(tiny::answers(tiny::model().as_ref(), &[]).unwrap(), []);
+    assert_eq!(tiny::answers(tiny::model().vlm(), &[]).unwrap(), []);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_seed_decides_the_draws() {
             seed,
             ..Sampling::default()
         };
-        tiny::answers(model.as_ref(), &[request]).unwrap()
+        tiny::answers(model.vlm(), &[request]).unwrap()
     };
     assert_eq!(draw(8), draw(8));
     assert_ne!(draw(8), draw(9));

@@ -115,7 +115,7 @@ fn each_bad_request_has_its_error() {
         let mut bad = good.clone();
         spoil(&mut bad);
         for batch in [vec![bad.clone()], vec![good, bad]] {
-            let error = tiny::answers(model.as_ref(), &batch).unwrap_err();
+            let error = tiny::answers(model.vlm(), &batch).unwrap_err();
             assert!(right(&error), "{error:?}");
             assert!(!error.to_string().is_empty());
         }
@@ -126,6 +126,6 @@ fn each_bad_request_has_its_error() {
 fn a_prompt_may_fill_the_context() {
     let mut request = tiny::request(1, &[], 2047);
     request.max_tokens = 1;
-    let answers = tiny::answers(tiny::model().as_ref(), &[request]).unwrap();
+    let answers = tiny::answers(tiny::model().vlm(), &[request]).unwrap();
     assert_eq!(answers[0].tokens.len(), 1);
 }

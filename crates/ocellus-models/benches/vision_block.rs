@@ -11,7 +11,7 @@ use candle_core::{DType, Device, Tensor};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ocellus_nn::rope::Angles;
 use ocellus_nn::vit::{Spec, Vit};
-use ocellus_nn::{Frozen, Mlp, Norm, Params, Precision, Segment, Taps};
+use ocellus_nn::{Act, Frozen, Mlp, Norm, Params, Precision, Segment, Taps};
 use ocellus_testkit::Random;
 use ocellus_weights::{Dtype, Weights};
 
@@ -31,6 +31,7 @@ const SPEC: Spec = Spec {
     heads: HEADS,
     norm: Norm::Rms { eps: 1e-6 },
     mlp: Mlp::Gated {
+        act: Act::Silu,
         width: INNER,
         bias: true,
     },

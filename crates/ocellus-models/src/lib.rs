@@ -5,11 +5,15 @@
 
 pub mod config;
 pub mod families;
+pub mod given;
+pub mod model;
 pub mod mrope;
 pub mod plan;
 pub mod vlm;
 
 pub use config::ConfigError;
-pub use families::{FAMILIES, Family, find, load};
+pub use families::{FAMILIES, Family, Task, find, load, load_generator};
+pub use given::{Given, Rows};
+pub use model::{Classifier, Embedder, Filler, Generator, Matcher, Model, PairScore, Regions, Sight, Trace};
 pub use mrope::{PositionRule, Positions, Vision};
-pub use vlm::{Facts, Grid, ModelError, Vlm};
+pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};

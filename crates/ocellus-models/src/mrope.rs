@@ -46,9 +46,9 @@ pub fn positions(
     let mut videos = visions.iter().filter(|v| v.video_seconds.is_some());
     while out.len() < ids.len() {
         let id = ids[out.len()];
-        let (kind, vision) = if id == facts.image_token {
+        let (kind, vision) = if Some(id) == facts.image_token {
             ("image", images.next())
-        } else if id == facts.video_token {
+        } else if Some(id) == facts.video_token {
             ("video", videos.next())
         } else {
             out.push([next; 3]);

@@ -60,15 +60,18 @@ impl Shape {
     /// Parameters of the decoder with its embedding and head.
     pub fn decoder_parameters(&self) -> u64 {
         let d = &self.decoder;
-        let (width, a) = (d.width as u64, d.attention);
+        let (width, a) = (d.block.width as u64, d.block.attention);
         let (q, kv) = ((a.heads * a.head_dim) as u64, (a.kv_heads * a.head_dim) as u64);
-        let mlp = match d.mlp {
+        let mlp = match d.block.mlp {
             Mlp::Gated { width: m, .. } => 3 * width * m as u64,
             Mlp::Plain { width: m, .. } => 2 * width * m as u64,
         };
-        let layer =
-            2 * width * q + 2 * width * kv + if a.qkv_bias { q + 2 * kv } else { 0 } + mlp + 2 * width;
-        let tables = if d.tied_head { 1 } else { 2 };
+        let layer = 2 * width * q + 2 * width * kv + if a.bias.q { q + 2 * kv } else { 0 } + mlp + 2 * width;
+        let tables = if matches!(d.head, decoder::Head::Tied { .. }) {
+            1
+        } else {
+            2
+        };
         tables * d.vocab as u64 * width + d.layers as u64 * layer + width
     }
 
@@ -82,14 +85,15 @@ impl Shape {
             Mlp::Gated { width, .. } => 2 * width as u64,
             Mlp::Plain { width, .. } => width as u64,
         };
-        let a = d.attention;
+        let a = d.block.attention;
         Plan {
             weights_bytes: (self.vision_parameters() + self.decoder_parameters()) * weight_bytes,
             cache_bytes: context * 2 * (a.kv_heads * a.head_dim * d.layers) as u64 * state_bytes,
             vision_bytes: patches
                 * (v.patch as u64 + 3 * v.width as u64 + inside(v.mlp).max(4 * v.width as u64))
                 * 4,
-            prefill_bytes: context * (3 * d.width as u64 + inside(d.mlp)) * 4 + d.vocab as u64 * 4,
+            prefill_bytes: context * (3 * d.block.width as u64 + inside(d.block.mlp)) * 4
+                + d.vocab as u64 * 4,
             image_tokens,
         }
     }

@@ -1,9 +1,10 @@
 //! What every vision-language model can do, whatever its family.
 
 use candle_core::Tensor;
-use ocellus_nn::attention::Batch;
+use ocellus_nn::attention::{Batch, Memory};
 use ocellus_nn::decoder::Decoder;
 use ocellus_nn::{Cache, LoadError, Taps};
+use std::sync::Arc;
 
 pub use ocellus_media::Grid;
 
@@ -33,8 +34,25 @@ pub enum ModelError {
         merge: usize,
         patches: usize,
     },
+    #[error("{what} has {found}, expected {expected}")]
+    Input {
+        what: String,
+        expected: String,
+        found: String,
+    },
     #[error("{0}")]
     Tensor(#[from] candle_core::Error),
+}
+
+impl ModelError {
+    /// Something given to a model that it cannot take.
+    pub fn input(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
+        Self::Input {
+            what: what.into(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
+    }
 }
 
 /// Facts of a loaded model that prompt assembly, planning and generation need.
@@ -42,8 +60,9 @@ pub enum ModelError {
 pub struct Facts {
     /// Family id, as in the registry.
     pub family: &'static str,
-    pub image_token: u32,
-    pub video_token: u32,
+    /// The token that stands for a cell of a picture, if cells stand in the prompt.
+    pub image_token: Option<u32>,
+    pub video_token: Option<u32>,
     /// Patches along a side of a cell.
     pub merge: usize,
     pub patch_size: usize,
@@ -62,7 +81,50 @@ impl Facts {
     }
 }
 
-/// A vision-language model: pictures to cells, tokens and cells to hidden states, hidden states to logits.
+/// One prompt: its ids, and its pictures and videos in the order of their tokens.
+#[derive(Clone, Debug)]
+pub struct Prompt<'a> {
+    pub ids: &'a [u32],
+    pub visions: Vec<Vision>,
+    pub rule: PositionRule,
+}
+
+/// Prompts as a decoder starts from them, one after another in packed rows.
+pub struct Opening {
+    /// What the decoder has read of each sequence before it generates.
+    pub ids: Vec<Vec<u32>>,
+    /// `[tokens, width]`.
+    pub embeds: Tensor,
+    pub positions: Vec<[i64; 3]>,
+    /// Where the first generated token of each sequence stands.
+    pub next: Vec<[i64; 3]>,
+    /// What every further token adds to that.
+    pub stride: [i64; 3],
+    /// What the decoder looks at beside its own tokens, a span for each sequence.
+    pub memory: Option<Arc<Memory>>,
+}
+
+impl Opening {
+    /// Tokens of each sequence.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.ids.iter().map(Vec::len).collect()
+    }
+
+    /// Ordinary positions 0, 1, 2, … of every sequence, on all axes.
+    pub fn counted(ids: Vec<Vec<u32>>, embeds: Tensor, memory: Option<Memory>) -> Self {
+        let place = |i: usize| [i as i64; 3];
+        Self {
+            positions: ids.iter().flat_map(|row| (0..row.len()).map(place)).collect(),
+            next: ids.iter().map(|row| place(row.len())).collect(),
+            stride: [1; 3],
+            memory: memory.map(Arc::new),
+            ids,
+            embeds,
+        }
+    }
+}
+
+/// A vision-language model that continues text: pictures to cells, tokens and cells to hidden states, hidden states to logits.
 ///
 /// Everything is packed: several pictures or sequences follow one another in the rows of one tensor.
 pub trait Vlm: Send + Sync {
@@ -100,8 +162,8 @@ pub trait Vlm: Send + Sync {
             let pick: Vec<u32> = (0u32..)
                 .zip(ids)
                 .map(|(i, id)| match *id {
-                    id if id == facts.image_token => next(&mut image),
-                    id if id == facts.video_token => next(&mut video),
+                    id if Some(id) == facts.image_token => next(&mut image),
+                    id if Some(id) == facts.video_token => next(&mut video),
                     _ => i,
                 })
                 .collect();
@@ -130,6 +192,33 @@ pub trait Vlm: Send + Sync {
                 found,
             })
         }
+    }
+
+    /// Prompts with the cells of their images and videos, ready for the decoder. Models that read prompts with an encoder, or whose
+    /// decoder looks at the picture across, say so here.
+    fn open(
+        &self,
+        prompts: &[Prompt],
+        images: Option<&Tensor>,
+        videos: Option<&Tensor>,
+        taps: &mut Taps,
+    ) -> Result<Opening, ModelError> {
+        let ids: Vec<Vec<u32>> = prompts.iter().map(|p| p.ids.to_vec()).collect();
+        let embeds = self.embed(&ids.concat(), images, videos, taps)?;
+        let (mut positions, mut next) = (Vec::new(), Vec::with_capacity(prompts.len()));
+        for prompt in prompts {
+            let placed = self.positions(prompt.ids, &prompt.visions, prompt.rule)?;
+            next.push([prompt.ids.len() as i64 + placed.delta; 3]);
+            positions.extend(placed.ids);
+        }
+        Ok(Opening {
+            ids,
+            embeds,
+            positions,
+            next,
+            stride: [1; 3],
+            memory: None,
+        })
     }
 
     /// Positions of one sequence that holds these pictures and videos, in order.

@@ -3,7 +3,8 @@
 use ocellus_models::families::{find, parse};
 use ocellus_models::plan::Shape;
 use ocellus_models::{ConfigError, ModelError};
-use ocellus_nn::rope::Yarn;
+use ocellus_nn::decoder::{Head, Positions};
+use ocellus_nn::rope::{Rope, Yarn};
 use ocellus_testkit::case::goldens_dir;
 use ocellus_testkit::test_each;
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ fn golden(case: &str) -> Value {
 }
 
 fn shape(config: &Value) -> Result<Shape, ConfigError> {
-    (find(config)?.shape)(config).map_err(|e| match e {
+    (find(config)?.shape.unwrap())(config).map_err(|e| match e {
         ModelError::Config(e) => e,
         other => panic!("not a config error: {other}"),
     })
@@ -284,10 +285,13 @@ fn both_layouts_say_the_same() {
     assert_eq!(format!("{:?}", flat.vision), format!("{:?}", nested.vision));
     assert_eq!(format!("{:?}", flat.facts), format!("{:?}", nested.facts));
     assert_eq!(
-        (flat.decoder.width, flat.decoder.layers, flat.decoder.vocab),
+        (flat.decoder.block.width, flat.decoder.layers, flat.decoder.vocab),
         (48, 2, 160)
     );
-    assert_eq!((flat.facts.image_token, flat.facts.max_positions), (8, 2048));
+    assert_eq!(
+        (flat.facts.image_token, flat.facts.max_positions),
+        (Some(8), 2048)
+    );
 }
 
 #[test]
@@ -313,6 +317,17 @@ fn fields_on_both_levels_must_agree() {
     assert!(matches!(shape(&unknown), Err(ConfigError::Unread { .. })));
 }
 
+fn is_tied(config: &Value) -> bool {
+    matches!(shape(config).unwrap().decoder.head, Head::Tied { .. })
+}
+
+fn rope(config: &Value) -> Rope {
+    match shape(config).unwrap().decoder.positions {
+        Positions::Rotary(rope) => rope,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_tied_head_is_read_from_either_level() {
     for (base, path, tied) in [
@@ -321,24 +336,22 @@ fn a_tied_head_is_read_from_either_level() {
         (flat(), "tie_word_embeddings", false),
     ] {
         let config = with(base, path, json!(tied));
-        assert_eq!(shape(&config).unwrap().decoder.tied_head, tied, "{path} {tied}");
+        assert_eq!(is_tied(&config), tied, "{path} {tied}");
     }
     let inside = with(nested(), "tie_word_embeddings", json!(null));
     let inside = with(inside, "text_config.tie_word_embeddings", json!(true));
-    assert!(shape(&inside).unwrap().decoder.tied_head);
+    assert!(is_tied(&inside));
 }
 
 #[test]
 fn yarn_is_read_and_changes_the_angles() {
-    let plain = shape(&flat()).unwrap().decoder.rope;
+    let plain = rope(&flat());
     assert_eq!(plain.yarn, None);
     let published = json!({
         "type": "yarn", "mrope_section": [1, 2, 3], "factor": 4.0, "original_max_position_embeddings": 512
     });
-    let rope = shape(&with(flat(), "rope_scaling", published.clone()))
-        .unwrap()
-        .decoder
-        .rope;
+    let rope_of = rope;
+    let rope = rope_of(&with(flat(), "rope_scaling", published.clone()));
     let expected = Yarn {
         factor: 4.0,
         original_positions: 512.0,
@@ -354,10 +367,7 @@ fn yarn_is_read_and_changes_the_angles() {
         "rope_type": "yarn", "mrope_section": [1, 2, 3], "factor": 2.0, "original_max_position_embeddings": 1024,
         "beta_fast": 20.0, "beta_slow": 2.0, "attention_factor": 1.25, "rope_theta": 5000.0
     });
-    let rope = shape(&with(nested(), "text_config.rope_parameters", all))
-        .unwrap()
-        .decoder
-        .rope;
+    let rope = rope_of(&with(nested(), "text_config.rope_parameters", all));
     let expected = Yarn {
         factor: 2.0,
         original_positions: 1024.0,

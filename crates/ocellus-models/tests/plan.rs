@@ -39,7 +39,7 @@ fn qwen2_5_vl(decoder: Value) -> Shape {
 }
 
 fn shape(config: &Value) -> Shape {
-    (find(config).unwrap().shape)(config).unwrap()
+    (find(config).unwrap().shape.unwrap())(config).unwrap()
 }
 
 fn three_b() -> Shape {

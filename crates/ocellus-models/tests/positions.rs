@@ -16,8 +16,8 @@ const RULES: [PositionRule; 3] = [
 fn facts(tokens_per_second: Option<f32>) -> Facts {
     Facts {
         family: "test",
-        image_token: IMAGE,
-        video_token: VIDEO,
+        image_token: Some(IMAGE),
+        video_token: Some(VIDEO),
         merge: 2,
         patch_size: 14,
         temporal_patch_size: 2,

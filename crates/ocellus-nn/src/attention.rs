@@ -1,37 +1,157 @@
-//! Self-attention of a decoder layer: projections, norms of heads, rotation, cache.
+//! Attention, of every kind that a model here uses: over the tokens themselves or over a memory, grouped heads, fused or
+//! separate projections, norms of heads, rotary positions, additive biases, a cache.
 
 use candle_core::Tensor;
 use std::sync::Arc;
 
-use crate::ops::{attention::attention, rope::rotate};
+use crate::norm::NormLayer;
+use crate::ops::attention::{attention, biased};
+use crate::ops::rope::rotate;
 use crate::rope::Angles;
-use crate::{Cache, Linear, LoadError, Params, Result, Segment, Taps};
+use crate::{Cache, Linear, LoadError, Norm, Params, Result, Segment, Taps};
 
-/// Heads and biases of an attention with separate projections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Heads and projections of an attention.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attn {
     pub heads: usize,
+    /// Heads of keys and values; a divisor of `heads`.
     pub kv_heads: usize,
     pub head_dim: usize,
-    pub qkv_bias: bool,
+    pub bias: Bias,
+    pub projections: Projections,
+    /// A norm over each head of queries (`q_norm`) and keys (`k_norm`), before the rotation.
+    pub head_norm: Option<Norm>,
+    /// Factor of the scores; `None` = `1 / sqrt(head_dim)`.
+    pub scale: Option<f32>,
+}
+
+impl Attn {
+    /// As many heads of keys as of queries, separate projections.
+    pub const fn full(heads: usize, head_dim: usize, bias: Bias) -> Self {
+        Self::grouped(heads, heads, head_dim, bias)
+    }
+
+    /// Fewer heads of keys than of queries, separate projections.
+    pub const fn grouped(heads: usize, kv_heads: usize, head_dim: usize, bias: Bias) -> Self {
+        Self {
+            heads,
+            kv_heads,
+            head_dim,
+            bias,
+            projections: Projections::Separate,
+            head_norm: None,
+            scale: None,
+        }
+    }
+
+    /// The same with separate projections, as a look across has them.
+    pub const fn unfused(self) -> Self {
+        Self {
+            projections: Projections::Separate,
+            ..self
+        }
+    }
+
+    /// The same with queries, keys and values from one matrix `qkv`.
+    pub const fn fused(self) -> Self {
+        Self {
+            projections: Projections::Fused,
+            ..self
+        }
+    }
+}
+
+/// Which projections have a bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bias {
+    pub q: bool,
+    pub k: bool,
+    pub v: bool,
+    pub o: bool,
+}
+
+impl Bias {
+    pub const NONE: Self = Self::of(false, false, false, false);
+    pub const ALL: Self = Self::of(true, true, true, true);
+    /// All but the output.
+    pub const QKV: Self = Self::of(true, true, true, false);
+    /// All but the keys, whose bias would change nothing.
+    pub const QVO: Self = Self::of(true, false, true, true);
+
+    const fn of(q: bool, k: bool, v: bool, o: bool) -> Self {
+        Self { q, k, v, o }
+    }
+}
+
+/// How a checkpoint keeps queries, keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Projections {
+    /// `q_proj`, `k_proj`, `v_proj`.
+    Separate,
+    /// As separate, but the two coordinates of a rotation are neighbours in a head instead of half a head apart; queries and
+    /// keys are put in order when loaded.
+    AdjacentPairs,
+    /// `qkv`: all queries, all keys, all values. A bias of queries and values only is `q_bias` and `v_bias`.
+    Fused,
+    /// `qkv`: queries, keys and values of the first head, then of the second, and so on.
+    FusedByHead,
 }
 
 /// Which tokens a call reads: sequences one after another, each with its slot when there is a cache.
+#[derive(Clone, Default)]
 pub struct Batch {
     /// Tokens of each sequence in this call.
     pub lengths: Vec<usize>,
     /// The cache slot of each sequence; empty without a cache.
     pub slots: Vec<usize>,
+    /// What sequences look at beside themselves.
+    pub memory: Option<Arc<Memory>>,
+}
+
+/// Keys and values that sequences attend to across, projected once.
+pub struct Memory {
+    /// Keys and values of every layer that looks across, `[rows, kv_heads, head_dim]`.
+    pub(crate) layers: Vec<Option<(Tensor, Tensor)>>,
+    /// First row and number of rows for each slot, or for each sequence without a cache.
+    pub spans: Vec<(usize, usize)>,
+}
+
+impl Memory {
+    /// The same rows for other slots: slot `i` sees what `parents[i]` sees here.
+    pub fn for_slots(&self, parents: &[usize]) -> Self {
+        Self {
+            layers: self.layers.clone(),
+            spans: parents.iter().map(|p| self.spans[*p]).collect(),
+        }
+    }
 }
 
 impl Batch {
-    fn segments(&self, cache: Option<&Cache>) -> Arc<[Segment]> {
+    /// Sequences of these lengths, without a cache.
+    pub fn of(lengths: Vec<usize>) -> Self {
+        Self {
+            lengths,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn segments(&self, cache: Option<&Cache>) -> Arc<[Segment]> {
+        let own = |i: usize, start: usize, len: usize| match cache {
+            Some(cache) => (cache.start(self.slots[i]), cache.len(self.slots[i]) + len),
+            None => (start, len),
+        };
+        self.each(own)
+    }
+
+    /// Every sequence with its span of the memory.
+    pub(crate) fn across(&self, memory: &Memory) -> Arc<[Segment]> {
+        self.each(|i, _, _| memory.spans[self.slots.get(i).copied().unwrap_or(i)])
+    }
+
+    fn each(&self, keys: impl Fn(usize, usize, usize) -> (usize, usize)) -> Arc<[Segment]> {
         let mut q_start = 0;
         let segment = |(i, &q_len): (usize, &usize)| {
-            let (k_start, k_len) = match cache {
-                Some(cache) => (cache.start(self.slots[i]), cache.len(self.slots[i]) + q_len),
-                None => (q_start, q_len),
-            };
+            let (k_start, k_len) = keys(i, q_start, q_len);
             let segment = Segment {
                 q_start,
                 q_len,
@@ -45,70 +165,235 @@ impl Batch {
     }
 }
 
-/// A loaded attention: tensors `q_proj`, `k_proj`, `v_proj`, `o_proj`.
+/// Segments from lengths: each may attend to itself only.
+pub fn segments(lengths: impl IntoIterator<Item = usize>) -> Arc<[Segment]> {
+    Batch::of(lengths.into_iter().collect()).segments(None)
+}
+
+/// Additive scores of a segment, `[heads, q_len, k_len]`.
+pub type ScoreBias<'a> = dyn Fn(&Segment) -> Result<Tensor> + 'a;
+
+/// Who looks at whom.
+#[derive(Clone, Copy)]
+pub struct Mask<'a> {
+    pub segments: &'a Arc<[Segment]>,
+    pub causal: bool,
+    pub bias: Option<&'a ScoreBias<'a>>,
+}
+
+impl<'a> Mask<'a> {
+    /// Everybody in a segment looks at everybody in it.
+    pub fn whole(segments: &'a Arc<[Segment]>) -> Self {
+        Self {
+            segments,
+            causal: false,
+            bias: None,
+        }
+    }
+
+    /// Nobody looks ahead.
+    pub fn causal(segments: &'a Arc<[Segment]>) -> Self {
+        Self {
+            causal: true,
+            ..Self::whole(segments)
+        }
+    }
+}
+
+enum Inputs {
+    Separate { q: Linear, k: Linear, v: Linear },
+    Fused { qkv: Linear, by_head: bool },
+}
+
+/// A loaded attention: tensors `q_proj`, `k_proj`, `v_proj` or `qkv`, and `o_proj`.
 pub struct Attention {
     spec: Attn,
-    q: Linear,
-    k: Linear,
-    v: Linear,
+    inputs: Inputs,
+    norms: Option<(NormLayer, NormLayer)>,
     o: Linear,
 }
 
 impl Attention {
-    pub fn load(p: &Params, spec: Attn, width: usize) -> std::result::Result<Self, LoadError> {
-        let Attn {
-            heads,
-            kv_heads,
-            head_dim,
-            qkv_bias,
-        } = spec;
+    /// For tokens of `width`; keys and values come from rows of `kv_width`.
+    pub fn load(
+        p: &Params,
+        spec: Attn,
+        width: usize,
+        kv_width: usize,
+    ) -> std::result::Result<Self, LoadError> {
+        let (inner, kv) = (spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim);
+        let inputs = match spec.projections {
+            Projections::Separate => Inputs::Separate {
+                q: Linear::load(&p.at("q_proj"), width, inner, spec.bias.q)?,
+                k: Linear::load(&p.at("k_proj"), kv_width, kv, spec.bias.k)?,
+                v: Linear::load(&p.at("v_proj"), kv_width, kv, spec.bias.v)?,
+            },
+            Projections::AdjacentPairs => {
+                let paired = |name: &str, inputs: usize, outputs: usize| {
+                    let weight = p.at(name).tensor("weight", &[outputs, inputs])?;
+                    Linear::new(apart(&weight, spec.head_dim)?, None, &p.at(name))
+                };
+                Inputs::Separate {
+                    q: paired("q_proj", width, inner)?,
+                    k: paired("k_proj", kv_width, kv)?,
+                    v: Linear::load(&p.at("v_proj"), kv_width, kv, spec.bias.v)?,
+                }
+            }
+            Projections::Fused | Projections::FusedByHead => Inputs::Fused {
+                qkv: fused(p, &spec, width)?,
+                by_head: spec.projections == Projections::FusedByHead,
+            },
+        };
+        let norms = spec.head_norm.map(|norm| {
+            let load = |name| norm.load(&p.at(name), spec.head_dim);
+            Ok::<_, LoadError>((load("q_norm")?, load("k_norm")?))
+        });
         Ok(Self {
             spec,
-            q: Linear::load(&p.at("q_proj"), width, heads * head_dim, qkv_bias)?,
-            k: Linear::load(&p.at("k_proj"), width, kv_heads * head_dim, qkv_bias)?,
-            v: Linear::load(&p.at("v_proj"), width, kv_heads * head_dim, qkv_bias)?,
-            o: Linear::load(&p.at("o_proj"), heads * head_dim, width, false)?,
+            inputs,
+            norms: norms.transpose()?,
+            o: Linear::load(&p.at("o_proj"), inner, width, spec.bias.o)?,
         })
     }
 
-    /// `x [tokens, width]` → `[tokens, width]`. Taps `query_{layer}` and `key_{layer}` after the rotation.
-    pub fn forward(
+    fn scale(&self) -> f32 {
+        self.spec
+            .scale
+            .unwrap_or(1.0 / (self.spec.head_dim as f32).sqrt())
+    }
+
+    /// Queries, keys and values of `x`, `[tokens, heads, head_dim]` each.
+    fn project(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+        let (n, heads, dim) = (x.dim(0)?, self.spec.heads, self.spec.head_dim);
+        match &self.inputs {
+            Inputs::Separate { .. } => {
+                let (k, v) = self.keys_and_values(x)?;
+                Ok((self.queries(x)?, k, v))
+            }
+            Inputs::Fused { qkv, by_head } => {
+                let (shape, axis) = if *by_head {
+                    ((n, heads, 3, dim), 2)
+                } else {
+                    ((n, 3, heads, dim), 1)
+                };
+                let all = qkv.forward(x)?.reshape(shape)?;
+                let part = |i: usize| all.narrow(axis, i, 1)?.squeeze(axis)?.contiguous();
+                Ok((part(0)?, part(1)?, part(2)?))
+            }
+        }
+    }
+
+    fn queries(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.inputs {
+            Inputs::Separate { q, .. } => {
+                q.forward(x)?
+                    .reshape((x.dim(0)?, self.spec.heads, self.spec.head_dim))
+            }
+            Inputs::Fused { .. } => Ok(self.project(x)?.0),
+        }
+    }
+
+    fn keys_and_values(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        match &self.inputs {
+            Inputs::Separate { k, v, .. } => {
+                let shape = (x.dim(0)?, self.spec.kv_heads, self.spec.head_dim);
+                Ok((k.forward(x)?.reshape(shape)?, v.forward(x)?.reshape(shape)?))
+            }
+            Inputs::Fused { .. } => self.project(x).map(|(_, k, v)| (k, v)),
+        }
+    }
+
+    /// Queries and keys after norms and rotation, and values.
+    fn prepared(&self, x: &Tensor, angles: Option<&Angles>) -> Result<(Tensor, Tensor, Tensor)> {
+        let (mut q, mut k, v) = self.project(x)?;
+        if let Some((of_queries, of_keys)) = &self.norms {
+            let each = |x: &Tensor, norm: &NormLayer| {
+                norm.forward(&x.reshape(((), self.spec.head_dim))?)?
+                    .reshape(x.shape())
+            };
+            (q, k) = (each(&q, of_queries)?, each(&k, of_keys)?);
+        }
+        if let Some(angles) = angles {
+            q = rotate(&q, &angles.cos, &angles.sin)?;
+            k = rotate(&k, &angles.cos, &angles.sin)?;
+            if let Some(factors) = &angles.query {
+                q = q.broadcast_mul(&factors.to_dtype(q.dtype())?)?;
+            }
+        }
+        Ok((q, k, v))
+    }
+
+    fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
+        let out = match mask.bias {
+            Some(bias) => biased(q, k, v, mask.segments, mask.causal, self.scale(), bias)?,
+            None => attention(q, k, v, mask.segments, mask.causal, self.scale())?,
+        };
+        let rows = out.dim(0)?;
+        self.o
+            .forward(&out.reshape((rows, self.spec.heads * self.spec.head_dim))?)
+    }
+
+    /// `x [tokens, width]` → `[tokens, width]`.
+    pub fn forward(&self, x: &Tensor, mask: &Mask, angles: Option<&Angles>) -> Result<Tensor> {
+        let (q, k, v) = self.prepared(x, angles)?;
+        self.attend(&q, &k, &v, mask)
+    }
+
+    /// As [`forward`](Self::forward), with the sequences of `batch` and their earlier tokens in `cache`. Taps `query_{layer}` and
+    /// `key_{layer}` after the rotation.
+    pub fn cached(
         &self,
         x: &Tensor,
-        angles: &Angles,
-        batch: &Batch,
-        cache: Option<&Cache>,
+        mask: &Mask,
+        angles: Option<&Angles>,
+        (batch, cache): (&Batch, Option<&Cache>),
         layer: usize,
         taps: &mut Taps,
     ) -> Result<Tensor> {
-        let Attn {
-            heads,
-            kv_heads,
-            head_dim,
-            ..
-        } = self.spec;
-        let tokens = x.dim(0)?;
-        let q = self.q.forward(x)?.reshape((tokens, heads, head_dim))?;
-        let k = self.k.forward(x)?.reshape((tokens, kv_heads, head_dim))?;
-        let v = self.v.forward(x)?.reshape((tokens, kv_heads, head_dim))?;
-        let q = rotate(&q, &angles.cos, &angles.sin)?;
-        let k = rotate(&k, &angles.cos, &angles.sin)?;
+        let (q, k, v) = self.prepared(x, angles)?;
         taps.tap_layer("query", layer, &q);
         taps.tap_layer("key", layer, &k);
-        let segments = batch.segments(cache);
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        let out = match cache {
-            Some(cache) => {
-                let mut from = 0;
-                for (&slot, &count) in batch.slots.iter().zip(&batch.lengths) {
-                    cache.write(layer, slot, &k, &v, from, count)?;
-                    from += count;
-                }
-                let (keys, values) = cache.layer(layer);
-                attention(&q, keys, values, &segments, true, scale)?
-            }
-            None => attention(&q, &k, &v, &segments, true, scale)?,
+        let Some(cache) = cache else {
+            return self.attend(&q, &k, &v, mask);
         };
-        self.o.forward(&out.reshape((tokens, heads * head_dim))?)
+        let mut from = 0;
+        for (&slot, &count) in batch.slots.iter().zip(&batch.lengths) {
+            cache.write(layer, slot, &k, &v, from, count)?;
+            from += count;
+        }
+        let (keys, values) = cache.layer(layer);
+        self.attend(&q, keys, values, mask)
     }
+
+    /// Keys and values of a memory `[rows, kv_width]`, for [`across`](Self::across).
+    pub fn remember(&self, memory: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.keys_and_values(memory)
+    }
+
+    /// `x` looks at remembered keys and values instead of at itself.
+    pub fn across(&self, x: &Tensor, (k, v): (&Tensor, &Tensor), mask: &Mask) -> Result<Tensor> {
+        self.attend(&self.queries(x)?, k, v, mask)
+    }
+}
+
+/// The matrix of all three projections with whatever bias there is.
+fn fused(p: &Params, spec: &Attn, width: usize) -> std::result::Result<Linear, LoadError> {
+    let inner = spec.heads * spec.head_dim;
+    let (outputs, Bias { q, k, v, .. }) = (3 * inner, spec.bias);
+    if q == k {
+        return Linear::load(&p.at("qkv"), width, outputs, q && v);
+    }
+    let weight = p.at("qkv").tensor("weight", &[outputs, width])?;
+    let (q, v) = (p.tensor("q_bias", &[inner])?, p.tensor("v_bias", &[inner])?);
+    Linear::new(weight, Some(Tensor::cat(&[&q, &q.zeros_like()?, &v], 0)?), p)
+}
+
+/// Rows of a projection whose rotations are adjacent pairs, in the order in which they are half a head apart.
+fn apart(weight: &Tensor, head_dim: usize) -> Result<Tensor> {
+    let (outputs, inputs) = weight.dims2()?;
+    weight
+        .reshape((outputs / head_dim, head_dim / 2, 2, inputs))?
+        .transpose(1, 2)?
+        .contiguous()?
+        .reshape((outputs, inputs))
 }

@@ -1,70 +1,109 @@
-//! A causal decoder: pre-norm blocks of grouped attention and a gated network, and a head that may be tied.
+//! A causal decoder: a stack of layers over packed sequences, positions of several kinds, a head that may be tied, a cache,
+//! and for encoder-decoders a memory that every layer looks at.
 
 use candle_core::{Device, Tensor};
 
-use crate::attention::{Attention, Batch};
-use crate::mlp::MlpLayer;
+use crate::attention::{Batch, Mask, Memory};
+use crate::block::{self, Block};
+use crate::embeddings::{MaskedWords, rows};
 use crate::norm::NormLayer;
-use crate::rope::{Angles, Rope};
-use crate::{Attn, Cache, Linear, LoadError, Mlp, Norm, Params, Result, Taps};
+use crate::relative::{Buckets, RelativeScores};
+use crate::rope::Rope;
+use crate::{Act, Cache, Linear, LoadError, Norm, Params, Result, Taps};
 
 /// The shape of a decoder.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     pub vocab: usize,
-    pub width: usize,
     pub layers: usize,
-    pub norm: Norm,
-    pub attention: Attn,
-    pub rope: Rope,
-    pub mlp: Mlp,
-    /// The head is the embedding table.
-    pub tied_head: bool,
+    pub block: block::Spec,
+    pub positions: Positions,
+    /// Over the embeddings with their positions.
+    pub embedding_norm: Option<Norm>,
+    /// Behind the last layer.
+    pub final_norm: Option<Norm>,
+    pub head: Head,
 }
 
-struct Layer {
-    attention_norm: NormLayer,
-    attention: Attention,
-    mlp_norm: NormLayer,
-    mlp: MlpLayer,
+/// How a decoder knows where a token stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Positions {
+    /// Queries and keys are rotated.
+    Rotary(Rope),
+    /// A table `positions`, whose row `position + offset` is added to the embedding.
+    Learned { rows: usize, offset: usize },
+    /// Scores for distances, a table `relative` for all layers.
+    Relative(Buckets),
+}
+
+/// What gives the scores of words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Head {
+    /// The embedding table, the hidden states multiplied by `scale` first.
+    Tied { scale: f64 },
+    /// A matrix of its own, without a bias.
+    Own,
+    /// The embedding table behind a transform, with a bias: a masked-word head.
+    Transformed { act: Act, norm: Norm },
+}
+
+enum Scores {
+    Linear { matrix: Linear, scale: f64 },
+    Transformed(MaskedWords),
 }
 
 /// A loaded decoder.
 pub struct Decoder {
     spec: Spec,
     embedding: Tensor,
-    layers: Vec<Layer>,
-    norm: NormLayer,
-    head: Linear,
+    positions: Option<Tensor>,
+    relative: Option<RelativeScores>,
+    embedding_norm: Option<NormLayer>,
+    layers: Vec<Block>,
+    norm: Option<NormLayer>,
+    head: Scores,
 }
 
 impl Decoder {
-    /// Takes `embed_tokens`, `layers.N.*` and `norm` under `p`, and the head under `head` unless it is tied.
+    /// Takes `embed_tokens`, `positions` or `relative`, `embedding_norm`, `layers.N.*` and `norm` under `p`, and the head under
+    /// `head`.
     pub fn load(p: &Params, head: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
-        let embedding = p.at("embed_tokens").tensor("weight", &[spec.vocab, spec.width])?;
+        let width = spec.block.width;
+        let embedding = p.at("embed_tokens").tensor("weight", &[spec.vocab, width])?;
         let layers = (0..spec.layers)
-            .map(|i| {
-                let p = p.at("layers").at(i);
-                Ok(Layer {
-                    attention_norm: spec.norm.load(&p.at("input_layernorm"), spec.width)?,
-                    attention: Attention::load(&p.at("self_attn"), spec.attention, spec.width)?,
-                    mlp_norm: spec.norm.load(&p.at("post_attention_layernorm"), spec.width)?,
-                    mlp: spec.mlp.load(&p.at("mlp"), spec.width)?,
-                })
-            })
+            .map(|i| Block::load(&p.at("layers").at(i), &spec.block))
             .collect::<std::result::Result<_, LoadError>>()?;
-        let norm = spec.norm.load(&p.at("norm"), spec.width)?;
-        let head = if spec.tied_head {
-            Linear::tied(embedding.clone(), head)?
-        } else {
-            Linear::load(head, spec.width, spec.vocab, false)?
+        let norm = |norm: Option<Norm>, name: &str| norm.map(|n| n.load(&p.at(name), width)).transpose();
+        let (positions, relative) = match &spec.positions {
+            Positions::Rotary(_) => (None, None),
+            Positions::Learned { rows, offset } => {
+                let table = p.at("positions").tensor("weight", &[rows + offset, width])?;
+                (Some(table), None)
+            }
+            Positions::Relative(buckets) => (None, Some(RelativeScores::load(&p.at("relative"), *buckets)?)),
+        };
+        let head = match spec.head {
+            Head::Tied { scale } => Scores::Linear {
+                matrix: Linear::new(embedding.clone(), None, head)?,
+                scale,
+            },
+            Head::Own => Scores::Linear {
+                matrix: Linear::load(head, width, spec.vocab, false)?,
+                scale: 1.0,
+            },
+            Head::Transformed { act, norm } => {
+                Scores::Transformed(MaskedWords::load(head, &embedding, act, norm)?)
+            }
         };
         Ok(Self {
-            spec,
             embedding,
+            positions,
+            relative,
+            embedding_norm: norm(spec.embedding_norm, "embedding_norm")?,
             layers,
-            norm,
+            norm: norm(spec.final_norm, "norm")?,
             head,
+            spec,
         })
     }
 
@@ -80,15 +119,18 @@ impl Decoder {
         self.embedding.device()
     }
 
+    /// The embedding table, `[vocab, width]`.
+    pub fn words(&self) -> &Tensor {
+        &self.embedding
+    }
+
     /// An empty cache for `slots` sequences of up to `capacity` tokens.
     pub fn cache(&self, slots: usize, capacity: usize) -> Result<Cache> {
-        let Attn {
-            kv_heads, head_dim, ..
-        } = self.spec.attention;
+        let attention = self.spec.block.attention;
         Cache::new(
             self.spec.layers,
             (slots, capacity),
-            (kv_heads, head_dim),
+            (attention.kv_heads, attention.head_dim),
             self.embedding.dtype(),
             self.device(),
         )
@@ -96,8 +138,25 @@ impl Decoder {
 
     /// Rows of the embedding table, `[ids, width]`.
     pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        self.embedding
-            .index_select(&Tensor::from_slice(ids, ids.len(), self.device())?, 0)
+        rows(&self.embedding, ids)
+    }
+
+    /// Keys and values of memory rows `[rows, width]` for every layer; `lengths` rows belong to each sequence.
+    pub fn remember(&self, states: &Tensor, lengths: &[usize]) -> Result<Memory> {
+        let layers = self
+            .layers
+            .iter()
+            .map(|layer| layer.remember(states))
+            .collect::<Result<_>>()?;
+        let mut first = 0;
+        let span = |len: &usize| {
+            first += len;
+            (first - len, *len)
+        };
+        Ok(Memory {
+            layers,
+            spans: lengths.iter().map(span).collect(),
+        })
     }
 
     /// `x [tokens, width]` at `positions` → hidden states after the last norm, `[tokens, width]`. Taps `hidden_N`, `hidden_last`.
@@ -109,17 +168,45 @@ impl Decoder {
         cache: Option<&mut Cache>,
         taps: &mut Taps,
     ) -> Result<Tensor> {
-        let angles: Angles = self
-            .spec
-            .rope
-            .angles(positions, self.spec.attention.head_dim, self.device())?;
-        let mut x = x.clone();
+        self.forward_adding(x, &[], positions, batch, cache, taps)
+    }
+
+    /// The same, with `added[i] [tokens, width]` added to what layer `i` gives.
+    pub fn forward_adding(
+        &self,
+        x: &Tensor,
+        added: &[Tensor],
+        positions: &[[i64; 3]],
+        batch: &Batch,
+        cache: Option<&mut Cache>,
+        taps: &mut Taps,
+    ) -> Result<Tensor> {
+        let dim = self.spec.block.attention.head_dim;
+        let angles = match &self.spec.positions {
+            Positions::Rotary(rope) => Some(rope.angles(positions, dim, self.device())?),
+            _ => None,
+        };
+        let segments = batch.segments(cache.as_deref());
+        let scores = self.relative.as_ref().map(|r| |s: &_| r.scores(s));
+        let mut mask = Mask::causal(&segments);
+        if let Some(scores) = &scores {
+            mask.bias = Some(scores);
+        }
+        let across = batch.memory.as_ref().map(|memory| batch.across(memory));
+        let mut x = self.placed(x, positions)?;
         for (i, layer) in self.layers.iter().enumerate() {
-            let normed = layer.attention_norm.forward(&x)?;
-            x = (x + layer
-                .attention
-                .forward(&normed, &angles, batch, cache.as_deref(), i, taps)?)?;
-            x = (&x + layer.mlp.forward(&layer.mlp_norm.forward(&x)?)?)?;
+            let memory_mask = across.as_ref().map(Mask::whole);
+            let memory = batch.memory.as_ref().and_then(|m| m.layers[i].as_ref());
+            x = layer.forward(
+                &x,
+                |attention, x| {
+                    attention.cached(x, &mask, angles.as_ref(), (batch, cache.as_deref()), i, taps)
+                },
+                memory.zip(memory_mask.as_ref()),
+            )?;
+            if let Some(more) = added.get(i) {
+                x = (x + more)?;
+            }
             taps.tap_layer("hidden", i, &x);
         }
         if let Some(cache) = cache {
@@ -129,13 +216,35 @@ impl Decoder {
                 .zip(&batch.lengths)
                 .for_each(|(slot, count)| cache.advance(*slot, *count));
         }
-        let x = self.norm.forward(&x)?;
+        if let Some(norm) = &self.norm {
+            x = norm.forward(&x)?;
+        }
         taps.tap("hidden_last", &x);
         Ok(x)
     }
 
+    /// Embeddings with their positions, normed where the decoder norms them.
+    fn placed(&self, x: &Tensor, positions: &[[i64; 3]]) -> Result<Tensor> {
+        let mut x = x.clone();
+        if let (Some(table), Positions::Learned { offset, rows: most }) =
+            (&self.positions, &self.spec.positions)
+        {
+            let place = |p: &[i64; 3]| (p[0].clamp(0, *most as i64 - 1) as usize + offset) as u32;
+            let index: Vec<u32> = positions.iter().map(place).collect();
+            x = (x + rows(table, &index)?)?;
+        }
+        match &self.embedding_norm {
+            Some(norm) => norm.forward(&x),
+            None => Ok(x),
+        }
+    }
+
     /// `hidden [rows, width]` → logits `[rows, vocab]`.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.head.forward(hidden)
+        match &self.head {
+            Scores::Linear { matrix, scale } if *scale == 1.0 => matrix.forward(hidden),
+            Scores::Linear { matrix, scale } => matrix.forward(&(hidden * *scale)?),
+            Scores::Transformed(head) => head.forward(hidden),
+        }
     }
 }

@@ -8,25 +8,32 @@
 //! of [`Segment`]s says who may attend to whom. There is no padding and no batch dimension.
 
 pub mod attention;
+pub mod block;
 pub mod cache;
 pub mod decoder;
+pub mod embeddings;
+pub mod encoder;
 pub mod linear;
 pub mod mlp;
 pub mod norm;
 pub mod ops;
 pub mod params;
+pub mod position_table;
+pub mod relative;
 pub mod rope;
 pub mod taps;
+pub mod tower;
 pub mod vit;
 
-pub use attention::Attn;
+pub use attention::{Attn, Bias, Mask};
+pub use block::{Block, Order};
 pub use cache::Cache;
 pub use linear::Linear;
 pub use mlp::{Act, Mlp};
 pub use norm::Norm;
 pub use ocellus_kernels::attention::Segment;
 pub use ocellus_kernels::gemm::Precision;
-pub use params::{Frozen, LoadError, Params, Source, Trainable};
+pub use params::{Frozen, LoadError, Names, Params, Source, Trainable};
 pub use taps::Taps;
 
 /// The result of a forward pass: candle's own error, since a forward pass fails only on a bug or on memory.

@@ -37,12 +37,8 @@ impl Linear {
         Self::new(weight, bias, p)
     }
 
-    /// A layer over a tensor that something else owns too (a head tied to the embedding).
-    pub fn tied(weight: Tensor, p: &Params) -> std::result::Result<Self, LoadError> {
-        Self::new(weight, None, p)
-    }
-
-    fn new(weight: Tensor, bias: Option<Tensor>, p: &Params) -> std::result::Result<Self, LoadError> {
+    /// A layer over tensors that were put together by the caller: `weight [outputs, inputs]`, `bias [outputs]`.
+    pub fn new(weight: Tensor, bias: Option<Tensor>, p: &Params) -> std::result::Result<Self, LoadError> {
         let precision = p.precision();
         if p.trainable() || !ops::fused(&weight) {
             return Ok(Self(Kind::Plain {

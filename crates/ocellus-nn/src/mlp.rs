@@ -9,8 +9,8 @@ use crate::{Linear, LoadError, Params, Result};
 /// Which network, how wide inside, with or without biases.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mlp {
-    /// `down(silu(gate(x)) · up(x))`: tensors `gate_proj`, `up_proj`, `down_proj`.
-    Gated { width: usize, bias: bool },
+    /// `down(act(gate(x)) · up(x))`: tensors `gate_proj`, `up_proj`, `down_proj`.
+    Gated { act: Act, width: usize, bias: bool },
     /// `fc2(act(fc1(x)))`: tensors `fc1`, `fc2`.
     Plain { act: Act, width: usize, bias: bool },
 }
@@ -18,7 +18,8 @@ pub enum Mlp {
 impl Mlp {
     pub fn load(self, p: &Params, outer: usize) -> std::result::Result<MlpLayer, LoadError> {
         Ok(match self {
-            Self::Gated { width, bias } => MlpLayer::Gated {
+            Self::Gated { act, width, bias } => MlpLayer::Gated {
+                act,
                 gate: Linear::load(&p.at("gate_proj"), outer, width, bias)?,
                 up: Linear::load(&p.at("up_proj"), outer, width, bias)?,
                 down: Linear::load(&p.at("down_proj"), width, outer, bias)?,
@@ -34,15 +35,30 @@ impl Mlp {
 
 /// A loaded network.
 pub enum MlpLayer {
-    Gated { gate: Linear, up: Linear, down: Linear },
-    Plain { act: Act, first: Linear, second: Linear },
+    Gated {
+        act: Act,
+        gate: Linear,
+        up: Linear,
+        down: Linear,
+    },
+    Plain {
+        act: Act,
+        first: Linear,
+        second: Linear,
+    },
 }
 
 impl MlpLayer {
     /// `x [rows, outer]` → `[rows, outer]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
-            Self::Gated { gate, up, down } => down.forward(&silu_mul(&gate.forward(x)?, &up.forward(x)?)?),
+            Self::Gated { act, gate, up, down } => {
+                let (gate, up) = (gate.forward(x)?, up.forward(x)?);
+                down.forward(&match act {
+                    Act::Silu => silu_mul(&gate, &up)?,
+                    act => (activate(&gate, *act)? * up)?,
+                })
+            }
             Self::Plain { act, first, second } => second.forward(&activate(&first.forward(x)?, *act)?),
         }
     }

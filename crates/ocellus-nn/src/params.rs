@@ -47,16 +47,61 @@ pub trait Source {
 pub struct Params {
     source: Rc<dyn Source>,
     prefix: String,
+    /// Names of ours and of the checkpoint, for the part of the path behind `named_from`.
+    names: Names,
+    named_from: usize,
     precision: Precision,
 }
+
+/// Pairs of our name and the checkpoint's, each one or several components of a path; an empty name of the checkpoint's
+/// leaves the component out. The first pair that fits at a component counts.
+pub type Names = &'static [(&'static str, &'static str)];
 
 impl Params {
     pub fn new(source: Rc<dyn Source>, precision: Precision) -> Self {
         Self {
             source,
             prefix: String::new(),
+            names: &[],
+            named_from: 0,
             precision,
         }
+    }
+
+    /// The same place, below which layers' own names stand for the checkpoint's. Replaces names that were given above.
+    pub fn named(&self, names: Names) -> Self {
+        let prefix = self.path("");
+        Self {
+            names,
+            named_from: prefix.len(),
+            prefix,
+            ..self.clone()
+        }
+    }
+
+    /// The checkpoint's full name of `name` under this prefix.
+    fn path(&self, name: &str) -> String {
+        let (fixed, ours) = self.prefix.split_at(self.named_from);
+        let whole = format!("{ours}{name}");
+        let parts: Vec<&str> = whole.split('.').collect();
+        let (mut theirs, mut at) = (Vec::with_capacity(parts.len()), 0);
+        while at < parts.len() {
+            let fits = |pair: &&(&str, &str)| {
+                let mut ours = pair.0.split('.').enumerate();
+                ours.all(|(i, part)| parts.get(at + i) == Some(&part))
+            };
+            match self.names.iter().find(fits) {
+                Some((ours, name)) => {
+                    theirs.extend(Some(*name).filter(|n| !n.is_empty()));
+                    at += ours.split('.').count();
+                }
+                None => {
+                    theirs.push(parts[at]);
+                    at += 1;
+                }
+            }
+        }
+        format!("{fixed}{}", theirs.join("."))
     }
 
     /// The parameters under `name.`.
@@ -69,11 +114,11 @@ impl Params {
 
     /// The tensor `name` under this prefix; an error names it in full.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
-        self.source.tensor(&format!("{}{name}", self.prefix), shape)
+        self.source.tensor(&self.path(name), shape)
     }
 
     pub fn contains(&self, name: &str) -> bool {
-        self.source.contains(&format!("{}{name}", self.prefix))
+        self.source.contains(&self.path(name))
     }
 
     pub fn trainable(&self) -> bool {
@@ -141,7 +186,9 @@ fn read(weights: &Weights, name: &str, shape: &[usize], device: &Device) -> Resu
         && view.shape.len() > 2
         && view.shape[0] == shape[0]
         && view.shape[1..].iter().product::<usize>() == shape[1];
-    if view.shape != shape && !flat {
+    // Some publishers write vectors and tables with axes of length 1 around them.
+    let real = |shape: &[usize]| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+    if view.shape != shape && !flat && real(&view.shape) != real(shape) {
         return Err(LoadError::Shape {
             name: name.to_owned(),
             expected: shape.to_vec(),

@@ -25,7 +25,19 @@ pub struct Rope {
     /// How many frequencies each position axis drives, in order; their sum is half the head. One entry = ordinary
     /// one-axis positions.
     pub sections: Vec<usize>,
+    /// Frequencies go round the axes (0, 1, 2, 0, 1, 2, …) as long as an axis has some left, then to axis 0, instead
+    /// of in blocks.
+    pub interleaved: bool,
     pub yarn: Option<Yarn>,
+    pub long: Option<Long>,
+}
+
+/// How a decoder trained on short texts reads long ones: the second position axis is the factor of the "NTK-aware" base,
+/// chosen when the prompt is read, and queries beyond the trained length are scaled by `log_trained(position + 1)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Long {
+    pub trained_positions: usize,
+    pub log_scale: bool,
 }
 
 impl Rope {
@@ -34,8 +46,32 @@ impl Rope {
         Self {
             theta,
             sections: sections.to_vec(),
+            interleaved: false,
             yarn: None,
+            long: None,
         }
+    }
+
+    /// Ordinary positions, on one axis, for heads of `dim`.
+    pub fn plain(theta: f64, dim: usize) -> Self {
+        Self::sections(theta, &[dim / 2])
+    }
+
+    /// The axis of every frequency.
+    fn axes(&self) -> Vec<usize> {
+        let blocks = |(axis, n): (usize, &usize)| std::iter::repeat_n(axis, *n);
+        if !self.interleaved {
+            return self.sections.iter().enumerate().flat_map(blocks).collect();
+        }
+        let (count, axes) = (self.sections.iter().sum(), self.sections.len());
+        let axis = |i: usize| {
+            if i < self.sections[i % axes] * axes {
+                i % axes
+            } else {
+                0
+            }
+        };
+        (0..count).map(axis).collect()
     }
 
     /// `theta^(-2i/dim)` for `i < dim/2`, after YaRN when asked for.
@@ -69,22 +105,40 @@ impl Rope {
     /// `cos` and `sin` `[tokens, dim]` for positions on three axes.
     pub fn angles(&self, positions: &[[i64; 3]], dim: usize, device: &Device) -> Result<Angles> {
         let frequencies = self.frequencies(dim);
-        let axes: Vec<usize> = self
-            .sections
-            .iter()
-            .enumerate()
-            .flat_map(|(axis, n)| std::iter::repeat_n(axis, *n))
-            .collect();
+        let axes = self.axes();
         if axes.len() != dim / 2 {
             candle_core::bail!(
                 "rotary sections {:?} do not add up to half of the head size {dim}",
                 self.sections
             );
         }
-        let half = positions
-            .iter()
-            .flat_map(|p| frequencies.iter().zip(&axes).map(|(f, axis)| p[*axis] as f32 * f));
-        Angles::twice(half, positions.len(), dim / 2, self.scale(), device)
+        let Some(long) = self.long else {
+            let half = positions
+                .iter()
+                .flat_map(|p| frequencies.iter().zip(&axes).map(|(f, axis)| p[*axis] as f32 * f));
+            return Angles::twice(half, positions.len(), dim / 2, self.scale(), device);
+        };
+        let half = positions.iter().flat_map(|p| {
+            let stretched = self.stretched(p[1] as f64, dim);
+            stretched.into_iter().map(|f| p[0] as f32 * f)
+        });
+        let mut angles = Angles::twice(half, positions.len(), dim / 2, 1.0, device)?;
+        let trained = long.trained_positions as f64;
+        let factor = |p: &[i64; 3]| match (p[0] + 1) as f64 {
+            seen if long.log_scale && seen > trained => (seen.ln() / trained.ln()) as f32,
+            _ => 1.0,
+        };
+        let factors: Vec<f32> = positions.iter().map(factor).collect();
+        angles.query = Some(Tensor::from_vec(factors, (positions.len(), 1, 1), device)?);
+        Ok(angles)
+    }
+
+    /// Frequencies over the base `theta · alpha^(dim / (dim - 2))`.
+    fn stretched(&self, alpha: f64, dim: usize) -> Vec<f32> {
+        let base = self.theta * alpha.powf(dim as f64 / (dim as f64 - 2.0));
+        (0..dim / 2)
+            .map(|i| 1.0 / (base as f32).powf(2.0 * i as f32 / dim as f32))
+            .collect()
     }
 }
 
@@ -93,6 +147,8 @@ impl Rope {
 pub struct Angles {
     pub cos: Tensor,
     pub sin: Tensor,
+    /// Factors of the queries, `[tokens, 1, 1]`.
+    pub query: Option<Tensor>,
 }
 
 impl Angles {
@@ -115,6 +171,7 @@ impl Angles {
         Ok(Self {
             cos: both(f32::cos)?,
             sin: both(f32::sin)?,
+            query: None,
         })
     }
 
@@ -123,6 +180,11 @@ impl Angles {
         Ok(Self {
             cos: self.cos.index_select(index, 0)?,
             sin: self.sin.index_select(index, 0)?,
+            query: self
+                .query
+                .as_ref()
+                .map(|q| q.index_select(index, 0))
+                .transpose()?,
         })
     }
 }

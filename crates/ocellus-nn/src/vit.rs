@@ -1,4 +1,4 @@
-//! A vision transformer over packed patches, and the merger that hands its cells to a decoder.
+//! A vision transformer without positions of its own over packed patches, and the merger that hands its cells to a decoder.
 //!
 //! The tower knows no grids: the family says which patches may attend to one another in each layer, and at which
 //! angles they stand.
@@ -6,12 +6,13 @@
 use candle_core::Tensor;
 use std::sync::Arc;
 
-use crate::mlp::MlpLayer;
+use crate::attention::{Bias, Mask};
+use crate::block::{self, Block, Order};
 use crate::norm::NormLayer;
 use crate::ops::activation::{Act, activate};
-use crate::ops::{attention::attention, rope::rotate};
+use crate::params::Names;
 use crate::rope::Angles;
-use crate::{Linear, LoadError, Mlp, Norm, Params, Result, Segment, Taps};
+use crate::{Attn, Linear, LoadError, Mlp, Norm, Params, Result, Segment, Taps};
 
 /// The shape of a vision tower.
 #[derive(Clone, Debug)]
@@ -29,13 +30,21 @@ pub struct Spec {
     pub out: usize,
 }
 
-struct Block {
-    norm1: NormLayer,
-    qkv: Linear,
-    proj: Linear,
-    norm2: NormLayer,
-    mlp: MlpLayer,
+impl Spec {
+    /// One layer.
+    pub fn block(&self) -> block::Spec {
+        block::Spec {
+            width: self.width,
+            attention: Attn::full(self.heads, self.width / self.heads, Bias::ALL).fused(),
+            norm: self.norm,
+            order: Order::NormFirst,
+            mlp: self.mlp,
+            memory: None,
+        }
+    }
 }
+
+const NAMES: Names = &[("attn.o_proj", "attn.proj")];
 
 /// A loaded tower: tensors `patch_embed.proj`, `blocks.N.*`, `merger.*`.
 pub struct Vit {
@@ -48,18 +57,9 @@ pub struct Vit {
 
 impl Vit {
     pub fn load(p: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
-        let width = spec.width;
+        let (width, names) = (spec.width, p.named(NAMES));
         let blocks = (0..spec.depth)
-            .map(|i| {
-                let p = p.at("blocks").at(i);
-                Ok(Block {
-                    norm1: spec.norm.load(&p.at("norm1"), width)?,
-                    qkv: Linear::load(&p.at("attn.qkv"), width, 3 * width, true)?,
-                    proj: Linear::load(&p.at("attn.proj"), width, width, true)?,
-                    norm2: spec.norm.load(&p.at("norm2"), width)?,
-                    mlp: spec.mlp.load(&p.at("mlp"), width)?,
-                })
-            })
+            .map(|i| Block::load(&names.at("blocks").at(i), &spec.block()))
             .collect::<std::result::Result<_, LoadError>>()?;
         let inner = width * spec.merged;
         Ok(Self {
@@ -93,29 +93,12 @@ impl Vit {
     ) -> Result<Tensor> {
         let mut x = x;
         for (i, block) in self.blocks.iter().enumerate() {
-            x = (&x + self.attend(block, &block.norm1.forward(&x)?, angles, segments(i))?)?;
-            x = (&x + block.mlp.forward(&block.norm2.forward(&x)?)?)?;
+            let mask = Mask::whole(segments(i));
+            x = block.forward(&x, |attention, x| attention.forward(x, &mask, Some(angles)), None)?;
             taps.tap_layer("vision_block", i, &x);
         }
         taps.tap("vision_last", &x);
         Ok(x)
-    }
-
-    fn attend(
-        &self,
-        block: &Block,
-        x: &Tensor,
-        angles: &Angles,
-        segments: &Arc<[Segment]>,
-    ) -> Result<Tensor> {
-        let (n, heads) = (x.dim(0)?, self.spec.heads);
-        let head_dim = self.spec.width / heads;
-        let qkv = block.qkv.forward(x)?.reshape((n, 3, heads, head_dim))?;
-        let part = |i: usize| qkv.narrow(1, i, 1)?.squeeze(1); // [n, heads, head_dim]
-        let q = rotate(&part(0)?, &angles.cos, &angles.sin)?;
-        let k = rotate(&part(1)?, &angles.cos, &angles.sin)?;
-        let out = attention(&q, &k, &part(2)?, segments, false, 1.0 / (head_dim as f32).sqrt())?;
-        block.proj.forward(&out.reshape((n, self.spec.width))?)
     }
 
     /// `x [n, width]`, the patches of a cell one after another → `[n / merged, out]`.

@@ -48,7 +48,7 @@ impl Pack {
             let at = example
                 .ids
                 .iter()
-                .position(|id| *id == model.facts().image_token)
+                .position(|id| Some(*id) == model.facts().image_token)
                 .unwrap_or(0);
             guide.extend(
                 example

@@ -1,7 +1,7 @@
 //! The gradients of one batch: shards side by side, packs one after another, sums in a fixed order.
 
 use candle_core::{Device, Tensor};
-use ocellus_models::Vlm;
+use ocellus_models::Generator;
 use ocellus_nn::ops::loss::cross_entropy;
 use ocellus_nn::{Linear, Taps};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -17,7 +17,7 @@ use crate::pack::Pack;
 
 /// The model under training and the heads of its auxiliary losses.
 pub struct Student {
-    pub model: Box<dyn Vlm>,
+    pub model: Generator,
     pub frames: Option<Linear>,
     pub frames_per_cell: usize,
     pub guide_layers: Vec<usize>,
@@ -127,7 +127,7 @@ fn one_shard(
     // Neighbours of like length share a pack, so that packs cost alike.
     examples.sort_by_key(|e| e.ids.len());
     for group in examples.chunks(micro_batch) {
-        let pack = Pack::new(student.model.as_ref(), group, &Device::Cpu)?;
+        let pack = Pack::new(student.model.vlm(), group, &Device::Cpu)?;
         let loss = losses(student, &pack, weights, &mut sums)?;
         let store = loss.backward()?;
         for (slot, total) in slots.iter().zip(&mut gradients) {
@@ -164,7 +164,7 @@ fn losses(student: &Student, pack: &Pack, weights: Weights, sums: &mut Sums) -> 
         lengths: &pack.lengths,
     };
     let mut loss = language(
-        student.model.as_ref(),
+        student.model.vlm(),
         &sequence,
         &pack.targets,
         &mut Taps::new(&mut listen),

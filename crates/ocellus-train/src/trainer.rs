@@ -96,11 +96,11 @@ impl Trainer {
         ));
         let params = Params::new(source.clone(), precision);
         let (_, config) = file(folder, "config.json")?;
-        let model = ocellus_models::load(&config, &params)?;
-        let spec = model.decoder().spec();
+        let model = ocellus_models::load_generator(&config, &params)?;
+        let spec = model.vlm().decoder().spec();
         let classes = spec.vocab * recipe.auxiliary.frames_per_cell;
         let frames = (recipe.auxiliary.frames > 0.0)
-            .then(|| Linear::load(&params.at("auxiliary.frames"), spec.width, classes, true))
+            .then(|| Linear::load(&params.at("auxiliary.frames"), spec.block.width, classes, true))
             .transpose()?;
         let mut optimiser = AdamW::new(source.vars())?;
         match (resume, &recipe.model.start) {
@@ -232,7 +232,7 @@ impl Trainer {
         let mut requests = Vec::with_capacity(strips.len());
         for strip in strips {
             let patches = self.maker.patches(strip)?;
-            let cells = self.student.model.facts().cells(&patches.grid);
+            let cells = self.student.model.vlm().facts().cells(&patches.grid);
             let mut ids = vec![vision_start];
             ids.extend(std::iter::repeat_n(image, cells));
             ids.push(vision_end);
@@ -244,13 +244,14 @@ impl Trainer {
                     video_seconds: None,
                 }],
                 max_tokens: 8 * cells + 8,
+                min_tokens: 0,
                 sampling: Sampling::default(),
                 end: vec![end],
                 rule: PositionRule::default(),
             });
         }
         let (answers, _) =
-            ocellus_engine::generate(self.student.model.as_ref(), &requests, clock, &mut |_, _| {
+            ocellus_engine::generate(self.student.model.vlm(), &requests, clock, &mut |_, _| {
                 Flow::Continue
             })
             .map_err(|e| TrainError::Recipe {

@@ -27,9 +27,9 @@ fn setting(name: &str) -> Setting {
     let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
     let source = Rc::new(Trainable::random(5, 0.05, Device::Cpu));
     let params = Params::new(source.clone(), Precision::F32);
-    let model = ocellus_models::load(&read("config.json"), &params).unwrap();
-    let spec = model.decoder().spec();
-    let frames = Linear::load(&params.at("frames"), spec.width, spec.vocab * FRAMES, true).unwrap();
+    let model = ocellus_models::load_generator(&read("config.json"), &params).unwrap();
+    let spec = model.vlm().decoder().spec();
+    let frames = Linear::load(&params.at("frames"), spec.block.width, spec.vocab * FRAMES, true).unwrap();
     Setting {
         student: Student {
             model,

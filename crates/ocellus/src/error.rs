@@ -199,6 +199,7 @@ impl From<ModelError> for Failure {
             ModelError::Span { .. } | ModelError::Grid { .. } => {
                 "the prompt and its pictures do not belong together"
             }
+            ModelError::Input { .. } => "`ocellus models families` lists what each family takes and gives",
             ModelError::Vocabulary { .. } => "the tokenizer and the weights belong to different models",
         };
         Self::new(&error).hint(hint)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 use ocellus_hub::{Checkpoint, Location};
 use ocellus_media::Recipe;
-use ocellus_models::{ModelError, Vlm};
+use ocellus_models::{FAMILIES, Facts, ModelError, Vlm};
 use ocellus_nn::{Frozen, Params, Precision};
 use ocellus_text::{Template, Tokenizer};
 use ocellus_weights::Weights;
@@ -21,7 +21,7 @@ use crate::values::{self, Dtype};
 /// A model ready to be asked.
 pub struct Model {
     pub name: String,
-    pub vlm: Box<dyn Vlm>,
+    pub loaded: Box<dyn ocellus_models::Model>,
     pub tokenizer: Tokenizer,
     pub template: Template,
     pub recipe: Recipe,
@@ -100,7 +100,8 @@ impl Model {
             Failure::new(format!("{name}: config.json is missing")).hint("a model folder holds config.json")
         })?;
         let (device, dtype, precision) = device(context)?;
-        let vlm = build(&config, Arc::new(weights), device, dtype, precision).map_err(|e| about(e.into()))?;
+        let loaded =
+            build(&config, Arc::new(weights), device, dtype, precision).map_err(|e| about(e.into()))?;
         let tokenizer = match &files {
             Files::BuiltIn => Tokenizer::from_json(builtin::file("tokenizer.json").unwrap_or_default()),
             Files::Folder(folder) => Tokenizer::from_dir(folder),
@@ -115,7 +116,7 @@ impl Model {
         }
         .map_err(|e| about(e.into()))?
         .unwrap_or_else(Template::chatml_vision);
-        let recipe = recipe(&files, vlm.as_ref()).map_err(about)?;
+        let recipe = recipe(&files, loaded.facts()).map_err(about)?;
         let marks = files.json("ocellus.json")?;
         let reads_lines = marks
             .as_ref()
@@ -125,12 +126,35 @@ impl Model {
         let generation = Generation::read(&files, &config, &tokenizer)?;
         Ok(Self {
             name: name.clone(),
-            vlm,
+            loaded,
             tokenizer,
             template,
             recipe,
             generation,
             reads_lines,
+        })
+    }
+}
+
+impl Model {
+    /// The model as one that continues text.
+    pub fn vlm(&self) -> Result<&dyn Vlm, Failure> {
+        self.loaded.generator().ok_or_else(|| {
+            let able = FAMILIES
+                .iter()
+                .filter(|f| f.tasks.contains(&ocellus_models::Task::Ask));
+            let able: Vec<&str> = able.map(|f| f.id).collect();
+            Failure::new(format!("{} does not write text", self.name))
+                .hint(format!("families that do: {}", able.join(", ")))
+        })
+    }
+
+    /// The token that stands for a cell of a picture.
+    pub fn image_token(&self) -> Result<u32, Failure> {
+        let token = self.loaded.facts().image_token;
+        token.ok_or_else(|| {
+            Failure::new(format!("{} has no place for pictures in its text", self.name))
+                .hint("`ocellus models families` lists what each family does")
         })
     }
 }
@@ -142,11 +166,12 @@ pub fn build(
     device: Device,
     dtype: DType,
     precision: Precision,
-) -> Result<Box<dyn Vlm>, ModelError> {
+) -> Result<Box<dyn ocellus_models::Model>, ModelError> {
     let source = Rc::new(Frozen::new(weights, device, dtype));
-    let vlm = ocellus_models::load(config, &Params::new(source.clone(), precision))?;
-    source.finish(ocellus_models::families::ignorable)?;
-    Ok(vlm)
+    let family = ocellus_models::find(&ocellus_models::families::parse(config)?)?;
+    let model = ocellus_models::load(config, &Params::new(source.clone(), precision))?;
+    source.finish(|name| family.ignores(name))?;
+    Ok(model)
 }
 
 /// Where and in which type to compute: f32 on the CPU unless asked otherwise, bf16 elsewhere.
@@ -173,14 +198,13 @@ fn no_device(error: &candle_core::Error) -> Failure {
 }
 
 /// `preprocessor_config.json`, or the part of `processor_config.json` that newer library versions write instead.
-fn recipe(files: &Files, vlm: &dyn Vlm) -> Result<Recipe, Failure> {
+fn recipe(files: &Files, facts: &Facts) -> Result<Recipe, Failure> {
     let text = match files.text("preprocessor_config.json")? {
         Some(text) => Some(text),
         None => files
             .json("processor_config.json")?
             .and_then(|processor| processor.get("image_processor").map(Value::to_string)),
     };
-    let facts = vlm.facts();
     let recipe = match text {
         Some(text) => Recipe::from_json(&text)?,
         None => Recipe {

@@ -55,7 +55,7 @@ impl Seen {
             oriented: decoded.oriented,
             resized: patches.resized,
             grid: patches.grid,
-            tokens: model.vlm.facts().cells(&patches.grid),
+            tokens: model.loaded.facts().cells(&patches.grid),
             picture: Picture {
                 patches: patches.values,
                 grid: patches.grid,
@@ -98,12 +98,8 @@ pub fn request(
 ) -> Result<Request, Failure> {
     let prompt = model.template.render(conversation, &RenderOptions::default())?;
     let counts: Vec<usize> = pictures.iter().map(|p| p.tokens).collect();
-    let ids = expand_image_pads(
-        &model.tokenizer.encode(&prompt)?,
-        model.vlm.facts().image_token,
-        &counts,
-    )?;
-    let room = model.vlm.facts().max_positions.saturating_sub(ids.len());
+    let ids = expand_image_pads(&model.tokenizer.encode(&prompt)?, model.image_token()?, &counts)?;
+    let room = model.loaded.facts().max_positions.saturating_sub(ids.len());
     let max_tokens = match sampling.max_tokens {
         Some(asked) => asked.get(),
         None => MAX_TOKENS.min(room),
@@ -112,6 +108,7 @@ pub fn request(
         ids,
         pictures: pictures.iter().map(|p| p.picture.clone()).collect(),
         max_tokens,
+        min_tokens: 0,
         sampling: model.generation.sampling(sampling),
         end: model.generation.end.clone(),
         rule: PositionRule::default(),
@@ -165,7 +162,7 @@ pub fn answer(
     };
     let requests = std::slice::from_ref(request);
     let (mut generated, timing) =
-        ocellus_engine::generate(model.vlm.as_ref(), requests, &SystemClock::start(), &mut receive)?;
+        ocellus_engine::generate(model.vlm()?, requests, &SystemClock::start(), &mut receive)?;
     if let Some(failure) = failed {
         return Err(failure);
     }

@@ -26,12 +26,10 @@ pub fn read(model: &Model, strips: &[Gray]) -> Result<Vec<ChunkText>, Failure> {
             .iter()
             .map(|i| request(model, &strips[*i]))
             .collect::<Result<Vec<_>, _>>()?;
-        let (answers, _) = ocellus_engine::generate(
-            model.vlm.as_ref(),
-            &requests,
-            &SystemClock::start(),
-            &mut |_, _| Flow::Continue,
-        )?;
+        let (answers, _) =
+            ocellus_engine::generate(model.vlm()?, &requests, &SystemClock::start(), &mut |_, _| {
+                Flow::Continue
+            })?;
         for (i, answer) in batch.iter().zip(answers) {
             let ids: Vec<u32> = answer.tokens.iter().map(|t| t.id).collect();
             let mean = answer.tokens.iter().map(|t| t.log_probability).sum::<f32>() / ids.len().max(1) as f32;
@@ -46,19 +44,20 @@ pub fn read(model: &Model, strips: &[Gray]) -> Result<Vec<ChunkText>, Failure> {
 
 fn request(model: &Model, strip: &Gray) -> Result<Request, Failure> {
     let patches = patchify_exact(&strip.to_rgb(), &model.recipe)?;
-    let cells = model.vlm.facts().cells(&patches.grid);
+    let cells = model.loaded.facts().cells(&patches.grid);
     let prompt = model
         .template
         .render(&Conversation::about_images(1, ""), &RenderOptions::default())?;
     let ids = model.tokenizer.encode(&prompt)?;
     Ok(Request {
-        ids: ocellus_text::expand_image_pads(&ids, model.vlm.facts().image_token, &[cells])?,
+        ids: ocellus_text::expand_image_pads(&ids, model.image_token()?, &[cells])?,
         pictures: vec![Picture {
             patches: patches.values,
             grid: patches.grid,
             video_seconds: None,
         }],
         max_tokens: TOKENS_PER_CELL * (cells + 1),
+        min_tokens: 0,
         sampling: Sampling::default(),
         end: model.generation.end.clone(),
         rule: PositionRule::default(),

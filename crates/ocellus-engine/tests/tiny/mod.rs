@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 use ocellus_base::clock::ManualClock;
 use ocellus_engine::{EngineError, Flow, Generated, Picture, Request, Sampling, generate};
-use ocellus_models::{Grid, PositionRule, Vlm};
+use ocellus_models::{Generator, Grid, PositionRule, Vlm};
 use ocellus_nn::{Frozen, Params, Precision};
 use ocellus_testkit::Random;
 use ocellus_testkit::case::goldens_dir;
@@ -20,12 +20,13 @@ const VOCAB: usize = 160;
 /// Values of a patch: 3 channels, 2 frames, 4 by 4 pixels.
 pub const FEATURES: usize = 96;
 
-pub fn model() -> Box<dyn Vlm> {
+pub fn model() -> Generator {
     let dir = goldens_dir().join("qwen2_5_vl-multi-449/model");
     let weights = Weights::open(&dir).expect("the golden checkpoint opens");
     let source = std::rc::Rc::new(Frozen::new(Arc::new(weights), Device::Cpu, DType::F32));
     let config = std::fs::read_to_string(dir.join("config.json")).expect("the golden config is there");
-    ocellus_models::load(&config, &Params::new(source, Precision::F32)).expect("the golden model loads")
+    ocellus_models::load_generator(&config, &Params::new(source, Precision::F32))
+        .expect("the golden model loads")
 }
 
 /// A prompt of pictures with these sides in patches, and `text` tokens after them; nothing but `seed` decides its contents.
@@ -50,6 +51,7 @@ pub fn request(seed: u64, pictures: &[(usize, usize)], text: usize) -> Request {
         ids,
         pictures,
         max_tokens: 12,
+        min_tokens: 0,
         sampling: Sampling::default(),
         end: Vec::new(),
         rule: PositionRule::default(),

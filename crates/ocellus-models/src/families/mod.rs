@@ -4,14 +4,15 @@ use ocellus_nn::Params;
 use serde_json::Value;
 
 use crate::config::ConfigError;
-use crate::vlm::{ModelError, Vlm};
+use crate::model::{Generator, Model};
+use crate::vlm::ModelError;
 
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
 
 /// Builds a model from a config and its tensors.
-pub type Load = fn(&Value, &Params) -> Result<Box<dyn Vlm>, ModelError>;
+pub type Load = fn(&Value, &Params) -> Result<Box<dyn Model>, ModelError>;
 
 /// A family of checkpoints that share a config format and an architecture.
 pub struct Family {
@@ -19,18 +20,60 @@ pub struct Family {
     pub id: &'static str,
     /// Class names in the `architectures` field of its configs.
     pub architectures: &'static [&'static str],
+    /// Other names that people and files use for it.
+    pub also: &'static [&'static str],
+    /// Whether a config without a known `model_type` or architecture is one of its own.
+    pub claims: fn(&Value) -> bool,
     /// What its models can do from the command line.
-    pub tasks: &'static [&'static str],
+    pub tasks: &'static [Task],
     /// Reads the config and takes the tensors.
     pub load: Load,
-    /// Reads the config alone: sizes for planning, and facts without weights.
-    pub shape: fn(&Value) -> Result<crate::plan::Shape, ModelError>,
+    /// Reads the config alone: sizes for planning, and facts without weights. `None` = its models cannot be planned.
+    pub shape: Option<Shape>,
+    /// Ends of the names of tensors that its published files carry and nothing computes with.
+    pub unused: &'static [&'static str],
+}
+
+/// Reads the sizes of a model.
+pub type Shape = fn(&Value) -> Result<crate::plan::Shape, ModelError>;
+
+/// What a family can do from the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    Ask,
+    Chat,
+    Ocr,
+    Caption,
+    Score,
+    Embed,
+    Classify,
+    /// Words, or regions, that a mask stands for.
+    Fill,
+    /// Region features of a picture.
+    Detect,
+}
+
+impl Task {
+    /// The command.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Chat => "chat",
+            Self::Ocr => "ocr",
+            Self::Caption => "caption",
+            Self::Score => "score",
+            Self::Embed => "embed",
+            Self::Classify => "classify",
+            Self::Fill => "fill",
+            Self::Detect => "detect",
+        }
+    }
 }
 
 /// Every family this build knows.
 pub const FAMILIES: &[Family] = &[qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];
 
-/// The family of a config, by `model_type` first and `architectures` second.
+/// The family of a config: by `architectures`, by what families claim, by `model_type`.
 pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {
     let model_type = config
         .get("model_type")
@@ -41,10 +84,10 @@ pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {
         .and_then(|a| a.get(0))
         .and_then(Value::as_str)
         .unwrap_or_default();
-    FAMILIES
-        .iter()
-        .find(|f| f.id == model_type)
-        .or_else(|| FAMILIES.iter().find(|f| f.architectures.contains(&architecture)))
+    let by = |fits: &dyn Fn(&Family) -> bool| FAMILIES.iter().find(|f| fits(f));
+    by(&|f| f.architectures.contains(&architecture))
+        .or_else(|| by(&|f| (f.claims)(config)))
+        .or_else(|| by(&|f| f.id == model_type))
         .ok_or_else(|| ConfigError::Architecture {
             architecture: if architecture.is_empty() {
                 model_type
@@ -62,9 +105,14 @@ pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {
 }
 
 /// Parses a config text and loads its model from `params`.
-pub fn load(config: &str, params: &Params) -> Result<Box<dyn Vlm>, ModelError> {
+pub fn load(config: &str, params: &Params) -> Result<Box<dyn Model>, ModelError> {
     let config = parse(config)?;
     (find(&config)?.load)(&config, params)
+}
+
+/// As [`load`], for a model that continues text.
+pub fn load_generator(config: &str, params: &Params) -> Result<Generator, ModelError> {
+    Generator::new(load(config, params)?)
 }
 
 /// A config text as JSON.
@@ -72,7 +120,17 @@ pub fn parse(config: &str) -> Result<Value, ConfigError> {
     serde_json::from_str(config).map_err(|e| ConfigError::Json(e.to_string()))
 }
 
-/// Tensors that old files carry and nobody needs: buffers that are computed.
-pub fn ignorable(name: &str) -> bool {
-    name.ends_with("rotary_emb.inv_freq") || name.ends_with("rotary_pos_emb.inv_freq")
+/// The family with this id or other name.
+pub fn named(name: &str) -> Option<&'static Family> {
+    FAMILIES.iter().find(|f| f.id == name || f.also.contains(&name))
+}
+
+/// Buffers that old files carry and that are computed instead.
+const COMPUTED: &[&str] = &["rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", "position_ids"];
+
+impl Family {
+    /// Whether a tensor of this name may be left over.
+    pub fn ignores(&self, name: &str) -> bool {
+        COMPUTED.iter().chain(self.unused).any(|end| name.ends_with(end))
+    }
 }

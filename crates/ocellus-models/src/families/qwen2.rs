@@ -2,8 +2,10 @@
 //! the names of tensors, and where patches stand in a picture.
 
 use candle_core::{Device, Tensor};
+use ocellus_nn::attention::segments;
+use ocellus_nn::decoder::{Head, Positions};
 use ocellus_nn::rope::{Angles, Rope, Yarn};
-use ocellus_nn::{Attn, Mlp, Norm, Params, Segment, decoder, vit};
+use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, block, decoder, vit};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -89,25 +91,39 @@ fn decoder(fields: &Fields, family: &str, tied_head: bool) -> Result<decoder::Sp
             found: format!("{kv_heads} heads of size {head_dim}"),
         });
     }
+    let norm = Norm::rms(fields.number("rms_norm_eps")?);
     Ok(decoder::Spec {
         vocab: fields.size("vocab_size")?,
-        width,
         layers: fields.size("num_hidden_layers")?,
-        norm: Norm::rms(fields.number("rms_norm_eps")?),
-        attention: Attn {
-            heads,
-            kv_heads,
-            head_dim,
-            qkv_bias: true,
+        block: block::Spec {
+            width,
+            attention: Attn::grouped(heads, kv_heads, head_dim, Bias::QKV),
+            norm,
+            order: Order::NormFirst,
+            mlp: Mlp::Gated {
+                act: Act::Silu,
+                width: fields.size("intermediate_size")?,
+                bias: false,
+            },
+            memory: None,
         },
-        rope: rope(fields, family, head_dim)?,
-        mlp: Mlp::Gated {
-            width: fields.size("intermediate_size")?,
-            bias: false,
+        positions: Positions::Rotary(rope(fields, family, head_dim)?),
+        embedding_norm: None,
+        final_norm: Some(norm),
+        head: if tied_head {
+            Head::Tied { scale: 1.0 }
+        } else {
+            Head::Own
         },
-        tied_head,
     })
 }
+
+/// The decoder's own names, which later families took over.
+pub(super) const NAMES: Names = &[
+    ("norm1", "input_layernorm"),
+    ("attn", "self_attn"),
+    ("norm2", "post_attention_layernorm"),
+];
 
 /// `rope_scaling` with `rope_theta` beside it, or `rope_parameters` with everything inside.
 fn rope(fields: &Fields, family: &str, head_dim: usize) -> Result<Rope, ConfigError> {
@@ -194,8 +210,8 @@ impl Patching {
     pub fn facts(&self, family: &'static str, text: &Text, tokens_per_second: Option<f32>) -> Facts {
         Facts {
             family,
-            image_token: text.image_token,
-            video_token: text.video_token,
+            image_token: Some(text.image_token),
+            video_token: Some(text.video_token),
             merge: self.merge,
             patch_size: self.patch_size,
             temporal_patch_size: self.temporal_patch_size,
@@ -230,9 +246,13 @@ impl Patching {
 pub(super) fn roots(p: &Params) -> (Params, Params, Params) {
     let model = p.at("model");
     if model.at("language_model").at("embed_tokens").contains("weight") {
-        (model.at("visual"), model.at("language_model"), p.at("lm_head"))
+        (
+            model.at("visual"),
+            model.at("language_model").named(NAMES),
+            p.at("lm_head"),
+        )
     } else {
-        (p.at("visual"), model, p.at("lm_head"))
+        (p.at("visual"), model.named(NAMES), p.at("lm_head"))
     }
 }
 
@@ -272,23 +292,6 @@ pub(super) fn angles(
             .flat_map(|at| frequencies.iter().map(move |f| at as f32 * f))
     });
     Ok(Angles::twice(half, places.len(), 2 * quarter, 1.0, device)?)
-}
-
-/// Segments from lengths: each may attend to itself only.
-pub(super) fn segments(lengths: impl Iterator<Item = usize>) -> Arc<[Segment]> {
-    let mut start = 0;
-    lengths
-        .map(|len| {
-            let segment = Segment {
-                q_start: start,
-                q_len: len,
-                k_start: start,
-                k_len: len,
-            };
-            start += len;
-            segment
-        })
-        .collect()
 }
 
 /// One segment a frame: frames and pictures do not see one another.

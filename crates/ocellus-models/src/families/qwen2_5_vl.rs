@@ -5,25 +5,30 @@
 //! the seconds of a video. Everything else is `ocellus-nn`, chosen by the specs below.
 
 use candle_core::Tensor;
+use ocellus_nn::attention::segments;
 use ocellus_nn::decoder::Decoder;
 use ocellus_nn::vit::{self, Vit};
-use ocellus_nn::{Mlp, Norm, Params, Segment, Taps};
+use ocellus_nn::{Act, Mlp, Norm, Params, Segment, Taps};
 use serde_json::Value;
 use std::sync::Arc;
 
-use super::{Family, qwen2};
+use super::{Family, Task, qwen2};
 use crate::config::{ConfigError, Fields};
+use crate::model::Model;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
 pub(super) const FAMILY: Family = Family {
     id: "qwen2_5_vl",
     architectures: &["Qwen2_5_VLForConditionalGeneration"],
-    tasks: &["ask", "chat", "ocr"],
+    tasks: &[Task::Ask, Task::Chat, Task::Ocr],
+    also: &[],
+    claims: |_| false,
+    unused: &[],
     load: |config, params| Ok(Box::new(Qwen25Vl::load(Config::read(config)?, params)?)),
-    shape: |config| {
+    shape: Some(|config| {
         let config = Config::read(config)?;
         Ok(qwen2::shape(&config.text, &config.vision(), config.facts()))
-    },
+    }),
 };
 
 struct Config {
@@ -70,6 +75,7 @@ impl Config {
             heads: self.num_heads,
             norm: Norm::rms(1e-6),
             mlp: Mlp::Gated {
+                act: Act::Silu,
                 width: self.intermediate_size,
                 bias: true,
             },
@@ -105,6 +111,16 @@ impl Qwen25Vl {
             decoder: Decoder::load(&model, &head, config.text.decoder)?,
             patching: config.patching,
         })
+    }
+}
+
+impl Model for Qwen25Vl {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn generator(&self) -> Option<&dyn Vlm> {
+        Some(self)
     }
 }
 
@@ -180,7 +196,7 @@ impl WindowPlan {
         }
         Self {
             order,
-            windows: qwen2::segments(lengths.into_iter()),
+            windows: segments(lengths),
         }
     }
 

@@ -9,19 +9,23 @@ use ocellus_nn::vit::{self, Vit};
 use ocellus_nn::{Act, Mlp, Norm, Params, Taps};
 use serde_json::Value;
 
-use super::{Family, qwen2};
+use super::{Family, Task, qwen2};
 use crate::config::{ConfigError, Fields};
+use crate::model::Model;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
 pub(super) const FAMILY: Family = Family {
     id: "qwen2_vl",
     architectures: &["Qwen2VLForConditionalGeneration"],
-    tasks: &["ask", "chat", "ocr"],
+    tasks: &[Task::Ask, Task::Chat, Task::Ocr],
+    also: &[],
+    claims: |_| false,
+    unused: &[],
     load: |config, params| Ok(Box::new(Qwen2Vl::load(Config::read(config)?, params)?)),
-    shape: |config| {
+    shape: Some(|config| {
         let config = Config::read(config)?;
         Ok(qwen2::shape(&config.text, &config.vision(), config.facts()))
-    },
+    }),
 };
 
 struct Config {
@@ -92,6 +96,16 @@ impl Qwen2Vl {
             decoder: Decoder::load(&model, &head, config.text.decoder)?,
             patching: config.patching,
         })
+    }
+}
+
+impl Model for Qwen2Vl {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn generator(&self) -> Option<&dyn Vlm> {
+        Some(self)
     }
 }
 

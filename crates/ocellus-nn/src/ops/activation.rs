@@ -14,14 +14,19 @@ pub enum Act {
     QuickGelu,
     /// `x · sigmoid(x)`.
     Silu,
+    /// GELU by its tangent approximation.
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+    Tanh,
 }
 
 /// `act(x)`.
 pub fn activate(x: &Tensor, act: Act) -> Result<Tensor> {
-    if !fused(x) {
-        return activate_composed(x, act);
+    match act {
+        Act::Gelu | Act::QuickGelu | Act::Silu if fused(x) => x.contiguous()?.apply_op1(Pointwise(act)),
+        _ => activate_composed(x, act),
     }
-    x.contiguous()?.apply_op1(Pointwise(act))
 }
 
 /// The same in plain candle.
@@ -30,6 +35,9 @@ pub fn activate_composed(x: &Tensor, act: Act) -> Result<Tensor> {
         Act::Gelu => x.gelu_erf(),
         Act::QuickGelu => x * sigmoid(&(x * 1.702)?)?,
         Act::Silu => x.silu(),
+        Act::GeluTanh => x.gelu(),
+        Act::Relu => x.relu(),
+        Act::Tanh => x.tanh(),
     }
 }
 
@@ -64,7 +72,7 @@ impl CustomOp1 for Pointwise {
         match self.0 {
             Act::Gelu => kernel::gelu(x, &mut out),
             Act::QuickGelu => kernel::quick_gelu(x, &mut out),
-            Act::Silu => kernel::silu(x, &mut out),
+            _ => kernel::silu(x, &mut out),
         }
         done(out, l.shape())
     }
@@ -75,7 +83,7 @@ impl CustomOp1 for Pointwise {
             with_slice(grad, |g| match self.0 {
                 Act::Gelu => kernel::gelu_backward(x, g, &mut dx),
                 Act::QuickGelu => kernel::quick_gelu_backward(x, g, &mut dx),
-                Act::Silu => kernel::silu_backward(x, g, &mut dx),
+                _ => kernel::silu_backward(x, g, &mut dx),
             })
         })??;
         Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))

@@ -29,6 +29,20 @@ pub fn attention(
     q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
 }
 
+/// As [`attention`], with `bias(segment) [heads, q_len, k_len]` added to the scaled scores of every segment (relative
+/// positions). In plain candle.
+pub fn biased(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    segments: &[Segment],
+    causal: bool,
+    scale: f32,
+    bias: &dyn Fn(&Segment) -> Result<Tensor>,
+) -> Result<Tensor> {
+    by_segment(q, k, v, segments, causal, scale, Some(bias))
+}
+
 /// The same in plain candle, segment by segment. The segments must cover the queries in order.
 pub fn composed(
     q: &Tensor,
@@ -37,6 +51,20 @@ pub fn composed(
     segments: &[Segment],
     causal: bool,
     scale: f32,
+) -> Result<Tensor> {
+    by_segment(q, k, v, segments, causal, scale, None)
+}
+
+type Bias<'a> = dyn Fn(&Segment) -> Result<Tensor> + 'a;
+
+fn by_segment(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    segments: &[Segment],
+    causal: bool,
+    scale: f32,
+    bias: Option<&Bias>,
 ) -> Result<Tensor> {
     let (group, mut outputs) = (q.dim(1)? / k.dim(1)?.max(1), Vec::with_capacity(segments.len()));
     for s in segments.iter().filter(|s| s.q_len > 0) {
@@ -52,6 +80,9 @@ pub fn composed(
         let k = repeat(heads_first(k, s.k_start, s.k_len)?)?; // [heads, k_len, d]
         let v = repeat(heads_first(v, s.k_start, s.k_len)?)?;
         let mut scores = (q.matmul(&k.t()?.contiguous()?)? * f64::from(scale))?.to_dtype(DType::F32)?;
+        if let Some(bias) = bias {
+            scores = (scores + bias(s)?)?;
+        }
         if causal {
             let offset = s.k_len - s.q_len;
             let mask: Vec<f32> = (0..s.q_len)

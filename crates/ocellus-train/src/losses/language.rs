@@ -28,10 +28,7 @@ pub fn language(
         .map(|p| model.encode(p, sequence.grids, taps))
         .transpose()?;
     let embeds = model.embed(sequence.ids, cells.as_ref(), None, taps)?;
-    let batch = Batch {
-        lengths: sequence.lengths.to_vec(),
-        slots: Vec::new(),
-    };
+    let batch = Batch::of(sequence.lengths.to_vec());
     let hidden = model.forward(&embeds, sequence.positions, &batch, None, taps)?;
     let (rows, wanted): (Vec<u32>, Vec<u32>) = (0u32..)
         .zip(targets)

@@ -61,6 +61,12 @@ impl Case {
         self.inputs.as_ref().is_some_and(|i| i.contains(name))
     }
 
+    /// Every input there is.
+    pub fn input_names(&self) -> Vec<String> {
+        let inputs = self.inputs.iter();
+        inputs.flat_map(|i| i.names().map(str::to_owned)).collect()
+    }
+
     pub fn input(&self, name: &str) -> Result<Array, CaseError> {
         match &self.inputs {
             Some(inputs) if inputs.contains(name) => Array::from_view(&inputs.view(name)?),

@@ -4,8 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
-use ocellus_models::families::ignorable;
-use ocellus_models::{Facts, Vlm};
+use ocellus_models::{Facts, Generator, Model, families};
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_weights::Weights;
 
@@ -14,7 +13,7 @@ use super::error::CaseError;
 use crate::model;
 
 /// For inference, on the CPU in f32.
-pub fn frozen(case: &Case) -> Result<Box<dyn Vlm>, CaseError> {
+pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
     let weights = Arc::new(Weights::open(&case.model())?);
     Ok(model::build(
         &config(case)?,
@@ -26,20 +25,30 @@ pub fn frozen(case: &Case) -> Result<Box<dyn Vlm>, CaseError> {
 }
 
 /// For training, on the CPU in f32, with the variables that it is made of.
-pub fn trainable(case: &Case) -> Result<(Box<dyn Vlm>, Rc<Trainable>), CaseError> {
+pub fn trainable(case: &Case) -> Result<(Generator, Rc<Trainable>), CaseError> {
     let weights = Weights::open(&case.model())?;
     let source = Rc::new(Trainable::from_weights(weights, Device::Cpu));
-    let model = ocellus_models::load(&config(case)?, &Params::new(source.clone(), Precision::F32))?;
-    source.finish(ignorable)?;
+    let config = config(case)?;
+    let family = ocellus_models::find(&families::parse(&config)?)?;
+    let model = ocellus_models::load_generator(&config, &Params::new(source.clone(), Precision::F32))?;
+    source.finish(|name| family.ignores(name))?;
     Ok((model, source))
 }
 
 /// What a config says without its weights.
 pub fn facts(case: &Case) -> Result<Facts, CaseError> {
     let config = ocellus_models::families::parse(&config(case)?)?;
-    Ok((ocellus_models::find(&config)?.shape)(&config)?.facts)
+    let family = ocellus_models::find(&config)?;
+    match family.shape {
+        Some(shape) => Ok(shape(&config)?.facts),
+        None => Err(CaseError::Refused(format!(
+            "family `{}` has no positions",
+            family.id
+        ))),
+    }
 }
 
 fn config(case: &Case) -> Result<String, CaseError> {
-    read_text(&case.model().join("config.json"))
+    let names = ["config.json", "params.json"].map(|name| case.model().join(name));
+    read_text(names.iter().find(|path| path.exists()).unwrap_or(&names[0]))
 }

@@ -29,9 +29,9 @@ pub fn run(case: &Case, setting: &Setting, out: &mut Produced) -> Result<(), Cas
     if prompt.is_empty() {
         return Err(case.wrong_option("prompt_ids_with_one_pad_per_image", "token ids"));
     }
-    let facts = setting.model.facts();
+    let facts = setting.model.vlm().facts();
     let counts: Vec<usize> = pictures.iter().map(|p| facts.cells(&p.grid)).collect();
-    let ids = expand_image_pads(&prompt, facts.image_token, &counts)?;
+    let ids = expand_image_pads(&prompt, facts.image_token.unwrap_or_default(), &counts)?;
     let row = greedy::ids_array(std::slice::from_ref(&ids));
     out.also(compare(
         "files/input_ids",

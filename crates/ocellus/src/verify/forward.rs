@@ -1,7 +1,7 @@
 //! Tasks `logits` and `generate`: both towers with every tap, then decoding.
 
 use candle_core::{Device, Tensor};
-use ocellus_models::{Positions, Vlm};
+use ocellus_models::{Generator, Positions, Vlm};
 use ocellus_nn::Taps;
 use ocellus_nn::attention::Batch;
 
@@ -9,7 +9,7 @@ use super::array::{Array, Values};
 use super::case::Case;
 use super::error::CaseError;
 use super::rows::{Pictures, Rows};
-use super::{Produced, checkpoint, files, greedy};
+use super::{Produced, checkpoint, files, greedy, trace};
 
 /// The patches of one kind of picture, `[n, features]`.
 pub struct Patches {
@@ -19,7 +19,7 @@ pub struct Patches {
 
 /// What both passes of a case start from.
 pub struct Setting {
-    pub model: Box<dyn Vlm>,
+    pub model: Generator,
     pub rows: Rows,
     pub positions: Vec<Positions>,
     pub images: Patches,
@@ -34,12 +34,16 @@ pub struct Cells {
 
 pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
     let model = checkpoint::frozen(case)?;
-    let rows = Rows::read(case, model.facts())?;
-    let positions = rows.positions(case, model.facts())?;
+    if let Some(tracer) = model.tracer() {
+        return trace::run(case, model.as_ref(), tracer, out);
+    }
+    let model = Generator::new(model)?;
+    let rows = Rows::read(case, model.vlm().facts())?;
+    let positions = rows.positions(case, model.vlm().facts())?;
     let (ids, deltas) = rows.as_reference(&positions);
     out.put("position_ids", ids);
     out.put("rope_deltas", deltas);
-    let features = model.facts().patch_features;
+    let features = model.vlm().facts().patch_features;
     let images = patches(case, "pixel_values", &rows.images, features)?;
     let videos = patches(case, "pixel_values_videos", &rows.videos, features)?;
     let setting = Setting {
@@ -99,7 +103,7 @@ fn encode(
     let rows = patches.values.len() / patches.features;
     let patches = Tensor::from_slice(&patches.values, (rows, patches.features), &Device::Cpu)?;
     let tapped = tapped(case, suffix, |taps| {
-        Ok(setting.model.encode(&patches, &pictures.grids(), taps)?)
+        Ok(setting.model.vlm().encode(&patches, &pictures.grids(), taps)?)
     });
     let (cells, taps) = tapped?;
     for (name, array) in taps {
@@ -140,7 +144,7 @@ fn decode(case: &Case, setting: &Setting, cells: &Cells, out: &mut Produced) -> 
         .map(|(r, p)| (r.ids.as_slice(), p.ids.as_slice()))
         .collect();
     let (logits, taps) = tapped(case, "", |taps| {
-        logits(setting.model.as_ref(), &sequences, cells, taps)
+        logits(setting.model.vlm(), &sequences, cells, taps)
     })?;
     let logits = ("logits".to_owned(), Array::from_tensor(&logits)?);
     for (name, array) in taps.into_iter().chain([logits]) {
@@ -164,10 +168,7 @@ pub fn logits(
         .flat_map(|(ids, _)| ids.iter().copied())
         .collect();
     let positions: Vec<[i64; 3]> = sequences.iter().flat_map(|(_, at)| at.iter().copied()).collect();
-    let batch = Batch {
-        lengths: sequences.iter().map(|(ids, _)| ids.len()).collect(),
-        slots: Vec::new(),
-    };
+    let batch = Batch::of(sequences.iter().map(|(ids, _)| ids.len()).collect());
     let embeds = model.embed(&ids, cells.images.as_ref(), cells.videos.as_ref(), taps)?;
     let hidden = model.forward(&embeds, &positions, &batch, None, taps)?;
     Ok(model.logits(&hidden)?)

@@ -64,15 +64,14 @@ pub fn answer(
         ids,
         pictures,
         max_tokens,
+        min_tokens: 0,
         sampling: Sampling::default(),
         end: end.clone(),
         rule,
     };
     let requests: Vec<Request> = prompts.into_iter().zip(pictures).map(request).collect();
     let clock = ManualClock::default();
-    let (done, _) = generate(setting.model.as_ref(), &requests, &clock, &mut |_, _| {
-        Flow::Continue
-    })?;
+    let (done, _) = generate(setting.model.vlm(), &requests, &clock, &mut |_, _| Flow::Continue)?;
     let mut ids: Vec<Vec<u32>> = done
         .iter()
         .map(|g| g.tokens.iter().map(|t| t.id).collect())
@@ -128,7 +127,7 @@ fn tops(setting: &Setting, cells: &Cells, answers: &[Vec<u32>]) -> Result<Vec<Ve
         .iter()
         .map(|(ids, at)| (ids.as_slice(), at.as_slice()))
         .collect();
-    let logits = logits(setting.model.as_ref(), &borrowed, cells, &mut Taps::none())?;
+    let logits = logits(setting.model.vlm(), &borrowed, cells, &mut Taps::none())?;
     let (vocab, array) = (logits.dim(1)?, Array::from_tensor(&logits)?);
     let Values::Float(values) = array.values else {
         return Ok(Vec::new());

@@ -20,10 +20,10 @@ use super::{Produced, checkpoint};
 
 pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
     let (model, source) = checkpoint::trainable(case)?;
-    let packed = Packed::read(case, model.as_ref())?;
+    let packed = Packed::read(case, model.vlm())?;
     match case.options.get("kind").and_then(Value::as_str) {
-        Some("gradients") => gradients(case, model.as_ref(), &source, &packed, out),
-        Some("curve") => curve(case, model.as_ref(), &source, &packed, out),
+        Some("gradients") => gradients(case, model.vlm(), &source, &packed, out),
+        Some("curve") => curve(case, model.vlm(), &source, &packed, out),
         _ => Err(case.wrong_option("kind", "gradients or curve")),
     }
 }

@@ -19,6 +19,7 @@ mod rows;
 mod sizes;
 mod template;
 mod tokens;
+mod trace;
 mod vocabulary;
 
 use std::collections::BTreeMap;
@@ -79,6 +80,8 @@ type Task = fn(&Case, Option<&Path>, &mut Produced) -> Result<(), CaseError>;
 const TASKS: &[(&str, Task)] = &[
     ("logits", |case, _, out| forward::run(case, out)),
     ("generate", |case, _, out| forward::run(case, out)),
+    ("embed", |case, _, out| forward::run(case, out)),
+    ("match", |case, _, out| forward::run(case, out)),
     ("loss", |case, _, out| loss::run(case, out)),
     ("positions", |case, _, out| positions::run(case, out)),
     ("preprocess", |case, _, out| preprocess::run(case, out)),
@@ -124,7 +127,7 @@ fn one(folder: &Path, vocabulary: Option<&Path>) -> CaseReport {
 }
 
 fn task(case: &Case) -> Result<Task, CaseError> {
-    if !ocellus_models::FAMILIES.iter().any(|f| f.id == case.family) {
+    if ocellus_models::families::named(&case.family).is_none() {
         let known: Vec<&str> = ocellus_models::FAMILIES.iter().map(|f| f.id).collect();
         return Err(CaseError::Family {
             family: case.family.clone(),

@@ -13,14 +13,18 @@ pub fn run(format: Format) -> Result<(), Failure> {
             let head = ["family", "tasks", "architectures"].map(str::to_owned).to_vec();
             let rows = FAMILIES
                 .iter()
-                .map(|f| vec![f.id.to_owned(), f.tasks.join(", "), f.architectures.join(", ")]);
+                .map(|f| vec![f.id.to_owned(), tasks(f).join(", "), f.architectures.join(", ")]);
             output::write(&output::table(
                 &std::iter::once(head).chain(rows).collect::<Vec<_>>(),
             ))
         }
         Format::Json => {
-            let family = |f: &ocellus_models::Family| json!({ "id": f.id, "tasks": f.tasks, "architectures": f.architectures });
+            let family = |f: &ocellus_models::Family| json!({ "id": f.id, "tasks": tasks(f), "architectures": f.architectures });
             output::json(&json!({ "families": FAMILIES.iter().map(family).collect::<Vec<_>>() }))
         }
     }
+}
+
+fn tasks(family: &ocellus_models::Family) -> Vec<&'static str> {
+    family.tasks.iter().map(|t| t.as_str()).collect()
 }

@@ -17,7 +17,16 @@ const TEXT_TOKENS: u64 = 64;
 pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let (config, preprocessing) = texts(context, &args.model)?;
     let config = ocellus_models::families::parse(&config)?;
-    let shape = (ocellus_models::find(&config)?.shape)(&config)?;
+    let family = ocellus_models::find(&config)?;
+    let Some(shape) = family.shape else {
+        let able = ocellus_models::FAMILIES.iter().filter(|f| f.shape.is_some());
+        let able: Vec<&str> = able.map(|f| f.id).collect();
+        return Err(
+            Failure::new(format!("the memory of family `{}` cannot be planned", family.id))
+                .hint(format!("families that can: {}", able.join(", "))),
+        );
+    };
+    let shape = shape(&config)?;
     let facts = &shape.facts;
     let recipe = match preprocessing {
         Some(text) => Recipe::from_json(&text)?,

@@ -1,0 +1,166 @@
+//! A loaded model of any family, and the few things that models can do. What a model can do is what it returns.
+
+use candle_core::Tensor;
+use ocellus_nn::Taps;
+
+use crate::given::Given;
+use crate::vlm::{Facts, Grid, ModelError, Vlm};
+
+/// A loaded model.
+pub trait Model: Send + Sync {
+    fn facts(&self) -> &Facts;
+
+    /// Continues text: answers, captions.
+    fn generator(&self) -> Option<&dyn Vlm> {
+        None
+    }
+
+    /// Says how well texts and pictures fit.
+    fn matcher(&self) -> Option<&dyn Matcher> {
+        None
+    }
+
+    /// Puts texts and pictures into one space.
+    fn embedder(&self) -> Option<&dyn Embedder> {
+        None
+    }
+
+    /// Answers questions from a fixed list.
+    fn classifier(&self) -> Option<&dyn Classifier> {
+        None
+    }
+
+    /// Guesses masked words.
+    fn filler(&self) -> Option<&dyn Filler> {
+        None
+    }
+
+    /// Runs as its reference is called. `None` = it is a [`generator`](Self::generator) with pictures in its prompt, which needs no
+    /// description of its own.
+    fn tracer(&self) -> Option<&dyn Trace> {
+        None
+    }
+}
+
+/// A model that was found to be a generator.
+pub struct Generator(Box<dyn Model>);
+
+impl Generator {
+    /// Fails when the model does not continue text.
+    pub fn new(model: Box<dyn Model>) -> Result<Self, ModelError> {
+        if model.generator().is_none() {
+            let family = model.facts().family;
+            return Err(ModelError::input(
+                "the model",
+                "one that continues text",
+                format!("one of family `{family}` that does not"),
+            ));
+        }
+        Ok(Self(model))
+    }
+
+    pub fn vlm(&self) -> &dyn Vlm {
+        self.0.generator().expect("checked when it was made")
+    }
+
+    pub fn model(&self) -> &dyn Model {
+        self.0.as_ref()
+    }
+}
+
+/// What a model sees.
+#[derive(Clone, Debug)]
+pub enum Sight {
+    /// Pictures as patch rows `[n, patch_features]`, one picture's after another's.
+    Pictures { patches: Tensor, grids: Vec<Grid> },
+    /// Pictures as what a detector found in them.
+    Regions(Vec<Regions>),
+}
+
+/// What a detector found in one picture.
+#[derive(Clone, Debug)]
+pub struct Regions {
+    /// `[regions, width]`.
+    pub features: Tensor,
+    /// x1, y1, x2, y2 in pixels.
+    pub boxes: Vec<[f32; 4]>,
+    /// Sides of the picture in pixels.
+    pub width: f32,
+    pub height: f32,
+}
+
+impl Sight {
+    /// The patches and grids, or an error that names what was given instead.
+    pub fn pictures(&self) -> Result<(&Tensor, &[Grid]), ModelError> {
+        match self {
+            Self::Pictures { patches, grids } => Ok((patches, grids)),
+            Self::Regions(_) => Err(ModelError::input("the input", "a picture", "region features")),
+        }
+    }
+
+    /// The regions of every picture, or an error that names what was given instead.
+    pub fn regions(&self) -> Result<&[Regions], ModelError> {
+        match self {
+            Self::Regions(regions) => Ok(regions),
+            Self::Pictures { .. } => Err(ModelError::input("the input", "region features", "a picture")),
+        }
+    }
+}
+
+/// How well a text and a picture fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PairScore {
+    /// Probability that they belong together, from a head trained to tell.
+    pub matched: Option<f32>,
+    /// Cosine of their embeddings.
+    pub similarity: Option<f32>,
+}
+
+/// Ids of texts as the model wants them, start and end tokens included.
+pub type Texts<'a> = [&'a [u32]];
+
+pub trait Matcher {
+    /// Text `i` with picture `i`.
+    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError>;
+}
+
+pub trait Embedder {
+    /// `[pictures, width]`, of length 1 each.
+    fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError>;
+    /// `[texts, width]`, of length 1 each.
+    fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError>;
+    /// What cosines are multiplied by before a softmax over texts.
+    fn scale(&self) -> Result<f32, ModelError>;
+}
+
+pub trait Classifier {
+    /// Question `i` about picture `i` → scores `[questions, answers]`.
+    fn answers(&self, sight: &Sight, questions: &Texts) -> Result<Tensor, ModelError>;
+    /// The answers' texts, as far as the config has them.
+    fn labels(&self) -> &[String];
+}
+
+pub trait Filler {
+    /// Text `i` with picture `i` → scores of words for every token of the texts, packed `[tokens, vocab]`.
+    fn words(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError>;
+}
+
+/// A family's reference, called with its own arguments: what parity is measured on.
+pub trait Trace {
+    /// Computes everything the reference computes from these arguments. Taps every stage under the reference's name, in the
+    /// reference's padded shape, zero at padding.
+    fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError>;
+
+    /// The requests that the arguments make of a generator: prompt ids, and patches and grids of its pictures, row by row.
+    fn asked(&self, _given: &Given) -> Result<Vec<Asked>, ModelError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A prompt with its pictures.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub ids: Vec<u32>,
+    /// `[n, patch_features]` and the grid of every picture.
+    pub pictures: Vec<(Tensor, Grid)>,
+}

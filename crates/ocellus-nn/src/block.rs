@@ -1,0 +1,98 @@
+//! The transformer layer: attention and a position-wise network, normed before or after, with or without a look across.
+
+use candle_core::Tensor;
+
+use crate::attention::{Attention, Mask};
+use crate::mlp::MlpLayer;
+use crate::norm::NormLayer;
+use crate::{Attn, LoadError, Mlp, Norm, Params, Result};
+
+/// Where norms stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// `x + f(norm(x))`.
+    NormFirst,
+    /// `norm(x + f(x))`, as in the first transformers.
+    NormLast,
+}
+
+/// The shape of a layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spec {
+    pub width: usize,
+    pub attention: Attn,
+    pub norm: Norm,
+    pub order: Order,
+    pub mlp: Mlp,
+    /// Width of the memory that the layer looks at across, if it does.
+    pub memory: Option<usize>,
+}
+
+struct Across {
+    attention: Attention,
+    norm: NormLayer,
+}
+
+/// A loaded layer: tensors `attn.*`, `norm1`, `cross.*`, `norm_cross`, `mlp.*`, `norm2`.
+pub struct Block {
+    order: Order,
+    attention: Attention,
+    norm1: NormLayer,
+    across: Option<Across>,
+    mlp: MlpLayer,
+    norm2: NormLayer,
+}
+
+impl Block {
+    pub fn load(p: &Params, spec: &Spec) -> std::result::Result<Self, LoadError> {
+        let across = |memory: usize| {
+            Ok::<_, LoadError>(Across {
+                attention: Attention::load(&p.at("cross"), spec.attention.unfused(), spec.width, memory)?,
+                norm: spec.norm.load(&p.at("norm_cross"), spec.width)?,
+            })
+        };
+        Ok(Self {
+            order: spec.order,
+            attention: Attention::load(&p.at("attn"), spec.attention, spec.width, spec.width)?,
+            norm1: spec.norm.load(&p.at("norm1"), spec.width)?,
+            across: spec.memory.map(across).transpose()?,
+            mlp: spec.mlp.load(&p.at("mlp"), spec.width)?,
+            norm2: spec.norm.load(&p.at("norm2"), spec.width)?,
+        })
+    }
+
+    /// Keys and values of a memory, when the layer looks across.
+    pub fn remember(&self, memory: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+        self.across
+            .as_ref()
+            .map(|a| a.attention.remember(memory))
+            .transpose()
+    }
+
+    /// `x [tokens, width]` → the same shape. `attend` is called with the layer's attention and its input; `memory` holds what
+    /// [`remember`](Self::remember) gave, and without it the look across is left out.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        attend: impl FnOnce(&Attention, &Tensor) -> Result<Tensor>,
+        memory: Option<(&(Tensor, Tensor), &Mask)>,
+    ) -> Result<Tensor> {
+        let mut x = self.step(x, &self.norm1, |x| attend(&self.attention, x))?;
+        if let (Some(across), Some(((k, v), mask))) = (&self.across, memory) {
+            x = self.step(&x, &across.norm, |x| across.attention.across(x, (k, v), mask))?;
+        }
+        self.step(&x, &self.norm2, |x| self.mlp.forward(x))
+    }
+
+    fn step(
+        &self,
+        x: &Tensor,
+        norm: &NormLayer,
+        f: impl FnOnce(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        match self.order {
+            Order::NormFirst => x + f(&norm.forward(x)?)?,
+            Order::NormLast => norm.forward(&(x + f(x)?)?),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A stack of layers over packed tokens: the text and fusion encoders, and the trunk of image towers.
+
+use candle_core::Tensor;
+use std::ops::Range;
+
+use crate::attention::Mask;
+use crate::block::{self, Block};
+use crate::rope::Angles;
+use crate::{LoadError, Params, Result, Taps};
+
+/// The shape of a stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    pub layers: usize,
+    /// Every layer; `memory` counts for the layers of `across` only.
+    pub block: block::Spec,
+    /// The layers that look at a memory across.
+    pub across: Range<usize>,
+}
+
+impl Spec {
+    /// Layers that look at nothing but their own tokens, or all of them across when the block has a memory.
+    pub fn new(layers: usize, block: block::Spec) -> Self {
+        let across = if block.memory.is_some() { 0..layers } else { 0..0 };
+        Self {
+            layers,
+            block,
+            across,
+        }
+    }
+}
+
+/// A loaded stack: tensors `layers.N.*`.
+pub struct Encoder {
+    layers: Vec<Block>,
+}
+
+/// Memory rows `[rows, width]` and who looks at which of them.
+pub type Across<'a> = (&'a Tensor, &'a Mask<'a>);
+
+impl Encoder {
+    pub fn load(p: &Params, spec: &Spec) -> std::result::Result<Self, LoadError> {
+        let layer = |i: usize| {
+            let memory = spec.block.memory.filter(|_| spec.across.contains(&i));
+            Block::load(&p.at("layers").at(i), &block::Spec { memory, ..spec.block })
+        };
+        Ok(Self {
+            layers: (0..spec.layers)
+                .map(layer)
+                .collect::<std::result::Result<_, _>>()?,
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// The layers of `range`: `x [tokens, width]` → `[tokens, width]`. Taps `{tap}_N`.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        range: Range<usize>,
+        mask: &Mask,
+        angles: Option<&Angles>,
+        memory: Option<Across>,
+        (tap, taps): (&str, &mut Taps),
+    ) -> Result<Tensor> {
+        let mut x = x.clone();
+        for i in range {
+            let layer = &self.layers[i];
+            let remembered = match memory {
+                Some((rows, mask)) => layer.remember(rows)?.map(|kv| (kv, mask)),
+                None => None,
+            };
+            let across = remembered.as_ref().map(|(kv, mask)| (kv, *mask));
+            x = layer.forward(&x, |attention, x| attention.forward(x, mask, angles), across)?;
+            taps.tap_layer(tap, i, &x);
+        }
+        Ok(x)
+    }
+}
