@@ -72,11 +72,12 @@ fn in_pieces(model: &dyn Vlm, request: &Request, cuts: &[usize]) -> Vec<u32> {
 
 #[test]
 fn a_prompt_gives_the_same_logits_in_one_piece_and_in_several() {
-    let model = tiny::model();
+    let loaded = tiny::model();
+    let model = loaded.vlm();
     for request in tiny::three() {
-        let (tokens, whole) = (request.ids.len(), in_pieces(model.vlm(), &request, &[]));
+        let (tokens, whole) = (request.ids.len(), in_pieces(model, &request, &[]));
         assert_eq!(whole.len(), tokens * model.decoder().spec().vocab);
-        let (embeds, positions) = prompt(model.vlm(), &request);
+        let (embeds, positions) = prompt(model, &request);
         let alone = Batch {
             lengths: vec![tokens],
             slots: Vec::new(),
@@ -85,10 +86,10 @@ fn a_prompt_gives_the_same_logits_in_one_piece_and_in_several() {
         let hidden = model
             .forward(&embeds, &positions, &alone, None, &mut Taps::none())
             .unwrap();
-        assert_eq!(bits(model.vlm(), &hidden), whole, "without a cache");
+        assert_eq!(bits(model, &hidden), whole, "without a cache");
         // A cut at 3 goes through the first picture, where there is one.
         for cuts in [&[1][..], &[3], &[tokens / 2], &[tokens - 1], &[1, 3, tokens / 2]] {
-            let pieces = in_pieces(model.vlm(), &request, cuts);
+            let pieces = in_pieces(model, &request, cuts);
             let differs = pieces.iter().zip(&whole).position(|(a, b)| a != b);
             assert_eq!(
                 differs, None,
@@ -100,9 +101,10 @@ fn a_prompt_gives_the_same_logits_in_one_piece_and_in_several() {
 
 #[test]
 fn neighbours_change_no_logit() {
-    let model = tiny::model();
+    let loaded = tiny::model();
+    let model = loaded.vlm();
     let requests = tiny::three();
-    let prompts: Vec<_> = requests.iter().map(|r| prompt(model.vlm(), r)).collect();
+    let prompts: Vec<_> = requests.iter().map(|r| prompt(model, r)).collect();
     // Every order, and slots of a cache that is larger than any of them needs.
     for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
         let embeds: Vec<&Tensor> = order.iter().map(|i| &prompts[*i].0).collect();
@@ -122,9 +124,9 @@ fn neighbours_change_no_logit() {
                 &mut Taps::none(),
             )
             .unwrap();
-        let (packed, mut from) = (bits(model.vlm(), &hidden), 0);
+        let (packed, mut from) = (bits(model, &hidden), 0);
         for i in order {
-            let alone = in_pieces(model.vlm(), &requests[i], &[]);
+            let alone = in_pieces(model, &requests[i], &[]);
             assert!(
                 packed[from..from + alone.len()] == alone,
                 "request {i} in the order {order:?}"
@@ -136,7 +138,8 @@ fn neighbours_change_no_logit() {
 
 #[test]
 fn neighbours_change_no_token() {
-    let model = tiny::model();
+    let loaded = tiny::model();
+    let model = loaded.vlm();
     let mut requests = tiny::three();
     requests[1].sampling = Sampling {
         temperature: 1.2,
@@ -151,13 +154,13 @@ fn neighbours_change_no_token() {
         requests[1].max_tokens,
         requests[2].max_tokens,
     ) = (3, 14, 8);
-    let together = tiny::answers(model.vlm(), &requests).unwrap();
+    let together = tiny::answers(model, &requests).unwrap();
     let other_pictures = tiny::request(77, &[(6, 8), (4, 4)], 20);
     for (request, expected) in requests.iter().zip(&together) {
-        let alone = tiny::answers(model.vlm(), std::slice::from_ref(request)).unwrap();
+        let alone = tiny::answers(model, std::slice::from_ref(request)).unwrap();
         assert_eq!(&alone[0], expected, "alone");
         let batch = [other_pictures.clone(), request.clone(), other_pictures.clone()];
-        let among_others = tiny::answers(model.vlm(), &batch).unwrap();
+        let among_others = tiny::answers(model, &batch).unwrap();
         assert_eq!(&among_others[1], expected, "among others");
         assert_eq!(
             among_others[0], among_others[2],
