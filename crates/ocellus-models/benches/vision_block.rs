@@ -26,6 +26,7 @@ const WINDOW: usize = 8;
 /// The block at its published size. Embedding and merger are not measured, and as small as they can be.
 const SPEC: Spec = Spec {
     patch: 1,
+    patch_bias: false,
     width: WIDTH,
     depth: 1,
     heads: HEADS,

@@ -42,6 +42,7 @@ pub fn positions(
     rule: PositionRule,
 ) -> Result<Positions, ModelError> {
     let (mut out, mut next) = (Vec::with_capacity(ids.len()), 0i64);
+    let visions = apart(facts, visions);
     let mut images = visions.iter().filter(|v| v.video_seconds.is_none());
     let mut videos = visions.iter().filter(|v| v.video_seconds.is_some());
     while out.len() < ids.len() {
@@ -85,6 +86,18 @@ pub fn positions(
         delta: largest - ids.len() as i64,
         ids: out,
     })
+}
+
+/// The spans that cells make in the prompt: whole pictures and videos, or videos frame by frame.
+fn apart(facts: &Facts, visions: &[Vision]) -> Vec<Vision> {
+    let frames = |v: &Vision| match v.video_seconds {
+        Some(_) if facts.frames_apart => {
+            let frame = Grid { t: 1, ..v.grid };
+            vec![Vision { grid: frame, ..*v }; v.grid.t]
+        }
+        _ => vec![*v],
+    };
+    visions.iter().flat_map(frames).collect()
 }
 
 /// Appends the cells of one picture or video that starts at `start`; returns where text goes on.

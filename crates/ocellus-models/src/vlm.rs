@@ -71,6 +71,8 @@ pub struct Facts {
     pub patch_features: usize,
     /// Position steps a second of video, for families that align time with positions.
     pub tokens_per_second: Option<f32>,
+    /// Every temporal patch of a video is a picture of its own in the prompt, behind its time in words.
+    pub frames_apart: bool,
     pub max_positions: usize,
 }
 
@@ -143,6 +145,19 @@ pub trait Vlm: Send + Sync {
         videos: Option<&Tensor>,
         taps: &mut Taps,
     ) -> Result<Tensor, ModelError> {
+        let embeds = self.embed_cells(ids, images, videos)?;
+        taps.tap("inputs_embeds", &embeds);
+        Ok(embeds)
+    }
+
+    /// The same without a tap, for families that embed more than one tensor.
+    #[doc(hidden)]
+    fn embed_cells(
+        &self,
+        ids: &[u32],
+        images: Option<&Tensor>,
+        videos: Option<&Tensor>,
+    ) -> Result<Tensor, ModelError> {
         let (facts, vocab) = (self.facts(), self.decoder().spec().vocab);
         if let Some(&id) = ids.iter().find(|id| **id as usize >= vocab) {
             return Err(ModelError::Vocabulary { id, vocab });
@@ -177,7 +192,6 @@ pub trait Vlm: Send + Sync {
             let pick = Tensor::from_vec(pick, ids.len(), text.device())?;
             Tensor::cat(&table, 0)?.index_select(&pick, 0)?
         };
-        taps.tap("inputs_embeds", &embeds);
         Ok(embeds)
     }
 

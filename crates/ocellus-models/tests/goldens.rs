@@ -123,4 +123,5 @@ macro_rules! families {
 families! {
     qwen2_vl "qwen2_vl",
     qwen2_5_vl "qwen2_5_vl",
+    qwen3_vl "qwen3_vl",
 }

@@ -22,6 +22,7 @@ fn facts(tokens_per_second: Option<f32>) -> Facts {
         patch_size: 14,
         temporal_patch_size: 2,
         patch_features: 1176,
+        frames_apart: false,
         tokens_per_second,
         max_positions: 4096,
     }

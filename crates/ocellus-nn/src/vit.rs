@@ -1,4 +1,4 @@
-//! A vision transformer without positions of its own over packed patches, and the merger that hands its cells to a decoder.
+//! A vision transformer without positions of its own over packed patches, with the merger behind it.
 //!
 //! The tower knows no grids: the family says which patches may attend to one another in each layer, and at which
 //! angles they stand.
@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use crate::attention::{Bias, Mask};
 use crate::block::{self, Block, Order};
-use crate::norm::NormLayer;
-use crate::ops::activation::{Act, activate};
-use crate::params::Names;
+use crate::merger::{self, Merger};
 use crate::rope::Angles;
 use crate::{Attn, Linear, LoadError, Mlp, Norm, Params, Result, Segment, Taps};
 
@@ -19,6 +17,7 @@ use crate::{Attn, Linear, LoadError, Mlp, Norm, Params, Result, Segment, Taps};
 pub struct Spec {
     /// Values of a flattened patch.
     pub patch: usize,
+    pub patch_bias: bool,
     pub width: usize,
     pub depth: usize,
     pub heads: usize,
@@ -42,34 +41,36 @@ impl Spec {
             memory: None,
         }
     }
-}
 
-const NAMES: Names = &[("attn.o_proj", "attn.proj")];
+    /// What stands behind the last layer.
+    pub fn merger(&self) -> merger::Spec {
+        merger::Spec {
+            width: self.width,
+            merged: self.merged,
+            out: self.out,
+            norm: self.norm,
+            norm_cells: false,
+        }
+    }
+}
 
 /// A loaded tower: tensors `patch_embed.proj`, `blocks.N.*`, `merger.*`.
 pub struct Vit {
     spec: Spec,
     embed: Linear,
     blocks: Vec<Block>,
-    merger_norm: NormLayer,
-    merger: (Linear, Linear),
+    merger: Merger,
 }
 
 impl Vit {
     pub fn load(p: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
-        let (width, names) = (spec.width, p.named(NAMES));
         let blocks = (0..spec.depth)
-            .map(|i| Block::load(&names.at("blocks").at(i), &spec.block()))
+            .map(|i| Block::load(&p.at("blocks").at(i), &spec.block()))
             .collect::<std::result::Result<_, LoadError>>()?;
-        let inner = width * spec.merged;
         Ok(Self {
-            embed: Linear::load(&p.at("patch_embed.proj"), spec.patch, width, false)?,
+            embed: Linear::load(&p.at("patch_embed.proj"), spec.patch, spec.width, spec.patch_bias)?,
             blocks,
-            merger_norm: spec.norm.load(&p.at("merger.ln_q"), width)?,
-            merger: (
-                Linear::load(&p.at("merger.mlp.0"), inner, inner, true)?,
-                Linear::load(&p.at("merger.mlp.2"), inner, spec.out, true)?,
-            ),
+            merger: Merger::load(&p.at("merger"), spec.merger())?,
             spec,
         })
     }
@@ -91,11 +92,24 @@ impl Vit {
         segments: impl Fn(usize) -> &'s Arc<[Segment]>,
         taps: &mut Taps,
     ) -> Result<Tensor> {
+        self.blocks_with(x, angles, segments, |_, _| Ok(()), taps)
+    }
+
+    /// The same, with `seen(layer, x)` called behind every layer.
+    pub fn blocks_with<'s>(
+        &self,
+        x: Tensor,
+        angles: &Angles,
+        segments: impl Fn(usize) -> &'s Arc<[Segment]>,
+        mut seen: impl FnMut(usize, &Tensor) -> Result<()>,
+        taps: &mut Taps,
+    ) -> Result<Tensor> {
         let mut x = x;
         for (i, block) in self.blocks.iter().enumerate() {
             let mask = Mask::whole(segments(i));
             x = block.forward(&x, |attention, x| attention.forward(x, &mask, Some(angles)), None)?;
             taps.tap_layer("vision_block", i, &x);
+            seen(i, &x)?;
         }
         taps.tap("vision_last", &x);
         Ok(x)
@@ -103,10 +117,6 @@ impl Vit {
 
     /// `x [n, width]`, the patches of a cell one after another → `[n / merged, out]`.
     pub fn merge(&self, x: &Tensor) -> Result<Tensor> {
-        let x = self.merger_norm.forward(x)?;
-        let cells = x.reshape((x.dim(0)? / self.spec.merged, self.spec.width * self.spec.merged))?;
-        self.merger
-            .1
-            .forward(&activate(&self.merger.0.forward(&cells)?, Act::Gelu)?)
+        self.merger.forward(x)
     }
 }

@@ -10,6 +10,7 @@ use crate::vlm::ModelError;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
+mod qwen3_vl;
 
 /// Builds a model from a config and its tensors.
 pub type Load = fn(&Value, &Params) -> Result<Box<dyn Model>, ModelError>;
@@ -71,7 +72,7 @@ impl Task {
 }
 
 /// Every family this build knows.
-pub const FAMILIES: &[Family] = &[qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];
+pub const FAMILIES: &[Family] = &[qwen2_vl::FAMILY, qwen2_5_vl::FAMILY, qwen3_vl::FAMILY];
 
 /// The family of a config: by `architectures`, by what families claim, by `model_type`.
 pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {

@@ -33,7 +33,7 @@ pub(super) struct Text {
 }
 
 /// Reads everything outside `vision_config`, from the flat layout or the one nested under `text_config`.
-pub(super) fn text(config: &Value, family: &str) -> Result<Text, ConfigError> {
+pub(super) fn text(config: &Value, family: &str, style: Style) -> Result<Text, ConfigError> {
     let top = Fields::new("", config)?;
     top.get("vision_config");
     let nested = top.object("text_config")?;
@@ -49,7 +49,7 @@ pub(super) fn text(config: &Value, family: &str) -> Result<Text, ConfigError> {
     let (decoder, max_positions) = {
         let fields = nested.as_ref().unwrap_or(&top);
         (
-            decoder(fields, family, tied_head)?,
+            decoder(fields, family, style, tied_head)?,
             fields.size_or("max_position_embeddings")?.unwrap_or(32768),
         )
     };
@@ -67,7 +67,31 @@ pub(super) fn text(config: &Value, family: &str) -> Result<Text, ConfigError> {
     })
 }
 
-fn decoder(fields: &Fields, family: &str, tied_head: bool) -> Result<decoder::Spec, ConfigError> {
+/// Where the decoders of the generations differ.
+#[derive(Clone, Copy)]
+pub(super) struct Style {
+    pub bias: Bias,
+    /// Queries and keys are normed head by head.
+    pub head_norm: bool,
+    /// Frequencies go round the position axes.
+    pub interleaved: bool,
+}
+
+impl Style {
+    pub const SECOND: Self = Self {
+        bias: Bias::QKV,
+        head_norm: false,
+        interleaved: false,
+    };
+}
+
+fn decoder(
+    fields: &Fields,
+    family: &str,
+    style: Style,
+    tied_head: bool,
+) -> Result<decoder::Spec, ConfigError> {
+    fields.only("attention_bias", &[json!(style.bias.q)])?;
     fields.only("hidden_act", &[json!("silu")])?;
     fields.only("use_sliding_window", &[json!(false)])?;
     let sliding = match fields.get("layer_types") {
@@ -97,7 +121,10 @@ fn decoder(fields: &Fields, family: &str, tied_head: bool) -> Result<decoder::Sp
         layers: fields.size("num_hidden_layers")?,
         block: block::Spec {
             width,
-            attention: Attn::grouped(heads, kv_heads, head_dim, Bias::QKV),
+            attention: Attn {
+                head_norm: style.head_norm.then_some(norm),
+                ..Attn::grouped(heads, kv_heads, head_dim, style.bias)
+            },
             norm,
             order: Order::NormFirst,
             mlp: Mlp::Gated {
@@ -107,7 +134,7 @@ fn decoder(fields: &Fields, family: &str, tied_head: bool) -> Result<decoder::Sp
             },
             memory: None,
         },
-        positions: Positions::Rotary(rope(fields, family, head_dim)?),
+        positions: Positions::Rotary(rope(fields, family, style, head_dim)?),
         embedding_norm: None,
         final_norm: Some(norm),
         head: if tied_head {
@@ -118,6 +145,14 @@ fn decoder(fields: &Fields, family: &str, tied_head: bool) -> Result<decoder::Sp
     })
 }
 
+/// Names of the vision tower of the first two.
+const VISION_NAMES: Names = &[
+    ("attn.o_proj", "attn.proj"),
+    ("merger.norm", "merger.ln_q"),
+    ("merger.fc1", "merger.mlp.0"),
+    ("merger.fc2", "merger.mlp.2"),
+];
+
 /// The decoder's own names, which later families took over.
 pub(super) const NAMES: Names = &[
     ("norm1", "input_layernorm"),
@@ -126,7 +161,7 @@ pub(super) const NAMES: Names = &[
 ];
 
 /// `rope_scaling` with `rope_theta` beside it, or `rope_parameters` with everything inside.
-fn rope(fields: &Fields, family: &str, head_dim: usize) -> Result<Rope, ConfigError> {
+fn rope(fields: &Fields, family: &str, style: Style, head_dim: usize) -> Result<Rope, ConfigError> {
     let inner = match fields.object("rope_parameters")? {
         Some(parameters) => Some(parameters),
         None => fields.object("rope_scaling")?,
@@ -167,10 +202,11 @@ fn rope(fields: &Fields, family: &str, head_dim: usize) -> Result<Rope, ConfigEr
         inner.only("type", &known)?;
         None
     };
-    inner.only("mrope_interleaved", &[json!(false)])?;
+    inner.only("mrope_interleaved", &[json!(style.interleaved)])?;
     inner.finish(family, &[])?;
     Ok(Rope {
         yarn,
+        interleaved: style.interleaved,
         ..Rope::sections(theta, &sections)
     })
 }
@@ -217,6 +253,7 @@ impl Patching {
             temporal_patch_size: self.temporal_patch_size,
             patch_features: self.features(),
             tokens_per_second,
+            frames_apart: false,
             max_positions: text.max_positions,
         }
     }
@@ -244,15 +281,20 @@ impl Patching {
 /// Names of the tensors: `visual.*`, `model.*`, `lm_head` as published, or `model.visual.*`, `model.language_model.*` as newer
 /// library versions keep them.
 pub(super) fn roots(p: &Params) -> (Params, Params, Params) {
+    roots_with(p, VISION_NAMES)
+}
+
+/// The same, with other names in the vision tower.
+pub(super) fn roots_with(p: &Params, vision: Names) -> (Params, Params, Params) {
     let model = p.at("model");
     if model.at("language_model").at("embed_tokens").contains("weight") {
         (
-            model.at("visual"),
+            model.at("visual").named(vision),
             model.at("language_model").named(NAMES),
             p.at("lm_head"),
         )
     } else {
-        (p.at("visual"), model.named(NAMES), p.at("lm_head"))
+        (p.at("visual").named(vision), model.named(NAMES), p.at("lm_head"))
     }
 }
 

@@ -46,7 +46,7 @@ struct Config {
 
 impl Config {
     fn read(config: &Value) -> Result<Self, ConfigError> {
-        let text = qwen2::text(config, FAMILY.id)?;
+        let text = qwen2::text(config, FAMILY.id, qwen2::Style::SECOND)?;
         let missing = || ConfigError::Missing {
             field: "vision_config".to_owned(),
         };
@@ -70,6 +70,7 @@ impl Config {
     fn vision(&self) -> vit::Spec {
         vit::Spec {
             patch: self.patching.features(),
+            patch_bias: false,
             width: self.hidden_size,
             depth: self.depth,
             heads: self.num_heads,
