@@ -1,14 +1,48 @@
 //! A loaded model of any family, and the few things that models can do. What a model can do is what it returns.
 
 use candle_core::Tensor;
+use ocellus_media::PixelRecipe;
 use ocellus_nn::Taps;
+use ocellus_text::TextForm;
 
 use crate::given::Given;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
+/// How a model takes what it sees.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sees {
+    /// Pictures of any size as cells of its text, by the packed recipe of its `preprocessor_config.json`.
+    Cells,
+    /// Pictures as planes by this recipe, which the checkpoint's files may change, cut into patches.
+    Planes(PixelRecipe),
+    /// What a detector found: features of this width.
+    Regions { width: usize },
+}
+
+/// How a generator is spoken to when no conversation is meant: what stands before a caption, and around a question (`{}`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phrases {
+    pub caption: &'static str,
+    pub question: &'static str,
+}
+
 /// A loaded model.
 pub trait Model: Send + Sync {
     fn facts(&self) -> &Facts;
+
+    fn sees(&self) -> Sees {
+        Sees::Cells
+    }
+
+    /// How it wants texts that are no conversations.
+    fn form(&self) -> TextForm {
+        TextForm::BARE
+    }
+
+    /// `None` = it is spoken to in conversations, by the checkpoint's chat template.
+    fn phrases(&self) -> Option<Phrases> {
+        None
+    }
 
     /// Continues text: answers, captions.
     fn generator(&self) -> Option<&dyn Vlm> {

@@ -8,6 +8,7 @@
 //! No engine, no model and no file is known here.
 
 pub mod ask;
+pub mod classify;
 pub mod draw;
 pub mod layout;
 pub mod ocr;

@@ -50,6 +50,16 @@ pub enum Command {
     Chat(Chat),
     /// Read the text of pictures
     Ocr(Ocr),
+    /// Describe pictures
+    Caption(Caption),
+    /// Tell how well texts fit a picture
+    Score(Score),
+    /// Tell which of some labels fits a picture
+    Classify(Classify),
+    /// Find words for the masks in a text about a picture
+    Fill(Fill),
+    /// Turn pictures and texts into vectors
+    Embed(Embed),
     /// List, download, inspect and remove models
     #[command(subcommand)]
     Models(Models),
@@ -129,6 +139,9 @@ pub struct Ask {
     /// The question
     #[arg(value_name = "TEXT")]
     pub text: Option<String>,
+    /// What a detector found in the picture, for models that look at that: .npz or .safetensors
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub regions: Option<PathBuf>,
     /// What the model is told before the question
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
@@ -178,6 +191,96 @@ pub struct Ocr {
     /// Also draw the boxes of the lines into a copy of the picture
     #[arg(long, value_name = "OUT.png", value_hint = ValueHint::FilePath)]
     pub draw: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Caption {
+    /// Pictures, folders of pictures, or `-` for standard input
+    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub model: Model,
+    /// What the caption begins with, or what the model is told
+    #[arg(long, short, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Follow this many captions side by side and keep the best; 1 takes the likeliest word each time
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub beams: u8,
+    /// Stop after this many tokens
+    #[arg(long, value_name = "N", default_value = "30")]
+    pub max_tokens: NonZeroUsize,
+    /// How to print the captions
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Score {
+    /// A picture
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// Texts
+    #[arg(required = true, value_name = "TEXT")]
+    pub texts: Vec<String>,
+    #[command(flatten)]
+    pub model: Model,
+    /// What a detector found in the picture: .npz or .safetensors with features, boxes and size
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub regions: Option<PathBuf>,
+    /// How to print the scores
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Classify {
+    /// A picture
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// Labels
+    #[arg(required = true, value_name = "LABEL")]
+    pub labels: Vec<String>,
+    #[command(flatten)]
+    pub model: Model,
+    /// The sentence that a label stands in
+    #[arg(long, value_name = "TEXT", default_value = "a photo of a {}")]
+    pub template: String,
+    /// How to print the labels
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Fill {
+    /// A picture
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// A text with `[MASK]` where words are missing
+    #[arg(value_name = "TEXT")]
+    pub text: String,
+    #[command(flatten)]
+    pub model: Model,
+    /// What a detector found in the picture: .npz or .safetensors with features, boxes and size
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub regions: Option<PathBuf>,
+    /// Words for each mask
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub top: NonZeroUsize,
+    /// How to print the words
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Embed {
+    /// Pictures, and texts: what names no file is a text
+    #[arg(required = true, value_name = "INPUT|TEXT")]
+    pub inputs: Vec<String>,
+    #[command(flatten)]
+    pub model: Model,
+    /// How to print the vectors
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 #[derive(Debug, Subcommand)]

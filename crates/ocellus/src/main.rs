@@ -18,6 +18,7 @@ mod output;
 mod progress;
 mod question;
 mod reader;
+mod sight;
 mod values;
 mod verify;
 

@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use ocellus_hub::{Checkpoint, Location};
-use ocellus_media::Recipe;
+use ocellus_media::{PixelRecipe, Recipe};
+use ocellus_models::model::Sees;
 use ocellus_models::{FAMILIES, Facts, ModelError, Vlm};
 use ocellus_nn::{Frozen, Params, Precision};
-use ocellus_text::{Template, Tokenizer};
+use ocellus_text::{Template, TextForm, Tokenizer};
 use ocellus_weights::Weights;
 use serde_json::Value;
 
 use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::sight;
 use crate::values::{self, Dtype};
 
 /// A model ready to be asked.
@@ -25,6 +27,8 @@ pub struct Model {
     pub tokenizer: Tokenizer,
     pub template: Template,
     pub recipe: Recipe,
+    /// How pictures become planes, for models that take them so.
+    pub planes: Option<PixelRecipe>,
     pub generation: Generation,
     /// It reads one line of print at a time; pages are cut up for it.
     pub reads_lines: bool,
@@ -96,8 +100,13 @@ impl Model {
                 );
             }
         };
-        let config = files.text("config.json")?.ok_or_else(|| {
-            Failure::new(format!("{name}: config.json is missing")).hint("a model folder holds config.json")
+        let config = match files.text("config.json")? {
+            Some(config) => Some(config),
+            None => files.text("params.json")?,
+        };
+        let config = config.ok_or_else(|| {
+            Failure::new(format!("{name}: config.json is missing"))
+                .hint("a model folder holds config.json, or params.json in the layout of some publishers")
         })?;
         let (device, dtype, precision) = device(context)?;
         let loaded =
@@ -116,7 +125,15 @@ impl Model {
         }
         .map_err(|e| about(e.into()))?
         .unwrap_or_else(Template::chatml_vision);
-        let recipe = recipe(&files, loaded.facts()).map_err(about)?;
+        let (recipe, planes) = match loaded.sees() {
+            Sees::Cells => (recipe(&files, loaded.facts()).map_err(about)?, None),
+            Sees::Planes(default) => {
+                let [own, params] = ["preprocessor_config.json", "params.json"].map(|n| files.text(n));
+                let planes = sight::planes(default, own?.as_deref(), params?.as_deref());
+                (Recipe::default(), Some(planes.map_err(about)?))
+            }
+            Sees::Regions { .. } => (Recipe::default(), None),
+        };
         let marks = files.json("ocellus.json")?;
         let reads_lines = marks
             .as_ref()
@@ -130,6 +147,7 @@ impl Model {
             tokenizer,
             template,
             recipe,
+            planes,
             generation,
             reads_lines,
         })
@@ -147,6 +165,37 @@ impl Model {
             Failure::new(format!("{} does not write text", self.name))
                 .hint(format!("families that do: {}", able.join(", ")))
         })
+    }
+
+    /// Ids of texts in the model's own form, special tokens in them taken as plain text.
+    pub fn texts(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, Failure> {
+        let form = self.loaded.form();
+        let ids = texts.iter().map(|text| form.ids(&self.tokenizer, text));
+        Ok(ids.collect::<Result<_, _>>()?)
+    }
+
+    /// Ids of a text in which `special` stands for itself and every other special token is plain text.
+    pub fn text_with(&self, text: &str, special: &str) -> Result<Vec<u32>, Failure> {
+        let (form, bare) = (self.loaded.form(), TextForm::BARE);
+        let id = |token: &str| {
+            self.tokenizer.token_id(token).ok_or_else(|| {
+                Failure::new(format!("{}: the vocabulary has no {token}", self.name))
+                    .hint("the tokenizer and the weights belong to different models")
+            })
+        };
+        let mut ids: Vec<u32> = form.first.map(id).transpose()?.into_iter().collect();
+        for (i, part) in text.split(special).enumerate() {
+            if i > 0 {
+                ids.push(id(special)?);
+            }
+            ids.extend(bare.ids(&self.tokenizer, &form.clean(part))?);
+        }
+        let ends = usize::from(form.last.is_some());
+        if let Some(most) = form.max_tokens {
+            ids.truncate(most.saturating_sub(ends));
+        }
+        ids.extend(form.last.map(id).transpose()?);
+        Ok(ids)
     }
 
     /// The token that stands for a cell of a picture.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::answers;
 use crate::args::Ask;
 use crate::context::Context;
 use crate::error::Failure;
@@ -30,6 +31,9 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
     let started = std::time::Instant::now();
     let model = Model::load(context, &checkpoint)?;
     let load_ms = started.elapsed().as_millis();
+    if let (None, Some(classifier)) = (model.loaded.generator(), model.loaded.classifier()) {
+        return answers::run(&model, classifier, &args);
+    }
     if model.reads_lines {
         only_reads(context, &model, args.images.len())?;
     }

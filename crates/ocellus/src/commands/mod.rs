@@ -1,13 +1,20 @@
 //! One file per command.
 
+mod able;
+mod answers;
 mod ask;
+mod caption;
 mod chat;
+mod classify;
 mod completions;
 mod data;
 mod doctor;
+mod embed;
+mod fill;
 mod machine;
 mod models;
 mod ocr;
+mod score;
 mod train;
 mod verify;
 
@@ -20,7 +27,16 @@ use crate::error::Failure;
 pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
     let computes = matches!(
         command,
-        Command::Ask(_) | Command::Chat(_) | Command::Ocr(_) | Command::Train(_) | Command::Verify(_)
+        Command::Ask(_)
+            | Command::Chat(_)
+            | Command::Ocr(_)
+            | Command::Caption(_)
+            | Command::Score(_)
+            | Command::Classify(_)
+            | Command::Fill(_)
+            | Command::Embed(_)
+            | Command::Train(_)
+            | Command::Verify(_)
     );
     if computes {
         environment::settle_threads();
@@ -30,6 +46,11 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Ask(args) => ask::run(context, args),
         Command::Chat(args) => chat::run(context, args),
         Command::Ocr(args) => ocr::run(context, args),
+        Command::Caption(args) => caption::run(context, args),
+        Command::Score(args) => score::run(context, args),
+        Command::Classify(args) => classify::run(context, args),
+        Command::Fill(args) => fill::run(context, args),
+        Command::Embed(args) => embed::run(context, args),
         Command::Models(args) => models::run(context, args),
         Command::Verify(args) => verify::run(context, args),
         Command::Data(args) => data::run(context, args),

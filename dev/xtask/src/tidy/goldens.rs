@@ -26,26 +26,33 @@ fn check(tree: &Tree, cases: &[String]) -> Vec<String> {
     if families.is_empty() {
         return vec![format!("{FAMILIES}: no file with `FAMILY: Family` and an `id`")];
     }
-    let bare = families
-        .iter()
-        .filter(|(_, id)| !cases.iter().any(|case| case.starts_with(&format!("{id}-"))));
-    bare.map(|(path, id)| format!("{path}: family `{id}` has no case {GOLDENS}/{id}-*/case.json"))
-        .collect()
+    let bare = families.iter().filter(|(_, names)| {
+        let own = |case: &String| names.iter().any(|name| case.starts_with(&format!("{name}-")));
+        !cases.iter().any(own)
+    });
+    bare.map(|(path, names)| {
+        let id = names[0];
+        format!("{path}: family `{id}` has no case {GOLDENS}/{id}-*/case.json")
+    })
+    .collect()
 }
 
-/// `(file, id)` of every family.
-fn registered(tree: &Tree) -> Vec<(&str, &str)> {
+/// Every family's file with its id and other names.
+fn registered(tree: &Tree) -> Vec<(&str, Vec<&str>)> {
     let files = tree.shipped().filter(|source| source.path.starts_with(FAMILIES));
     files
-        .filter_map(|source| Some((source.path.as_str(), id(&source.told)?)))
+        .filter_map(|source| Some((source.path.as_str(), names(&source.told)?)))
         .collect()
 }
 
-/// The text of `id: "…"` after the constant `FAMILY`.
-fn id(text: &str) -> Option<&str> {
+/// The texts of `id: "…"` and `also: &["…"]` after the constant `FAMILY`.
+fn names(text: &str) -> Option<Vec<&str>> {
     let (_, constant) = text.split_once("FAMILY: Family")?;
     let (_, id) = constant.split_once("id: \"")?;
-    id.split('"').next()
+    let also = constant.split_once("also: &[").map_or("", |(_, list)| list);
+    let also = also.split(']').next().unwrap_or_default();
+    let also = also.split('"').skip(1).step_by(2);
+    Some(id.split('"').next().into_iter().chain(also).collect())
 }
 
 #[cfg(test)]

@@ -1,0 +1,26 @@
+//! A model that cannot do what it is asked says which families can.
+
+use ocellus_models::{FAMILIES, Task};
+
+use crate::error::Failure;
+use crate::model::Model;
+
+/// `ability`, or an error that names the families that have it.
+pub fn able<T>(model: &Model, task: Task, ability: Option<T>) -> Result<T, Failure>
+{
+    ability.ok_or_else(|| cannot(model, task))
+}
+
+/// That the model cannot do `task`.
+pub fn cannot(model: &Model, task: Task) -> Failure {
+    let able: Vec<&str> = FAMILIES
+        .iter()
+        .filter(|f| f.tasks.contains(&task))
+        .map(|f| f.id)
+        .collect();
+    let hint = match able[..] {
+        [] => "`ocellus models families` lists what each family does".to_owned(),
+        _ => format!("families that can: {}", able.join(", ")),
+    };
+    Failure::new(format!("{} cannot {}", model.name, task.as_str())).hint(hint)
+}
