@@ -26,6 +26,13 @@ pub(crate) fn to_chars(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| CHARS[usize::from(*byte)]).collect()
 }
 
+/// The 256 characters as vocabularies list them: bytes that stand for themselves first.
+pub(crate) fn in_order() -> Vec<char> {
+    let (printable, shifted): (Vec<u8>, Vec<u8>) = (0..=255).partition(|byte| is_printable(*byte));
+    let bytes = printable.into_iter().chain(shifted);
+    bytes.map(|byte| CHARS[usize::from(byte)]).collect()
+}
+
 /// The byte that `character` stands for.
 pub(crate) fn to_byte(character: char) -> Option<u8> {
     match u8::try_from(character) {

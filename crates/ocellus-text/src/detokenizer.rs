@@ -1,5 +1,6 @@
 //! Ids to text, one id at a time, never half a character.
 
+use crate::byte_reader::ByteReader;
 use crate::{Result, Special, Tokenizer};
 
 /// Most ids that are held back while a character is incomplete. UTF-8 needs at most four.
@@ -18,7 +19,7 @@ pub struct Detokenizer<'t> {
 
 enum State {
     /// Byte-level vocabularies: bytes of a character that is not complete yet.
-    Bytes(Vec<u8>),
+    Bytes { reader: ByteReader, held: Vec<u8> },
     /// All others: a window of ids, of which the first `settled` were already returned as text and serve as context.
     Window { ids: Vec<u32>, settled: usize },
 }
@@ -26,7 +27,10 @@ enum State {
 impl<'t> Detokenizer<'t> {
     pub fn new(tokenizer: &'t Tokenizer, special: Special) -> Detokenizer<'t> {
         let state = if tokenizer.is_byte_level() {
-            State::Bytes(Vec::new())
+            State::Bytes {
+                reader: ByteReader::default(),
+                held: Vec::new(),
+            }
         } else {
             State::Window {
                 ids: Vec::new(),
@@ -43,8 +47,8 @@ impl<'t> Detokenizer<'t> {
     /// Takes one id; returns the text that became certain, if any.
     pub fn push(&mut self, id: u32) -> Result<Option<String>> {
         let text = match &mut self.state {
-            State::Bytes(held) => {
-                held.extend(self.tokenizer.token_bytes(id, self.special));
+            State::Bytes { reader, held } => {
+                held.extend(reader.bytes(self.tokenizer, id, self.special));
                 take_complete(held)
             }
             State::Window { ids, settled } => {
@@ -69,7 +73,7 @@ impl<'t> Detokenizer<'t> {
     /// Ends the text: returns what was held back, with U+FFFD for what never became a character.
     pub fn finish(self) -> Result<String> {
         match self.state {
-            State::Bytes(held) => Ok(String::from_utf8_lossy(&held).into_owned()),
+            State::Bytes { held, .. } => Ok(String::from_utf8_lossy(&held).into_owned()),
             State::Window { ids, settled } => unreturned(self.tokenizer, self.special, &ids, settled),
         }
     }

@@ -12,7 +12,7 @@ pub enum TextError {
     #[error("{what} has {found} bytes, more than the {limit} that are accepted")]
     TooLarge { what: String, found: u64, limit: u64 },
 
-    #[error("no tokenizer in {}: expected tokenizer.json, or vocab.json with merges.txt", dir.display())]
+    #[error("no tokenizer in {}: expected tokenizer.json, tekken.json, vocab.txt, vocab.json with merges.txt, a .tiktoken file, spiece.model, tokenizer.model or bpe_simple_vocab_16e6.txt", dir.display())]
     NoTokenizer { dir: PathBuf },
 
     #[error("{file} is damaged: {reason}")]
@@ -31,6 +31,28 @@ pub enum TextError {
         reason: String,
     },
 
+    #[error("the vocabulary has no token `{token}`, which is needed")]
+    NoToken { token: String },
+
+    #[error("a span of bytes needs at least one id")]
+    SpanLength,
+
+    #[error("`{open}` in the text has no `{close}` behind it")]
+    SpanOpen { open: String, close: String },
+
+    #[error("the text behind `{open}` has {found} bytes, more than the {limit} that fit")]
+    SpanTooLong {
+        open: String,
+        found: usize,
+        limit: usize,
+    },
+
+    #[error("{limit} ids leave no room for the {ends} at the ends of a text")]
+    NoRoom { limit: usize, ends: usize },
+
+    #[error("the conversation cannot be written for this model: {reason}")]
+    Conversation { reason: String },
+
     #[error("the text could not be encoded: {reason}")]
     Encode { reason: String },
 
@@ -43,6 +65,9 @@ pub enum TextError {
         expected: usize,
         found: usize,
     },
+
+    #[error("the conversation holds {expected} pictures, but the sizes of {found} were given")]
+    PictureCount { expected: usize, found: usize },
 
     #[error("the prompt would have more than the {limit} ids that are accepted")]
     PromptTooLong { limit: usize },

@@ -1,122 +1,212 @@
 //! The tokenizer files of a checkpoint folder.
 
-use crate::ranks::{Added, byte_level_bpe};
+use crate::added::{Config, with_named};
+use crate::byte_pairs::{BytePairs, Form, GPT2_PATTERN};
+use crate::ranks::{QWEN_PATTERN, SPAN_IDS, with_pictures};
 use crate::tokenizer::check_size;
-use crate::{Result, TextError, Tokenizer};
+use crate::{Result, Tekken, TextError, Tokenizer, sentence_piece, word_end, word_piece};
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
-use std::{fs, path::Path};
-use tokenizers::AddedToken;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// A way to read a tokenizer, and the files that must be there for it.
+type Kind = (&'static [&'static str], fn(&Path) -> Result<Tokenizer>);
+
+/// The first kind whose files are there counts: publishers that ship several mean the same by all.
+const KINDS: &[Kind] = &[
+    (&["tokenizer.json"], |dir| {
+        let path = dir.join("tokenizer.json");
+        Tokenizer::from_json(read(&path)?).map_err(|error| about(&path, error))
+    }),
+    (&["tekken.json"], |dir| {
+        let path = dir.join("tekken.json");
+        let tekken = Tekken::from_json(read(&path)?).map_err(|error| about(&path, error))?;
+        Ok(tekken.tokenizer)
+    }),
+    (&["vocab.txt"], word_piece::from_dir),
+    (&["vocab.json", "merges.txt"], vocabulary_with_merges),
+    (&["spiece.model"], |dir| {
+        sentence_piece::from_dir(dir, "spiece.model")
+    }),
+    (&["tokenizer.model"], |dir| {
+        sentence_piece::from_dir(dir, "tokenizer.model")
+    }),
+    (&["bpe_simple_vocab_16e6.txt"], |dir| {
+        word_end::from_merges_alone(&dir.join("bpe_simple_vocab_16e6.txt"))
+    }),
+    (&["bpe_simple_vocab_16e6.txt.gz"], |dir| {
+        word_end::from_merges_alone(&dir.join("bpe_simple_vocab_16e6.txt.gz"))
+    }),
+];
 
 impl Tokenizer {
-    /// Reads the tokenizer of the checkpoint folder `dir`: `tokenizer.json`, else `vocab.json` and `merges.txt` (byte-level
-    /// BPE in the Qwen2 manner) with the added tokens of `tokenizer_config.json`.
+    /// Reads the tokenizer of the checkpoint folder `dir`, by the files that lie there: `tokenizer.json`; `tekken.json`;
+    /// `vocab.txt` (word pieces); `vocab.json` with `merges.txt` (byte pairs, in one of three forms); a rank file
+    /// (`*.tiktoken`); `spiece.model` or `tokenizer.model` (sentence pieces); `bpe_simple_vocab_16e6.txt`, also packed.
+    ///
+    /// What such files leave out is taken from `tokenizer_config.json` and `added_tokens.json`.
     pub fn from_dir(dir: &Path) -> Result<Tokenizer> {
-        let (whole, vocabulary) = (dir.join("tokenizer.json"), dir.join("vocab.json"));
-        if whole.exists() {
-            let file = || whole.display().to_string();
-            return Tokenizer::from_json(read(&whole)?).map_err(|error| match error {
-                TextError::Damaged { reason, .. } => TextError::Damaged { file: file(), reason },
-                other => other,
-            });
+        let there = |(files, _): &&Kind| files.iter().all(|file| dir.join(file).exists());
+        if let Some((_, read)) = KINDS.iter().find(there) {
+            return read(dir);
         }
-        let merges = dir.join("merges.txt");
-        if !vocabulary.exists() || !merges.exists() {
-            return Err(TextError::NoTokenizer {
+        match rank_file(dir) {
+            Some(path) => from_rank_file(dir, &path),
+            None => Err(TextError::NoTokenizer {
                 dir: dir.to_path_buf(),
-            });
+            }),
         }
-        let entries: HashMap<String, u32> = parse(&vocabulary)?;
-        byte_level_bpe(entries, read_merges(&merges)?, false, added_tokens(dir)?)
     }
 }
 
+/// The only file of `dir` that ends in `.tiktoken`.
+fn rank_file(dir: &Path) -> Option<PathBuf> {
+    let paths = fs::read_dir(dir)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    let mut found = paths.filter(|path| path.extension().is_some_and(|end| end == "tiktoken"));
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// A rank file in a folder comes with the special tokens that its publisher's code adds, pictures' addresses among them.
+fn from_rank_file(dir: &Path, path: &Path) -> Result<Tokenizer> {
+    let bytes = read(path)?;
+    let special = with_pictures(&bytes);
+    let named = |error: TextError| match error {
+        TextError::Ranks { line, reason } => damaged(path, format!("line {line}: {reason}")),
+        TextError::RankSet { reason } => damaged(path, reason),
+        other => about(path, other),
+    };
+    let tokenizer = Tokenizer::from_ranks(&bytes, &special).map_err(named)?;
+    complete(dir, path, tokenizer.vocab_size())?;
+    tokenizer.with_byte_spans("<img>", "</img>", "<imgpad>", SPAN_IDS)
+}
+
+/// `vocab.json` and `merges.txt`. They do not say how text is cut into words: the class in `tokenizer_config.json` does, else
+/// tokens that only one form has.
+fn vocabulary_with_merges(dir: &Path) -> Result<Tokenizer> {
+    let path = dir.join("vocab.json");
+    let vocabulary: HashMap<String, u32> = parse(&path)?;
+    let merges_path = dir.join("merges.txt");
+    let merges = read_merges(&merges_path)?;
+    if vocabulary.len() > merges.len() + MOST_WITHOUT_MERGE {
+        let (found, tokens) = (merges.len(), vocabulary.len());
+        return Err(damaged(
+            &merges_path,
+            format!("{found} merges cannot lead to the {tokens} tokens of vocab.json"),
+        ));
+    }
+    let mut config = Config::read(dir)?;
+    let added = config.added(dir)?;
+    let class = config.tokenizer_class.as_deref().unwrap_or_default();
+    let ends_words = class.starts_with("CLIPTokenizer")
+        || (class.is_empty() && vocabulary.keys().any(|token| token.ends_with(word_end::WORD_END)));
+    if ends_words {
+        return word_end::from_merges(vocabulary, merges, added).map_err(|error| about(dir, error));
+    }
+    let plain = class.starts_with("GPT2Tokenizer")
+        || (class.is_empty()
+            && ["</s>", "<|endoftext|>"]
+                .iter()
+                .any(|t| vocabulary.contains_key(*t)));
+    let (form, names): (Form<'_>, &[&str]) = if plain {
+        let names = &["<s>", "<pad>", "</s>", "<unk>", "<mask>", "<|endoftext|>"];
+        (form(GPT2_PATTERN, false), names)
+    } else {
+        (form(QWEN_PATTERN, true), &[])
+    };
+    let added = with_named(added, names, &vocabulary);
+    BytePairs {
+        vocabulary,
+        merges,
+        added,
+    }
+    .into_tokenizer(&form)
+    .map_err(|error| about(dir, error))
+}
+
+fn form(pattern: &str, nfc: bool) -> Form<'_> {
+    Form {
+        pattern,
+        nfc,
+        whole_words: false,
+    }
+}
+
+/// Most tokens that no merge leads to: twice the bytes, and special tokens.
+const MOST_WITHOUT_MERGE: usize = 2048;
+
 /// `merges.txt`: an optional `#version` line, then two pieces a line, best first.
 fn read_merges(path: &Path) -> Result<Vec<(String, String)>> {
-    let damaged = |reason: String| TextError::Damaged {
-        file: path.display().to_string(),
-        reason,
-    };
-    let text = String::from_utf8(read(path)?).map_err(|e| damaged(e.to_string()))?;
+    let text = read_text(path)?;
     let mut merges = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if line.is_empty() || (number == 0 && line.starts_with("#version")) {
             continue;
         }
-        match line.split_once(' ') {
-            Some((left, right)) if !right.contains(' ') => merges.push((left.to_string(), right.to_string())),
-            _ => {
-                return Err(damaged(format!(
-                    "line {}: expected two pieces with a space between",
-                    number + 1
-                )));
-            }
-        }
+        merges.push(merge(path, number, line)?);
     }
     Ok(merges)
 }
 
-/// An entry of `added_tokens_decoder`, under its id.
-#[derive(Deserialize)]
-struct AddedEntry {
-    content: String,
-    #[serde(default)]
-    lstrip: bool,
-    #[serde(default)]
-    rstrip: bool,
-    #[serde(default)]
-    single_word: bool,
-    #[serde(default)]
-    normalized: bool,
-    #[serde(default)]
-    special: bool,
-}
-
-#[derive(Deserialize)]
-struct Config {
-    #[serde(default)]
-    added_tokens_decoder: BTreeMap<u32, AddedEntry>,
-}
-
-/// Added tokens in the order of their ids: from `tokenizer_config.json`, else the older `added_tokens.json`.
-fn added_tokens(dir: &Path) -> Result<Vec<Added>> {
-    let (config, older) = (dir.join("tokenizer_config.json"), dir.join("added_tokens.json"));
-    if config.exists() {
-        let config: Config = parse(&config)?;
-        if !config.added_tokens_decoder.is_empty() {
-            return Ok(config
-                .added_tokens_decoder
-                .into_iter()
-                .map(|(id, entry)| entry.at(id))
-                .collect());
+/// One line of merges.
+pub(crate) fn merge(path: &Path, number: usize, line: &str) -> Result<(String, String)> {
+    match line.split_once(' ') {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() && !right.contains(' ') => {
+            Ok((left.to_string(), right.to_string()))
+        }
+        _ => {
+            let reason = format!("line {}: expected two pieces with a space between", number + 1);
+            Err(damaged(path, reason))
         }
     }
-    if older.exists() {
-        let tokens: BTreeMap<String, u32> = parse(&older)?;
-        let mut added: Vec<Added> = tokens
-            .iter()
-            .map(|(content, id)| Added::special(content, *id))
-            .collect();
-        added.sort_by_key(|token| token.id);
-        return Ok(added);
-    }
-    Ok(Vec::new())
 }
 
-impl AddedEntry {
-    fn at(self, id: u32) -> Added {
-        let token = AddedToken::from(self.content, self.special)
-            .lstrip(self.lstrip)
-            .rstrip(self.rstrip)
-            .single_word(self.single_word)
-            .normalized(self.normalized);
-        Added { id, token }
+/// Most rows of a model's table that no token stands for.
+const MOST_SPARE_ROWS: usize = 1024;
+
+/// Whether the tokenizer has about as many tokens as the model beside it has rows: the only sign of a list that was cut off
+/// at the end of a line.
+pub(crate) fn complete(dir: &Path, path: &Path, tokens: usize) -> Result<()> {
+    let config = dir.join("config.json");
+    let Some(config) = config.exists().then(|| parse::<Value>(&config).ok()).flatten() else {
+        return Ok(());
+    };
+    let places = [
+        "/text_config/vocab_size",
+        "/vocab_size",
+        "/bert_config/vocab_size",
+    ];
+    let rows = places.iter().find_map(|place| config.pointer(place)?.as_u64());
+    match rows {
+        Some(rows) if rows > (tokens + MOST_SPARE_ROWS) as u64 => Err(damaged(
+            path,
+            format!("it has {tokens} tokens, but config.json says {rows}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn damaged(path: &Path, reason: impl ToString) -> TextError {
+    TextError::Damaged {
+        file: path.display().to_string(),
+        reason: reason.to_string(),
+    }
+}
+
+/// Puts the file's name into an error of code that saw only its bytes.
+pub(crate) fn about(path: &Path, error: TextError) -> TextError {
+    match error {
+        TextError::Damaged { reason, .. } => damaged(path, reason),
+        other => other,
     }
 }
 
 /// A whole file, if it is not too large.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    let io = |source| TextError::Io {
+    let io = |source: io::Error| TextError::Io {
         file: path.to_path_buf(),
         source,
     };
@@ -124,10 +214,12 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(io)
 }
 
+/// A whole file that must be UTF-8.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    String::from_utf8(read(path)?).map_err(|e| damaged(path, e))
+}
+
 /// A JSON file of a known form.
 pub(crate) fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&read(path)?).map_err(|e| TextError::Damaged {
-        file: path.display().to_string(),
-        reason: e.to_string(),
-    })
+    serde_json::from_slice(&read(path)?).map_err(|e| damaged(path, e))
 }

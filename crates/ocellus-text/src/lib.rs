@@ -5,26 +5,40 @@
 //! [`expand_image_pads`] repeats each picture's placeholder, and a [`Detokenizer`] turns generated ids back into text
 //! piece by piece.
 
+mod added;
 mod byte_alphabet;
+mod byte_pairs;
+mod byte_reader;
+mod byte_spans;
 mod characters;
 mod conversation;
 mod detokenizer;
 mod error;
 mod folder;
+mod instruct;
 mod pads;
+mod plain;
 mod ranks;
+mod sentence_piece;
+mod tekken;
 mod template;
 mod template_file;
 mod template_functions;
 mod template_source;
+mod text_form;
 mod tokenizer;
+mod word_end;
+mod word_piece;
 
 pub use conversation::{Conversation, Message, Part, Role};
 pub use detokenizer::Detokenizer;
 pub use error::TextError;
+pub use instruct::{CellRows, Instruct};
 pub use pads::{MAX_PROMPT_IDS, expand_image_pads};
 pub use ranks::QWEN_PATTERN;
+pub use tekken::{Tekken, TekkenImages};
 pub use template::{MAX_RENDERED_BYTES, MAX_TEMPLATE_BYTES, RenderOptions, TEMPLATE_FUEL, Template};
+pub use text_form::{Cleaning, TextForm};
 pub use tokenizer::{MAX_TEXT_BYTES, MAX_VOCABULARY_BYTES, Special, Tokenizer};
 
 /// What every fallible function of this crate returns.

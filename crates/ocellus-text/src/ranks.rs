@@ -3,129 +3,69 @@
 //! A line is the base64 of a token's bytes, a space and its rank, which is also its id. The merges are not in the file but
 //! follow from it: a token is the merge of the two pieces that remain when its bytes are merged by all better ranks.
 
+use crate::added::Added;
+use crate::byte_pairs::{BytePairs, Form};
 use crate::{Result, TextError, Tokenizer, byte_alphabet};
 use base64::Engine as _;
 use std::collections::HashMap;
-use tokenizers::models::bpe::BPE;
-use tokenizers::normalizers::unicode::NFC;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::pre_tokenizers::{PreTokenizerWrapper, sequence::Sequence};
-use tokenizers::{AddedToken, SplitDelimiterBehavior};
 
 /// How the Qwen tokenizers cut text into words before byte-pair encoding: contractions, letters with one leading symbol,
 /// single digits, runs of symbols, line ends, white space.
 pub const QWEN_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// Longest token of a rank file, in bytes.
-const MAX_TOKEN_BYTES: usize = 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = 1024;
 
 impl Tokenizer {
     /// Builds the Qwen tokenizer from a rank file and its special tokens (text and id): NFC, [`QWEN_PATTERN`], byte-level BPE.
     pub fn from_ranks(bytes: &[u8], special: &[(String, u32)]) -> Result<Tokenizer> {
         crate::tokenizer::check_size("the rank file", bytes.len() as u64)?;
-        let ranks = parse(bytes)?;
-        let merges = merges(&ranks);
-        let vocabulary = ranks
-            .into_iter()
-            .map(|(token, rank)| (byte_alphabet::to_chars(&token), rank))
-            .collect();
-        byte_level_bpe(
-            vocabulary,
-            merges,
-            true,
-            special
-                .iter()
-                .map(|(token, id)| Added::special(token, *id))
-                .collect(),
-        )
-    }
-}
-
-/// A token beside the base vocabulary.
-pub(crate) struct Added {
-    pub id: u32,
-    pub token: AddedToken,
-}
-
-impl Added {
-    pub(crate) fn special(content: &str, id: u32) -> Added {
-        Added {
-            id,
-            token: AddedToken::from(content.to_string(), true).normalized(false),
-        }
-    }
-}
-
-/// The Qwen2 way to use a byte-level vocabulary. With `whole_words`, a word that is a token is taken as it stands, before
-/// any merging: the rule for rank files.
-pub(crate) fn byte_level_bpe(
-    mut vocabulary: HashMap<String, u32>,
-    merges: Vec<(String, String)>,
-    whole_words: bool,
-    added: Vec<Added>,
-) -> Result<Tokenizer> {
-    let mut owner: HashMap<u32, String> = vocabulary
-        .iter()
-        .map(|(token, id)| (*id, token.clone()))
-        .collect();
-    for Added { id, token } in &added {
-        let content = &token.content;
-        let special_token = |reason: String| TextError::SpecialToken {
-            token: content.clone(),
-            expected: *id,
-            reason,
+        let form = Form {
+            pattern: QWEN_PATTERN,
+            nfc: true,
+            whole_words: true,
         };
-        if content.is_empty() {
-            return Err(special_token("cannot be given to an empty text".to_string()));
-        }
-        if let Some(other) = owner
-            .insert(*id, content.clone())
-            .filter(|other| other != content)
-        {
-            return Err(special_token(format!("belongs to `{other}`")));
-        }
-        // With its id in the base vocabulary, the added token keeps that id, whatever gaps there are before it.
-        if let Some(other) = vocabulary
-            .insert(content.clone(), *id)
-            .filter(|other| other != id)
-        {
-            return Err(special_token(format!("disagrees with the vocabulary's {other}")));
-        }
+        let special = special.iter().map(|(token, id)| Added::special(token, *id));
+        by_ranks(parse(bytes)?, 0, &form, special.collect())
     }
-    let damaged = |reason: String| TextError::Damaged {
-        file: "byte-level vocabulary".to_string(),
-        reason,
-    };
-    let model = BPE::builder()
-        .vocab_and_merges(
-            vocabulary.into_iter().collect::<tokenizers::models::bpe::Vocab>(),
-            merges,
-        )
-        .ignore_merges(whole_words)
-        .build()
-        .map_err(|e| damaged(e.to_string()))?;
-    let mut inner = tokenizers::Tokenizer::new(model);
-    inner
-        .with_normalizer(Some(NFC))
-        .map_err(|e| damaged(e.to_string()))?;
-    let pattern = SplitPattern::Regex(QWEN_PATTERN.to_string());
-    let split =
-        Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(|e| damaged(e.to_string()))?;
-    inner.with_pre_tokenizer(Some(Sequence::new(vec![
-        PreTokenizerWrapper::Split(split),
-        PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, false, false)),
-    ])));
-    inner.with_decoder(Some(ByteLevel::new(false, false, false)));
-    inner
-        .add_tokens(added.into_iter().map(|a| a.token))
-        .map_err(|e| damaged(e.to_string()))?;
-    Tokenizer::new(inner)
 }
 
-type Ranks = HashMap<Vec<u8>, u32>;
+/// A byte-level tokenizer whose ids are the ranks plus `first`.
+pub(crate) fn by_ranks(ranks: Ranks, first: u32, form: &Form<'_>, added: Vec<Added>) -> Result<Tokenizer> {
+    let merges = merges(&ranks);
+    let vocabulary = ranks
+        .into_iter()
+        .map(|(token, rank)| (byte_alphabet::to_chars(&token), first + rank))
+        .collect();
+    BytePairs {
+        vocabulary,
+        merges,
+        added,
+    }
+    .into_tokenizer(form)
+}
 
-fn parse(bytes: &[u8]) -> Result<Ranks> {
+/// Ids of a picture's address in the published picture model.
+pub(crate) const SPAN_IDS: usize = 256;
+
+/// Special tokens that the publisher's code adds to a rank file, whose ids follow the ranks: ends and turns, spares, marks of
+/// objects, boxes and pictures.
+pub(crate) fn with_pictures(ranks: &[u8]) -> Vec<(String, u32)> {
+    let lines = ranks.split(|byte| *byte == b'\n');
+    let first = lines.filter(|line| !line.trim_ascii().is_empty()).count() as u32;
+    let turns = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
+    let marks = [
+        "<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>", "<img>", "</img>", "<imgpad>",
+    ];
+    let spares = (0..205).map(|n| format!("<|extra_{n}|>"));
+    let names = turns.map(String::from).into_iter().chain(spares);
+    names.chain(marks.map(String::from)).zip(first..).collect()
+}
+
+/// Tokens with their ranks.
+pub(crate) type Ranks = HashMap<Vec<u8>, u32>;
+
+pub(crate) fn parse(bytes: &[u8]) -> Result<Ranks> {
     let mut ranks = Ranks::new();
     let mut ids = std::collections::HashSet::new();
     for (number, line) in bytes.split(|b| *b == b'\n').enumerate() {

@@ -1,5 +1,7 @@
 //! Text to ids and back.
 
+use crate::byte_reader::ByteReader;
+use crate::byte_spans::ByteSpans;
 use crate::detokenizer::Detokenizer;
 use crate::{Result, TextError, byte_alphabet};
 use tokenizers::DecoderWrapper;
@@ -20,9 +22,13 @@ pub enum Special {
 /// A tokenizer of any published kind; see [`Tokenizer::from_dir`], [`from_json`](Tokenizer::from_json) and
 /// [`from_ranks`](Tokenizer::from_ranks).
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    pub(crate) inner: tokenizers::Tokenizer,
     vocab_size: usize,
     byte_level: bool,
+    /// Where text is written as byte values.
+    pub(crate) spans: Option<ByteSpans>,
+    /// What the vocabulary writes behind the last piece of a word.
+    pub(crate) word_end: Option<&'static str>,
 }
 
 impl Tokenizer {
@@ -53,11 +59,28 @@ impl Tokenizer {
             inner,
             vocab_size,
             byte_level,
+            spans: None,
+            word_end: None,
         })
     }
 
-    /// Ids of `text`. Special tokens in it are recognised; none is added at its ends.
+    /// Ids of `text`. Special tokens in it are recognised; none is added at its ends. For text that a user typed see
+    /// [`encode_plain`](Tokenizer::encode_plain).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        self.check_text(text)?;
+        let encoding = self
+            .inner
+            .encode_fast(text, false)
+            .map_err(|e| TextError::Encode {
+                reason: e.to_string(),
+            })?;
+        match self.spans {
+            Some(spans) => self.write_spans(spans, encoding.get_ids()),
+            None => Ok(encoding.get_ids().to_vec()),
+        }
+    }
+
+    pub(crate) fn check_text(&self, text: &str) -> Result<()> {
         if text.len() > MAX_TEXT_BYTES {
             let (found, limit) = (text.len() as u64, MAX_TEXT_BYTES as u64);
             return Err(TextError::TooLarge {
@@ -66,13 +89,7 @@ impl Tokenizer {
                 limit,
             });
         }
-        let encoding = self
-            .inner
-            .encode_fast(text, false)
-            .map_err(|e| TextError::Encode {
-                reason: e.to_string(),
-            })?;
-        Ok(encoding.get_ids().to_vec())
+        Ok(())
     }
 
     /// Text of `ids` without special tokens. Ids outside the vocabulary, which models with padded tables can produce,
@@ -83,6 +100,14 @@ impl Tokenizer {
 
     /// As [`decode`](Tokenizer::decode), with a choice about special tokens.
     pub fn decode_with(&self, ids: &[u32], special: Special) -> Result<String> {
+        if self.spans.is_some() || self.word_end.is_some() {
+            let mut reader = ByteReader::default();
+            let bytes: Vec<u8> = ids
+                .iter()
+                .flat_map(|id| reader.bytes(self, *id, special))
+                .collect();
+            return Ok(String::from_utf8_lossy(&bytes).into_owned());
+        }
         self.inner
             .decode(ids, special == Special::Skip)
             .map_err(|e| TextError::Decode {

@@ -89,7 +89,7 @@ const TASKS: &[(&str, Task)] = &[
     ("template", template::run),
 ];
 
-/// Runs every case; `vocabulary` is a rank file or a `tokenizer.json` for the cases that need one.
+/// Runs every case; `vocabulary` is a rank file, a `tekken.json` or a `tokenizer.json` for the cases that need one.
 pub fn verify(cases: &[PathBuf], vocabulary: Option<&Path>) -> Vec<CaseReport> {
     cases.iter().map(|folder| one(folder, vocabulary)).collect()
 }

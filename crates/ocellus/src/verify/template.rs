@@ -45,7 +45,7 @@ pub fn run(case: &Case, vocabulary: Option<&Path>, out: &mut Produced) -> Result
         prompts.push(prompt);
     }
     tokens::encode(
-        &vocabulary::tokenizer(case, vocabulary)?,
+        &vocabulary::read(case, vocabulary)?,
         prompts.iter().map(String::as_str),
         out,
     )
@@ -61,7 +61,8 @@ fn read(value: &Value) -> Option<Conversation> {
     Some(Conversation::new(messages.collect::<Option<_>>()?))
 }
 
-fn message(value: &Value) -> Option<Message> {
+/// One turn.
+pub fn message(value: &Value) -> Option<Message> {
     let role = value.get("role")?.as_str()?;
     let role = [Role::System, Role::User, Role::Assistant]
         .into_iter()

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ocellus_text::{MAX_VOCABULARY_BYTES, Tokenizer};
+use ocellus_text::{MAX_VOCABULARY_BYTES, Tekken, TekkenImages, TextError, Tokenizer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -36,14 +36,40 @@ const SPECIAL: &[&str] = &[
     "<|file_sep|>",
 ];
 
-/// The case's own tokenizer files count first; else `vocabulary`, a rank file or a `tokenizer.json`.
-pub fn tokenizer(case: &Case, vocabulary: Option<&Path>) -> Result<Tokenizer, CaseError> {
+/// A vocabulary as it is used.
+pub struct Vocabulary {
+    pub tokenizer: Tokenizer,
+    /// How pictures become cells, where the vocabulary says so.
+    pub images: Option<TekkenImages>,
+    /// The publisher's encoder takes special tokens in a text for text.
+    specials_are_text: bool,
+}
+
+impl Vocabulary {
+    fn new(tokenizer: Tokenizer) -> Self {
+        Self {
+            tokenizer,
+            images: None,
+            specials_are_text: false,
+        }
+    }
+
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, CaseError> {
+        let encoded = match self.specials_are_text {
+            true => self.tokenizer.encode_plain(text),
+            false => self.tokenizer.encode(text),
+        };
+        Ok(encoded?)
+    }
+}
+
+/// The case's own tokenizer files count first; else `vocabulary`: a rank file, a `tekken.json` or a `tokenizer.json`.
+pub fn read(case: &Case, vocabulary: Option<&Path>) -> Result<Vocabulary, CaseError> {
     let model = case.model();
-    if ["tokenizer.json", "vocab.json"]
-        .iter()
-        .any(|f| model.join(f).exists())
-    {
-        return Ok(Tokenizer::from_dir(&model)?);
+    match Tokenizer::from_dir(&model) {
+        Ok(tokenizer) => return Ok(Vocabulary::new(tokenizer)),
+        Err(TextError::NoTokenizer { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
     let Some(path) = vocabulary else {
         return Err(CaseError::Refused(hint(case)));
@@ -55,12 +81,39 @@ pub fn tokenizer(case: &Case, vocabulary: Option<&Path>) -> Result<Tokenizer, Ca
         return Err(CaseError::file(path, reason));
     }
     let bytes = fs::read(path).map_err(io)?;
-    let about = |e: ocellus_text::TextError| CaseError::file(path, e);
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        return Tokenizer::from_json(&bytes).map_err(about);
+    let about = |e: TextError| CaseError::file(path, e);
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        check_sum(case, path, &bytes)?;
+        let special = special(case, &bytes)?;
+        let tokenizer = Tokenizer::from_ranks(&bytes, &special).map_err(about)?;
+        return with_spans(case, tokenizer).map(Vocabulary::new);
+    }
+    if !Tekken::is_meant(&bytes) {
+        return Tokenizer::from_json(&bytes).map(Vocabulary::new).map_err(about);
     }
     check_sum(case, path, &bytes)?;
-    Tokenizer::from_ranks(&bytes, &special(case, &bytes)?).map_err(about)
+    let tekken = Tekken::from_json(&bytes).map_err(about)?;
+    Ok(Vocabulary {
+        tokenizer: tekken.tokenizer,
+        images: tekken.images,
+        specials_are_text: true,
+    })
+}
+
+/// Ids of a picture's address where the case does not say otherwise.
+const SPAN_IDS: usize = 256;
+
+/// Special tokens for addresses of pictures mean that these are written byte by byte.
+fn with_spans(case: &Case, tokenizer: Tokenizer) -> Result<Tokenizer, CaseError> {
+    let [open, close, pad] = ["<img>", "</img>", "<imgpad>"];
+    if [open, close, pad]
+        .iter()
+        .any(|token| tokenizer.token_id(token).is_none())
+    {
+        return Ok(tokenizer);
+    }
+    let ids = case.count("image_tokens")?.unwrap_or(SPAN_IDS);
+    Ok(tokenizer.with_byte_spans(open, close, pad, ids)?)
 }
 
 /// What to do when there is no vocabulary.
@@ -77,7 +130,7 @@ fn hint(case: &Case) -> String {
         _ => String::new(),
     };
     format!(
-        "the case needs the vocabulary{which}, which is not part of it: give it with --vocabulary FILE (a rank file or tokenizer.json)"
+        "the case needs the vocabulary{which}, which is not part of it: give it with --vocabulary FILE (a rank file, tekken.json or tokenizer.json)"
     )
 }
 
