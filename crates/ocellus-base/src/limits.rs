@@ -55,6 +55,24 @@ pub const TENSOR_AXES: usize = 8;
 /// Shards of one checkpoint.
 pub const SHARDS: usize = 4_096;
 
+/// Bytes of the pickle of a torch checkpoint: about 500 for each tensor, and what was saved beside the tensors.
+pub const PICKLE_BYTES: usize = 64 << 20;
+
+/// Opcodes of one pickle, and so the values that it can make: about 30 for each tensor.
+pub const PICKLE_OPCODES: usize = 1 << 22;
+
+/// Marks of one pickle that are open at a time. Real checkpoints open about ten.
+pub const PICKLE_MARKS: usize = 1_000;
+
+/// Values that one pickle remembers: about ten for each tensor.
+pub const PICKLE_MEMO: usize = 1 << 21;
+
+/// Bytes of one text, byte string or integer of a pickle.
+pub const PICKLE_TEXT_BYTES: usize = 1 << 20;
+
+/// Files in the zip archive of a torch checkpoint: one for each storage and a handful besides.
+pub const ARCHIVE_FILES: usize = TENSORS + 64;
+
 /// The bounds of one picture, to be passed to its decoder.
 ///
 /// All are inclusive: a picture of exactly `side_px` is accepted.

@@ -10,7 +10,8 @@ pub enum WeightsError {
     #[error("{}: {source}", file.display())]
     Io { file: PathBuf, source: std::io::Error },
 
-    #[error("no weights in {}: expected model.safetensors or model.safetensors.index.json, found {found}", dir.display())]
+    #[error("no weights in {}: expected model.safetensors, model.safetensors.index.json, consolidated.safetensors, \
+             pytorch_model.bin, pytorch_model.bin.index.json, or one file of either kind; found {found}", dir.display())]
     NoWeights { dir: PathBuf, found: String },
 
     #[error(
@@ -21,6 +22,27 @@ pub enum WeightsError {
 
     #[error("{file} is not a safetensors file: {reason}")]
     NotSafetensors { file: String, reason: String },
+
+    #[error("{file} is not a checkpoint that torch saved: {reason}")]
+    NotTorch { file: String, reason: String },
+
+    #[error(
+        "{file} wants to import `{name}`: only tensors are read, nothing in a checkpoint is ever executed"
+    )]
+    Import { file: String, name: String },
+
+    #[error("{file}: the pickle is damaged or no plain checkpoint (before byte {at}): {reason}")]
+    Pickle { file: String, at: u64, reason: String },
+
+    #[error("{file}: the zip archive is damaged or not what torch writes: {reason}")]
+    Archive { file: String, reason: String },
+
+    #[error("{file}: tensor `{tensor}` cannot be read: {reason}")]
+    Tensor {
+        file: String,
+        tensor: String,
+        reason: String,
+    },
 
     #[error("{file}: the header is {found} bytes long, more than the {limit} that are accepted")]
     HeaderTooLarge { file: String, found: u64, limit: u64 },

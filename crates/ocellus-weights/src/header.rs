@@ -4,16 +4,17 @@
 //! ranges equal shape times element size, and the ranges cover the data section exactly, without gap or overlap.
 
 use crate::{Dtype, Result, WeightsError};
+use ocellus_base::limits;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use std::collections::{BTreeMap, HashSet};
 use std::{fmt, ops::Range};
 
 /// Longest header that is accepted. Published checkpoints stay below a few MiB.
-pub const MAX_HEADER_BYTES: u64 = 64 << 20;
+pub const MAX_HEADER_BYTES: u64 = limits::WEIGHTS_HEADER_BYTES;
 /// Largest number of tensors in one file.
-pub const MAX_TENSORS: usize = 1 << 18;
+pub const MAX_TENSORS: usize = limits::TENSORS;
 /// Largest number of dimensions of one tensor.
-pub const MAX_RANK: usize = 8;
+pub const MAX_RANK: usize = limits::TENSOR_AXES;
 
 /// Where one tensor lies in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +108,7 @@ impl Header {
 }
 
 /// Names a few formats that are often put in the place of safetensors, by their first bytes.
-fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"PK\x03\x04") {
         return Some("it is a zip archive (perhaps a torch checkpoint)");
     }

@@ -1,15 +1,16 @@
-//! `model.safetensors.index.json`: which shard holds which tensor.
+//! `model.safetensors.index.json` or `pytorch_model.bin.index.json`: which shard holds which tensor.
 
 use crate::{Result, WeightsError};
+use ocellus_base::limits;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 use std::{fmt, fs};
 
 /// Longest index file that is accepted.
-pub const MAX_INDEX_BYTES: u64 = 64 << 20;
+pub const MAX_INDEX_BYTES: u64 = limits::JSON_BYTES;
 /// Largest number of different shards.
-pub const MAX_SHARDS: usize = 4096;
+pub const MAX_SHARDS: usize = limits::SHARDS;
 
 /// Tensor names, grouped by the shard that the index gives for them.
 #[derive(Debug)]

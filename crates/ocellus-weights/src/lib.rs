@@ -1,8 +1,12 @@
 //! Weight files: names to tensors, without knowing what a name means.
 //!
-//! Reads the safetensors format from a memory-mapped file, from shards that
-//! a `model.safetensors.index.json` lists, from bytes compiled into the program, or from owned bytes. Every offset, shape
-//! and length is checked once, when a file is opened; a [`View`] handed out later cannot be out of range.
+//! Reads the safetensors format, and the tensors of a torch checkpoint (`.bin`, `.pt`, `.pth`), from a memory-mapped file,
+//! from shards that an index lists, from bytes compiled into the program, or from owned bytes. Every offset, shape and
+//! length is checked once, when a file is opened; a [`View`] handed out later cannot be out of range.
+//!
+//! A torch checkpoint is a pickle, a program that could import and call anything. Nothing of it is run: it is read as a
+//! description of tensors, and one that wants to import anything else is refused with the name of what it wants
+//! ([`WeightsError::Import`]).
 //!
 //! ```
 //! use ocellus_weights::{Dtype, Weights, encode};
@@ -19,6 +23,7 @@ mod error;
 mod header;
 mod index;
 mod storage;
+mod torch;
 mod view;
 mod weights;
 mod write;

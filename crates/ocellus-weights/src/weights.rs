@@ -3,7 +3,7 @@
 use crate::header::{Entry, Header};
 use crate::index::Index;
 use crate::storage::Storage;
-use crate::{Result, View, WeightsError};
+use crate::{Result, View, WeightsError, torch};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -25,19 +25,15 @@ struct Placed {
 }
 
 impl Weights {
-    /// Opens the weights in the checkpoint folder `dir`: `model.safetensors`, else the shards that
-    /// `model.safetensors.index.json` lists, else the only `*.safetensors.index.json`, else the only `*.safetensors`.
+    /// Opens the weights in the checkpoint folder `dir`. The first of these that is there:
+    ///
+    /// 1. `model.safetensors`, or the shards that `model.safetensors.index.json` lists
+    /// 2. the shards that the only other `*.safetensors.index.json` lists
+    /// 3. `consolidated.safetensors`, or the only other `*.safetensors`
+    /// 4. `pytorch_model.bin`, or the shards that `pytorch_model.bin.index.json` lists
+    /// 5. the shards that the only other `*.bin.index.json` lists
+    /// 6. the only `*.bin`, `*.pt`, `*.pth`, `*.ckpt` or `*.th`, if there are no safetensors at all
     pub fn open(dir: &Path) -> Result<Weights> {
-        let (single, index) = (
-            dir.join("model.safetensors"),
-            dir.join("model.safetensors.index.json"),
-        );
-        if single.exists() {
-            return Weights::from_file(&single);
-        }
-        if index.exists() {
-            return Weights::from_index(&index);
-        }
         let io = |source| WeightsError::Io {
             file: dir.to_path_buf(),
             source,
@@ -47,44 +43,34 @@ impl Weights {
             names.extend(item.map_err(io)?.file_name().into_string());
         }
         names.sort();
-        let ending = |end: &str| {
-            names
-                .iter()
-                .filter(|n| n.ends_with(end))
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-        };
-        if let [only] = ending(".safetensors.index.json")[..] {
-            return Weights::from_index(dir.join(only));
+        match choose(&names) {
+            Some(name) if name.ends_with(".index.json") => Weights::from_index(dir.join(name)),
+            Some(name) => Weights::from_file(dir.join(name)),
+            None => Err(WeightsError::NoWeights {
+                dir: dir.to_path_buf(),
+                found: weight_like(&names),
+            }),
         }
-        if let [only] = ending(".safetensors")[..] {
-            return Weights::from_file(dir.join(only));
-        }
-        Err(WeightsError::NoWeights {
-            dir: dir.to_path_buf(),
-            found: weight_like(&names),
-        })
     }
 
-    /// Maps one safetensors file.
+    /// Maps one file: safetensors or a torch checkpoint, by its contents.
+    ///
+    /// Of a torch checkpoint, the tensors of its state dict are read: the dictionary at the top, or the one that a trainer
+    /// put under `state_dict`, `model` or `module`; what else was saved (an optimizer's state) is left out. A tensor whose
+    /// rows are not contiguous in the file is copied into memory; all copies together stay below the file's size.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Weights> {
         let path = path.as_ref();
         Weights::from_storage(Storage::map(path)?, &path.display().to_string())
     }
 
-    /// Maps every shard of `index` (a `*.safetensors.index.json`); shards are looked up beside it.
+    /// Maps every shard of `index` (a `*.safetensors.index.json` or `*.bin.index.json`); shards are looked up beside it.
     ///
     /// A tensor that a shard holds but the index does not mention is kept, unless two shards hold it.
     pub fn from_index(index: impl AsRef<Path>) -> Result<Weights> {
         let path = index.as_ref();
         let name = path.display().to_string();
         let dir = path.parent().unwrap_or(Path::new(""));
-        let mut weights = Weights {
-            name: name.clone(),
-            files: Vec::new(),
-            tensors: BTreeMap::new(),
-            metadata: BTreeMap::new(),
-        };
+        let mut weights = Weights::empty(&name);
         let mut unlisted = BTreeMap::<String, Placed>::new();
         for (shard, listed) in Index::read(path)?.shards {
             let shard_path = dir.join(&shard);
@@ -97,29 +83,26 @@ impl Weights {
             }
             let storage = Storage::map(&shard_path)?;
             let shard_name = shard_path.display().to_string();
-            let mut header = Header::parse(storage.bytes(), &shard_name)?;
-            let file = weights.files.len();
-            weights.files.push(storage);
+            let mut held = weights.add(storage, &shard_name)?;
             for tensor in listed {
-                let Some(entry) = header.tensors.remove(&tensor) else {
+                let Some(placed) = held.remove(&tensor) else {
                     return Err(WeightsError::NotInShard {
                         index: name,
                         shard,
                         tensor,
                     });
                 };
-                weights.tensors.insert(tensor, Placed { file, entry });
+                weights.tensors.insert(tensor, placed);
             }
-            for (tensor, entry) in header.tensors {
+            for (tensor, placed) in held {
                 if unlisted.contains_key(&tensor) {
                     return Err(WeightsError::Duplicate {
                         file: shard_name,
                         tensor,
                     });
                 }
-                unlisted.insert(tensor, Placed { file, entry });
+                unlisted.insert(tensor, placed);
             }
-            weights.metadata.extend(header.metadata);
         }
         for (tensor, placed) in unlisted {
             weights.tensors.entry(tensor).or_insert(placed);
@@ -138,18 +121,39 @@ impl Weights {
     }
 
     fn from_storage(storage: Storage, name: &str) -> Result<Weights> {
-        let header = Header::parse(storage.bytes(), name)?;
-        let tensors = header
-            .tensors
-            .into_iter()
-            .map(|(name, entry)| (name, Placed { file: 0, entry }))
-            .collect();
-        Ok(Weights {
+        let mut weights = Weights::empty(name);
+        weights.tensors = weights.add(storage, name)?;
+        Ok(weights)
+    }
+
+    fn empty(name: &str) -> Weights {
+        Weights {
             name: name.to_string(),
-            files: vec![storage],
-            tensors,
-            metadata: header.metadata,
-        })
+            files: Vec::new(),
+            tensors: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in one more file, which messages call `name`, and says what it holds.
+    fn add(&mut self, storage: Storage, name: &str) -> Result<BTreeMap<String, Placed>> {
+        let file = self.files.len();
+        if torch::is_torch(storage.bytes(), name) {
+            let read = torch::read(storage.bytes(), name)?;
+            self.files.push(storage);
+            self.files.extend(read.copies.into_iter().map(Storage::Owned));
+            let place = |copy: Option<usize>| copy.map_or(file, |copy| file + 1 + copy);
+            let placed = |(name, (copy, entry))| {
+                let file = place(copy);
+                (name, Placed { file, entry })
+            };
+            return Ok(read.placed.into_iter().map(placed).collect());
+        }
+        let header = Header::parse(storage.bytes(), name)?;
+        self.files.push(storage);
+        self.metadata.extend(header.metadata);
+        let placed = |(name, entry)| (name, Placed { file, entry });
+        Ok(header.tensors.into_iter().map(placed).collect())
     }
 
     /// Tensor names in alphabetical order.
@@ -228,6 +232,33 @@ impl std::fmt::Debug for Weights {
             self.total_bytes()
         )
     }
+}
+
+/// The file or index of a folder to open, of its sorted `names`; the order is that of [`Weights::open`].
+fn choose(names: &[String]) -> Option<&str> {
+    let named = |wanted: &[&str]| -> Option<&str> {
+        let mut found = wanted
+            .iter()
+            .filter_map(|wanted| names.iter().find(|name| name == wanted));
+        found.next().map(String::as_str)
+    };
+    let only = |endings: &[&str]| {
+        let mut found = names
+            .iter()
+            .filter(|name| endings.iter().any(|end| name.ends_with(end)));
+        found
+            .next()
+            .filter(|_| found.next().is_none())
+            .map(String::as_str)
+    };
+    named(&["model.safetensors", "model.safetensors.index.json"])
+        .or_else(|| only(&[".safetensors.index.json"]))
+        .or_else(|| named(&["consolidated.safetensors"]))
+        .or_else(|| only(&[".safetensors"]))
+        .or_else(|| named(&["pytorch_model.bin", "pytorch_model.bin.index.json"]))
+        .or_else(|| only(&[".bin.index.json"]))
+        // Beside several safetensors, a lone `.bin` is rather what a trainer left than the weights.
+        .or_else(|| only(torch::ENDINGS).filter(|_| !names.iter().any(|name| name.ends_with(".safetensors"))))
 }
 
 /// The files of a folder that look like weights of another format, for the message that ours are absent.

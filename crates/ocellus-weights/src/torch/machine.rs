@@ -1,0 +1,445 @@
+//! The stack machine that a pickle is a program for, with everything left out that is not data.
+//!
+//! No name is ever looked up in anything but the table of `value.rs`, and no object is made but plain values and tensors.
+//! Every count has a bound, and texts stay where they are in the file, so that a pickle cannot take much more memory than
+//! its own length times a constant.
+
+use super::opcode as op;
+use super::value::{Global, Heap, Value};
+use crate::{Result, WeightsError};
+use ocellus_base::limits;
+use std::collections::HashMap;
+
+/// What is left when a pickle has run.
+pub(super) struct Outcome<'p> {
+    pub value: Value<'p>,
+    pub heap: Heap<'p>,
+    /// Where the bytes after its STOP begin.
+    pub end: usize,
+}
+
+/// Runs the pickle that starts at byte `start` of `bytes`, a part of the file that messages call `file`.
+pub(super) fn run<'p>(bytes: &'p [u8], start: usize, file: &'p str) -> Result<Outcome<'p>> {
+    let mut machine = Machine {
+        file,
+        bytes,
+        at: start,
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+        heap: Heap::default(),
+        copied: 0,
+    };
+    for _ in 0..limits::PICKLE_OPCODES {
+        if machine.at - start > limits::PICKLE_BYTES {
+            let limit = limits::PICKLE_BYTES;
+            return Err(machine.damaged(format!("longer than the {limit} bytes that are accepted")));
+        }
+        let opcode = machine.byte()?;
+        if opcode == op::STOP {
+            let value = machine.pop()?;
+            return Ok(Outcome {
+                value,
+                heap: machine.heap,
+                end: machine.at,
+            });
+        }
+        machine.step(opcode)?;
+    }
+    let limit = limits::PICKLE_OPCODES;
+    Err(machine.damaged(format!("more than the {limit} opcodes that are accepted")))
+}
+
+pub(super) struct Machine<'p> {
+    file: &'p str,
+    bytes: &'p [u8],
+    at: usize,
+    stack: Vec<Value<'p>>,
+    /// Heights of the stack at the marks that are open.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Value<'p>>,
+    pub(super) heap: Heap<'p>,
+    /// Pairs that were copied from lists into dictionaries.
+    pub(super) copied: usize,
+}
+
+impl<'p> Machine<'p> {
+    fn step(&mut self, opcode: u8) -> Result<()> {
+        if let Some(value) = self.literal(opcode)? {
+            self.stack.push(value);
+            return Ok(());
+        }
+        match opcode {
+            op::PROTO => {
+                let version = self.byte()?;
+                if version > 5 {
+                    return Err(self.damaged(format!("its protocol is {version}, expected 2 to 5")));
+                }
+            }
+            op::FRAME => {
+                self.take(8)?;
+            }
+            op::MARK => {
+                if self.marks.len() == limits::PICKLE_MARKS {
+                    let limit = limits::PICKLE_MARKS;
+                    return Err(self.damaged(format!("more than {limit} marks are open")));
+                }
+                self.marks.push(self.stack.len());
+            }
+            op::POP => {
+                self.pop()?;
+            }
+            op::POP_MARK => {
+                self.pop_to_mark()?;
+            }
+            op::DUP => {
+                let top = self.top()?;
+                self.stack.push(top);
+            }
+            op::PUT1 => {
+                let key = self.byte()?.into();
+                self.remember(key)?;
+            }
+            op::PUT4 => {
+                let key = u32::from_le_bytes(self.array()?);
+                self.remember(key)?;
+            }
+            op::MEMOIZE => {
+                let key = self.memo.len() as u32; // at most PICKLE_MEMO
+                self.remember(key)?;
+            }
+            op::GET1 => {
+                let key = self.byte()?.into();
+                self.recall(key)?;
+            }
+            op::GET4 => {
+                let key = u32::from_le_bytes(self.array()?);
+                self.recall(key)?;
+            }
+            op::GLOBAL => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.import(module, name)?;
+            }
+            op::STACK_GLOBAL => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Value::Text(module), Value::Text(name)) = (module, name) else {
+                    return Err(self.damaged("it imports something that has no name"));
+                };
+                self.import(module, name)?;
+            }
+            op::INSTANCE => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.import(module, name)?;
+                return Err(self.unknown(opcode));
+            }
+            op::REDUCE => {
+                let (arguments, callee) = (self.pop()?, self.pop()?);
+                let value = self.call(callee, arguments)?;
+                self.stack.push(value);
+            }
+            op::BUILD => {
+                // The state of an ordered dictionary is what torch notes beside the tensors (`_metadata`).
+                self.pop()?;
+                if !matches!(self.top()?, Value::Dict(_)) {
+                    return Err(self.damaged("it gives a state to something that is no dictionary"));
+                }
+            }
+            op::PERSISTENT_ID => {
+                let id = self.pop()?;
+                let value = self.storage(id)?;
+                self.stack.push(value);
+            }
+            _ => return self.container(opcode),
+        }
+        Ok(())
+    }
+
+    /// Values that stand in the pickle themselves.
+    fn literal(&mut self, opcode: u8) -> Result<Option<Value<'p>>> {
+        Ok(Some(match opcode {
+            op::NONE => Value::None,
+            op::TRUE => Value::Bool(true),
+            op::FALSE => Value::Bool(false),
+            op::INT32 => Value::Int(i32::from_le_bytes(self.array()?).into()),
+            op::UINT8 => Value::Int(self.byte()?.into()),
+            op::UINT16 => Value::Int(u16::from_le_bytes(self.array()?).into()),
+            op::LONG1 | op::LONG4 => integer(self.counted(if opcode == op::LONG1 { 1 } else { 4 })?),
+            op::FLOAT => {
+                self.take(8)?;
+                Value::Opaque
+            }
+            op::TEXT1 => self.text(1)?,
+            op::TEXT4 => self.text(4)?,
+            op::TEXT8 => self.text(8)?,
+            op::STRING1 | op::STRING4 => {
+                // Python 2 did not tell texts from bytes.
+                let bytes = self.counted(if opcode == op::STRING1 { 1 } else { 4 })?;
+                std::str::from_utf8(bytes).map_or(Value::Opaque, Value::Text)
+            }
+            op::BYTES1 | op::BYTES4 | op::BYTES8 | op::BYTE_ARRAY8 => {
+                self.counted(match opcode {
+                    op::BYTES1 => 1,
+                    op::BYTES4 => 4,
+                    _ => 8,
+                })?;
+                Value::Opaque
+            }
+            op::EMPTY_LIST | op::EMPTY_SET => self.list(Vec::new()),
+            op::EMPTY_TUPLE => self.tuple(Vec::new()),
+            op::EMPTY_DICT => self.dict(Vec::new()),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Opcodes that make a container of what is on the stack, or fill one.
+    fn container(&mut self, opcode: u8) -> Result<()> {
+        let value = match opcode {
+            op::TUPLE | op::LIST | op::FROZEN_SET => {
+                let items = self.pop_to_mark()?;
+                if opcode == op::TUPLE {
+                    self.tuple(items)
+                } else {
+                    self.list(items)
+                }
+            }
+            op::TUPLE1 | op::TUPLE2 | op::TUPLE3 => {
+                let mut items = Vec::with_capacity(3);
+                for _ in 0..=opcode - op::TUPLE1 {
+                    items.push(self.pop()?);
+                }
+                items.reverse();
+                self.tuple(items)
+            }
+            op::DICT => {
+                let items = self.pop_to_mark()?;
+                let pairs = self.pairs(&items)?;
+                self.dict(pairs)
+            }
+            op::APPEND => {
+                let item = self.pop()?;
+                return self.append(vec![item]);
+            }
+            op::APPENDS | op::ADD_ITEMS => {
+                let items = self.pop_to_mark()?;
+                return self.append(items);
+            }
+            op::SET_ITEM => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                return self.set(vec![(key, value)]);
+            }
+            op::SET_ITEMS => {
+                let items = self.pop_to_mark()?;
+                let pairs = self.pairs(&items)?;
+                return self.set(pairs);
+            }
+            _ => return Err(self.unknown(opcode)),
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn append(&mut self, mut items: Vec<Value<'p>>) -> Result<()> {
+        let Value::List(place) = self.top()? else {
+            return Err(self.damaged("it appends to something that is no list"));
+        };
+        self.heap.lists[place].append(&mut items);
+        Ok(())
+    }
+
+    fn set(&mut self, mut pairs: Vec<(Value<'p>, Value<'p>)>) -> Result<()> {
+        let Value::Dict(place) = self.top()? else {
+            return Err(self.damaged("it sets items of something that is no dictionary"));
+        };
+        self.heap.dicts[place].append(&mut pairs);
+        Ok(())
+    }
+
+    fn pairs(&self, items: &[Value<'p>]) -> Result<Vec<(Value<'p>, Value<'p>)>> {
+        let (pairs, rest) = items.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(self.damaged("a key of a dictionary has no value"));
+        }
+        Ok(pairs.iter().map(|&[key, value]| (key, value)).collect())
+    }
+
+    fn list(&mut self, items: Vec<Value<'p>>) -> Value<'p> {
+        self.heap.lists.push(items);
+        Value::List(self.heap.lists.len() - 1)
+    }
+
+    fn tuple(&mut self, items: Vec<Value<'p>>) -> Value<'p> {
+        self.heap.lists.push(items);
+        Value::Tuple(self.heap.lists.len() - 1)
+    }
+
+    pub(super) fn dict(&mut self, pairs: Vec<(Value<'p>, Value<'p>)>) -> Value<'p> {
+        self.heap.dicts.push(pairs);
+        Value::Dict(self.heap.dicts.len() - 1)
+    }
+
+    fn import(&mut self, module: &str, name: &str) -> Result<()> {
+        let Some(global) = Global::find(module, name) else {
+            return Err(WeightsError::Import {
+                file: self.file.to_string(),
+                name: quotable(module) + "." + &quotable(name),
+            });
+        };
+        self.stack.push(Value::Global(global));
+        Ok(())
+    }
+
+    fn remember(&mut self, key: u32) -> Result<()> {
+        let top = self.top()?;
+        self.memo.insert(key, top);
+        if self.memo.len() > limits::PICKLE_MEMO {
+            let limit = limits::PICKLE_MEMO;
+            return Err(self.damaged(format!("it remembers more than {limit} values")));
+        }
+        Ok(())
+    }
+
+    fn recall(&mut self, key: u32) -> Result<()> {
+        let Some(&value) = self.memo.get(&key) else {
+            return Err(self.damaged(format!("it recalls value {key}, which it never remembered")));
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    /// The top of the stack. What lies below the last mark cannot be reached before the mark is closed.
+    fn top(&self) -> Result<Value<'p>> {
+        let floor = self.marks.last().copied().unwrap_or(0);
+        match self.stack.last() {
+            Some(value) if self.stack.len() > floor => Ok(*value),
+            _ => Err(self.damaged("it takes a value from an empty stack")),
+        }
+    }
+
+    fn pop(&mut self) -> Result<Value<'p>> {
+        let top = self.top()?;
+        self.stack.pop();
+        Ok(top)
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Value<'p>>> {
+        match self.marks.pop() {
+            Some(mark) => Ok(self.stack.split_off(mark)),
+            None => Err(self.damaged("it closes a mark that was never opened")),
+        }
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'p [u8]> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
+        let Some(end) = end else {
+            return Err(self.damaged("the file ends within it"));
+        };
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    /// Bytes after their count, which itself is `width` bytes wide.
+    fn counted(&mut self, width: usize) -> Result<&'p [u8]> {
+        let mut count = [0; 8];
+        count[..width].copy_from_slice(self.take(width)?);
+        let count = u64::from_le_bytes(count);
+        let limit = limits::PICKLE_TEXT_BYTES;
+        match usize::try_from(count) {
+            Ok(count) if count <= limit => self.take(count),
+            _ => Err(self.damaged(format!(
+                "it holds a text of {count} bytes, more than the {limit} that are accepted"
+            ))),
+        }
+    }
+
+    fn text(&mut self, width: usize) -> Result<Value<'p>> {
+        let bytes = self.counted(width)?;
+        std::str::from_utf8(bytes)
+            .map(Value::Text)
+            .map_err(|_| self.damaged("it holds a text that is not UTF-8"))
+    }
+
+    /// The text up to the next line feed, which GLOBAL uses for names.
+    fn line(&mut self) -> Result<&'p str> {
+        let rest = &self.bytes[self.at..];
+        let rest = &rest[..rest.len().min(limits::PICKLE_TEXT_BYTES)];
+        let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
+            return Err(self.damaged("the name that it imports has no end"));
+        };
+        let line = self.take(length)?;
+        self.take(1)?;
+        std::str::from_utf8(line).map_err(|_| self.damaged("the name that it imports is not UTF-8"))
+    }
+
+    fn unknown(&self, opcode: u8) -> WeightsError {
+        let sign = (opcode as char).escape_default();
+        self.damaged(format!(
+            "opcode {opcode:#04x} (`{sign}`) is none that a checkpoint of tensors needs"
+        ))
+    }
+
+    pub(super) fn damaged(&self, reason: impl Into<String>) -> WeightsError {
+        WeightsError::Pickle {
+            file: self.file.to_string(),
+            at: self.at as u64,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// An integer from its little-endian two's complement; no bytes at all are zero.
+fn integer(bytes: &[u8]) -> Value<'_> {
+    if bytes.len() > 8 {
+        return Value::Long(bytes);
+    }
+    let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
+    let mut wide = [if negative { 0xff } else { 0 }; 8];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    Value::Int(i64::from_le_bytes(wide))
+}
+
+/// A name as a message can quote it: one line, not too long.
+fn quotable(name: &str) -> String {
+    let mut shown: String = name.chars().take(80).flat_map(char::escape_debug).collect();
+    if name.chars().nth(80).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_of_every_width() {
+        for (bytes, value) in [
+            (&[][..], 0),
+            (&[0xff], -1),
+            (&[0xff, 0x00], 255),
+            (&[0x00, 0x80], -32768),
+            (&[0, 0, 0, 0, 1], 1 << 32),
+            (&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], i64::MAX),
+        ] {
+            assert_eq!(integer(bytes), Value::Int(value), "{bytes:?}");
+        }
+        assert_eq!(integer(&[1; 9]), Value::Long(&[1; 9]));
+    }
+
+    #[test]
+    fn quoted_names_are_one_short_line() {
+        assert_eq!(quotable("os"), "os");
+        assert_eq!(quotable("a\nb`\u{1b}"), "a\\nb`\\u{1b}");
+        assert_eq!(quotable(&"x".repeat(1000)).chars().count(), 81);
+    }
+}
