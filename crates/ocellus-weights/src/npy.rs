@@ -25,54 +25,62 @@ pub(crate) struct Array {
     pub values: Vec<f32>,
 }
 
-/// The arrays of an archive that are in `wanted`, of at most `max_bytes` each, and the names of all.
-/// An error is the name of the array, if it is about one, and the reason.
-pub(crate) fn read_archive(
-    bytes: &[u8],
-    wanted: &[&str],
-    max_bytes: u64,
-) -> Result<(BTreeMap<String, Array>, Vec<String>), (Option<String>, String)> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| (None, sentence(&error)))?;
-    let mut names = Vec::with_capacity(archive.len());
-    let mut arrays = BTreeMap::new();
+/// The arrays of a file that somebody asked for, and the names of all.
+#[derive(Debug, Default)]
+pub(crate) struct Arrays {
+    pub by_name: BTreeMap<String, Array>,
+    pub names: Vec<String>,
+}
+
+/// What is wrong with an archive, or with one array of it.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub array: Option<String>,
+    pub reason: String,
+}
+
+impl From<ZipError> for Fault {
+    fn from(error: ZipError) -> Self {
+        let reason = match error {
+            ZipError::UnsupportedArchive(reason) => format!("unsupported archive: {reason}"),
+            other => other.to_string(),
+        };
+        Self { array: None, reason }
+    }
+}
+
+/// The arrays of an archive that are in `wanted`, of at most `max_bytes` each.
+pub(crate) fn read_archive(bytes: &[u8], wanted: &[&str], max_bytes: u64) -> Result<Arrays, Fault> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes))?;
+    let mut arrays = Arrays::default();
     for index in 0..archive.len() {
-        let entry = archive
-            .by_index(index)
-            .map_err(|error| (None, sentence(&error)))?;
-        let file = entry.name().map_err(|error| (None, sentence(&error)))?;
-        let name = array_name(&file).to_owned();
-        names.push(name.clone());
+        let entry = archive.by_index(index)?;
+        let name = array_name(&entry.name()?).to_owned();
+        arrays.names.push(name.clone());
         if !wanted.contains(&name.as_str()) {
             continue;
         }
         // One byte more than is allowed tells a file that lies about its length.
         let mut contents = Vec::new();
-        let read = entry.take(max_bytes + 1).read_to_end(&mut contents);
-        let array = match read {
+        let array = match entry.take(max_bytes + 1).read_to_end(&mut contents) {
             Err(error) => Err(error.to_string()),
             Ok(_) if contents.len() as u64 > max_bytes => Err(format!(
                 "it is longer than the {max_bytes} bytes that are accepted"
             )),
             Ok(_) => parse(&contents),
         };
-        match array {
-            Ok(array) => arrays.insert(name, array),
-            Err(reason) => return Err((Some(name), reason)),
-        };
+        let array = array.map_err(|reason| Fault {
+            array: Some(name.clone()),
+            reason,
+        })?;
+        arrays.by_name.insert(name, array);
     }
-    Ok((arrays, names))
+    Ok(arrays)
 }
 
 /// `features.npy` is called `features`.
 fn array_name(file: &str) -> &str {
     file.strip_suffix(".npy").unwrap_or(file)
-}
-
-fn sentence(error: &ZipError) -> String {
-    match error {
-        ZipError::UnsupportedArchive(reason) => format!("unsupported archive: {reason}"),
-        other => other.to_string(),
-    }
 }
 
 /// One `.npy` file.

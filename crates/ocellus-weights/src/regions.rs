@@ -9,12 +9,11 @@
 //! | `size` | `[2]` | width and height of the picture, px; or `width` and `height`, or `image_w` and `image_h`, one number each |
 //! | `confidence` or `scores` | `[n]` | how sure the detector is; may be missing |
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::npy::{self, Array};
+use crate::npy::{self, Array, Arrays, Fault};
 use crate::{Dtype, Weights, WeightsError};
 
 /// Bytes of one file of regions, and of each array in it.
@@ -179,8 +178,8 @@ impl Regions {
                 allowed: MAX_REGIONS_BYTES,
             });
         }
-        let (arrays, names) = arrays(bytes, file)?;
-        Self::assemble(&Source { file, arrays, names }, width)
+        let arrays = arrays(bytes, file)?;
+        Self::assemble(&Source { file, arrays }, width)
     }
 
     /// Number of regions.
@@ -229,7 +228,7 @@ impl Regions {
 
         let scores = SCORES
             .iter()
-            .find_map(|name| Some((name, source.arrays.get(*name)?)));
+            .find_map(|name| Some((name, source.arrays.by_name.get(*name)?)));
         let scores = scores.map(|(name, array)| {
             let (&[found] | &[found, 1]) = &array.shape[..] else {
                 return Err(source.shape(name, "[regions]", &array.shape));
@@ -252,14 +251,13 @@ impl Regions {
 /// The arrays of a file, by name.
 struct Source<'a> {
     file: &'a str,
-    arrays: BTreeMap<String, Array>,
-    /// Names of all arrays, also of those that nobody asks for.
-    names: Vec<String>,
+    arrays: Arrays,
 }
 
 impl Source<'_> {
     fn need(&self, name: &str) -> Result<&Array, RegionsError> {
         self.arrays
+            .by_name
             .get(name)
             .ok_or_else(|| self.missing(&format!("`{name}`")))
     }
@@ -268,7 +266,7 @@ impl Source<'_> {
         RegionsError::Missing {
             file: self.file.into(),
             expected: expected.into(),
-            found: listed(&self.names),
+            found: listed(&self.arrays.names),
         }
     }
 
@@ -276,8 +274,8 @@ impl Source<'_> {
     fn picture(&self) -> Result<(f32, f32), RegionsError> {
         let pair = SIZES
             .iter()
-            .find(|pair| pair.iter().any(|name| self.arrays.contains_key(*name)));
-        let (width, height) = match (self.arrays.get("size"), pair) {
+            .find(|pair| pair.iter().any(|name| self.arrays.by_name.contains_key(*name)));
+        let (width, height) = match (self.arrays.by_name.get("size"), pair) {
             (Some(size), _) => match size.values[..] {
                 [width, height] => (width, height),
                 _ => return Err(self.shape("size", "width and height", &size.shape)),
@@ -364,16 +362,17 @@ impl Source<'_> {
 }
 
 /// The arrays of a file that are of use, and the names of all.
-fn arrays(bytes: Vec<u8>, file: &str) -> Result<(BTreeMap<String, Array>, Vec<String>), RegionsError> {
+fn arrays(bytes: Vec<u8>, file: &str) -> Result<Arrays, RegionsError> {
     let name = || file.to_owned();
     if bytes.starts_with(npy::ZIP_MAGIC) {
-        return npy::read_archive(&bytes, NAMES, MAX_REGIONS_BYTES).map_err(|error| match error {
-            (Some(array), reason) => RegionsError::Array {
-                file: name(),
-                array,
-                reason,
-            },
-            (None, reason) => RegionsError::Archive { file: name(), reason },
+        let Fault { array, reason } = match npy::read_archive(&bytes, NAMES, MAX_REGIONS_BYTES) {
+            Ok(arrays) => return Ok(arrays),
+            Err(fault) => fault,
+        };
+        let file = name();
+        return Err(match array {
+            Some(array) => RegionsError::Array { file, array, reason },
+            None => RegionsError::Archive { file, reason },
         });
     }
     if bytes.starts_with(npy::NPY_MAGIC) {
@@ -391,7 +390,7 @@ fn arrays(bytes: Vec<u8>, file: &str) -> Result<(BTreeMap<String, Array>, Vec<St
         }
         other => other?,
     };
-    let mut arrays = BTreeMap::new();
+    let mut arrays = Arrays::default();
     for name in NAMES.iter().filter(|name| weights.contains(name)) {
         let view = weights.view(name)?;
         let values = match view.dtype {
@@ -406,10 +405,10 @@ fn arrays(bytes: Vec<u8>, file: &str) -> Result<(BTreeMap<String, Array>, Vec<St
             _ => view.to_i64()?.into_iter().map(|value| value as f32).collect(),
         };
         let shape = view.shape;
-        arrays.insert((*name).to_owned(), Array { shape, values });
+        arrays.by_name.insert((*name).to_owned(), Array { shape, values });
     }
-    let names = weights.names().map(str::to_owned).collect();
-    Ok((arrays, names))
+    arrays.names = weights.names().map(str::to_owned).collect();
+    Ok(arrays)
 }
 
 /// Some of the names, for a message.
