@@ -57,6 +57,29 @@ pub enum MediaError {
         "the picture does not fit the grid: expected sides in multiples of {multiple} px, found {width} x {height} px"
     )]
     OffGrid { width: u32, height: u32, multiple: u32 },
+    /// The rule of the target size leaves nothing of a side.
+    #[error(
+        "the picture is too narrow for this model: expected sides of at least 1 px after the resize, found \
+         {} x {} px, from {width} x {height} px", resized.0, resized.1
+    )]
+    SideVanishes {
+        width: u32,
+        height: u32,
+        /// Width and height that the rule asks for.
+        resized: (u32, u32),
+    },
+    /// The rule of the target size asks for more pixels than are ever resized to.
+    #[error(
+        "the picture would be too large after the resize: expected at most {allowed} pixels, found {} x {} px, \
+         from {width} x {height} px", resized.0, resized.1
+    )]
+    ResizedTooLarge {
+        width: u32,
+        height: u32,
+        /// Width and height that the rule asks for.
+        resized: (u32, u32),
+        allowed: u64,
+    },
     /// A raster whose buffer is not `width * height * channels` long.
     #[error(
         "pixel buffer of the wrong length: expected {expected} bytes for {width} x {height} px, found {found}"

@@ -2,14 +2,20 @@
 //!
 //! [`decode`] turns a file's bytes into upright 8-bit RGB within [`Limits`]; [`resize`] is the antialiased
 //! bicubic filter that the published vision towers were trained with; [`patchify`] and its variants produce the
-//! rows that a tower takes. [`strip`] prepares a line of text for reading.
+//! rows that a tower of patches takes, a [`PixelRecipe`] the planes that a tower with a convolution in front takes.
+//! [`strip`] prepares a line of text for reading.
 //!
 //! This room knows pixels, grids and recipes. It knows no token ids, no model families and no weights.
 
+mod batch;
+mod cubic;
 mod decode;
 mod error;
+mod fields;
 mod format;
 mod patch;
+mod pixel_config;
+mod pixels;
 mod raster;
 mod recipe;
 mod resize;
@@ -17,10 +23,12 @@ pub mod size_rules;
 mod smart_resize;
 pub mod strip;
 
+pub use batch::{PixelBatch, pad_batch};
 pub use decode::{Decoded, decode};
 pub use error::MediaError;
 pub use ocellus_base::Limits;
 pub use patch::{Grid, Patches, patchify, patchify_exact, patchify_frames};
+pub use pixels::{Filter, PixelRecipe, Pixels, Resize, WEB_MEAN, WEB_STD};
 pub use raster::{Gray, Rgb};
 pub use recipe::Recipe;
 pub use resize::{resize, resize_gray};

@@ -61,7 +61,7 @@ pub fn patchify_exact(image: &Rgb, recipe: &Recipe) -> Result<Patches, MediaErro
             multiple,
         });
     }
-    check_buffer(image)?;
+    image.check()?;
     Ok(cut(&[image], recipe))
 }
 
@@ -80,7 +80,7 @@ pub fn patchify_frames(frames: &[Rgb], recipe: &Recipe) -> Result<Patches, Media
                 found,
             });
         }
-        check_buffer(frame)?;
+        frame.check()?;
     }
     let (min, max) = (recipe.min_pixels, recipe.max_pixels);
     let (height, width) = smart_resize(first.height, first.width, recipe.factor(), min, max)?;
@@ -89,21 +89,6 @@ pub fn patchify_frames(frames: &[Rgb], recipe: &Recipe) -> Result<Patches, Media
     }
     let resized: Vec<Rgb> = frames.iter().map(|frame| resize(frame, width, height)).collect();
     Ok(cut(&resized.iter().collect::<Vec<_>>(), recipe))
-}
-
-fn check_buffer(image: &Rgb) -> Result<(), MediaError> {
-    let (width, height, found) = (image.width, image.height, image.data.len() as u64);
-    let expected = u64::from(width) * u64::from(height) * 3;
-    if found == expected {
-        Ok(())
-    } else {
-        Err(MediaError::BufferLength {
-            width,
-            height,
-            expected,
-            found,
-        })
-    }
 }
 
 /// Cuts frames of one size, whose sides are multiples of a cell, and of which there is at least one.

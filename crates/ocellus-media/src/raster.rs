@@ -27,6 +27,15 @@ impl Rgb {
         Ok(Self { width, height, data })
     }
 
+    /// That there are pixels, and as many as the sides say: the fields are public.
+    pub(crate) fn check(&self) -> Result<(), MediaError> {
+        let (width, height) = (self.width, self.height);
+        if width == 0 || height == 0 {
+            return Err(MediaError::NoPixels { width, height });
+        }
+        check_length(width, height, 3, self.data.len())
+    }
+
     /// A picture of one colour.
     pub fn filled(width: u32, height: u32, colour: [u8; 3]) -> Self {
         Self {

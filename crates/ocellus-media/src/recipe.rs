@@ -1,8 +1,10 @@
 //! What a checkpoint's `preprocessor_config.json` asks for.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::MediaError;
+use crate::fields::{WITHOUT_EFFECT, area, channels, field, first_unknown, number, object, refused, side};
+use crate::pixels::{WEB_MEAN, WEB_STD};
 
 /// How pictures become patches. All fields are read from the checkpoint; a missing one has the published default.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,36 +35,12 @@ impl Default for Recipe {
             temporal_patch_size: 2,
             min_pixels: 56 * 56,
             max_pixels: 28 * 28 * 1280,
-            mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
-            std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
+            mean: WEB_MEAN,
+            std: WEB_STD,
             rescale: 1.0 / 255.0,
         }
     }
 }
-
-/// Fields that say who made the file, how tensors travel, or which video frames are taken: nothing that happens here
-/// depends on them.
-const WITHOUT_EFFECT: &[&str] = &[
-    "_processor_class",
-    "auto_map",
-    "cap_pixels_per_frame",
-    "data_format",
-    "device",
-    "disable_grouping",
-    "do_sample_frames",
-    "feature_extractor_type",
-    "fps",
-    "image_processor_type",
-    "input_data_format",
-    "max_frames",
-    "min_frames",
-    "num_frames",
-    "processor_class",
-    "return_metadata",
-    "return_tensors",
-    "video_metadata",
-    "video_processor_type",
-];
 
 /// Steps that we always take, and steps that we never take.
 const SWITCHES: &[(&str, bool)] = &[
@@ -82,13 +60,7 @@ impl Recipe {
     /// `shortest_edge` and `longest_edge`; where both are given, the outer ones count. A field that asks for a
     /// computation other than ours, or that we do not know, is an error that names the field.
     pub fn from_json(text: &str) -> Result<Self, MediaError> {
-        let root: Value =
-            serde_json::from_str(text).map_err(|e| MediaError::RecipeJson { found: e.to_string() })?;
-        let Value::Object(fields) = root else {
-            return Err(MediaError::RecipeJson {
-                found: kind(&root).into(),
-            });
-        };
+        let fields = object(text)?;
         let mut recipe = Self::default();
         if let Some(size) = fields.get("size").filter(|value| !value.is_null()) {
             recipe.read_size(size)?;
@@ -180,69 +152,6 @@ fn check_inert(name: &str, value: &Value) -> Result<(), MediaError> {
         return Ok(());
     }
     Err(refused(name, "no such field", value))
-}
-
-fn first_unknown<'a>(fields: &'a Map<String, Value>, known: &[&str]) -> Option<(&'a String, &'a Value)> {
-    fields
-        .iter()
-        .find(|(name, value)| !value.is_null() && !known.contains(&name.as_str()))
-}
-
-/// A side or count: 1 to 1024, so that products of a few stay far from overflow.
-fn side(name: &str, value: &Value) -> Result<u32, MediaError> {
-    let side = value.as_u64().filter(|side| (1..=1024).contains(side));
-    side.map(|side| side as u32)
-        .ok_or_else(|| refused(name, "an integer from 1 to 1024", value))
-}
-
-fn area(name: &str, value: &Value) -> Result<u64, MediaError> {
-    let area = value.as_u64().filter(|area| (1..=1 << 40).contains(area));
-    area.ok_or_else(|| refused(name, "a number of pixels from 1 to 2^40", value))
-}
-
-fn number(name: &str, value: &Value) -> Result<f32, MediaError> {
-    let number = value
-        .as_f64()
-        .map(|number| number as f32)
-        .filter(|number| number.is_finite());
-    number.ok_or_else(|| refused(name, "a number", value))
-}
-
-fn channels(name: &str, value: &Value) -> Result<[f32; 3], MediaError> {
-    let list = value.as_array().filter(|list| list.len() == 3);
-    let list = list.ok_or_else(|| refused(name, "a list of 3 numbers", value))?;
-    Ok([
-        number(name, &list[0])?,
-        number(name, &list[1])?,
-        number(name, &list[2])?,
-    ])
-}
-
-fn refused(name: &str, expected: &str, found: &Value) -> MediaError {
-    let mut found = found.to_string();
-    if let Some((end, _)) = found.char_indices().nth(60) {
-        found.replace_range(end.., "…");
-    }
-    field(name, expected.into(), found)
-}
-
-fn field(name: &str, expected: String, found: String) -> MediaError {
-    MediaError::RecipeField {
-        field: name.into(),
-        expected,
-        found,
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 #[cfg(test)]

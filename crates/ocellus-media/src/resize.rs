@@ -1,8 +1,8 @@
-//! Antialiased bicubic resize in fixed point, equal to that of Pillow 13 to the last bit.
+//! Antialiased resize in fixed point, equal to that of Pillow 13 to the last bit.
 //!
 //! The filter is Keys' cubic with a = -1/2 (R. Keys, *Cubic convolution interpolation for digital image
-//! processing*, 1981). When a picture shrinks, the filter is stretched by the same factor, so that every source
-//! pixel counts. Rows are filtered first, then columns, or the other way round (see [`columns_first`]); each pass rounds
+//! processing*, 1981), or the triangle of linear interpolation. When a picture shrinks, the filter is stretched by
+//! the same factor, so that every source pixel counts. Rows are filtered first, then columns, or the other way round (see [`columns_first`]); each pass rounds
 //! to 8 bits. Weights are integers with 22 fractional bits.
 //!
 //! Both passes are the same sum, [`blend`]: some lanes of one place, times a weight, plus the same lanes of the
@@ -19,36 +19,64 @@ use crate::{Gray, Rgb};
 const WEIGHT_BITS: u32 = 32 - 8 - 2;
 /// Half of a level, so that the final shift rounds.
 const HALF: i32 = 1 << (WEIGHT_BITS - 1);
-/// Distance from its centre at which the filter ends, in pixels of the larger picture.
-const SUPPORT: f64 = 2.0;
 /// Columns per step of the vertical pass.
 const LANES: usize = 32;
 /// Bytes of a pass's result below which threads cost more than they bring.
 const PARALLEL_BYTES: usize = 1 << 17;
 
-/// Resizes an RGB picture. Both sides must be at least 1, before and after.
+/// How a pixel's weight falls with its distance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Falloff {
+    Cubic,
+    Linear,
+}
+
+impl Falloff {
+    /// Distance from its centre at which the filter ends, in pixels of the larger picture.
+    fn support(self) -> f64 {
+        match self {
+            Self::Cubic => 2.0,
+            Self::Linear => 1.0,
+        }
+    }
+
+    fn weight(self, distance: f64) -> f64 {
+        match self {
+            Self::Cubic => cubic(distance),
+            Self::Linear => (1.0 - distance.abs()).max(0.0),
+        }
+    }
+}
+
+/// Resizes an RGB picture with the cubic filter. Both sides must be at least 1, before and after.
 pub fn resize(image: &Rgb, width: u32, height: u32) -> Rgb {
+    resize_by(image, Falloff::Cubic, width, height)
+}
+
+/// Resizes an RGB picture with a filter of choice. Both sides must be at least 1, before and after.
+pub(crate) fn resize_by(image: &Rgb, falloff: Falloff, width: u32, height: u32) -> Rgb {
     let size = (image.width, image.height);
     // 8 rows of 3 channels: 24 lanes, in 32 bytes.
     Rgb {
         width,
         height,
-        data: resample::<3, 8, 24, 32>(&image.data, size, (width, height)),
+        data: resample::<3, 8, 24, 32>(&image.data, falloff, size, (width, height)),
     }
 }
 
-/// Resizes a grey picture. Both sides must be at least 1, before and after.
+/// Resizes a grey picture with the cubic filter. Both sides must be at least 1, before and after.
 pub fn resize_gray(image: &Gray, width: u32, height: u32) -> Gray {
     let size = (image.width, image.height);
     Gray {
         width,
         height,
-        data: resample::<1, 16, 16, 16>(&image.data, size, (width, height)),
+        data: resample::<1, 16, 16, 16>(&image.data, Falloff::Cubic, size, (width, height)),
     }
 }
 
 fn resample<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const PITCH: usize>(
     source: &[u8],
+    falloff: Falloff,
     from: (u32, u32),
     to: (u32, u32),
 ) -> Vec<u8> {
@@ -73,10 +101,11 @@ fn resample<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const P
 
     let arch = Arch::new();
     let rows = |source: &[u8], height: u32| {
-        filter_rows::<CHANNELS, ROWS, BAND, PITCH>(arch, source, (from.0, height), to.0)
+        filter_rows::<CHANNELS, ROWS, BAND, PITCH>(arch, source, falloff, (from.0, height), to.0)
     };
-    let columns =
-        |source: &[u8], width: u32| filter_columns(arch, source, width as usize * CHANNELS, from.1, to.1);
+    let columns = |source: &[u8], width: u32| {
+        filter_columns(arch, source, falloff, width as usize * CHANNELS, from.1, to.1)
+    };
     match (from.0 == to.0, from.1 == to.1) {
         (true, true) => source.to_vec(),
         (false, true) => rows(source, from.1),
@@ -99,11 +128,12 @@ fn columns_first(from: (u32, u32), to: (u32, u32)) -> bool {
 fn filter_rows<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const PITCH: usize>(
     arch: Arch,
     source: &[u8],
+    falloff: Falloff,
     from: (u32, u32),
     width: u32,
 ) -> Vec<u8> {
     const { assert!(BAND == CHANNELS * ROWS && BAND + CHANNELS / 2 <= PITCH) };
-    let windows = Windows::new(from.0, width);
+    let windows = Windows::new(falloff, from.0, width);
     let (from_stride, to_stride) = (from.0 as usize * CHANNELS, width as usize * CHANNELS);
     let mut out = vec![0u8; from.1 as usize * to_stride];
 
@@ -171,8 +201,8 @@ fn move_pixel<const CHANNELS: usize>(to: &mut [u8], from: &[u8]) {
 }
 
 /// The vertical pass: `[from, stride]` to `[to, stride]`.
-fn filter_columns(arch: Arch, source: &[u8], stride: usize, from: u32, to: u32) -> Vec<u8> {
-    let windows = Windows::new(from, to);
+fn filter_columns(arch: Arch, source: &[u8], falloff: Falloff, stride: usize, from: u32, to: u32) -> Vec<u8> {
+    let windows = Windows::new(falloff, from, to);
     let mut out = vec![0u8; to as usize * stride];
     let line = |(y, line): (usize, &mut [u8])| {
         let (first, weights) = windows.at(y);
@@ -242,10 +272,10 @@ struct Windows {
 }
 
 impl Windows {
-    fn new(from: u32, to: u32) -> Self {
+    fn new(falloff: Falloff, from: u32, to: u32) -> Self {
         let scale = f64::from(from) / f64::from(to);
         let stretch = scale.max(1.0);
-        let support = SUPPORT * stretch;
+        let support = falloff.support() * stretch;
         let taps = support.ceil() as usize * 2 + 1;
         let mut spans = Vec::with_capacity(to as usize);
         let mut weights = vec![0; to as usize * taps];
@@ -259,7 +289,7 @@ impl Windows {
             let inverse = 1.0 / stretch;
             let mut total = 0.0;
             for (tap, weight) in exact[..count].iter_mut().enumerate() {
-                *weight = cubic(((tap + first) as f64 - centre + 0.5) * inverse);
+                *weight = falloff.weight(((tap + first) as f64 - centre + 0.5) * inverse);
                 total += *weight;
             }
             for (weight, exact) in weights.iter_mut().zip(&exact[..count]) {
@@ -300,7 +330,7 @@ mod tests {
     /// The definition, one output level at a time, in the order of the text above.
     fn oracle(image: &Gray, width: u32, height: u32) -> Gray {
         let pass = |source: &Gray, width: u32| {
-            let windows = Windows::new(source.width, width);
+            let windows = Windows::new(Falloff::Cubic, source.width, width);
             let mut data = Vec::new();
             for y in 0..source.height {
                 for x in 0..width {

@@ -33,6 +33,17 @@ pub fn token_grid(height: u32, width: u32, longest: u32, patch: u32) -> Option<(
     Some((rows, columns))
 }
 
+/// `(height, width)`: the shorter side brought to `to`, the longer one in proportion, rounded down.
+pub fn shorter_side(height: u32, width: u32, to: u32) -> Option<(u32, u32)> {
+    let (short, long) = (height.min(width), height.max(width));
+    if short == 0 {
+        return None;
+    }
+    let long = u64::from(to) * u64::from(long) / u64::from(short);
+    let long = u32::try_from(long).unwrap_or(u32::MAX);
+    Some(if width <= height { (long, to) } else { (to, long) })
+}
+
 /// `(height, width)`: the shorter side brought to `shorter`, then both shrunk where the longer one is above `longer`,
 /// rounded half up, and cut to multiples of `multiple`. A side may vanish: then it is 0.
 pub fn fit_shorter_side(
