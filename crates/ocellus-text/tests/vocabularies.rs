@@ -44,11 +44,10 @@ fn rows(golden: &Value) -> Vec<(&str, Vec<u32>)> {
     let strings = golden["strings"].as_array().unwrap();
     let expected = golden["ids"].as_array().unwrap();
     assert_eq!(strings.len(), expected.len());
-    let row = |(text, ids_of): (&'_ Value, &Value)| (text.as_str().map(String::from).unwrap(), ids(ids_of));
-    let rows: Vec<(String, Vec<u32>)> = strings.iter().zip(expected).map(row).collect();
-    rows.into_iter()
-        .zip(strings)
-        .map(|((_, ids), text)| (text.as_str().unwrap(), ids))
+    strings
+        .iter()
+        .map(|text| text.as_str().unwrap())
+        .zip(expected.iter().map(ids))
         .collect()
 }
 

@@ -9,7 +9,7 @@ pub(super) fn check(charsmap: &[u8]) -> Result<(), String> {
     let (trie, replacements) = rest
         .split_at_checked(size)
         .ok_or_else(|| format!("a trie of {size} bytes in {} bytes", rest.len()))?;
-    if size % 4 != 0 {
+    if !size.is_multiple_of(4) {
         return Err(format!("a trie of {size} bytes"));
     }
     let replacements = std::str::from_utf8(replacements).map_err(|e| e.to_string())?;
