@@ -7,7 +7,7 @@ use ocellus_media::PixelRecipe;
 use ocellus_models::given::patch_rows;
 use ocellus_models::model::Sees;
 use ocellus_models::{Grid, Regions, Sight};
-use ocellus_weights::regions;
+use ocellus_weights::Regions as Found;
 
 use crate::error::Failure;
 use crate::inputs;
@@ -54,7 +54,7 @@ pub fn patches(model: &Model, bytes: &[u8]) -> Result<(Tensor, Grid), Failure> {
 }
 
 fn regions_of(file: &Path, width: usize) -> Result<Sight, Failure> {
-    let read = regions::Regions::from_file(file, width)?;
+    let read = Found::from_file(file, width)?;
     let features = Tensor::from_vec(
         read.features,
         (read.boxes.len(), read.features_width),

@@ -1,0 +1,43 @@
+//! `ocellus caption`: what pictures show.
+
+use std::path::Path;
+
+use ocellus_models::Task;
+use serde_json::json;
+
+use super::able::cannot;
+use crate::args::Caption;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::model::Model;
+use crate::values::Format;
+use crate::{inputs, output, prompt};
+
+/// Prints a caption for every picture; one that fails is reported and the rest go on.
+pub fn run(context: &Context, args: Caption) -> Result<(), Failure> {
+    let model = Model::load(context, &context.checkpoint(args.model.model.as_deref())?)?;
+    if model.loaded.generator().is_none() || model.reads_lines {
+        return Err(cannot(&model, Task::Caption));
+    }
+    super::each(&args.inputs, |argument| {
+        super::each(inputs::expand(argument)?, |path| one(&model, &args, &path))
+    })
+}
+
+fn one(model: &Model, args: &Caption, path: &Path) -> Result<(), Failure> {
+    let name = inputs::name(path);
+    let about = |failure: Failure| failure.about(&name);
+    let request = prompt::caption(model, &inputs::read(path)?, args.prompt.as_deref()).map_err(about)?;
+    let caption = prompt::best(model, request, args.beams, args.max_tokens.get()).map_err(about)?;
+    match args.format {
+        Format::Text => output::line(&caption.text),
+        // A line each, so that a long list can be read as it grows.
+        Format::Json => output::line(
+            &json!({
+                "source": name, "model": model.name, "text": caption.text, "score": caption.score,
+                "token_ids": caption.ids,
+            })
+            .to_string(),
+        ),
+    }
+}
