@@ -15,6 +15,7 @@ pub mod embeddings;
 pub mod encoder;
 pub mod linear;
 pub mod merger;
+pub mod losses;
 pub mod mlp;
 pub mod norm;
 pub mod ops;
