@@ -121,6 +121,7 @@ macro_rules! families {
 }
 
 families! {
+    blip "blip",
     qwen2_vl "qwen2_vl",
     qwen2_5_vl "qwen2_5_vl",
     qwen3_vl "qwen3_vl",

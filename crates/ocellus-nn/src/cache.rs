@@ -78,8 +78,71 @@ impl Cache {
         (keys, values)
     }
 
+    /// Gives every slot `to` of the pairs `(from, to)` the tokens of slot `from`, for searches whose hypotheses branch. All are
+    /// read before any is written, so slots may change places.
+    pub fn copy(&mut self, pairs: &[(usize, usize)]) -> Result<()> {
+        let moved = || pairs.iter().filter(|(from, to)| from != to);
+        for (keys, values) in &self.layers {
+            let read = |(from, _): &(usize, usize)| {
+                let rows = |t: &Tensor| t.narrow(0, from * self.capacity, self.lengths[*from])?.copy();
+                Ok((rows(keys)?, rows(values)?))
+            };
+            let old: Vec<(Tensor, Tensor)> = moved().map(read).collect::<Result<_>>()?;
+            for ((k, v), (_, to)) in old.iter().zip(moved()) {
+                if k.dim(0)? > 0 {
+                    keys.slice_set(k, 0, to * self.capacity)?;
+                    values.slice_set(v, 0, to * self.capacity)?;
+                }
+            }
+        }
+        let lengths: Vec<usize> = moved().map(|(from, _)| self.lengths[*from]).collect();
+        moved()
+            .zip(lengths)
+            .for_each(|((_, to), len)| self.lengths[*to] = len);
+        Ok(())
+    }
+
     /// Counts `count` tokens as read, after every layer has written them.
     pub fn advance(&mut self, slot: usize, count: usize) {
         self.lengths[slot] += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(from: usize, count: usize) -> Tensor {
+        let values: Vec<f32> = (from..from + count).map(|v| v as f32).collect();
+        Tensor::from_vec(values, (count, 1, 1), &Device::Cpu).unwrap()
+    }
+
+    /// The keys of a slot.
+    fn held(cache: &Cache, layer: usize, slot: usize) -> Vec<f32> {
+        let rows = cache.layer(layer).0.narrow(0, cache.start(slot), cache.len(slot));
+        rows.unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn slots_branch_and_change_places() {
+        let mut cache = Cache::new(2, (4, 3), (1, 1), DType::F32, &Device::Cpu).unwrap();
+        for (slot, count) in [(0, 2), (1, 3), (2, 1)] {
+            for layer in 0..2 {
+                let new = rows(100 * layer + 10 * slot, count);
+                cache.write(layer, slot, &new, &new, 0, count).unwrap();
+            }
+            cache.advance(slot, count);
+        }
+        cache.copy(&[(1, 0), (0, 1), (2, 2), (0, 3)]).unwrap();
+        for layer in 0..2 {
+            let first = 100.0 * layer as f32;
+            let held: Vec<Vec<f32>> = (0..4).map(|slot| held(&cache, layer, slot)).collect();
+            let old = |tens: f32, count: usize| -> Vec<f32> {
+                (0..count).map(|i| first + tens + i as f32).collect()
+            };
+            assert_eq!(held, [old(10.0, 3), old(0.0, 2), old(20.0, 1), old(0.0, 2)]);
+        }
+        cache.copy(&[(3, 0)]).unwrap();
+        assert_eq!((cache.len(0), cache.len(1), cache.len(3)), (2, 2, 2));
     }
 }

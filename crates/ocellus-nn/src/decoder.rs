@@ -2,6 +2,7 @@
 //! and for encoder-decoders a memory that every layer looks at.
 
 use candle_core::{Device, Tensor};
+use std::sync::Arc;
 
 use crate::attention::{Batch, Mask, Memory};
 use crate::block::{self, Block};
@@ -9,7 +10,7 @@ use crate::embeddings::{MaskedWords, rows};
 use crate::norm::NormLayer;
 use crate::relative::{Buckets, RelativeScores};
 use crate::rope::Rope;
-use crate::{Act, Cache, Linear, LoadError, Norm, Params, Result, Taps};
+use crate::{Act, Cache, Linear, LoadError, Norm, Params, Result, Segment, Taps};
 
 /// The shape of a decoder.
 #[derive(Clone, Debug, PartialEq)]
@@ -181,14 +182,39 @@ impl Decoder {
         cache: Option<&mut Cache>,
         taps: &mut Taps,
     ) -> Result<Tensor> {
+        let segments = batch.segments(cache.as_deref());
+        self.run(x, added, positions, (batch, &segments), cache, taps)
+    }
+
+    /// As [`forward`](Self::forward) without a cache, where a sequence does not just look at itself: `segments` say what the rows
+    /// see, causally; `batch` says which rows see which part of the memory.
+    pub fn forward_seeing(
+        &self,
+        x: &Tensor,
+        segments: &Arc<[Segment]>,
+        positions: &[[i64; 3]],
+        batch: &Batch,
+        taps: &mut Taps,
+    ) -> Result<Tensor> {
+        self.run(x, &[], positions, (batch, segments), None, taps)
+    }
+
+    fn run(
+        &self,
+        x: &Tensor,
+        added: &[Tensor],
+        positions: &[[i64; 3]],
+        (batch, segments): (&Batch, &Arc<[Segment]>),
+        cache: Option<&mut Cache>,
+        taps: &mut Taps,
+    ) -> Result<Tensor> {
         let dim = self.spec.block.attention.head_dim;
         let angles = match &self.spec.positions {
             Positions::Rotary(rope) => Some(rope.angles(positions, dim, self.device())?),
             _ => None,
         };
-        let segments = batch.segments(cache.as_deref());
         let scores = self.relative.as_ref().map(|r| |s: &_| r.scores(s));
-        let mut mask = Mask::causal(&segments);
+        let mut mask = Mask::causal(segments);
         if let Some(scores) = &scores {
             mask.bias = Some(scores);
         }

@@ -21,6 +21,7 @@ pub mod norm;
 pub mod ops;
 pub mod params;
 pub mod position_table;
+pub mod qformer;
 pub mod relative;
 pub mod rope;
 pub mod taps;

@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::model::{Generator, Model};
 use crate::vlm::ModelError;
 
+mod blip;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
@@ -72,7 +73,12 @@ impl Task {
 }
 
 /// Every family this build knows.
-pub const FAMILIES: &[Family] = &[qwen2_vl::FAMILY, qwen2_5_vl::FAMILY, qwen3_vl::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    blip::FAMILY,
+    qwen2_vl::FAMILY,
+    qwen2_5_vl::FAMILY,
+    qwen3_vl::FAMILY,
+];
 
 /// The family of a config: by `architectures`, by what families claim, by `model_type`.
 pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {

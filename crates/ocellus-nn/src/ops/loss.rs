@@ -35,6 +35,27 @@ pub fn cross_entropy_composed(logits: &Tensor, targets: &[u32]) -> Result<Tensor
     (norm - shifted.gather(&wanted, 1)?.squeeze(1)?)?.sum_all()
 }
 
+/// Mean cross-entropy over the rows of `logits [rows, vocab]` whose target is not [`IGNORE`], as a scalar, with the targets
+/// smoothed (Szegedy et al. 2016, section 7): `1 - smoothing` for the target and `smoothing / vocab` for every word.
+pub fn smoothed_cross_entropy(logits: &Tensor, targets: &Arc<[u32]>, smoothing: f64) -> Result<Tensor> {
+    let rows: Vec<u32> = (0u32..)
+        .zip(targets.iter())
+        .filter_map(|(i, t)| (*t != IGNORE).then_some(i))
+        .collect();
+    let count = rows.len();
+    let hard = (cross_entropy(logits, targets)? / count as f64)?;
+    if smoothing == 0.0 {
+        return Ok(hard);
+    }
+    let logits = logits
+        .index_select(&Tensor::from_vec(rows, count, logits.device())?, 0)?
+        .to_dtype(DType::F32)?;
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
+    let norm = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    let even = norm.broadcast_sub(&shifted)?.mean_all()?;
+    (hard * (1.0 - smoothing))? + (even * smoothing)?
+}
+
 struct CrossEntropy(Arc<[u32]>);
 
 impl CustomOp1 for CrossEntropy {

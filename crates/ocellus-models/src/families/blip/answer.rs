@@ -1,0 +1,138 @@
+//! Answers in free text: the question is read with the picture, and the answer's decoder looks at what was read.
+
+use candle_core::Tensor;
+use ocellus_nn::attention::Mask;
+use ocellus_nn::decoder::Decoder;
+use ocellus_nn::{Params, Taps};
+
+use super::taught::taught;
+use super::text::{Text, TextEncoder, looking, spans};
+use super::vision::Pictures;
+use crate::given::Given;
+use crate::model::{Asked, Model, Trace};
+use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
+
+pub struct Answerer {
+    pictures: Pictures,
+    questions: TextEncoder,
+    decoder: Decoder,
+    text: Text,
+}
+
+impl Answerer {
+    pub fn load(p: &Params, pictures: Pictures, text: Text) -> Result<Self, ModelError> {
+        Ok(Self {
+            pictures,
+            questions: text.encoder(&p.at("text_encoder"))?,
+            decoder: text.decoder(&p.at("text_decoder"))?,
+            text,
+        })
+    }
+
+    /// Questions with their pictures → states `[tokens, width]`. Padding at a question's end is read but looked at by nobody.
+    fn read(
+        &self,
+        questions: &[&[u32]],
+        (cells, tokens): (&Tensor, &[usize]),
+        taps: (&str, &mut Taps),
+    ) -> Result<Tensor, ModelError> {
+        let lengths: Vec<usize> = questions.iter().map(|q| q.len()).collect();
+        let real = |question: &&[u32]| {
+            let padding = question.iter().rev().take_while(|id| **id == self.text.pad);
+            question.len() - padding.count()
+        };
+        let keys = spans(&lengths)
+            .zip(questions)
+            .map(|((first, _), q)| (first, real(q)));
+        let own = looking(&lengths, keys);
+        let across = looking(&lengths, spans(tokens));
+        let positions: Vec<u32> = lengths.iter().flat_map(|n| 0..*n as u32).collect();
+        let memory = Some((cells, &Mask::whole(&across)));
+        self.questions
+            .forward(&questions.concat(), &positions, &own, memory, taps)
+    }
+}
+
+impl Model for Answerer {
+    fn facts(&self) -> &Facts {
+        &self.pictures.facts
+    }
+
+    fn generator(&self) -> Option<&dyn Vlm> {
+        Some(self)
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}
+
+impl Vlm for Answerer {
+    fn facts(&self) -> &Facts {
+        &self.pictures.facts
+    }
+
+    fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+        self.pictures.encode(patches, grids, taps)
+    }
+
+    /// Prompts are questions with their first and last token. The decoder looks at every token of them, at padding too where a
+    /// question brings it along, as the reference's does while it generates; without padding there is none to look at.
+    fn open(
+        &self,
+        prompts: &[Prompt],
+        images: Option<&Tensor>,
+        _: Option<&Tensor>,
+        taps: &mut Taps,
+    ) -> Result<Opening, ModelError> {
+        let (cells, tokens) = self.pictures.one_each(prompts, images)?;
+        let questions: Vec<&[u32]> = prompts.iter().map(|p| p.ids).collect();
+        let lengths: Vec<usize> = questions.iter().map(|q| q.len()).collect();
+        let states = self.read(&questions, (cells, &tokens), ("question_hidden", taps))?;
+        let ids = vec![vec![self.text.start]; prompts.len()];
+        let embeds = self.embed(&ids.concat(), None, None, taps)?;
+        let memory = self.decoder.remember(&states, &lengths)?;
+        Ok(Opening::counted(ids, embeds, Some(memory)))
+    }
+}
+
+impl Trace for Answerer {
+    fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
+        let (cells, tokens) = self.pictures.traced(given, taps)?;
+        let (rows, padded) = (
+            given.rows("input_ids", "attention_mask")?,
+            given.rows("input_ids", "")?,
+        );
+        let questions = padded.split();
+        let questions: Vec<&[u32]> = questions.iter().map(Vec::as_slice).collect();
+        let places: Vec<u32> = rows.places.iter().map(|p| *p as u32).collect();
+        let places = Tensor::from_vec(places, rows.places.len(), cells.device())?;
+        let real = |t: &Tensor| rows.unpack(&t.index_select(&places, 0)?);
+        let mut listen = |name: &str, t: &Tensor| {
+            if let Ok(t) = real(t) {
+                taps.tap(name, &t);
+            }
+        };
+        let tapped = &mut Taps::new(&mut listen);
+        let states = self.read(&questions, (&cells, &tokens), ("question_hidden", tapped))?;
+        taps.tap("question_out", &real(&states)?);
+        // The reference gives its decoder no mask of the question's padding, neither here nor when it generates.
+        let memory = self.decoder.remember(&states, &padded.lengths)?;
+        let ids = if given.has("decoder_input_ids") {
+            "decoder_input_ids"
+        } else {
+            "labels"
+        };
+        let names = (ids, "answer_", "answer_logits");
+        taught(given, &self.decoder, memory, names, self.text.smoothing, taps)
+    }
+
+    /// Questions as the reference gets them, padding included.
+    fn asked(&self, given: &Given) -> Result<Vec<Asked>, ModelError> {
+        self.pictures.asked(given, given.rows("input_ids", "")?.split())
+    }
+}

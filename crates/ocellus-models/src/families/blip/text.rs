@@ -1,0 +1,195 @@
+//! The text model of the family (section 3.1 of the paper: a mixture of encoder and decoder): one kind of layer, read as an
+//! encoder of text alone, as an encoder that looks at the picture, or as a decoder that does.
+
+use candle_core::Tensor;
+use ocellus_nn::attention::Mask;
+use ocellus_nn::decoder::{self, Decoder, Head, Positions};
+use ocellus_nn::embeddings::{self, Embeddings};
+use ocellus_nn::encoder::{self, Across, Encoder};
+use ocellus_nn::{Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, Taps, block};
+use serde_json::json;
+use std::sync::Arc;
+
+use super::vision::{LIBRARY, act, head_dim, id, size};
+use crate::config::{ConfigError, Fields};
+use crate::vlm::ModelError;
+
+const NAMES: Names = &[
+    ("embed_tokens", "embeddings.word_embeddings"),
+    ("positions", "embeddings.position_embeddings"),
+    ("embedding_norm", "embeddings.LayerNorm"),
+    ("layers", "encoder.layer"),
+    ("attn.q_proj", "attention.self.query"),
+    ("attn.k_proj", "attention.self.key"),
+    ("attn.v_proj", "attention.self.value"),
+    ("attn.o_proj", "attention.output.dense"),
+    ("norm1", "attention.output.LayerNorm"),
+    ("cross.q_proj", "crossattention.self.query"),
+    ("cross.k_proj", "crossattention.self.key"),
+    ("cross.v_proj", "crossattention.self.value"),
+    ("cross.o_proj", "crossattention.output.dense"),
+    ("norm_cross", "crossattention.output.LayerNorm"),
+    ("mlp.fc1", "intermediate.dense"),
+    ("mlp.fc2", "output.dense"),
+    ("norm2", "output.LayerNorm"),
+];
+
+/// A text model as its config describes it.
+pub struct Text {
+    vocab: usize,
+    layers: usize,
+    block: block::Spec,
+    pub positions: usize,
+    /// The decoder's first token.
+    pub start: u32,
+    /// The token that ends a text.
+    pub end: u32,
+    pub pad: u32,
+    pub smoothing: f64,
+}
+
+impl Text {
+    /// `memory` is the width of the picture's tokens; whatever the config says in `encoder_hidden_size`, the reference takes
+    /// the tower's.
+    pub fn read(fields: Fields, family: &str, memory: usize) -> Result<Self, ConfigError> {
+        fields.only("is_decoder", &[json!(true)])?;
+        fields.only("tie_word_embeddings", &[json!(true)])?;
+        fields.only("position_embedding_type", &[json!("absolute")])?;
+        let width = size(&fields, "hidden_size", 768)?;
+        let heads = size(&fields, "num_attention_heads", 8)?;
+        let dim = head_dim(&fields, "num_attention_heads", width, heads)?;
+        let text = Self {
+            vocab: size(&fields, "vocab_size", 30524)?,
+            layers: size(&fields, "num_hidden_layers", 12)?,
+            block: block::Spec {
+                width,
+                attention: Attn::full(heads, dim, Bias::ALL),
+                norm: Norm::layer(fields.number_or("layer_norm_eps", 1e-12)?),
+                order: Order::NormLast,
+                mlp: Mlp::Plain {
+                    act: act(&fields, "hidden_act", "gelu")?,
+                    width: size(&fields, "intermediate_size", 3072)?,
+                    bias: true,
+                },
+                memory: Some(memory),
+            },
+            positions: size(&fields, "max_position_embeddings", 512)?,
+            start: id(&fields, "bos_token_id", 30522)?,
+            end: id(&fields, "sep_token_id", 102)?,
+            pad: id(&fields, "pad_token_id", 0)?,
+            smoothing: fields.number_or("label_smoothing", 0.0)?,
+        };
+        fields.get("encoder_hidden_size");
+        fields.finish(family, LIBRARY)?;
+        Ok(text)
+    }
+
+    pub fn width(&self) -> usize {
+        self.block.width
+    }
+
+    /// Takes `embeddings` and `encoder` under `p`.
+    pub fn encoder(&self, p: &Params) -> Result<TextEncoder, ModelError> {
+        let spec = embeddings::Spec {
+            vocab: self.vocab,
+            width: self.block.width,
+            positions: Some(self.positions),
+            types: None,
+            norm: self.block.norm,
+        };
+        Ok(TextEncoder {
+            embeddings: Embeddings::load(&p.at("embeddings"), &spec)?,
+            encoder: Encoder::load(&p.named(NAMES), &encoder::Spec::new(self.layers, self.block))?,
+            vocab: self.vocab,
+            positions: self.positions,
+        })
+    }
+
+    /// Takes `bert` and `cls` under `p`.
+    pub fn decoder(&self, p: &Params) -> Result<Decoder, ModelError> {
+        let Mlp::Plain { act, .. } = self.block.mlp else {
+            unreachable!("the spec above is plain");
+        };
+        let spec = decoder::Spec {
+            vocab: self.vocab,
+            layers: self.layers,
+            block: self.block,
+            positions: Positions::Learned {
+                rows: self.positions,
+                offset: 0,
+            },
+            embedding_norm: Some(self.block.norm),
+            final_norm: None,
+            head: Head::Transformed {
+                act,
+                norm: self.block.norm,
+            },
+        };
+        Ok(Decoder::load(
+            &p.at("bert").named(NAMES),
+            &p.at("cls.predictions"),
+            spec,
+        )?)
+    }
+}
+
+/// Texts that are read as a whole.
+pub struct TextEncoder {
+    embeddings: Embeddings,
+    encoder: Encoder,
+    vocab: usize,
+    positions: usize,
+}
+
+impl TextEncoder {
+    /// Packed ids at `positions` → states `[tokens, width]`; without a memory they look at themselves only. Taps `{tap}_N`.
+    pub fn forward(
+        &self,
+        ids: &[u32],
+        positions: &[u32],
+        segments: &Arc<[Segment]>,
+        memory: Option<Across>,
+        taps: (&str, &mut Taps),
+    ) -> Result<Tensor, ModelError> {
+        if let Some(&id) = ids.iter().find(|id| **id as usize >= self.vocab) {
+            return Err(ModelError::Vocabulary {
+                id,
+                vocab: self.vocab,
+            });
+        }
+        if let Some(last) = positions.iter().find(|p| **p as usize >= self.positions) {
+            let most = format!("at most {} tokens", self.positions);
+            return Err(ModelError::input(
+                "a text",
+                most,
+                format!("a token at place {last}"),
+            ));
+        }
+        let x = self.embeddings.forward(ids, positions, &[])?;
+        let (layers, mask) = (0..self.encoder.len(), Mask::whole(segments));
+        Ok(self.encoder.forward(&x, layers, &mask, None, memory, taps)?)
+    }
+}
+
+/// Segments of packed queries, `q[i]` of them looking at the keys from `k[i].0` on, `k[i].1` in number.
+pub fn looking(q: &[usize], k: impl IntoIterator<Item = (usize, usize)>) -> Arc<[Segment]> {
+    let mut q_start = 0;
+    let segment = |(&q_len, (k_start, k_len)): (&usize, (usize, usize))| {
+        q_start += q_len;
+        Segment {
+            q_start: q_start - q_len,
+            q_len,
+            k_start,
+            k_len,
+        }
+    };
+    q.iter().zip(k).map(segment).collect()
+}
+
+/// First row and number of rows of blocks that follow one another.
+pub fn spans(lengths: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+    lengths.iter().scan(0, |next, n| {
+        *next += n;
+        Some((*next - n, *n))
+    })
+}
