@@ -157,12 +157,7 @@ pub trait Filler {
 
 pub trait RegionFiller {
     /// Text `i` with picture `i`, whose regions `hidden[i]` are hidden → guesses for the hidden regions, in order.
-    fn hidden(
-        &self,
-        sight: &Sight,
-        texts: &Texts,
-        hidden: &[&[usize]],
-    ) -> Result<RegionGuesses, ModelError>;
+    fn hidden(&self, sight: &Sight, texts: &Texts, hidden: &[&[usize]]) -> Result<RegionGuesses, ModelError>;
 }
 
 /// What hidden regions may be.

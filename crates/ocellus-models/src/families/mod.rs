@@ -10,6 +10,9 @@ use crate::vlm::ModelError;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
+mod regions;
+mod uniter;
+mod vilbert;
 
 /// Builds a model from a config and its tensors.
 pub type Load = fn(&Value, &Params) -> Result<Box<dyn Model>, ModelError>;
@@ -71,7 +74,12 @@ impl Task {
 }
 
 /// Every family this build knows.
-pub const FAMILIES: &[Family] = &[qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    qwen2_vl::FAMILY,
+    qwen2_5_vl::FAMILY,
+    vilbert::FAMILY,
+    uniter::FAMILY,
+];
 
 /// The family of a config: by `architectures`, by what families claim, by `model_type`.
 pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {
