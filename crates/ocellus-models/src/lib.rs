@@ -14,6 +14,9 @@ pub mod vlm;
 pub use config::ConfigError;
 pub use families::{FAMILIES, Family, Task, find, load, load_generator};
 pub use given::{Given, Rows};
-pub use model::{Classifier, Embedder, Filler, Generator, Matcher, Model, PairScore, Regions, Sight, Trace};
+pub use model::{
+    Aligner, Alignment, Classifier, Embedder, Filler, Generator, Matcher, Model, PairScore, RegionFiller,
+    RegionGuesses, Regions, Sight, Trace,
+};
 pub use mrope::{PositionRule, Positions, Vision};
 pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};

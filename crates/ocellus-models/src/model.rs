@@ -69,6 +69,16 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Guesses masked regions.
+    fn region_filler(&self) -> Option<&dyn RegionFiller> {
+        None
+    }
+
+    /// Says which words go with which regions.
+    fn aligner(&self) -> Option<&dyn Aligner> {
+        None
+    }
+
     /// Runs as its reference is called. `None` = it is a [`generator`](Self::generator) with pictures in its prompt, which needs no
     /// description of its own.
     fn tracer(&self) -> Option<&dyn Trace> {
@@ -177,6 +187,34 @@ pub trait Classifier {
 pub trait Filler {
     /// Text `i` with picture `i` → scores of words for every token of the texts, packed `[tokens, vocab]`.
     fn words(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError>;
+}
+
+pub trait RegionFiller {
+    /// Text `i` with picture `i`, whose regions `hidden[i]` are hidden → guesses for the hidden regions, in order.
+    fn hidden(&self, sight: &Sight, texts: &Texts, hidden: &[&[usize]]) -> Result<RegionGuesses, ModelError>;
+}
+
+/// What hidden regions may be.
+#[derive(Clone, Debug)]
+pub struct RegionGuesses {
+    /// Scores of the detector's classes, `[hidden, classes]`, from models that were trained to tell classes.
+    pub classes: Option<Tensor>,
+    /// Features as the detector would give them, `[hidden, width]`, from models that were trained to give features.
+    pub features: Option<Tensor>,
+}
+
+pub trait Aligner {
+    /// Text `i` with picture `i`.
+    fn alignments(&self, sight: &Sight, texts: &Texts) -> Result<Vec<Alignment>, ModelError>;
+}
+
+/// Which words of a text go with which regions of a picture.
+#[derive(Clone, Debug)]
+pub struct Alignment {
+    /// How much of each token goes with each region, `[tokens, regions]`; all of it adds up to 1.
+    pub plan: Tensor,
+    /// What the plan costs: 0 when all words lie on their regions, 2 when all are opposite.
+    pub distance: f32,
 }
 
 /// A family's reference, called with its own arguments: what parity is measured on.

@@ -125,4 +125,6 @@ families! {
     qwen2_vl "qwen2_vl",
     qwen2_5_vl "qwen2_5_vl",
     qwen3_vl "qwen3_vl",
+    vilbert "vilbert",
+    uniter "uniter",
 }

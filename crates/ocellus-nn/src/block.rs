@@ -45,6 +45,12 @@ pub struct Block {
 
 impl Block {
     pub fn load(p: &Params, spec: &Spec) -> std::result::Result<Self, LoadError> {
+        Self::facing(p, spec, spec.width)
+    }
+
+    /// A layer whose attention has keys and values from rows of `kv_width`, such as those of another stream: `attend` then
+    /// remembers those rows and looks across.
+    pub fn facing(p: &Params, spec: &Spec, kv_width: usize) -> std::result::Result<Self, LoadError> {
         let across = |memory: usize| {
             Ok::<_, LoadError>(Across {
                 attention: Attention::load(&p.at("cross"), spec.attention.unfused(), spec.width, memory)?,
@@ -53,7 +59,7 @@ impl Block {
         };
         Ok(Self {
             order: spec.order,
-            attention: Attention::load(&p.at("attn"), spec.attention, spec.width, spec.width)?,
+            attention: Attention::load(&p.at("attn"), spec.attention, spec.width, kv_width)?,
             norm1: spec.norm.load(&p.at("norm1"), spec.width)?,
             across: spec.memory.map(across).transpose()?,
             mlp: spec.mlp.load(&p.at("mlp"), spec.width)?,

@@ -12,6 +12,9 @@ mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
 mod qwen3_vl;
+mod regions;
+mod uniter;
+mod vilbert;
 
 /// Builds a model from a config and its tensors.
 pub type Load = fn(&Value, &Params) -> Result<Box<dyn Model>, ModelError>;
@@ -74,6 +77,8 @@ impl Task {
 
 /// Every family this build knows.
 pub const FAMILIES: &[Family] = &[
+    vilbert::FAMILY,
+    uniter::FAMILY,
     blip::FAMILY,
     qwen2_vl::FAMILY,
     qwen2_5_vl::FAMILY,

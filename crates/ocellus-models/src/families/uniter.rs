@@ -1,0 +1,358 @@
+//! UNITER (Chen et al. 2020): words and regions of a detector in one stream of post-norm layers. Reference: `model/` of
+//! the authors' code.
+//!
+//! What belongs to this family alone: regions with seven numbers of geometry, each part normed by itself before the sum
+//! is; a learned mask for hidden regions; a regression head that is the region projection turned around; a plan that
+//! carries words to regions.
+
+use candle_core::Tensor;
+use ocellus_nn::attention::segments;
+use ocellus_nn::embeddings::{self, Embeddings, MaskedWords, Transform, rows};
+use ocellus_nn::encoder::{self, Encoder};
+use ocellus_nn::norm::NormLayer;
+use ocellus_nn::ops::activation::activate;
+use ocellus_nn::{Act, Linear, Mask, Names, Params, Taps};
+use serde_json::{Value, json};
+
+use super::regions::{Answers, Classes, NORM, SEQUENCE, Stream, Words, facts, firsts, labels, pick};
+use super::{Family, Task};
+use crate::config::{ConfigError, Fields};
+use crate::model::{Aligner, Classifier, Filler, Matcher, Model, RegionFiller, Trace};
+use crate::vlm::{Facts, ModelError};
+
+mod abilities;
+mod reference;
+
+pub(super) const FAMILY: Family = Family {
+    id: "uniter",
+    architectures: &[PRETRAINING, QUESTIONS],
+    also: &[],
+    claims,
+    tasks: &[Task::Score, Task::Ask, Task::Fill],
+    load: |config, params| Ok(Box::new(Uniter::load(Config::read(config)?, params)?)),
+    shape: None,
+    unused: &[
+        // The word table again.
+        "cls.predictions.decoder.weight",
+        // The region projection again.
+        "feat_regress.weight",
+    ],
+};
+
+const PRETRAINING: &str = "UniterForPretraining";
+const QUESTIONS: &str = "UniterForVisualQuestionAnswering";
+/// Numbers of a region's geometry: corners, sides and area.
+const GEOMETRY: usize = 7;
+/// The token type of regions.
+const REGION: u32 = 1;
+
+/// The published config is that of the text model alone and names no architecture: it has all of these fields and no others
+/// but those of the region sizes.
+const PUBLISHED: &[&str] = &[
+    "attention_probs_dropout_prob",
+    "hidden_act",
+    "hidden_dropout_prob",
+    "hidden_size",
+    "initializer_range",
+    "intermediate_size",
+    "max_position_embeddings",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "type_vocab_size",
+    "vocab_size",
+];
+const SIZES: &[&str] = &["img_dim", "img_label_dim", "num_answer", "id2label"];
+
+fn claims(config: &Value) -> bool {
+    let named = config.get("architectures").is_some() || config.get("model_type").is_some();
+    let known = |key: &String| PUBLISHED.contains(&key.as_str()) || SIZES.contains(&key.as_str());
+    let object = config.as_object().filter(|_| !named);
+    object.is_some_and(|o| PUBLISHED.iter().all(|key| o.contains_key(*key)) && o.keys().all(known))
+}
+
+struct Config {
+    stream: Stream,
+    vocab: usize,
+    positions: usize,
+    types: usize,
+    features: usize,
+    classes: usize,
+    answers: usize,
+    labels: Vec<String>,
+    architecture: String,
+}
+
+impl Config {
+    fn read(config: &Value) -> Result<Self, ConfigError> {
+        let fields = Fields::new("", config)?;
+        let size = |key: &str, default| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
+        let architecture = config.get("architectures").and_then(|a| a.get(0));
+        let answers = size("num_answer", 3129)?;
+        let read = Self {
+            stream: Stream::read(&fields, "", [768, 12, 12, 3072])?,
+            vocab: fields.size("vocab_size")?,
+            positions: size("max_position_embeddings", 512)?,
+            types: size("type_vocab_size", 2)?,
+            features: size("img_dim", 2048)?,
+            classes: size("img_label_dim", 1601)?,
+            labels: labels(&fields, answers)?,
+            answers,
+            architecture: architecture
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        if read.types <= REGION as usize {
+            return Err(ConfigError::Value {
+                field: fields.name("type_vocab_size"),
+                expected: "2 or more: words and regions".to_owned(),
+                found: json!(read.types).to_string(),
+            });
+        }
+        fields.finish(
+            FAMILY.id,
+            &["attention_probs_dropout_prob", "hidden_dropout_prob"],
+        )?;
+        Ok(read)
+    }
+}
+
+const LAYERS: Names = &[
+    ("layers", "layer"),
+    ("attn.q_proj", "attention.self.query"),
+    ("attn.k_proj", "attention.self.key"),
+    ("attn.v_proj", "attention.self.value"),
+    ("attn.o_proj", "attention.output.dense"),
+    ("norm1", "attention.output.LayerNorm"),
+    ("mlp.fc1", "intermediate.dense"),
+    ("mlp.fc2", "output.dense"),
+    ("norm2", "output.LayerNorm"),
+];
+
+/// The heads of pre-training.
+struct Pretrained {
+    words: MaskedWords,
+    /// Before the projection is turned around.
+    regress: Transform,
+    features: Linear,
+    classes: Classes,
+    matching: Linear,
+}
+
+/// Regions as the model reads them, packed.
+struct Seen {
+    /// `[regions, features]`, zero where hidden.
+    features: Tensor,
+    /// `[regions, 7]`.
+    geometry: Tensor,
+    /// Per region, whether it is hidden.
+    hidden: Vec<bool>,
+    lengths: Vec<usize>,
+}
+
+/// The stream's end, and where words and regions stand in it.
+struct Joint {
+    /// `[words and regions, width]`, the words of a row before its regions.
+    states: Tensor,
+    /// Words and regions of each row.
+    lengths: Vec<usize>,
+    /// Packed index of every word.
+    words: Vec<u32>,
+    /// Packed index of every region.
+    regions: Vec<u32>,
+}
+
+struct Uniter {
+    facts: Facts,
+    config: Config,
+    words: Embeddings,
+    features: Linear,
+    features_norm: NormLayer,
+    geometry: Linear,
+    geometry_norm: NormLayer,
+    /// What stands in for the features of a hidden region, `[1, features]`.
+    hidden: Tensor,
+    norm: NormLayer,
+    stack: Encoder,
+    pooler: Linear,
+    pretrained: Option<Pretrained>,
+    questions: Option<Answers>,
+}
+
+impl Uniter {
+    fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
+        let (root, stream) = (p.at("uniter"), config.stream);
+        let (width, seen) = (stream.width, root.at("img_embeddings"));
+        let spec = embeddings::Spec {
+            vocab: config.vocab,
+            width,
+            positions: Some(config.positions),
+            types: Some(config.types),
+            norm: NORM,
+        };
+        let words = Embeddings::load(&root.at("embeddings"), &spec)?;
+        let projection = seen
+            .at("img_linear")
+            .tensor("weight", &[width, config.features])?;
+        let bias = seen.at("img_linear").tensor("bias", &[width])?;
+        let masks = seen
+            .at("mask_embedding")
+            .tensor("weight", &[2, config.features])?;
+        let pretrained = config.architecture == PRETRAINING || p.contains("itm_output.weight");
+        let questions = config.architecture == QUESTIONS || p.contains("vqa_output.0.weight");
+        let pretrained = pretrained.then(|| Pretrained::load(p, &config, &words.words, &projection));
+        let question_head = || Answers::load(&p.at("vqa_output"), [width, 2 * width, config.answers]);
+        Ok(Self {
+            facts: facts(FAMILY.id, config.features, config.positions),
+            features: Linear::new(projection, Some(bias), &seen)?,
+            features_norm: NORM.load(&seen.at("img_layer_norm"), width)?,
+            geometry: Linear::load(&seen.at("pos_linear"), GEOMETRY, width, true)?,
+            geometry_norm: NORM.load(&seen.at("pos_layer_norm"), width)?,
+            // Row 0, of regions that are seen, is zero whatever the file says.
+            hidden: masks.narrow(0, 1, 1)?,
+            norm: NORM.load(&seen.at("LayerNorm"), width)?,
+            stack: Encoder::load(
+                &root.at("encoder").named(LAYERS),
+                &encoder::Spec::new(stream.layers, stream.block()),
+            )?,
+            pooler: Linear::load(&root.at("pooler.dense"), width, width, true)?,
+            pretrained: pretrained.transpose()?,
+            questions: questions.then(question_head).transpose()?,
+            words,
+            config,
+        })
+    }
+
+    /// Regions, embedded. Taps `region_embeds`.
+    fn see(&self, seen: &Seen, taps: &mut Taps) -> Result<Tensor, ModelError> {
+        let table = &self.words.words;
+        let own = |x: &Tensor| x.to_device(table.device())?.to_dtype(table.dtype());
+        let (count, mut features) = (seen.hidden.len(), own(&seen.features)?);
+        if seen.hidden.contains(&true) {
+            let mask: Vec<f32> = seen.hidden.iter().map(|h| f32::from(u8::from(*h))).collect();
+            let mask = own(&Tensor::from_vec(mask, (count, 1), table.device())?)?;
+            features = (features + mask.broadcast_mul(&self.hidden)?)?;
+        }
+        let features = self.features_norm.forward(&self.features.forward(&features)?)?;
+        let geometry = self.geometry.forward(&own(&seen.geometry)?)?;
+        let sum = (features + self.geometry_norm.forward(&geometry)?)?;
+        let kinds = match &self.words.types {
+            Some(table) => rows(table, &vec![REGION; count])?,
+            None => sum.zeros_like()?,
+        };
+        let x = self.norm.forward(&(sum + kinds)?)?;
+        taps.tap("region_embeds", &x);
+        Ok(x)
+    }
+
+    /// Words and regions through the stream. Taps `text_embeds`, `region_embeds`, `packed_embeds`, `hidden_N`, `hidden_last`.
+    fn join(&self, words: &Words, seen: &Seen, taps: &mut Taps) -> Result<Joint, ModelError> {
+        words.check(self.config.vocab, self.config.positions, self.config.types)?;
+        let text = self.words.forward(&words.ids, &words.positions, &words.types)?;
+        taps.tap("text_embeds", &text);
+        let regions = self.see(seen, taps)?;
+        let order = Order::of(&words.lengths, &seen.lengths);
+        let x = pick(&Tensor::cat(&[&text, &regions], 0)?, &order.rows)?;
+        taps.tap("packed_embeds", &x);
+        let within = segments(order.lengths.iter().copied());
+        let mask = Mask::whole(&within);
+        let states = self
+            .stack
+            .forward(&x, 0..self.stack.len(), &mask, None, None, ("hidden", taps))?;
+        taps.tap("hidden_last", &states);
+        Ok(Joint {
+            states,
+            lengths: order.lengths,
+            words: order.words,
+            regions: order.regions,
+        })
+    }
+
+    /// The first word of every row, pooled: `[rows, width]`.
+    fn pooled(&self, joint: &Joint) -> Result<Tensor, ModelError> {
+        let first = pick(&joint.states, &firsts(&joint.lengths))?;
+        Ok(activate(&self.pooler.forward(&first)?, Act::Tanh)?)
+    }
+}
+
+impl Pretrained {
+    fn load(p: &Params, config: &Config, words: &Tensor, projection: &Tensor) -> Result<Self, ModelError> {
+        let (act, width) = (config.stream.act, config.stream.width);
+        let (regress, classes) = (p.at("feat_regress"), p.at("region_classifier.net"));
+        let bias = regress.tensor("bias", &[config.features])?;
+        Ok(Self {
+            words: MaskedWords::load(&p.at("cls.predictions"), words, act, NORM)?,
+            regress: Transform::load(&regress.at("net").named(SEQUENCE), width, Act::Gelu, NORM)?,
+            features: Linear::new(projection.t()?.contiguous()?, Some(bias), &regress)?,
+            classes: Classes::load(
+                &classes.named(SEQUENCE),
+                &classes.at("3"),
+                width,
+                Act::Gelu,
+                config.classes,
+            )?,
+            matching: Linear::load(&p.at("itm_output"), width, 2, true)?,
+        })
+    }
+}
+
+/// How rows of words and rows of regions become rows of both.
+struct Order {
+    /// For each packed row, its row in all words followed by all regions.
+    rows: Vec<u32>,
+    lengths: Vec<usize>,
+    words: Vec<u32>,
+    regions: Vec<u32>,
+}
+
+impl Order {
+    fn of(words: &[usize], regions: &[usize]) -> Self {
+        let (mut word, mut region) = (0, words.iter().sum::<usize>() as u32);
+        let mut order = Self {
+            rows: Vec::new(),
+            lengths: words.iter().zip(regions).map(|(w, r)| w + r).collect(),
+            words: Vec::new(),
+            regions: Vec::new(),
+        };
+        for (w, r) in words.iter().zip(regions) {
+            let start = order.rows.len() as u32;
+            let middle = start + *w as u32;
+            order.rows.extend(word..word + *w as u32);
+            order.rows.extend(region..region + *r as u32);
+            order.words.extend(start..middle);
+            order.regions.extend(middle..middle + *r as u32);
+            (word, region) = (word + *w as u32, region + *r as u32);
+        }
+        order
+    }
+}
+
+impl Model for Uniter {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn matcher(&self) -> Option<&dyn Matcher> {
+        self.pretrained.as_ref().map(|_| self as &dyn Matcher)
+    }
+
+    fn classifier(&self) -> Option<&dyn Classifier> {
+        self.questions.as_ref().map(|_| self as &dyn Classifier)
+    }
+
+    fn filler(&self) -> Option<&dyn Filler> {
+        self.pretrained.as_ref().map(|_| self as &dyn Filler)
+    }
+
+    fn region_filler(&self) -> Option<&dyn RegionFiller> {
+        self.pretrained.as_ref().map(|_| self as &dyn RegionFiller)
+    }
+
+    fn aligner(&self) -> Option<&dyn Aligner> {
+        self.pretrained.as_ref().map(|_| self as &dyn Aligner)
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}

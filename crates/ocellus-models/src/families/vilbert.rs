@@ -1,0 +1,393 @@
+//! ViLBERT (Lu et al. 2019) and its multi-task heads (Lu et al. 2020): a text stream and a region stream of post-norm
+//! layers that look at each other in connection layers. Reference: `vilbert/vilbert.py` of the authors' code.
+//!
+//! What belongs to this family alone: two streams of different width and the order of their layers, a region 0 that
+//! stands for the whole picture, poolers with a ReLU whose product is the pair, and a task token behind the first word.
+
+use candle_core::Tensor;
+use ocellus_nn::attention::segments;
+use ocellus_nn::embeddings::{self, Embeddings, MaskedWords, rows};
+use ocellus_nn::encoder::{self, Encoder};
+use ocellus_nn::norm::NormLayer;
+use ocellus_nn::ops::activation::activate;
+use ocellus_nn::{Act, Block, Linear, Mask, Names, Params, Segment, Taps};
+use std::sync::Arc;
+
+use super::regions::{Answers, Classes, NORM, Stream, Words, facts, firsts, pick};
+use super::{Family, Task};
+use crate::model::{Classifier, Filler, Matcher, Model, RegionFiller, Trace};
+use crate::vlm::{Facts, ModelError};
+
+mod abilities;
+mod config;
+mod reference;
+
+use config::{Config, Fusion};
+
+pub(super) const FAMILY: Family = Family {
+    id: "vilbert",
+    architectures: &["BertForMultiModalPreTraining", TASKS],
+    also: &[],
+    claims: |config| {
+        config.get("v_biattention_id").is_some() || config.get("bi_num_attention_heads").is_some()
+    },
+    tasks: &[Task::Score, Task::Ask, Task::Fill],
+    load: |config, params| Ok(Box::new(Vilbert::load(Config::read(config)?, params)?)),
+    shape: None,
+    unused: &[
+        // A second pair of output projections that the original creates and never calls.
+        "biOutput.q_dense1.weight",
+        "biOutput.q_dense1.bias",
+        "biOutput.q_dense2.weight",
+        "biOutput.q_dense2.bias",
+        // The word table again.
+        "cls.predictions.decoder.weight",
+    ],
+};
+
+const TASKS: &str = "VILBertForVLTasks";
+/// Answers of the two question heads and rows of the task table: constants of the original's code.
+const VQA_ANSWERS: usize = 3129;
+const GQA_ANSWERS: usize = 1533;
+const TASK_ROWS: usize = 20;
+/// Numbers of an encoded box: corners and share of the area.
+const PLACE: usize = 5;
+
+const TEXT: Names = &[
+    ("layers", "layer"),
+    ("attn.q_proj", "attention.self.query"),
+    ("attn.k_proj", "attention.self.key"),
+    ("attn.v_proj", "attention.self.value"),
+    ("attn.o_proj", "attention.output.dense"),
+    ("norm1", "attention.output.LayerNorm"),
+    ("mlp.fc1", "intermediate.dense"),
+    ("mlp.fc2", "output.dense"),
+    ("norm2", "output.LayerNorm"),
+];
+
+const IMAGE: Names = &[
+    ("layers", "v_layer"),
+    ("attn.q_proj", "attention.self.query"),
+    ("attn.k_proj", "attention.self.key"),
+    ("attn.v_proj", "attention.self.value"),
+    ("attn.o_proj", "attention.output.dense"),
+    ("norm1", "attention.output.LayerNorm"),
+    ("mlp.fc1", "intermediate.dense"),
+    ("mlp.fc2", "output.dense"),
+    ("norm2", "output.LayerNorm"),
+];
+
+/// Words (2) look at regions (1).
+const TEXT_TO_IMAGE: Names = &[
+    ("attn.q_proj", "biattention.query2"),
+    ("attn.k_proj", "biattention.key1"),
+    ("attn.v_proj", "biattention.value1"),
+    ("attn.o_proj", "biOutput.dense2"),
+    ("norm1", "biOutput.LayerNorm2"),
+    ("mlp.fc1", "t_intermediate.dense"),
+    ("mlp.fc2", "t_output.dense"),
+    ("norm2", "t_output.LayerNorm"),
+];
+
+/// Regions (1) look at words (2).
+const IMAGE_TO_TEXT: Names = &[
+    ("attn.q_proj", "biattention.query1"),
+    ("attn.k_proj", "biattention.key2"),
+    ("attn.v_proj", "biattention.value2"),
+    ("attn.o_proj", "biOutput.dense1"),
+    ("norm1", "biOutput.LayerNorm1"),
+    ("mlp.fc1", "v_intermediate.dense"),
+    ("mlp.fc2", "v_output.dense"),
+    ("norm2", "v_output.LayerNorm"),
+];
+
+/// Both directions of a connection.
+struct Connection {
+    image: Block,
+    text: Block,
+}
+
+impl Connection {
+    fn load(p: &Params, config: &Config) -> Result<Self, ModelError> {
+        let block = |names, own: &Stream, other: &Stream| {
+            let spec = own.block_with(config.bi_heads, config.bi_width);
+            Block::facing(&p.named(names), &spec, other.width)
+        };
+        Ok(Self {
+            image: block(IMAGE_TO_TEXT, &config.image, &config.text)?,
+            text: block(TEXT_TO_IMAGE, &config.text, &config.image)?,
+        })
+    }
+}
+
+struct TaskHeads {
+    vqa: Answers,
+    gqa: Answers,
+    pairs: Answers,
+    alignment: Linear,
+    entailment: Linear,
+    region: Linear,
+    word: Linear,
+}
+
+impl TaskHeads {
+    fn load(p: &Params, config: &Config) -> Result<Self, ModelError> {
+        let (width, inner) = (config.bi_width, 2 * config.bi_width);
+        let answers =
+            |name: &str, inputs, count| Answers::load(&p.at(name).at("logit_fc"), [inputs, inner, count]);
+        let linear = |name: &str, inputs, outputs| Linear::load(&p.at(name), inputs, outputs, true);
+        Ok(Self {
+            vqa: answers("vil_prediction", width, VQA_ANSWERS)?,
+            gqa: answers("vil_prediction_gqa", width, GQA_ANSWERS)?,
+            pairs: answers("vil_binary_prediction", inner, 2)?,
+            alignment: linear("vil_logit", width, 1)?,
+            entailment: linear("vil_tri_prediction", width, 3)?,
+            region: linear("vision_logit", config.image.width, 1)?,
+            word: linear("linguisic_logit", config.text.width, 1)?,
+        })
+    }
+}
+
+/// Regions as the model reads them, region 0 of each picture standing for the whole.
+struct Seen {
+    /// `[regions, features]`.
+    features: Tensor,
+    /// `[regions, 5]`.
+    places: Tensor,
+    lengths: Vec<usize>,
+}
+
+/// What both streams end in.
+struct Streams {
+    text: Tensor,
+    image: Tensor,
+    /// One row a pair, `[pairs, bi_width]`.
+    fused: Tensor,
+    /// Tokens of each text, the task's among them.
+    lengths: Vec<usize>,
+}
+
+struct Vilbert {
+    facts: Facts,
+    config: Config,
+    words: Embeddings,
+    tasks: Option<Tensor>,
+    features: Linear,
+    places: Linear,
+    norm: NormLayer,
+    text: Encoder,
+    image: Encoder,
+    connections: Vec<Connection>,
+    text_pooler: Linear,
+    image_pooler: Linear,
+    masked_words: MaskedWords,
+    masked_regions: Classes,
+    matching: Linear,
+    heads: Option<TaskHeads>,
+}
+
+impl Vilbert {
+    fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
+        let (bert, cls) = (p.at("bert"), p.at("cls"));
+        let (stack, seen) = (bert.at("encoder"), bert.at("v_embeddings"));
+        let (text, image) = (config.text, config.image);
+        let spec = embeddings::Spec {
+            vocab: config.vocab,
+            width: text.width,
+            positions: Some(config.positions),
+            types: Some(config.types),
+            norm: NORM,
+        };
+        let words = Embeddings::load(&bert.at("embeddings"), &spec)?;
+        let tasks = bert.at("embeddings.task_embeddings");
+        let connection = |i: usize| Connection::load(&stack.at("c_layer").at(i), &config);
+        let regions = cls.at("imagePredictions");
+        let heads = config.task_heads || p.contains("vil_logit.weight");
+        Ok(Self {
+            facts: facts(FAMILY.id, config.features, config.positions),
+            masked_words: MaskedWords::load(&cls.at("predictions"), &words.words, text.act, NORM)?,
+            tasks: config
+                .task_tokens
+                .then(|| tasks.tensor("weight", &[TASK_ROWS, text.width]))
+                .transpose()?,
+            features: Linear::load(&seen.at("image_embeddings"), config.features, image.width, true)?,
+            places: Linear::load(&seen.at("image_location_embeddings"), PLACE, image.width, true)?,
+            norm: NORM.load(&seen.at("LayerNorm"), image.width)?,
+            text: Encoder::load(&stack.named(TEXT), &encoder::Spec::new(text.layers, text.block()))?,
+            image: Encoder::load(
+                &stack.named(IMAGE),
+                &encoder::Spec::new(image.layers, image.block()),
+            )?,
+            connections: (0..config.connections.len())
+                .map(connection)
+                .collect::<Result<_, _>>()?,
+            text_pooler: Linear::load(&bert.at("t_pooler.dense"), text.width, config.bi_width, true)?,
+            image_pooler: Linear::load(&bert.at("v_pooler.dense"), image.width, config.bi_width, true)?,
+            // The region head takes its activation from the text's field, too.
+            masked_regions: Classes::load(
+                &regions.at("transform"),
+                &regions.at("decoder"),
+                image.width,
+                text.act,
+                config.outputs,
+            )?,
+            matching: Linear::load(&cls.at("bi_seq_relationship"), config.bi_width, 2, true)?,
+            heads: heads.then(|| TaskHeads::load(p, &config)).transpose()?,
+            words,
+            config,
+        })
+    }
+
+    /// Words, with the task's token second where the model has one. Taps `text_embeds`.
+    fn embed(
+        &self,
+        words: &Words,
+        task: &[u32],
+        taps: &mut Taps,
+    ) -> Result<(Tensor, Vec<usize>), ModelError> {
+        words.check(self.config.vocab, self.config.positions, self.config.types)?;
+        let (mut x, mut lengths) = (
+            self.words.sum(&words.ids, &words.positions, &words.types)?,
+            words.lengths.clone(),
+        );
+        if let Some(table) = &self.tasks {
+            if task.len() != lengths.len() || task.iter().any(|t| *t as usize >= TASK_ROWS) {
+                let expected = format!("a number under {TASK_ROWS} for each of {} texts", lengths.len());
+                return Err(ModelError::input("the task", expected, format!("{task:?}")));
+            }
+            let (mut order, mut next) = (Vec::with_capacity(words.ids.len() + task.len()), 0);
+            for (i, n) in (0u32..).zip(&lengths) {
+                order.extend([next, words.ids.len() as u32 + i]);
+                order.extend(next + 1..next + *n as u32);
+                next += *n as u32;
+            }
+            x = pick(&Tensor::cat(&[&x, &rows(table, task)?], 0)?, &order)?;
+            lengths.iter_mut().for_each(|n| *n += 1);
+        }
+        let x = self.words.norm.forward(&x)?;
+        taps.tap("text_embeds", &x);
+        Ok((x, lengths))
+    }
+
+    /// Both streams. Taps every layer of theirs and their ends, packed.
+    fn streams(
+        &self,
+        words: &Words,
+        task: &[u32],
+        seen: &Seen,
+        taps: &mut Taps,
+    ) -> Result<Streams, ModelError> {
+        let (mut text, lengths) = self.embed(words, task, taps)?;
+        let table = &self.words.words;
+        let own = |x: &Tensor| x.to_device(table.device())?.to_dtype(table.dtype());
+        let (features, places) = (own(&seen.features)?, own(&seen.places)?);
+        let sum = (self.features.forward(&features)? + self.places.forward(&places)?)?;
+        let mut image = self.norm.forward(&sum)?;
+        taps.tap("region_embeds", &image);
+
+        let within = [&lengths, &seen.lengths].map(|n| segments(n.iter().copied()));
+        let [of_text, of_image] = [Mask::whole(&within[0]), Mask::whole(&within[1])];
+        let across = [facing(&lengths, &seen.lengths), facing(&seen.lengths, &lengths)];
+        let (mut texts, mut images) = (0, 0);
+        for (i, (connection, &(v, t))) in self.connections.iter().zip(&self.config.connections).enumerate() {
+            text = self
+                .text
+                .forward(&text, texts..t, &of_text, None, None, ("text_layer", taps))?;
+            image = self
+                .image
+                .forward(&image, images..v, &of_image, None, None, ("image_layer", taps))?;
+            (texts, images) = (t, v);
+            let look = |block: &Block, from: &Tensor, at: &Tensor, mask: &Mask| {
+                let attend = |attention: &ocellus_nn::attention::Attention, x: &Tensor| {
+                    let (k, v) = attention.remember(at)?;
+                    attention.across(x, (&k, &v), mask)
+                };
+                block.forward(from, attend, None)
+            };
+            (text, image) = (
+                look(&connection.text, &text, &image, &Mask::whole(&across[0]))?,
+                look(&connection.image, &image, &text, &Mask::whole(&across[1]))?,
+            );
+            taps.tap(&format!("co_{i}_image"), &image);
+            taps.tap(&format!("co_{i}_text"), &text);
+        }
+        let (text_end, image_end) = (self.text.len(), self.image.len());
+        image = self.image.forward(
+            &image,
+            images..image_end,
+            &of_image,
+            None,
+            None,
+            ("image_layer", taps),
+        )?;
+        text = self
+            .text
+            .forward(&text, texts..text_end, &of_text, None, None, ("text_layer", taps))?;
+
+        let pooled = |x: &Tensor, lengths: &[usize], pooler: &Linear| {
+            Ok::<_, ModelError>(activate(
+                &pooler.forward(&pick(x, &firsts(lengths))?)?,
+                Act::Relu,
+            )?)
+        };
+        let of_text = pooled(&text, &lengths, &self.text_pooler)?;
+        let of_image = pooled(&image, &seen.lengths, &self.image_pooler)?;
+        for (name, x) in [("pooled_text", &of_text), ("pooled_image", &of_image)] {
+            taps.tap(name, x);
+        }
+        taps.tap("hidden_last_text", &text);
+        taps.tap("hidden_last_image", &image);
+        let fused = match self.config.fusion {
+            Fusion::Product => (of_text * of_image)?,
+            Fusion::Sum => (of_text + of_image)?,
+        };
+        Ok(Streams {
+            text,
+            image,
+            fused,
+            lengths,
+        })
+    }
+}
+
+/// Sequence `i` of the queries looks at sequence `i` of the keys.
+fn facing(queries: &[usize], keys: &[usize]) -> Arc<[Segment]> {
+    let (mut q_start, mut k_start) = (0, 0);
+    let each = |(q_len, k_len): (&usize, &usize)| {
+        let segment = Segment {
+            q_start,
+            q_len: *q_len,
+            k_start,
+            k_len: *k_len,
+        };
+        (q_start, k_start) = (q_start + q_len, k_start + k_len);
+        segment
+    };
+    queries.iter().zip(keys).map(each).collect()
+}
+
+impl Model for Vilbert {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn matcher(&self) -> Option<&dyn Matcher> {
+        Some(self)
+    }
+
+    fn classifier(&self) -> Option<&dyn Classifier> {
+        self.heads.as_ref().map(|_| self as &dyn Classifier)
+    }
+
+    fn filler(&self) -> Option<&dyn Filler> {
+        Some(self)
+    }
+
+    fn region_filler(&self) -> Option<&dyn RegionFiller> {
+        Some(self)
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}
