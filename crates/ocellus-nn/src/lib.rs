@@ -14,6 +14,7 @@ pub mod decoder;
 pub mod embeddings;
 pub mod encoder;
 pub mod linear;
+pub mod losses;
 pub mod mlp;
 pub mod norm;
 pub mod ops;
