@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 use ocellus_nn::Taps;
 
+use crate::fusion::Momentum;
 use crate::given::Given;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
@@ -32,6 +33,11 @@ pub trait Model: Send + Sync {
 
     /// Guesses masked words.
     fn filler(&self) -> Option<&dyn Filler> {
+        None
+    }
+
+    /// Learns from a slowly following copy of itself. `None` also when it was loaded without one.
+    fn momentum(&self) -> Option<&dyn Momentum> {
         None
     }
 
