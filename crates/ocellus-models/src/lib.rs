@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod families;
+pub mod fusion;
 pub mod given;
 pub mod model;
 pub mod mrope;
@@ -13,6 +14,7 @@ pub mod vlm;
 
 pub use config::ConfigError;
 pub use families::{FAMILIES, Family, Task, find, load, load_generator};
+pub use fusion::{Fusion, Momentum, Queues, States};
 pub use given::{Given, Rows};
 pub use model::{
     Aligner, Alignment, Classifier, Embedder, Filler, Generator, Matcher, Model, PairScore, RegionFiller,

@@ -5,6 +5,7 @@ use ocellus_media::PixelRecipe;
 use ocellus_nn::Taps;
 use ocellus_text::TextForm;
 
+use crate::fusion::Momentum;
 use crate::given::Given;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
@@ -76,6 +77,11 @@ pub trait Model: Send + Sync {
 
     /// Says which words go with which regions.
     fn aligner(&self) -> Option<&dyn Aligner> {
+        None
+    }
+
+    /// Learns from a slowly following copy of itself. `None` also when it was loaded without one.
+    fn momentum(&self) -> Option<&dyn Momentum> {
         None
     }
 

@@ -127,4 +127,6 @@ families! {
     qwen3_vl "qwen3_vl",
     vilbert "vilbert",
     uniter "uniter",
+    albef "albef",
+    vlmo "vlmo",
 }

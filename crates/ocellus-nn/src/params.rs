@@ -36,6 +36,12 @@ pub enum LoadError {
 pub trait Source {
     /// The tensor `name`, checked against `shape`.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError>;
+    /// The tensor `name` as something that training changes by other means than gradients, if at all.
+    fn state(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        self.tensor(name, shape)
+    }
+    /// The `count` whole numbers of a counter or an index `name`.
+    fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError>;
     /// Whether the source has a tensor of this name (without taking it).
     fn contains(&self, name: &str) -> bool;
     /// Whether gradients are wanted: layers then keep their tensors as they are instead of packing them.
@@ -51,6 +57,8 @@ pub struct Params {
     names: Names,
     named_from: usize,
     precision: Precision,
+    /// Tensors are asked for as states.
+    untrained: bool,
 }
 
 /// Pairs of our name and the checkpoint's, each one or several components of a path; an empty name of the checkpoint's
@@ -65,6 +73,7 @@ impl Params {
             names: &[],
             named_from: 0,
             precision,
+            untrained: false,
         }
     }
 
@@ -112,9 +121,26 @@ impl Params {
         }
     }
 
+    /// The same place, whose tensors no gradient changes: a teacher's weights, a queue.
+    pub fn untrained(&self) -> Self {
+        Self {
+            untrained: true,
+            ..self.clone()
+        }
+    }
+
     /// The tensor `name` under this prefix; an error names it in full.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
-        self.source.tensor(&self.path(name), shape)
+        let name = self.path(name);
+        match self.untrained {
+            true => self.source.state(&name, shape),
+            false => self.source.tensor(&name, shape),
+        }
+    }
+
+    /// The `count` whole numbers of `name` under this prefix.
+    pub fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {
+        self.source.integers(&self.path(name), count)
     }
 
     pub fn contains(&self, name: &str) -> bool {
@@ -198,11 +224,34 @@ fn read(weights: &Weights, name: &str, shape: &[usize], device: &Device) -> Resu
     Ok(Tensor::from_vec(view.to_f32()?, shape, device)?)
 }
 
+fn read_integers(weights: &Weights, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {
+    if !weights.contains(name) {
+        return Err(LoadError::Missing {
+            name: name.to_owned(),
+        });
+    }
+    let view = weights.view(name)?;
+    if view.elements() != count {
+        return Err(LoadError::Shape {
+            name: name.to_owned(),
+            expected: vec![count],
+            found: view.shape.clone(),
+        });
+    }
+    Ok(view.to_i64()?)
+}
+
 impl Source for Frozen {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
         let tensor = read(&self.weights, name, shape, &self.device)?.to_dtype(self.dtype)?;
         self.taken.borrow_mut().insert(name.to_owned());
         Ok(tensor)
+    }
+
+    fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {
+        let values = read_integers(&self.weights, name, count)?;
+        self.taken.borrow_mut().insert(name.to_owned());
+        Ok(values)
     }
 
     fn contains(&self, name: &str) -> bool {
@@ -219,6 +268,8 @@ pub struct Trainable {
     device: Device,
     start: Start,
     vars: RefCell<BTreeMap<String, Var>>,
+    states: RefCell<BTreeMap<String, Var>>,
+    counters: RefCell<BTreeSet<String>>,
 }
 
 enum Start {
@@ -229,40 +280,58 @@ enum Start {
 impl Trainable {
     /// Continues from the tensors of a checkpoint.
     pub fn from_weights(weights: Weights, device: Device) -> Self {
+        Self::starting(Start::From(weights), device)
+    }
+
+    fn starting(start: Start, device: Device) -> Self {
         Self {
             device,
-            start: Start::From(weights),
+            start,
             vars: RefCell::default(),
+            states: RefCell::default(),
+            counters: RefCell::default(),
         }
     }
 
     /// Starts at random: matrices normal with deviation `std`, other vectors zero, `*norm*`/`ln*` weights one. A tensor's
     /// values depend on `seed` and its name alone.
     pub fn random(seed: u64, std: f32, device: Device) -> Self {
-        Self {
-            device,
-            start: Start::Random { seed, std },
-            vars: RefCell::default(),
-        }
+        Self::starting(Start::Random { seed, std }, device)
     }
 
-    /// Every variable that was asked for, by name.
+    /// Every variable that was asked for and that gradients change, by name.
     pub fn vars(&self) -> BTreeMap<String, Var> {
         self.vars.borrow().clone()
+    }
+
+    /// Every variable that was asked for as a state, by name.
+    pub fn states(&self) -> BTreeMap<String, Var> {
+        self.states.borrow().clone()
     }
 
     /// As [`Frozen::finish`]; nothing can be left over at random.
     pub fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<(), LoadError> {
         match &self.start {
-            Start::From(weights) => untaken(weights, &self.vars.borrow().keys().cloned().collect(), ignored),
+            Start::From(weights) => {
+                let (vars, states) = (self.vars.borrow(), self.states.borrow());
+                let mut taken: BTreeSet<String> = vars.keys().chain(states.keys()).cloned().collect();
+                taken.extend(self.counters.borrow().iter().cloned());
+                untaken(weights, &taken, ignored)
+            }
             Start::Random { .. } => Ok(()),
         }
     }
 }
 
-impl Source for Trainable {
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
-        if let Some(var) = self.vars.borrow().get(name) {
+impl Trainable {
+    /// The variable `name` among `kept`, made when it is not there yet.
+    fn variable(
+        &self,
+        kept: &RefCell<BTreeMap<String, Var>>,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Tensor, LoadError> {
+        if let Some(var) = kept.borrow().get(name) {
             return Ok(var.as_tensor().clone());
         }
         let start = match &self.start {
@@ -272,8 +341,27 @@ impl Source for Trainable {
             }
         };
         let var = Var::from_tensor(&start)?;
-        self.vars.borrow_mut().insert(name.to_owned(), var.clone());
+        kept.borrow_mut().insert(name.to_owned(), var.clone());
         Ok(var.as_tensor().clone())
+    }
+}
+
+impl Source for Trainable {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        self.variable(&self.vars, name, shape)
+    }
+
+    fn state(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        self.variable(&self.states, name, shape)
+    }
+
+    fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {
+        let values = match &self.start {
+            Start::From(weights) => read_integers(weights, name, count)?,
+            Start::Random { .. } => vec![0; count],
+        };
+        self.counters.borrow_mut().insert(name.to_owned());
+        Ok(values)
     }
 
     fn contains(&self, name: &str) -> bool {

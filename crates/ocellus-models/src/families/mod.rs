@@ -7,7 +7,9 @@ use crate::config::ConfigError;
 use crate::model::{Generator, Model};
 use crate::vlm::ModelError;
 
+mod albef;
 mod blip;
+mod packed;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
@@ -15,6 +17,7 @@ mod qwen3_vl;
 mod regions;
 mod uniter;
 mod vilbert;
+mod vlmo;
 
 /// Builds a model from a config and its tensors.
 pub type Load = fn(&Value, &Params) -> Result<Box<dyn Model>, ModelError>;
@@ -35,7 +38,8 @@ pub struct Family {
     pub load: Load,
     /// Reads the config alone: sizes for planning, and facts without weights. `None` = its models cannot be planned.
     pub shape: Option<Shape>,
-    /// Ends of the names of tensors that its published files carry and nothing computes with.
+    /// Ends of the names of tensors that its published files carry and nothing computes with; with a dot at the end, whole
+    /// parts of a model.
     pub unused: &'static [&'static str],
 }
 
@@ -79,6 +83,8 @@ impl Task {
 pub const FAMILIES: &[Family] = &[
     vilbert::FAMILY,
     uniter::FAMILY,
+    albef::FAMILY,
+    vlmo::FAMILY,
     blip::FAMILY,
     qwen2_vl::FAMILY,
     qwen2_5_vl::FAMILY,
@@ -143,6 +149,8 @@ const COMPUTED: &[&str] = &["rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", "p
 impl Family {
     /// Whether a tensor of this name may be left over.
     pub fn ignores(&self, name: &str) -> bool {
-        COMPUTED.iter().chain(self.unused).any(|end| name.ends_with(end))
+        let within = |part: &str| name.starts_with(part) || name.contains(&format!(".{part}"));
+        let fits = |end: &&str| name.ends_with(*end) || (end.ends_with('.') && within(end));
+        COMPUTED.iter().chain(self.unused).any(fits)
     }
 }

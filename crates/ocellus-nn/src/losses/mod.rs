@@ -8,6 +8,7 @@ pub mod contrastive;
 pub mod divergence;
 pub mod likelihood;
 pub mod region_class;
+pub mod soft_targets;
 pub mod squared_error;
 pub mod transport;
 

@@ -1,4 +1,5 @@
 //! What a model is graded on.
 
 pub mod guide;
+pub mod image_text_momentum;
 pub mod language;

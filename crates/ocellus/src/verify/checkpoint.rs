@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
-use ocellus_models::{Facts, Generator, Model, families};
+use ocellus_models::{Facts, Model, families};
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_weights::Weights;
 
@@ -25,12 +25,12 @@ pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
 }
 
 /// For training, on the CPU in f32, with the variables that it is made of.
-pub fn trainable(case: &Case) -> Result<(Generator, Rc<Trainable>), CaseError> {
+pub fn trainable(case: &Case) -> Result<(Box<dyn Model>, Rc<Trainable>), CaseError> {
     let weights = Weights::open(&case.model())?;
     let source = Rc::new(Trainable::from_weights(weights, Device::Cpu));
     let config = config(case)?;
     let family = ocellus_models::find(&families::parse(&config)?)?;
-    let model = ocellus_models::load_generator(&config, &Params::new(source.clone(), Precision::F32))?;
+    let model = ocellus_models::load(&config, &Params::new(source.clone(), Precision::F32))?;
     source.finish(|name| family.ignores(name))?;
     Ok((model, source))
 }

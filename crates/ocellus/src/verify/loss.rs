@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use candle_core::{Device, Tensor};
-use ocellus_models::{Grid, Vlm};
+use ocellus_models::{Generator, Grid, Vlm};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Taps, Trainable};
 use ocellus_train::losses::language::{Sequence, language};
@@ -16,10 +16,16 @@ use super::array::Array;
 use super::case::Case;
 use super::error::CaseError;
 use super::rows::Rows;
-use super::{Produced, checkpoint};
+use super::{Produced, checkpoint, momentum};
 
 pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
     let (model, source) = checkpoint::trainable(case)?;
+    if momentum::fits(case) {
+        let facts = model.facts();
+        let learner = model.momentum().ok_or_else(|| momentum::none(facts.family))?;
+        return momentum::run(case, (learner, facts.patch_size), &source, out);
+    }
+    let model = Generator::new(model)?;
     let packed = Packed::read(case, model.vlm())?;
     match case.options.get("kind").and_then(Value::as_str) {
         Some("gradients") => gradients(case, model.vlm(), &source, &packed, out),
@@ -39,17 +45,27 @@ fn gradients(
     let slots = AdamW::new(source.vars())?.slots;
     let (loss, gradients) = packed.gradients(model, &slots)?;
     out.put("loss", Array::floats([], vec![packed.mean(loss)]));
+    let mean = |gradient: Vec<f32>| gradient.into_iter().map(|g| packed.mean(g)).collect();
+    let named = slots.iter().map(|slot| slot.name.clone());
+    put_gradients(case, named.zip(gradients.into_iter().map(mean)).collect(), out)
+}
+
+/// Whole gradients, their norms, and the norm of all together.
+pub fn put_gradients(
+    case: &Case,
+    gradients: Vec<(String, Vec<f32>)>,
+    out: &mut Produced,
+) -> Result<(), CaseError> {
     let (mut total, shapes) = (0.0, shapes(case)?);
-    for (slot, gradient) in slots.iter().zip(gradients) {
-        let gradient: Vec<f32> = gradient.into_iter().map(|g| packed.mean(g)).collect();
+    for (name, gradient) in gradients {
         let squares: f64 = gradient.iter().map(|g| f64::from(*g).powi(2)).sum();
         total += squares;
         out.put(
-            format!("grad_norm/{}", slot.name),
+            format!("grad_norm/{name}"),
             Array::floats([], vec![squares.sqrt() as f32]),
         );
-        let shape = shapes.get(&slot.name).cloned().unwrap_or_default();
-        out.put(format!("grad/{}", slot.name), Array::floats(shape, gradient));
+        let shape = shapes.get(&name).cloned().unwrap_or_default();
+        out.put(format!("grad/{name}"), Array::floats(shape, gradient));
     }
     out.put("grad_norm_total", Array::floats([], vec![total.sqrt() as f32]));
     Ok(())
@@ -87,7 +103,7 @@ fn curve(
 }
 
 /// The shapes of the tensors on disk: a layer may use the same values in another.
-fn shapes(case: &Case) -> Result<BTreeMap<String, Vec<usize>>, CaseError> {
+pub fn shapes(case: &Case) -> Result<BTreeMap<String, Vec<usize>>, CaseError> {
     let weights = Weights::open(&case.model())?;
     weights
         .names()

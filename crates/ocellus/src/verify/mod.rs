@@ -12,6 +12,7 @@ mod files;
 mod forward;
 mod greedy;
 mod loss;
+mod momentum;
 mod positions;
 mod preprocess;
 mod report;

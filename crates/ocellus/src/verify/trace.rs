@@ -31,7 +31,7 @@ pub fn run(case: &Case, model: &dyn Model, tracer: &dyn Trace, out: &mut Produce
 }
 
 /// The inputs and options of a case under the reference's names.
-fn given(case: &Case) -> Result<Given, CaseError> {
+pub fn given(case: &Case) -> Result<Given, CaseError> {
     let mut given = Given {
         options: case.options.clone(),
         ..Given::default()

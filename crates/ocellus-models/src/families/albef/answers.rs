@@ -1,0 +1,130 @@
+//! Answers: a decoder that looks at the fused states of question and picture. It starts from the question's own first token,
+//! `[CLS]`, and ends with `[SEP]`; the original ranks a list of known answers by their likelihood.
+
+use candle_core::Tensor;
+use ocellus_nn::decoder::{self, Decoder, Head, Positions};
+use ocellus_nn::embeddings::rows;
+use ocellus_nn::{Act, Params, Taps, block};
+use std::sync::Arc;
+
+use super::super::packed;
+use super::config::Config;
+use super::towers::{TEXT, Towers};
+use crate::fusion::{Fusion, States};
+use crate::model::{Sight, Texts};
+use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
+
+pub(super) struct Answers {
+    facts: Facts,
+    towers: Arc<Towers>,
+    decoder: Decoder,
+    /// Row 0 of the token types, `[1, width]`: all tokens of an answer have it.
+    kind: Tensor,
+}
+
+impl Answers {
+    /// `None` when the checkpoint has no decoder.
+    pub(super) fn load(
+        config: &Config,
+        p: &Params,
+        towers: &Arc<Towers>,
+    ) -> Result<Option<Self>, ModelError> {
+        let text = p.at("text_decoder");
+        let bert = text.at("bert").named(TEXT);
+        if !bert.contains("embed_tokens.weight") {
+            return Ok(None);
+        }
+        let layer = |i: &usize| bert.at("layers").at(i).contains("norm2.weight");
+        let block = config.text.block;
+        let spec = decoder::Spec {
+            vocab: config.vocab,
+            // The original cuts the decoder from the upper layers of the encoder and writes nowhere how many.
+            layers: (0..config.text.layers).take_while(layer).count(),
+            block: block::Spec {
+                memory: Some(block.width),
+                ..block
+            },
+            positions: Positions::Learned {
+                rows: config.positions,
+                offset: 0,
+            },
+            embedding_norm: Some(block.norm),
+            final_norm: None,
+            head: Head::Transformed {
+                act: Act::Gelu,
+                norm: block.norm,
+            },
+        };
+        let kinds = text
+            .at("bert.embeddings.token_type_embeddings")
+            .tensor("weight", &[config.types, block.width])?;
+        Ok(Some(Self {
+            facts: config.facts(),
+            towers: towers.clone(),
+            decoder: Decoder::load(&bert, &text.at("cls.predictions"), spec)?,
+            kind: rows(&kinds, &[0])?,
+        }))
+    }
+}
+
+impl Vlm for Answers {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// States of all tokens of the image tower, the class token's first.
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+        let sight = Sight::Pictures {
+            patches: patches.clone(),
+            grids: grids.to_vec(),
+        };
+        Ok(self.towers.see(&sight, taps)?.rows)
+    }
+
+    fn embed(
+        &self,
+        ids: &[u32],
+        _images: Option<&Tensor>,
+        _videos: Option<&Tensor>,
+        taps: &mut Taps,
+    ) -> Result<Tensor, ModelError> {
+        packed::known(ids, self.decoder.spec().vocab)?;
+        let embeds = self.decoder.embed(ids)?.broadcast_add(&self.kind)?;
+        taps.tap("inputs_embeds", &embeds);
+        Ok(embeds)
+    }
+
+    fn open(
+        &self,
+        prompts: &[Prompt],
+        images: Option<&Tensor>,
+        _videos: Option<&Tensor>,
+        taps: &mut Taps,
+    ) -> Result<Opening, ModelError> {
+        let one = |prompt: &Prompt| match &prompt.visions[..] {
+            [vision] if vision.video_seconds.is_none() => {
+                Ok(self.towers.tokens((vision.grid.h, vision.grid.w)))
+            }
+            visions => Err(ModelError::input("a question", "one picture", visions.len())),
+        };
+        let pictures = States {
+            lengths: prompts.iter().map(one).collect::<Result<_, _>>()?,
+            rows: images
+                .cloned()
+                .ok_or_else(|| ModelError::input("the input", "pictures", "none"))?,
+        };
+        let (wanted, found) = (pictures.lengths.iter().sum(), pictures.rows.dim(0)?);
+        self.check("image", wanted, found)?;
+        let questions: Vec<&[u32]> = prompts.iter().map(|p| p.ids).collect();
+        let asked = self.towers.texts(&questions as &Texts)?;
+        let fused = self.towers.fuse(&asked, &pictures)?;
+        let memory = self.decoder.remember(&fused.rows, &fused.lengths)?;
+        let starts: Vec<Vec<u32>> = questions.iter().map(|q| vec![q[0]]).collect();
+        let embeds = self.embed(&starts.concat(), None, None, taps)?;
+        Ok(Opening::counted(starts, embeds, Some(memory)))
+    }
+}

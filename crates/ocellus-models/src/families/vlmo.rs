@@ -1,0 +1,288 @@
+//! VLMo (Bao et al. 2021): one stack of layers whose attention all tokens share and whose networks are experts, for text, for
+//! pictures, and in the upper layers for both together. Reference: `vlmo` of `microsoft/unilm`.
+//!
+//! What belongs to this family alone: the experts ([`experts`]), and one table of relative positions for text, patches and
+//! their meeting, for all layers ([`relative`]). The original pads texts to `max_text_len`; padding is never looked at and
+//! never read, so there is none here, and every token keeps the place that it has there.
+
+use candle_core::{D, Tensor};
+use ocellus_nn::embeddings::{Embeddings, rows};
+use ocellus_nn::losses::soft_targets::probabilities;
+use ocellus_nn::params::Names;
+use ocellus_nn::tower::Tower;
+use ocellus_nn::{Params, Taps};
+
+use super::packed::{self, paired};
+use super::{Family, Task};
+use crate::given::{Given, Rows};
+use crate::model::{Classifier, Embedder, Filler, Matcher, Model, PairScore, Sight, Texts, Trace};
+use crate::vlm::{Facts, ModelError};
+
+use config::Config;
+use experts::{Experts, Level};
+use heads::Heads;
+use layout::Layout;
+
+mod config;
+mod experts;
+mod heads;
+mod layout;
+mod relative;
+mod spline;
+
+pub(super) const FAMILY: Family = Family {
+    id: "vlmo",
+    architectures: &["VLMo"],
+    tasks: &[Task::Score, Task::Embed, Task::Classify, Task::Fill],
+    also: &[],
+    claims: |_| false,
+    unused: &[
+        // Models with relative positions carry the absolute ones of their texts without using them.
+        "text_embeddings.position_embeddings.weight",
+        "relative_position_index",
+    ],
+    load: |config, params| Ok(Box::new(Vlmo::load(Config::read(config)?, params)?)),
+    shape: None,
+};
+
+const VISION: Names = &[
+    ("patch", "patch_embed.proj"),
+    ("class_token", "cls_token"),
+    ("positions", "pos_embed"),
+];
+
+struct Vlmo {
+    facts: Facts,
+    config: Config,
+    text: Embeddings,
+    /// Class token, patches and their absolute positions; it has no layers of its own.
+    picture: Tower,
+    /// What tells text (row 0) and pictures (1, and 2 for a second one) apart.
+    kinds: Tensor,
+    experts: Experts,
+    heads: Heads,
+}
+
+impl Vlmo {
+    fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
+        let transformer = p.at("transformer");
+        let kinds = [config.kinds(p), config.width];
+        Ok(Self {
+            facts: config.facts(),
+            text: Embeddings::load(&p.at("text_embeddings"), &config.text())?,
+            picture: Tower::load(&transformer.named(VISION), config.picture())?,
+            kinds: p.at("token_type_embeddings").tensor("weight", &kinds)?,
+            experts: Experts::load(p, &config)?,
+            heads: Heads::load(p, &config)?,
+            config,
+        })
+    }
+
+    /// Text tokens with their kind, `[tokens, width]`.
+    fn words(&self, rows: &Rows, taps: &mut Taps) -> Result<Tensor, ModelError> {
+        let columns: Vec<u32> = rows.columns().into_iter().map(|c| c as u32).collect();
+        let x = self.text.forward(&rows.ids, &columns, &vec![0; columns.len()])?;
+        taps.tap("text_embeds", &rows.unpack(&x)?);
+        self.of_kind(&x, 0)
+    }
+
+    /// Class tokens and patches with their kind, `[tokens, width]`, and the grids.
+    fn patches(&self, sight: &Sight, taps: &mut Taps) -> Result<(Tensor, Vec<(usize, usize)>), ModelError> {
+        let (patches, grids) = packed::pictures(sight, self.facts.patch_features)?;
+        let x = self.picture.embed(patches, &grids, taps)?;
+        Ok((self.of_kind(&x, 1)?, grids))
+    }
+
+    fn of_kind(&self, x: &Tensor, kind: u32) -> Result<Tensor, ModelError> {
+        Ok(x.broadcast_add(&rows(&self.kinds, &[kind])?)?)
+    }
+
+    /// Text `i` and picture `i` together: states after the last norm, text before picture.
+    fn fused(&self, rows: &Rows, sight: &Sight, taps: &mut Taps) -> Result<(Tensor, Layout), ModelError> {
+        let words = self.words(rows, taps)?;
+        let (patches, grids) = self.patches(sight, taps)?;
+        paired(rows.lengths.len(), grids.len())?;
+        let layout = Layout::together(rows, &grids);
+        let x = layout.interleave(&words, &patches)?;
+        let x = self.experts.forward(&x, &layout, Level::fused(), taps)?;
+        Ok((self.experts.finish(&x)?, layout))
+    }
+
+    /// Texts alone, or pictures alone: states after the last norm, by their own experts to the top, and by the joint expert in
+    /// the upper layers.
+    fn alone(&self, x: &Tensor, layout: &Layout, joint: bool) -> Result<Tensor, ModelError> {
+        let level = Level::alone(joint);
+        let x = self.experts.forward(x, layout, level, &mut Taps::none())?;
+        self.experts.finish(&x)
+    }
+
+    /// Texts `[texts, tokens…]` alone.
+    fn text_states(&self, rows: &Rows, joint: bool) -> Result<(Tensor, Layout), ModelError> {
+        let (x, layout) = (self.words(rows, &mut Taps::none())?, Layout::texts(rows));
+        Ok((self.alone(&x, &layout, joint)?, layout))
+    }
+
+    fn picture_states(&self, sight: &Sight, joint: bool) -> Result<(Tensor, Layout), ModelError> {
+        let (x, grids) = self.patches(sight, &mut Taps::none())?;
+        let layout = Layout::pictures(&grids);
+        Ok((self.alone(&x, &layout, joint)?, layout))
+    }
+
+    fn rows(&self, texts: &Texts) -> Result<Rows, ModelError> {
+        packed::texts(texts, self.config.vocab, self.config.max_text_len)
+    }
+}
+
+impl Model for Vlmo {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn matcher(&self) -> Option<&dyn Matcher> {
+        let scores = self.heads.matching.is_some() || self.heads.contrast.is_some();
+        scores.then_some(self as &dyn Matcher)
+    }
+
+    fn embedder(&self) -> Option<&dyn Embedder> {
+        self.heads.contrast.as_ref().map(|_| self as &dyn Embedder)
+    }
+
+    fn classifier(&self) -> Option<&dyn Classifier> {
+        self.heads.answers.as_ref().map(|_| self as &dyn Classifier)
+    }
+
+    fn filler(&self) -> Option<&dyn Filler> {
+        self.heads.words.as_ref().map(|_| self as &dyn Filler)
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}
+
+impl Matcher for Vlmo {
+    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let mut scores = vec![PairScore::default(); texts.len()];
+        if let Some(head) = &self.heads.matching {
+            let (x, layout) = self.fused(&self.rows(texts)?, sight, &mut Taps::none())?;
+            let logits = head.forward(&self.heads.pooled(&layout.firsts(&x)?)?)?;
+            let matched = probabilities(&logits)?.to_vec2::<f32>()?;
+            (scores.iter_mut().zip(matched)).for_each(|(s, m)| s.matched = m.get(1).copied());
+        }
+        if self.heads.contrast.is_some() {
+            let (a, b) = (self.pictures(sight)?, Embedder::texts(self, texts)?);
+            paired(b.dim(0)?, a.dim(0)?)?;
+            let similarity = (a * b)?.sum(D::Minus1)?.to_vec1::<f32>()?;
+            (scores.iter_mut().zip(similarity)).for_each(|(s, c)| s.similarity = Some(c));
+        }
+        Ok(scores)
+    }
+}
+
+impl Embedder for Vlmo {
+    fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError> {
+        let (x, layout) = self.picture_states(sight, false)?;
+        self.heads.contrast()?.pictures(&layout.firsts(&x)?)
+    }
+
+    fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError> {
+        let (x, layout) = self.text_states(&self.rows(texts)?, false)?;
+        self.heads.contrast()?.texts(&layout.firsts(&x)?)
+    }
+
+    fn scale(&self) -> Result<f32, ModelError> {
+        self.heads.contrast()?.scale()
+    }
+}
+
+impl Classifier for Vlmo {
+    fn answers(&self, sight: &Sight, questions: &Texts) -> Result<Tensor, ModelError> {
+        let (x, layout) = self.fused(&self.rows(questions)?, sight, &mut Taps::none())?;
+        self.heads.answers(&layout.firsts(&x)?)
+    }
+
+    fn labels(&self) -> &[String] {
+        &self.config.labels
+    }
+}
+
+impl Filler for Vlmo {
+    fn words(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
+        let (x, layout) = self.fused(&self.rows(texts)?, sight, &mut Taps::none())?;
+        self.heads.words(&layout.of_text(&x)?)
+    }
+}
+
+impl Trace for Vlmo {
+    fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
+        let read = |name| {
+            packed::checked(
+                given.rows(name, "text_masks")?,
+                self.config.vocab,
+                self.config.max_text_len,
+            )
+        };
+        let rows = read("text_ids")?;
+        let sight = packed::sight(given, "image", self.facts.patch_size)?;
+        let count = rows.lengths.len();
+        let split = |x: &Tensor| packed::split(x, count);
+        let (_, grids) = packed::pictures(&sight, self.facts.patch_features)?;
+        paired(count, grids.len())?;
+        let together = Layout::together(&rows, &grids);
+
+        let first_joint = format!("hidden_{}", self.config.joint_from);
+        let mut staged = |name: &str, x: &Tensor| match name {
+            "patch_embeds" => split(x).into_iter().for_each(|x| taps.tap(name, &x)),
+            _ if name.starts_with("hidden_") => {
+                if let Ok(x) = together.padded(x, &rows) {
+                    taps.tap(name, &x);
+                    if name == first_joint {
+                        taps.tap("hidden_first_vl", &x);
+                    }
+                }
+            }
+            _ => taps.tap(name, x),
+        };
+        let (fused, layout) = self.fused(&rows, &sight, &mut Taps::new(&mut staged))?;
+        taps.tap("text_feats", &rows.unpack(&layout.of_text(&fused)?)?);
+        taps.tap("image_feats", &split(&layout.of_pictures(&fused)?)?);
+        let firsts = layout.firsts(&fused)?;
+        let pooled = self.heads.pooled(&firsts)?;
+        taps.tap("cls_feats", &pooled);
+        if let Some(head) = &self.heads.matching {
+            taps.tap("itm_logits", &head.forward(&pooled)?);
+        }
+        if self.heads.answers.is_some() {
+            taps.tap("vqa_logits", &self.heads.answers(&firsts)?);
+        }
+        if self.heads.words.is_some() && given.has("text_ids_mlm") {
+            let rows = read("text_ids_mlm")?;
+            let (x, layout) = self.fused(&rows, &sight, &mut Taps::none())?;
+            taps.tap(
+                "mlm_logits",
+                &rows.unpack(&self.heads.words(&layout.of_text(&x)?)?)?,
+            );
+        }
+
+        let (texts, of_texts) = self.text_states(&rows, false)?;
+        let (pictures, of_pictures) = self.picture_states(&sight, false)?;
+        taps.tap("text_only_feats", &rows.unpack(&texts)?);
+        taps.tap("image_only_feats", &split(&pictures)?);
+        if let Some(contrast) = &self.heads.contrast {
+            let (texts, pictures) = (of_texts.firsts(&texts)?, of_pictures.firsts(&pictures)?);
+            contrast.trace(&texts, &pictures, ("itc_text", "itc_image", "itc_logits"), taps)?;
+        }
+        if let Some(contrast) = &self.heads.joint_contrast {
+            let (texts, of_texts) = self.text_states(&rows, true)?;
+            let (pictures, of_pictures) = self.picture_states(&sight, true)?;
+            let (texts, pictures) = (of_texts.firsts(&texts)?, of_pictures.firsts(&pictures)?);
+            contrast.trace(
+                &texts,
+                &pictures,
+                ("itc_vl_text", "itc_vl_image", "itc_vl_logits"),
+                taps,
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! What stands on the states: a pooler, and as many heads as the checkpoint was trained with.
+
+use candle_core::Tensor;
+use ocellus_nn::embeddings::Transform;
+use ocellus_nn::norm::NormLayer;
+use ocellus_nn::ops::activation::activate;
+use ocellus_nn::{Act, Linear, Norm, Params, Taps};
+
+use super::super::packed::unit;
+use super::config::Config;
+use crate::vlm::ModelError;
+
+/// The norm inside a classifier has its library's epsilon.
+const CLASSIFIER_NORM: Norm = Norm::Layer { eps: 1e-5 };
+
+pub(super) struct Heads {
+    pooler: Linear,
+    /// No match and match.
+    pub(super) matching: Option<Linear>,
+    /// By the experts of text and of pictures.
+    pub(super) contrast: Option<Contrast>,
+    /// By the joint experts.
+    pub(super) joint_contrast: Option<Contrast>,
+    pub(super) words: Option<Words>,
+    pub(super) answers: Option<Answers>,
+}
+
+/// Projections of texts and pictures into one space, and the logarithm of what cosines are multiplied by.
+pub(super) struct Contrast {
+    text: Linear,
+    picture: Linear,
+    scale: Tensor,
+}
+
+pub(super) struct Words {
+    transform: Transform,
+    scores: Linear,
+}
+
+pub(super) struct Answers {
+    inner: Linear,
+    norm: NormLayer,
+    outer: Linear,
+}
+
+impl Heads {
+    pub(super) fn load(p: &Params, config: &Config) -> Result<Self, ModelError> {
+        let width = config.width;
+        // Where nothing is there yet, everything that pretraining needs is made.
+        let scratch = p.trainable() && !p.contains("transformer.cls_token");
+        let has = |name: &str| scratch || p.contains(name);
+        let contrast = |text: &str, picture: &str, scale: &str| -> Result<_, ModelError> {
+            let project = |name: &str| Linear::load(&p.at(name).at("fc"), width, width, false);
+            Ok(Contrast {
+                text: project(text)?,
+                picture: project(picture)?,
+                scale: p.tensor(scale, &[])?,
+            })
+        };
+        let words = || -> Result<_, ModelError> {
+            let p = p.at("mlm_score");
+            let scores = p.at("decoder").tensor("weight", &[config.vocab, width])?;
+            Ok(Words {
+                transform: Transform::load(&p.at("transform"), width, Act::Gelu, config.text_norm)?,
+                scores: Linear::new(scores, Some(p.tensor("bias", &[config.vocab])?), &p)?,
+            })
+        };
+        let answers = || -> Result<_, ModelError> {
+            let p = p.at("vqa_classifier");
+            Ok(Answers {
+                inner: Linear::load(&p.at(0), width, 2 * width, true)?,
+                norm: CLASSIFIER_NORM.load(&p.at(1), 2 * width)?,
+                outer: Linear::load(&p.at(3), 2 * width, config.answers, true)?,
+            })
+        };
+        Ok(Self {
+            pooler: Linear::load(&p.at("pooler.dense"), width, width, true)?,
+            matching: has("itm_score.fc.weight")
+                .then(|| Linear::load(&p.at("itm_score.fc"), width, 2, true))
+                .transpose()?,
+            contrast: has("itc_text_proj.fc.weight")
+                .then(|| contrast("itc_text_proj", "itc_image_proj", "logit_scale"))
+                .transpose()?,
+            joint_contrast: has("itc_vl_text_proj.fc.weight")
+                .then(|| contrast("itc_vl_text_proj", "itc_vl_image_proj", "logit_vl_scale"))
+                .transpose()?,
+            words: has("mlm_score.decoder.weight").then(words).transpose()?,
+            answers: p.contains("vqa_classifier.0.weight").then(answers).transpose()?,
+        })
+    }
+
+    /// First tokens `[rows, width]` → `[rows, width]`.
+    pub(super) fn pooled(&self, firsts: &Tensor) -> Result<Tensor, ModelError> {
+        Ok(activate(&self.pooler.forward(firsts)?, Act::Tanh)?)
+    }
+
+    pub(super) fn contrast(&self) -> Result<&Contrast, ModelError> {
+        self.contrast
+            .as_ref()
+            .ok_or_else(|| lacks("projections to features"))
+    }
+
+    /// States of text tokens `[tokens, width]` → `[tokens, vocab]`.
+    pub(super) fn words(&self, states: &Tensor) -> Result<Tensor, ModelError> {
+        let head = self
+            .words
+            .as_ref()
+            .ok_or_else(|| lacks("a head for masked words"))?;
+        Ok(head.scores.forward(&head.transform.forward(states)?)?)
+    }
+
+    /// First tokens `[rows, width]` → `[rows, answers]`.
+    pub(super) fn answers(&self, firsts: &Tensor) -> Result<Tensor, ModelError> {
+        let head = self
+            .answers
+            .as_ref()
+            .ok_or_else(|| lacks("a classifier of answers"))?;
+        let inner = head.norm.forward(&head.inner.forward(&self.pooled(firsts)?)?)?;
+        Ok(head.outer.forward(&activate(&inner, Act::Gelu)?)?)
+    }
+}
+
+impl Contrast {
+    pub(super) fn texts(&self, firsts: &Tensor) -> Result<Tensor, ModelError> {
+        unit(&self.text.forward(firsts)?)
+    }
+
+    pub(super) fn pictures(&self, firsts: &Tensor) -> Result<Tensor, ModelError> {
+        unit(&self.picture.forward(firsts)?)
+    }
+
+    pub(super) fn scale(&self) -> Result<f32, ModelError> {
+        Ok(self.scale.exp()?.to_scalar::<f32>()?)
+    }
+
+    /// Features of both and their scaled cosines, pictures down and texts across, under these names.
+    pub(super) fn trace(
+        &self,
+        texts: &Tensor,
+        pictures: &Tensor,
+        (text, picture, logits): (&str, &str, &str),
+        taps: &mut Taps,
+    ) -> Result<(), ModelError> {
+        let (texts, pictures) = (self.texts(texts)?, self.pictures(pictures)?);
+        taps.tap(text, &texts);
+        taps.tap(picture, &pictures);
+        let cosines = pictures.matmul(&texts.t()?)?;
+        taps.tap(logits, &cosines.broadcast_mul(&self.scale.exp()?)?);
+        Ok(())
+    }
+}
+
+fn lacks(what: &str) -> ModelError {
+    ModelError::input("the checkpoint", what, "none")
+}
