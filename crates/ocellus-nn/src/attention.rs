@@ -95,6 +95,8 @@ pub enum Projections {
     Fused,
     /// `qkv`: queries, keys and values of the first head, then of the second, and so on.
     FusedByHead,
+    /// `qkv` as fused, but taken apart when loaded: for a look across, where queries and keys come from different rows.
+    Stacked,
 }
 
 /// Which tokens a call reads: sequences one after another, each with its slot when there is a cache.
@@ -239,6 +241,21 @@ impl Attention {
                     v: Linear::load(&p.at("v_proj"), kv_width, kv, spec.bias.v)?,
                 }
             }
+            Projections::Stacked => {
+                let all = p.at("qkv");
+                let weight = all.tensor("weight", &[inner + 2 * kv, width])?;
+                let bias = spec.bias.q.then(|| all.tensor("bias", &[inner + 2 * kv]));
+                let bias = bias.transpose()?;
+                let part = |first: usize, rows: usize| {
+                    let bias = bias.as_ref().map(|b| b.narrow(0, first, rows)).transpose()?;
+                    Linear::new(weight.narrow(0, first, rows)?, bias, &all)
+                };
+                Inputs::Separate {
+                    q: part(0, inner)?,
+                    k: part(inner, kv)?,
+                    v: part(inner + kv, kv)?,
+                }
+            }
             Projections::Fused | Projections::FusedByHead => Inputs::Fused {
                 qkv: fused(p, &spec, width)?,
                 by_head: spec.projections == Projections::FusedByHead,
@@ -368,6 +385,14 @@ impl Attention {
     /// Keys and values of a memory `[rows, kv_width]`, for [`across`](Self::across).
     pub fn remember(&self, memory: &Tensor) -> Result<(Tensor, Tensor)> {
         self.keys_and_values(memory)
+    }
+
+    /// The same where keys come from other rows than values: from rows with their positions added, say.
+    pub fn remember_apart(&self, of_keys: &Tensor, of_values: &Tensor) -> Result<(Tensor, Tensor)> {
+        Ok((
+            self.keys_and_values(of_keys)?.0,
+            self.keys_and_values(of_values)?.1,
+        ))
     }
 
     /// `x` looks at remembered keys and values instead of at itself.

@@ -7,6 +7,7 @@ use crate::attention::{Mask, segments};
 use crate::encoder::{self, Encoder};
 use crate::norm::NormLayer;
 use crate::position_table::{Interpolation, resize};
+use crate::rope::Angles;
 use crate::{Linear, LoadError, Norm, Params, Result, Segment, Taps};
 
 /// The shape of a tower.
@@ -106,8 +107,20 @@ impl Tower {
         Tensor::cat(&[&table.narrow(0, 0, class)?, &patches], 0)
     }
 
-    /// All of it: → `[tokens, width]` after the last norm. Taps of [`embed`](Self::embed), `vision_pre`, `vision_block_N`.
+    /// All of it: → `[tokens, width]` after the last norm. Taps of [`embed`](Self::embed), `vision_pre`, `vision_block_N`,
+    /// `vision_last`.
     pub fn forward(&self, patches: &Tensor, grids: &[(usize, usize)], taps: &mut Taps) -> Result<Tensor> {
+        self.forward_rotated(patches, grids, None, taps)
+    }
+
+    /// The same with rotary positions: the angles of every token.
+    pub fn forward_rotated(
+        &self,
+        patches: &Tensor,
+        grids: &[(usize, usize)],
+        angles: Option<&Angles>,
+        taps: &mut Taps,
+    ) -> Result<Tensor> {
         let mut x = self.embed(patches, grids, taps)?;
         if let Some(norm) = &self.norm_before {
             x = norm.forward(&x)?;
@@ -117,7 +130,7 @@ impl Tower {
         let (layers, mask) = (0..self.encoder.len(), Mask::whole(&segments));
         x = self
             .encoder
-            .forward(&x, layers, &mask, None, None, ("vision_block", taps))?;
+            .forward(&x, layers, &mask, angles, None, ("vision_block", taps))?;
         taps.tap("vision_last", &x);
         match &self.norm_after {
             Some(norm) => norm.forward(&x),
