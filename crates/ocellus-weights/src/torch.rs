@@ -9,6 +9,7 @@ mod archive;
 mod layout;
 mod machine;
 mod opcode;
+mod reader;
 mod rebuild;
 mod state_dict;
 mod stream;
@@ -109,6 +110,13 @@ fn read_archive(bytes: &[u8], file: &str) -> Result<Tensors> {
         let reason =
             "it is a TorchScript archive, which is a program with its weights: save the state dict alone";
         return Err(refuse(reason.to_string()));
+    }
+    if let Some((name, method)) = archive.compressed {
+        let name = name.escape_debug();
+        return Err(refuse(format!(
+            "`{name}` in it is compressed (method {method}), so that it cannot be mapped: load and save it with torch, or \
+             pack it again without compression"
+        )));
     }
     if let Some(order) = beside("byteorder")
         && &bytes[order.clone()] != b"little"

@@ -75,6 +75,92 @@ fn a_single_file_is_preferred_and_other_names_are_found() {
     );
 }
 
+/// A folder may hold several layouts of the same checkpoint.
+#[test]
+fn the_order_of_preference() {
+    let shard = "model-00001-of-00001.safetensors";
+    let index = "model.safetensors.index.json";
+    let cases: &[(&str, &[&str], &str)] = &[
+        (
+            "publisher's layout",
+            &["params.json", "consolidated.safetensors", "tekken.json"],
+            "consolidated.safetensors",
+        ),
+        (
+            "publisher's layout beside others",
+            &[
+                "consolidated.safetensors",
+                "adapter.safetensors",
+                "pytorch_model.bin",
+            ],
+            "consolidated.safetensors",
+        ),
+        ("both layouts", &["consolidated.safetensors", index, shard], index),
+        (
+            "single before shards",
+            &["model.safetensors", index, shard],
+            "model.safetensors",
+        ),
+        (
+            "another index",
+            &["big.safetensors.index.json", "a.safetensors"],
+            "big.safetensors.index.json",
+        ),
+        (
+            "the only safetensors",
+            &["nano.safetensors", "pytorch_model.bin"],
+            "nano.safetensors",
+        ),
+        (
+            "torch",
+            &["pytorch_model.bin", "training_args.bin", "rng.pth"],
+            "pytorch_model.bin",
+        ),
+        (
+            "torch shards",
+            &["pytorch_model-00001-of-00001.bin", "pytorch_model.bin.index.json"],
+            "pytorch_model.bin.index.json",
+        ),
+        (
+            "other torch shards",
+            &["a.bin", "b.bin", "weights.bin.index.json"],
+            "weights.bin.index.json",
+        ),
+        ("the only .pth", &["config.json", "big.pth"], "big.pth"),
+        ("the only .pt", &["big.pt"], "big.pt"),
+        ("the only .ckpt", &["big.ckpt"], "big.ckpt"),
+        ("the only .th", &["big.th"], "big.th"),
+        ("two of torch", &["a.pth", "b.pt"], ""),
+        (
+            "two safetensors and what a trainer left",
+            &["a.safetensors", "b.safetensors", "rng.pth"],
+            "",
+        ),
+        ("nothing", &["config.json"], ""),
+    ];
+    for (what, files, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        for file in *files {
+            fs::write(dir.path().join(file), "no weights").unwrap();
+        }
+        // Nothing in the folder can be read, so that the message tells which file was chosen.
+        let error = Weights::open(dir.path()).expect_err(what);
+        match expected.is_empty() {
+            true => assert!(matches!(error, WeightsError::NoWeights { .. }), "{what}: {error}"),
+            false => {
+                let chosen = format!("{}", dir.path().join(expected).display());
+                let message = error.to_string();
+                assert!(
+                    message.starts_with(&chosen),
+                    "{what}: expected {chosen}, found: {message}"
+                );
+                let rest = &message[chosen.len()..];
+                assert!(rest.starts_with([' ', ':']), "{what}: {message}");
+            }
+        }
+    }
+}
+
 #[test]
 fn damaged_indexes() {
     let cases: &[(&str, &str, &[&str])] = &[

@@ -1,6 +1,6 @@
 //! The zip container of torch 1.6 and later: `<prefix>/data.pkl` and one file `<prefix>/data/<key>` per storage.
 //!
-//! Only what torch writes is read: files stored without compression, listed in a central directory at the end of the
+//! Only what torch writes is read: files of one archive, not encrypted, listed in a central directory at the end of the
 //! archive, with the 64-bit fields that archives above 4 GiB need. The layout is that of APPNOTE.TXT 6.3 (sections 4.3.7
 //! to 4.3.16 and 4.5.3). Checksums are not verified: that would read the whole file at opening.
 
@@ -23,6 +23,8 @@ const SATURATED: u64 = 0xffff_ffff;
 #[derive(Debug)]
 pub(super) struct Archive<'b> {
     pub files: BTreeMap<&'b str, Range<usize>>,
+    /// The first file that is not simply stored, and the number of the method that it is compressed by.
+    pub compressed: Option<(&'b str, u64)>,
 }
 
 impl<'b> Archive<'b> {
@@ -47,10 +49,14 @@ fn read(bytes: &[u8]) -> Read<Archive<'_>> {
     }
     let mut files = BTreeMap::new();
     let mut places: Vec<(Range<usize>, &str)> = Vec::new();
+    let mut compressed = None;
     let mut at = directory.start;
     for _ in 0..count {
         let entry = Entry::read(bytes, at, directory.end)?;
         at = entry.next;
+        if entry.method != 0 {
+            compressed = compressed.or(Some((entry.name, entry.method)));
+        }
         let (header, contents) = entry.contents(bytes, directory.start)?;
         places.push((header..contents.end, entry.name));
         if files.insert(entry.name, contents).is_some() {
@@ -70,7 +76,7 @@ fn read(bytes: &[u8]) -> Read<Archive<'_>> {
             return Err(format!("`{first}` and `{second}` overlap"));
         }
     }
-    Ok(Archive { files })
+    Ok(Archive { files, compressed })
 }
 
 /// Where the central directory lies, and how many files it lists.
@@ -116,6 +122,9 @@ fn directory(bytes: &[u8]) -> Read<(Range<usize>, u64)> {
 /// One file as the central directory describes it.
 struct Entry<'b> {
     name: &'b str,
+    /// Of compression; 0 is none.
+    method: u64,
+    /// In the archive.
     bytes: u64,
     /// Of the local header.
     header: u64,
@@ -144,23 +153,18 @@ impl<'b> Entry<'b> {
         if flags & 1 != 0 {
             return Err(format!("`{shown}` is encrypted"));
         }
-        if method != 0 {
-            return Err(format!(
-                "`{shown}` is compressed (method {method}), which a checkpoint never is: it cannot be mapped. \
-                 Load and save it with torch, or pack it again without compression"
-            ));
-        }
         let mut sizes = [field(24, 4), field(20, 4), field(42, 4)];
         widen(&mut sizes, extra).ok_or_else(|| format!("`{shown}` lacks its 64-bit sizes"))?;
         let [size, stored, header] = sizes;
-        if size != stored {
+        if method == 0 && size != stored {
             return Err(format!(
                 "`{shown}` is stored in {stored} bytes but {size} bytes long"
             ));
         }
         Ok(Entry {
             name,
-            bytes: size,
+            method,
+            bytes: stored,
             header,
             next: at + 46 + name_bytes + extra_bytes + comment_bytes,
         })
@@ -185,7 +189,9 @@ impl<'b> Entry<'b> {
             .zip(number(local, 28, 2))
             .ok_or_else(outside)?;
         let (name_bytes, extra_bytes) = (lengths.0 as usize, lengths.1 as usize);
-        if local.get(30..30 + name_bytes) != Some(self.name.as_bytes()) || number(local, 8, 2) != Some(0) {
+        if local.get(30..30 + name_bytes) != Some(self.name.as_bytes())
+            || number(local, 8, 2) != Some(self.method)
+        {
             let name = self.name.escape_debug();
             return Err(format!("the directory and the header of `{name}` do not agree"));
         }

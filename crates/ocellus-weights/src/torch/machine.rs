@@ -5,6 +5,7 @@
 //! its own length times a constant.
 
 use super::opcode as op;
+use super::reader::{Reader, integer, quotable};
 use super::value::{Global, Heap, Value};
 use crate::{Result, WeightsError};
 use ocellus_base::limits;
@@ -21,9 +22,11 @@ pub(super) struct Outcome<'p> {
 /// Runs the pickle that starts at byte `start` of `bytes`, a part of the file that messages call `file`.
 pub(super) fn run<'p>(bytes: &'p [u8], start: usize, file: &'p str) -> Result<Outcome<'p>> {
     let mut machine = Machine {
-        file,
-        bytes,
-        at: start,
+        reader: Reader {
+            file,
+            bytes,
+            at: start,
+        },
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
@@ -31,29 +34,31 @@ pub(super) fn run<'p>(bytes: &'p [u8], start: usize, file: &'p str) -> Result<Ou
         copied: 0,
     };
     for _ in 0..limits::PICKLE_OPCODES {
-        if machine.at - start > limits::PICKLE_BYTES {
+        if machine.reader.at - start > limits::PICKLE_BYTES {
             let limit = limits::PICKLE_BYTES;
-            return Err(machine.damaged(format!("longer than the {limit} bytes that are accepted")));
+            return Err(machine
+                .reader
+                .damaged(format!("longer than the {limit} bytes that are accepted")));
         }
-        let opcode = machine.byte()?;
+        let opcode = machine.reader.byte()?;
         if opcode == op::STOP {
             let value = machine.pop()?;
             return Ok(Outcome {
                 value,
                 heap: machine.heap,
-                end: machine.at,
+                end: machine.reader.at,
             });
         }
         machine.step(opcode)?;
     }
     let limit = limits::PICKLE_OPCODES;
-    Err(machine.damaged(format!("more than the {limit} opcodes that are accepted")))
+    Err(machine
+        .reader
+        .damaged(format!("more than the {limit} opcodes that are accepted")))
 }
 
 pub(super) struct Machine<'p> {
-    file: &'p str,
-    bytes: &'p [u8],
-    at: usize,
+    pub(super) reader: Reader<'p>,
     stack: Vec<Value<'p>>,
     /// Heights of the stack at the marks that are open.
     marks: Vec<usize>,
@@ -71,18 +76,20 @@ impl<'p> Machine<'p> {
         }
         match opcode {
             op::PROTO => {
-                let version = self.byte()?;
+                let version = self.reader.byte()?;
                 if version > 5 {
-                    return Err(self.damaged(format!("its protocol is {version}, expected 2 to 5")));
+                    return Err(self
+                        .reader
+                        .damaged(format!("its protocol is {version}, expected 2 to 5")));
                 }
             }
             op::FRAME => {
-                self.take(8)?;
+                self.reader.take(8)?;
             }
             op::MARK => {
                 if self.marks.len() == limits::PICKLE_MARKS {
                     let limit = limits::PICKLE_MARKS;
-                    return Err(self.damaged(format!("more than {limit} marks are open")));
+                    return Err(self.reader.damaged(format!("more than {limit} marks are open")));
                 }
                 self.marks.push(self.stack.len());
             }
@@ -97,11 +104,11 @@ impl<'p> Machine<'p> {
                 self.stack.push(top);
             }
             op::PUT1 => {
-                let key = self.byte()?.into();
+                let key = self.reader.byte()?.into();
                 self.remember(key)?;
             }
             op::PUT4 => {
-                let key = u32::from_le_bytes(self.array()?);
+                let key = u32::from_le_bytes(self.reader.array()?);
                 self.remember(key)?;
             }
             op::MEMOIZE => {
@@ -109,45 +116,12 @@ impl<'p> Machine<'p> {
                 self.remember(key)?;
             }
             op::GET1 => {
-                let key = self.byte()?.into();
+                let key = self.reader.byte()?.into();
                 self.recall(key)?;
             }
             op::GET4 => {
-                let key = u32::from_le_bytes(self.array()?);
+                let key = u32::from_le_bytes(self.reader.array()?);
                 self.recall(key)?;
-            }
-            op::GLOBAL => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.import(module, name)?;
-            }
-            op::STACK_GLOBAL => {
-                let (name, module) = (self.pop()?, self.pop()?);
-                let (Value::Text(module), Value::Text(name)) = (module, name) else {
-                    return Err(self.damaged("it imports something that has no name"));
-                };
-                self.import(module, name)?;
-            }
-            op::INSTANCE => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.import(module, name)?;
-                return Err(self.unknown(opcode));
-            }
-            op::REDUCE => {
-                let (arguments, callee) = (self.pop()?, self.pop()?);
-                let value = self.call(callee, arguments)?;
-                self.stack.push(value);
-            }
-            op::BUILD => {
-                // The state of an ordered dictionary is what torch notes beside the tensors (`_metadata`).
-                self.pop()?;
-                if !matches!(self.top()?, Value::Dict(_)) {
-                    return Err(self.damaged("it gives a state to something that is no dictionary"));
-                }
-            }
-            op::PERSISTENT_ID => {
-                let id = self.pop()?;
-                let value = self.storage(id)?;
-                self.stack.push(value);
             }
             _ => return self.container(opcode),
         }
@@ -160,24 +134,24 @@ impl<'p> Machine<'p> {
             op::NONE => Value::None,
             op::TRUE => Value::Bool(true),
             op::FALSE => Value::Bool(false),
-            op::INT32 => Value::Int(i32::from_le_bytes(self.array()?).into()),
-            op::UINT8 => Value::Int(self.byte()?.into()),
-            op::UINT16 => Value::Int(u16::from_le_bytes(self.array()?).into()),
-            op::LONG1 | op::LONG4 => integer(self.counted(if opcode == op::LONG1 { 1 } else { 4 })?),
+            op::INT32 => Value::Int(i32::from_le_bytes(self.reader.array()?).into()),
+            op::UINT8 => Value::Int(self.reader.byte()?.into()),
+            op::UINT16 => Value::Int(u16::from_le_bytes(self.reader.array()?).into()),
+            op::LONG1 | op::LONG4 => integer(self.reader.counted(if opcode == op::LONG1 { 1 } else { 4 })?),
             op::FLOAT => {
-                self.take(8)?;
+                self.reader.take(8)?;
                 Value::Opaque
             }
-            op::TEXT1 => self.text(1)?,
-            op::TEXT4 => self.text(4)?,
-            op::TEXT8 => self.text(8)?,
+            op::TEXT1 => self.reader.text(1)?,
+            op::TEXT4 => self.reader.text(4)?,
+            op::TEXT8 => self.reader.text(8)?,
             op::STRING1 | op::STRING4 => {
                 // Python 2 did not tell texts from bytes.
-                let bytes = self.counted(if opcode == op::STRING1 { 1 } else { 4 })?;
+                let bytes = self.reader.counted(if opcode == op::STRING1 { 1 } else { 4 })?;
                 std::str::from_utf8(bytes).map_or(Value::Opaque, Value::Text)
             }
             op::BYTES1 | op::BYTES4 | op::BYTES8 | op::BYTE_ARRAY8 => {
-                self.counted(match opcode {
+                self.reader.counted(match opcode {
                     op::BYTES1 => 1,
                     op::BYTES4 => 4,
                     _ => 8,
@@ -232,15 +206,58 @@ impl<'p> Machine<'p> {
                 let pairs = self.pairs(&items)?;
                 return self.set(pairs);
             }
-            _ => return Err(self.unknown(opcode)),
+            _ => return self.object(opcode),
         };
         self.stack.push(value);
         Ok(())
     }
 
+    /// Opcodes that stand for imports, calls and objects in a full machine.
+    fn object(&mut self, opcode: u8) -> Result<()> {
+        match opcode {
+            op::GLOBAL => {
+                let (module, name) = (self.reader.line()?, self.reader.line()?);
+                self.import(module, name)?;
+            }
+            op::STACK_GLOBAL => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Value::Text(module), Value::Text(name)) = (module, name) else {
+                    return Err(self.reader.damaged("it imports something that has no name"));
+                };
+                self.import(module, name)?;
+            }
+            op::INSTANCE => {
+                let (module, name) = (self.reader.line()?, self.reader.line()?);
+                self.import(module, name)?;
+                return Err(self.unknown(opcode));
+            }
+            op::REDUCE => {
+                let (arguments, callee) = (self.pop()?, self.pop()?);
+                let value = self.call(callee, arguments)?;
+                self.stack.push(value);
+            }
+            op::BUILD => {
+                // The state of an ordered dictionary is what torch notes beside the tensors (`_metadata`).
+                self.pop()?;
+                if !matches!(self.top()?, Value::Dict(_)) {
+                    return Err(self
+                        .reader
+                        .damaged("it gives a state to something that is no dictionary"));
+                }
+            }
+            op::PERSISTENT_ID => {
+                let id = self.pop()?;
+                let value = self.storage(id)?;
+                self.stack.push(value);
+            }
+            _ => return Err(self.unknown(opcode)),
+        }
+        Ok(())
+    }
+
     fn append(&mut self, mut items: Vec<Value<'p>>) -> Result<()> {
         let Value::List(place) = self.top()? else {
-            return Err(self.damaged("it appends to something that is no list"));
+            return Err(self.reader.damaged("it appends to something that is no list"));
         };
         self.heap.lists[place].append(&mut items);
         Ok(())
@@ -248,7 +265,9 @@ impl<'p> Machine<'p> {
 
     fn set(&mut self, mut pairs: Vec<(Value<'p>, Value<'p>)>) -> Result<()> {
         let Value::Dict(place) = self.top()? else {
-            return Err(self.damaged("it sets items of something that is no dictionary"));
+            return Err(self
+                .reader
+                .damaged("it sets items of something that is no dictionary"));
         };
         self.heap.dicts[place].append(&mut pairs);
         Ok(())
@@ -257,7 +276,7 @@ impl<'p> Machine<'p> {
     fn pairs(&self, items: &[Value<'p>]) -> Result<Vec<(Value<'p>, Value<'p>)>> {
         let (pairs, rest) = items.as_chunks::<2>();
         if !rest.is_empty() {
-            return Err(self.damaged("a key of a dictionary has no value"));
+            return Err(self.reader.damaged("a key of a dictionary has no value"));
         }
         Ok(pairs.iter().map(|&[key, value]| (key, value)).collect())
     }
@@ -280,7 +299,7 @@ impl<'p> Machine<'p> {
     fn import(&mut self, module: &str, name: &str) -> Result<()> {
         let Some(global) = Global::find(module, name) else {
             return Err(WeightsError::Import {
-                file: self.file.to_string(),
+                file: self.reader.file.to_string(),
                 name: quotable(module) + "." + &quotable(name),
             });
         };
@@ -293,14 +312,18 @@ impl<'p> Machine<'p> {
         self.memo.insert(key, top);
         if self.memo.len() > limits::PICKLE_MEMO {
             let limit = limits::PICKLE_MEMO;
-            return Err(self.damaged(format!("it remembers more than {limit} values")));
+            return Err(self
+                .reader
+                .damaged(format!("it remembers more than {limit} values")));
         }
         Ok(())
     }
 
     fn recall(&mut self, key: u32) -> Result<()> {
         let Some(&value) = self.memo.get(&key) else {
-            return Err(self.damaged(format!("it recalls value {key}, which it never remembered")));
+            return Err(self
+                .reader
+                .damaged(format!("it recalls value {key}, which it never remembered")));
         };
         self.stack.push(value);
         Ok(())
@@ -311,7 +334,7 @@ impl<'p> Machine<'p> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.last() {
             Some(value) if self.stack.len() > floor => Ok(*value),
-            _ => Err(self.damaged("it takes a value from an empty stack")),
+            _ => Err(self.reader.damaged("it takes a value from an empty stack")),
         }
     }
 
@@ -324,122 +347,14 @@ impl<'p> Machine<'p> {
     fn pop_to_mark(&mut self) -> Result<Vec<Value<'p>>> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark)),
-            None => Err(self.damaged("it closes a mark that was never opened")),
+            None => Err(self.reader.damaged("it closes a mark that was never opened")),
         }
-    }
-
-    fn take(&mut self, count: usize) -> Result<&'p [u8]> {
-        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
-        let Some(end) = end else {
-            return Err(self.damaged("the file ends within it"));
-        };
-        let taken = &self.bytes[self.at..end];
-        self.at = end;
-        Ok(taken)
-    }
-
-    fn byte(&mut self) -> Result<u8> {
-        Ok(self.array::<1>()?[0])
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
-    }
-
-    /// Bytes after their count, which itself is `width` bytes wide.
-    fn counted(&mut self, width: usize) -> Result<&'p [u8]> {
-        let mut count = [0; 8];
-        count[..width].copy_from_slice(self.take(width)?);
-        let count = u64::from_le_bytes(count);
-        let limit = limits::PICKLE_TEXT_BYTES;
-        match usize::try_from(count) {
-            Ok(count) if count <= limit => self.take(count),
-            _ => Err(self.damaged(format!(
-                "it holds a text of {count} bytes, more than the {limit} that are accepted"
-            ))),
-        }
-    }
-
-    fn text(&mut self, width: usize) -> Result<Value<'p>> {
-        let bytes = self.counted(width)?;
-        std::str::from_utf8(bytes)
-            .map(Value::Text)
-            .map_err(|_| self.damaged("it holds a text that is not UTF-8"))
-    }
-
-    /// The text up to the next line feed, which GLOBAL uses for names.
-    fn line(&mut self) -> Result<&'p str> {
-        let rest = &self.bytes[self.at..];
-        let rest = &rest[..rest.len().min(limits::PICKLE_TEXT_BYTES)];
-        let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
-            return Err(self.damaged("the name that it imports has no end"));
-        };
-        let line = self.take(length)?;
-        self.take(1)?;
-        std::str::from_utf8(line).map_err(|_| self.damaged("the name that it imports is not UTF-8"))
     }
 
     fn unknown(&self, opcode: u8) -> WeightsError {
         let sign = (opcode as char).escape_default();
-        self.damaged(format!(
+        self.reader.damaged(format!(
             "opcode {opcode:#04x} (`{sign}`) is none that a checkpoint of tensors needs"
         ))
-    }
-
-    pub(super) fn damaged(&self, reason: impl Into<String>) -> WeightsError {
-        WeightsError::Pickle {
-            file: self.file.to_string(),
-            at: self.at as u64,
-            reason: reason.into(),
-        }
-    }
-}
-
-/// An integer from its little-endian two's complement; no bytes at all are zero.
-fn integer(bytes: &[u8]) -> Value<'_> {
-    if bytes.len() > 8 {
-        return Value::Long(bytes);
-    }
-    let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
-    let mut wide = [if negative { 0xff } else { 0 }; 8];
-    wide[..bytes.len()].copy_from_slice(bytes);
-    Value::Int(i64::from_le_bytes(wide))
-}
-
-/// A name as a message can quote it: one line, not too long.
-fn quotable(name: &str) -> String {
-    let mut shown: String = name.chars().take(80).flat_map(char::escape_debug).collect();
-    if name.chars().nth(80).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn integers_of_every_width() {
-        for (bytes, value) in [
-            (&[][..], 0),
-            (&[0xff], -1),
-            (&[0xff, 0x00], 255),
-            (&[0x00, 0x80], -32768),
-            (&[0, 0, 0, 0, 1], 1 << 32),
-            (&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], i64::MAX),
-        ] {
-            assert_eq!(integer(bytes), Value::Int(value), "{bytes:?}");
-        }
-        assert_eq!(integer(&[1; 9]), Value::Long(&[1; 9]));
-    }
-
-    #[test]
-    fn quoted_names_are_one_short_line() {
-        assert_eq!(quotable("os"), "os");
-        assert_eq!(quotable("a\nb`\u{1b}"), "a\\nb`\\u{1b}");
-        assert_eq!(quotable(&"x".repeat(1000)).chars().count(), 81);
     }
 }

@@ -9,7 +9,7 @@ impl<'p> Machine<'p> {
     /// The value of `callee(*arguments)`.
     pub(super) fn call(&mut self, callee: Value<'p>, arguments: Value<'p>) -> Result<Value<'p>> {
         let Value::Global(callee) = callee else {
-            return Err(self.damaged("it calls something that is no function"));
+            return Err(self.reader.damaged("it calls something that is no function"));
         };
         match (callee, self.items(arguments)) {
             (Global::OrderedDict, Some(&[])) => Ok(self.dict(Vec::new())),
@@ -20,7 +20,7 @@ impl<'p> Machine<'p> {
                 self.tensor(storage, offset, shape, strides)
             }
             (Global::RebuildParameter, Some(&[tensor @ Value::Tensor(_), _, _])) => Ok(tensor),
-            _ => Err(self.damaged(format!(
+            _ => Err(self.reader.damaged(format!(
                 "it calls `{}` in a way that makes no tensor",
                 callee.name()
             ))),
@@ -35,13 +35,15 @@ impl<'p> Machine<'p> {
             _ => None,
         };
         let Some(made) = pairs.iter().map(pair).collect::<Option<Vec<_>>>() else {
-            return Err(self.damaged("an ordered dictionary is made of something that is no pair"));
+            return Err(self
+                .reader
+                .damaged("an ordered dictionary is made of something that is no pair"));
         };
         // One long list that is remembered could be copied again and again.
         self.copied += made.len();
         if self.copied > limits::PICKLE_MEMO {
             let limit = limits::PICKLE_MEMO;
-            return Err(self.damaged(format!("it copies more than {limit} pairs")));
+            return Err(self.reader.damaged(format!("it copies more than {limit} pairs")));
         }
         Ok(self.dict(made))
     }
@@ -54,7 +56,7 @@ impl<'p> Machine<'p> {
         strides: Value<'p>,
     ) -> Result<Value<'p>> {
         let (Value::Storage(storage), Value::Int(offset)) = (storage, offset) else {
-            return Err(self.damaged("a tensor has no storage or no offset"));
+            return Err(self.reader.damaged("a tensor has no storage or no offset"));
         };
         let (shape, strides) = (self.axes(shape)?, self.axes(strides)?);
         self.heap.tensors.push(TensorRef {
@@ -79,7 +81,7 @@ impl<'p> Machine<'p> {
             Value::Int(elements),
         ] = described
         else {
-            return Err(self.damaged("a persistent id is none of a storage"));
+            return Err(self.reader.damaged("a persistent id is none of a storage"));
         };
         let part = match *view {
             [] | [Value::None] => Some((0, elements)),
@@ -93,7 +95,7 @@ impl<'p> Machine<'p> {
             *first >= 0 && *count >= 0 && first.checked_add(*count).is_some_and(|end| end <= elements)
         };
         let Some(part) = part.filter(inside) else {
-            return Err(self.damaged(format!(
+            return Err(self.reader.damaged(format!(
                 "storage `{}` has a length or a part that cannot be",
                 key.escape_debug()
             )));
@@ -119,13 +121,15 @@ impl<'p> Machine<'p> {
         let items = self.items(value).unwrap_or(&[Value::None]);
         if items.len() > limits::TENSOR_AXES {
             let (found, limit) = (items.len(), limits::TENSOR_AXES);
-            return Err(self.damaged(format!(
+            return Err(self.reader.damaged(format!(
                 "a tensor has {found} dimensions, more than the {limit} that are accepted"
             )));
         }
         let integer = |value: &Value| match value {
             Value::Int(integer) => Ok(*integer),
-            _ => Err(self.damaged("a tensor's shape or strides are not a tuple of integers")),
+            _ => Err(self
+                .reader
+                .damaged("a tensor's shape or strides are not a tuple of integers")),
         };
         items.iter().map(integer).collect()
     }

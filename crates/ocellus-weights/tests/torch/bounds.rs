@@ -125,7 +125,9 @@ fn tensors_that_ask_for_more_than_the_file_holds() {
             .raw(b"s")
             .stop()
     };
-    let cases: &[(&str, &[i64], &[i64], i64, &str)] = &[
+    /// What, shape, strides, offset, part of the message.
+    type Case = (&'static str, &'static [i64], &'static [i64], i64, &'static str);
+    let cases: &[Case] = &[
         ("expanded", &[1 << 40], &[0], 0, "repeats the 6 elements"),
         ("expanded a little", &[7], &[0], 0, "repeats the 6 elements"),
         ("negative stride", &[2], &[-1], 3, "may not be negative"),

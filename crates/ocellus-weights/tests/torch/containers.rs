@@ -93,12 +93,12 @@ fn damaged_archives() {
         (
             "compressed",
             changed(|f| f[1].method = 8),
-            "`x/data/0` is compressed (method 8)",
+            "`x/data/0` in it is compressed (method 8)",
         ),
         (
             "compressed pickle",
             changed(|f| f[0].method = 8),
-            "`x/data.pkl` is compressed",
+            "`x/data.pkl` in it is compressed",
         ),
         (
             "encrypted",
