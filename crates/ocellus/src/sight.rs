@@ -23,10 +23,11 @@ pub fn sight(model: &Model, picture: &Path, found: Option<&Path>) -> Result<Sigh
             model.name
         ))
         .hint("give the features with --regions FILE.npz, or make them with `ocellus detect`")),
-        (_, Some(_)) => Err(
-            Failure::usage(format!("{} looks at pictures, not at region features", model.name))
-                .hint("leave out --regions"),
-        ),
+        (_, Some(_)) => Err(Failure::usage(format!(
+            "{} looks at pictures, not at region features",
+            model.name
+        ))
+        .hint("leave out --regions")),
         (_, None) => {
             let (patches, grid) = patches(model, &inputs::read(picture)?).map_err(about)?;
             Ok(Sight::Pictures {

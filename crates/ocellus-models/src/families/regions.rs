@@ -134,6 +134,7 @@ pub(super) fn facts(family: &'static str, width: usize, max_positions: usize) ->
         temporal_patch_size: 1,
         patch_features: width,
         tokens_per_second: None,
+        frames_apart: false,
         max_positions,
     }
 }

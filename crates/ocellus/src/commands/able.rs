@@ -6,8 +6,7 @@ use crate::error::Failure;
 use crate::model::Model;
 
 /// `ability`, or an error that names the families that have it.
-pub fn able<T>(model: &Model, task: Task, ability: Option<T>) -> Result<T, Failure>
-{
+pub fn able<T>(model: &Model, task: Task, ability: Option<T>) -> Result<T, Failure> {
     ability.ok_or_else(|| cannot(model, task))
 }
 

@@ -22,7 +22,11 @@ pub fn run(context: &Context, args: Classify) -> Result<(), Failure> {
         return Err(cannot(&model, Task::Classify));
     };
     let seen = sight::sight(&model, &args.input, None)?;
-    let sentences: Vec<String> = args.labels.iter().map(|l| args.template.replace("{}", l)).collect();
+    let sentences: Vec<String> = args
+        .labels
+        .iter()
+        .map(|l| args.template.replace("{}", l))
+        .collect();
     let texts = model.texts(&sentences)?;
     let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
     let picture = embedder.pictures(&seen)?;

@@ -31,9 +31,9 @@ pub fn run(context: &Context, args: Embed) -> Result<(), Failure> {
         let vector = values(&vector)?;
         match args.format {
             // A line each, so that a long list can be read as it grows.
-            Format::Json => output::line(
-                &json!({"input": input, "kind": kind, "embedding": vector}).to_string(),
-            ),
+            Format::Json => {
+                output::line(&json!({"input": input, "kind": kind, "embedding": vector}).to_string())
+            }
             Format::Text => {
                 let numbers: Vec<String> = vector.iter().map(f32::to_string).collect();
                 output::line(&numbers.join(" "))

@@ -33,7 +33,9 @@ pub fn run(context: &Context, args: Score) -> Result<(), Failure> {
             let number = |value: Option<f32>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
             let head = ["match", "similarity", "text"].map(str::to_owned).to_vec();
             let rows = rows.map(|(text, s)| vec![number(s.matched), number(s.similarity), text.clone()]);
-            output::write(&output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))
+            output::write(&output::table(
+                &std::iter::once(head).chain(rows).collect::<Vec<_>>(),
+            ))
         }
     }
 }

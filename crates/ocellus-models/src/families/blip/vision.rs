@@ -212,6 +212,7 @@ impl Vision {
                 temporal_patch_size: 1,
                 patch_features: self.spec.patch,
                 tokens_per_second: None,
+                frames_apart: false,
                 max_positions,
             },
             tower: Tower::load(&p.at("vision_model").named(NAMES), self.spec)?,

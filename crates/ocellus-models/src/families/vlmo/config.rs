@@ -160,6 +160,7 @@ impl Config {
             temporal_patch_size: 1,
             patch_features: 3 * self.patch * self.patch,
             tokens_per_second: None,
+            frames_apart: false,
             max_positions: self.max_text_len,
         }
     }
