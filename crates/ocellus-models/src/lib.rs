@@ -12,7 +12,7 @@ pub mod plan;
 pub mod vlm;
 
 pub use config::ConfigError;
-pub use families::{FAMILIES, Family, Task, find, load, load_generator};
+pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_generator};
 pub use given::{Given, Rows};
 pub use model::{Classifier, Embedder, Filler, Generator, Matcher, Model, PairScore, Regions, Sight, Trace};
 pub use mrope::{PositionRule, Positions, Vision};

@@ -7,9 +7,13 @@ use crate::config::ConfigError;
 use crate::model::{Generator, Model};
 use crate::vlm::ModelError;
 
+mod clip;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
+#[cfg(test)]
+mod testing;
+mod vilt;
 
 /// Builds a model from a config and its tensors.
 pub type Load = fn(&Value, &Params) -> Result<Box<dyn Model>, ModelError>;
@@ -70,8 +74,11 @@ impl Task {
     }
 }
 
+/// Files that a config stands in, the first that a folder has.
+pub const CONFIG_FILES: &[&str] = &["config.json", "params.json", "open_clip_config.json"];
+
 /// Every family this build knows.
-pub const FAMILIES: &[Family] = &[qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];
+pub const FAMILIES: &[Family] = &[clip::FAMILY, vilt::FAMILY, qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];
 
 /// The family of a config: by `architectures`, by what families claim, by `model_type`.
 pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {

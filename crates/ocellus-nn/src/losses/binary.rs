@@ -30,7 +30,10 @@ mod tests {
     fn equals_its_definition_and_slopes_as_it_says() {
         let table = [
             ("at zero", (vec![0.0, 0.0], vec![1.0, 0.0], 1)),
-            ("degrees", (vec![1.5, -0.5, 0.0, 2.0], vec![0.3, 0.9, 0.5, 1.0], 2)),
+            (
+                "degrees",
+                (vec![1.5, -0.5, 0.0, 2.0], vec![0.3, 0.9, 0.5, 1.0], 2),
+            ),
             ("sure and right", (vec![60.0, -60.0], vec![1.0, 0.0], 1)),
             ("sure and wrong", (vec![60.0, -60.0], vec![0.0, 1.0], 2)),
         ];
@@ -41,7 +44,10 @@ mod tests {
             let loss = binary_cross_entropy(var.as_tensor(), &fixed).unwrap();
             let got = f64::from(loss.to_scalar::<f32>().unwrap());
             let wanted = oracle(scores, targets, *rows);
-            assert!((got - wanted).abs() < 1e-6 * wanted.max(1.0), "{got}, expected {wanted}");
+            assert!(
+                (got - wanted).abs() < 1e-6 * wanted.max(1.0),
+                "{got}, expected {wanted}"
+            );
             let grads = loss.backward().unwrap();
             let grad: Vec<f32> = grads.get(&var).unwrap().flatten_all().unwrap().to_vec1().unwrap();
             assert_gradient_f32("scores", |x| oracle(x, targets, *rows), scores, &grad, 1e-2, 1e-4);

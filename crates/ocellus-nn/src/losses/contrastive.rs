@@ -39,7 +39,10 @@ mod tests {
             ("one pair", vec![3.0]),
             ("two pairs", vec![1.0, -2.0, 0.5, 0.25]),
             ("equal scores", vec![0.0; 9]),
-            ("unequal directions", vec![2.0, 1.0, 0.0, -1.0, 0.5, 4.0, 1.5, -3.0, 0.75]),
+            (
+                "unequal directions",
+                vec![2.0, 1.0, 0.0, -1.0, 0.5, 4.0, 1.5, -3.0, 0.75],
+            ),
         ];
         test_each(table, |scores| {
             let n = scores.len().isqrt();
@@ -57,7 +60,12 @@ mod tests {
     fn a_table_that_is_not_square_is_refused() {
         for shape in [(2, 3), (0, 0)] {
             let scores = Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
-            assert!(contrastive(&scores).unwrap_err().to_string().contains("expected as many"));
+            assert!(
+                contrastive(&scores)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("expected as many")
+            );
         }
     }
 }
