@@ -89,6 +89,9 @@ pub struct Regions {
     pub height: f32,
 }
 
+/// Patches of still pictures, and rows and columns of each.
+pub type Stills<'a> = (&'a Tensor, Vec<(usize, usize)>);
+
 impl Sight {
     /// The patches and grids, or an error that names what was given instead.
     pub fn pictures(&self) -> Result<(&Tensor, &[Grid]), ModelError> {
@@ -100,7 +103,7 @@ impl Sight {
 
     /// As [`pictures`](Self::pictures), with rows and columns of every picture, for models of still pictures alone: patches have
     /// `features` values each, and there are as many as the grids say.
-    pub fn stills(&self, features: usize) -> Result<(&Tensor, Vec<(usize, usize)>), ModelError> {
+    pub fn stills(&self, features: usize) -> Result<Stills<'_>, ModelError> {
         let (patches, grids) = self.pictures()?;
         if let Some(grid) = grids.iter().find(|g| g.t != 1 || g.h == 0 || g.w == 0) {
             let found = format!("a grid of {}x{}x{}", grid.t, grid.h, grid.w);
