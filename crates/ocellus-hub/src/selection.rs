@@ -13,6 +13,7 @@ const BY_NAME: &[&str] = &[
     "config.json",
     "generation_config.json",
     "merges.txt",
+    "open_clip_config.json",
     "params.json",
     "preprocessor_config.json",
     "processor_config.json",
@@ -26,6 +27,9 @@ const BY_NAME: &[&str] = &[
     "vocab.json",
     "vocab.txt",
 ];
+
+/// Any one of these says what the model is.
+const CONFIGS: &[&str] = &["config.json", "params.json", "open_clip_config.json"];
 
 /// Any one of these is enough to turn text into token ids.
 const TOKENIZERS: &[&str] = &[
@@ -102,7 +106,7 @@ pub(crate) fn missing(folder: &Path) -> Vec<String> {
         .collect();
     let has = |name: &str| names.iter().any(|n| n == name);
     let mut missing = Vec::new();
-    if !has("config.json") && !has("params.json") {
+    if !CONFIGS.iter().any(|name| has(name)) {
         missing.push("config.json".into());
     }
     if has(INDEX) {

@@ -146,6 +146,39 @@ impl Rows {
         }
     }
 
+    /// Texts as they are, without padding.
+    pub fn of_texts(texts: &[&[u32]]) -> Self {
+        let length = texts.iter().map(|t| t.len()).max().unwrap_or(0);
+        let places = |(row, text): (usize, &&[u32])| {
+            let first = row * length;
+            first..first + text.len()
+        };
+        Self {
+            ids: texts.concat(),
+            lengths: texts.iter().map(|t| t.len()).collect(),
+            places: texts.iter().enumerate().flat_map(places).collect(),
+            length,
+        }
+    }
+
+    /// Fails unless there are texts, none of them empty or past `positions`, and every id is below `vocab`.
+    pub fn check(&self, vocab: usize, positions: usize) -> Result<(), ModelError> {
+        let expected = || format!("1 to {positions} tokens");
+        if self.lengths.is_empty() {
+            return Err(ModelError::input("the input", "a text", "none"));
+        }
+        if self.lengths.contains(&0) {
+            return Err(ModelError::input("a text", expected(), "none"));
+        }
+        if let Some(last) = self.columns().into_iter().max().filter(|last| *last >= positions) {
+            return Err(ModelError::input("a text", expected(), last + 1));
+        }
+        match self.ids.iter().find(|id| **id as usize >= vocab) {
+            Some(&id) => Err(ModelError::Vocabulary { id, vocab }),
+            None => Ok(()),
+        }
+    }
+
     pub fn segments(&self) -> Arc<[Segment]> {
         segments(self.lengths.iter().copied())
     }

@@ -13,7 +13,7 @@ pub mod plan;
 pub mod vlm;
 
 pub use config::ConfigError;
-pub use families::{FAMILIES, Family, Task, find, load, load_generator};
+pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_generator};
 pub use fusion::{Fusion, Momentum, Queues, States};
 pub use given::{Given, Rows};
 pub use model::{

@@ -139,6 +139,9 @@ pub struct Regions {
     pub height: f32,
 }
 
+/// Patches of still pictures, and rows and columns of each.
+pub type Stills<'a> = (&'a Tensor, Vec<(usize, usize)>);
+
 impl Sight {
     /// The patches and grids, or an error that names what was given instead.
     pub fn pictures(&self) -> Result<(&Tensor, &[Grid]), ModelError> {
@@ -146,6 +149,26 @@ impl Sight {
             Self::Pictures { patches, grids } => Ok((patches, grids)),
             Self::Regions(_) => Err(ModelError::input("the input", "a picture", "region features")),
         }
+    }
+
+    /// As [`pictures`](Self::pictures), with rows and columns of every picture, for models of still pictures alone: patches have
+    /// `features` values each, and there are as many as the grids say.
+    pub fn stills(&self, features: usize) -> Result<Stills<'_>, ModelError> {
+        let (patches, grids) = self.pictures()?;
+        if let Some(grid) = grids.iter().find(|g| g.t != 1 || g.h == 0 || g.w == 0) {
+            let found = format!("a grid of {}x{}x{}", grid.t, grid.h, grid.w);
+            return Err(ModelError::input("a picture", "one frame of patches", found));
+        }
+        let count: usize = grids.iter().map(|g| g.h * g.w).sum();
+        if patches.dims() != [count, features] {
+            let expected = format!("[{count}, {features}]");
+            return Err(ModelError::input(
+                "the patches",
+                expected,
+                format!("{:?}", patches.dims()),
+            ));
+        }
+        Ok((patches, grids.iter().map(|g| (g.h, g.w)).collect()))
     }
 
     /// The regions of every picture, or an error that names what was given instead.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::{find, named, parse};
-use ocellus_models::{Family, Given, Model};
+use ocellus_models::{CONFIG_FILES, Family, Given, Model};
 use ocellus_nn::{Frozen, Params, Precision, Taps};
 use ocellus_testkit::Case;
 use ocellus_testkit::case::Values;
@@ -27,8 +27,8 @@ const TASKS: &[&str] = &["logits", "generate", "embed", "match"];
 
 fn load(case: &Case) -> (&'static Family, Box<dyn Model>) {
     let dir = case.model_dir();
-    let config = ["config.json", "params.json"].map(|name| dir.join(name));
-    let config = config.iter().find(|path| path.exists()).expect("a config");
+    let mut config = CONFIG_FILES.iter().map(|name| dir.join(name));
+    let config = config.find(|path| path.exists()).expect("a config");
     let config = std::fs::read_to_string(config).expect("the config is text");
     let weights = Weights::open(&dir).expect("the checkpoint opens");
     let source = Rc::new(Frozen::new(Arc::new(weights), Device::Cpu, DType::F32));
@@ -129,4 +129,6 @@ families! {
     uniter "uniter",
     albef "albef",
     vlmo "vlmo",
+    clip "clip",
+    vilt "vilt",
 }

@@ -116,7 +116,7 @@ fn the_files_that_are_read_are_chosen() {
         "qwen.tiktoken",
         "chat_template.jinja",
     ];
-    let cases: [(&[&str], &[&str]); 5] = [
+    let cases: [(&[&str], &[&str]); 6] = [
         (
             &["model.safetensors", "model.fp16.safetensors", "pytorch_model.bin"],
             &["model.safetensors"],
@@ -132,6 +132,14 @@ fn the_files_that_are_read_are_chosen() {
         (
             &["consolidated.safetensors", "params.json", "tekken.json"],
             &["consolidated.safetensors", "params.json", "tekken.json"],
+        ),
+        (
+            &[
+                "open_clip_config.json",
+                "open_clip_model.safetensors",
+                "open_clip_pytorch_model.bin",
+            ],
+            &["open_clip_config.json", "open_clip_model.safetensors"],
         ),
         (
             &[

@@ -9,14 +9,18 @@ use crate::vlm::ModelError;
 
 mod albef;
 mod blip;
+mod clip;
 mod packed;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
 mod qwen3_vl;
 mod regions;
+#[cfg(test)]
+mod testing;
 mod uniter;
 mod vilbert;
+mod vilt;
 mod vlmo;
 
 /// Builds a model from a config and its tensors.
@@ -79,10 +83,15 @@ impl Task {
     }
 }
 
+/// Files that a config stands in, the first that a folder has.
+pub const CONFIG_FILES: &[&str] = &["config.json", "params.json", "open_clip_config.json"];
+
 /// Every family this build knows.
 pub const FAMILIES: &[Family] = &[
+    clip::FAMILY,
     vilbert::FAMILY,
     uniter::FAMILY,
+    vilt::FAMILY,
     albef::FAMILY,
     vlmo::FAMILY,
     blip::FAMILY,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
-use ocellus_models::{Facts, Model, families};
+use ocellus_models::{CONFIG_FILES, Facts, Model, families};
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_weights::Weights;
 
@@ -49,6 +49,10 @@ pub fn facts(case: &Case) -> Result<Facts, CaseError> {
 }
 
 fn config(case: &Case) -> Result<String, CaseError> {
-    let names = ["config.json", "params.json"].map(|name| case.model().join(name));
-    read_text(names.iter().find(|path| path.exists()).unwrap_or(&names[0]))
+    let mut names = CONFIG_FILES.iter().map(|name| case.model().join(name));
+    read_text(
+        &names
+            .find(|path| path.exists())
+            .unwrap_or_else(|| case.model().join(CONFIG_FILES[0])),
+    )
 }

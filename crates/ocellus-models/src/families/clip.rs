@@ -1,0 +1,214 @@
+//! CLIP (Radford et al. 2021): a picture tower and a text tower whose ends are put into one space. Reference: `clip` of
+//! transformers; OpenCLIP for checkpoints in its layout, which is also the publisher's.
+//!
+//! What belongs to this family alone: a text is represented by the state of its end token, which is found by its id.
+
+use candle_core::{D, Tensor};
+use ocellus_nn::attention::Mask;
+use ocellus_nn::embeddings::rows;
+use ocellus_nn::encoder::Encoder;
+use ocellus_nn::losses::contrastive::contrastive;
+use ocellus_nn::norm::NormLayer;
+use ocellus_nn::tower::Tower;
+use ocellus_nn::{Linear, Params, Taps};
+
+use super::{Family, Task};
+use crate::given::{Given, Rows};
+use crate::model::{Embedder, Matcher, Model, PairScore, Sight, Texts, Trace};
+use crate::vlm::{Facts, ModelError};
+
+mod config;
+mod layout;
+mod library;
+mod open;
+#[cfg(test)]
+mod tests;
+
+use config::{Config, EndOfText};
+
+pub(super) const FAMILY: Family = Family {
+    id: "clip",
+    architectures: &["CLIPModel"],
+    also: &["open_clip"],
+    claims: open::is_open,
+    tasks: &[Task::Embed, Task::Score, Task::Classify],
+    load: |config, params| Ok(Box::new(Clip::load(Config::read(config)?, params)?)),
+    shape: None,
+    // What the publisher's own files note beside the weights.
+    unused: &["input_resolution", "context_length", "vocab_size"],
+};
+
+struct Clip {
+    facts: Facts,
+    vocab: usize,
+    end: EndOfText,
+    words: Tensor,
+    positions: Tensor,
+    text: Encoder,
+    text_norm: NormLayer,
+    text_projection: Linear,
+    vision: Tower,
+    vision_projection: Linear,
+    /// Natural logarithm of what similarities are multiplied by.
+    logit_scale: Tensor,
+}
+
+impl Clip {
+    fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
+        let (text, vision) = (config.layout.text(p), config.layout.vision(p));
+        let (encoder, embed) = (&config.text.encoder, config.embed);
+        let width = encoder.block.width;
+        Ok(Self {
+            facts: config.facts(),
+            vocab: config.text.vocab,
+            end: config.end,
+            words: text.at("words").tensor("weight", &[config.text.vocab, width])?,
+            positions: text.tensor("positions", &[config.text.positions, width])?,
+            text: Encoder::load(&text, encoder)?,
+            text_norm: encoder.block.norm.load(&text.at("norm"), width)?,
+            text_projection: config.layout.text_projection(p, width, embed)?,
+            vision_projection: config.layout.vision_projection(
+                p,
+                config.vision.encoder.block.width,
+                embed,
+            )?,
+            vision: Tower::load(&vision, config.vision)?,
+            logit_scale: p.tensor("logit_scale", &[])?,
+        })
+    }
+
+    /// Patches of pictures with these rows and columns → `[pictures, embed]`, of any length. Taps those of the tower.
+    fn see(&self, patches: &Tensor, grids: &[(usize, usize)], taps: &mut Taps) -> Result<Tensor, ModelError> {
+        let states = self.vision.forward(patches, grids, taps)?;
+        let mut next = 0;
+        let class = grids.iter().map(|grid| {
+            next += self.vision.tokens(*grid) as u32;
+            next - self.vision.tokens(*grid) as u32
+        });
+        let class: Vec<u32> = class.collect();
+        Ok(self.vision_projection.forward(&rows(&states, &class)?)?)
+    }
+
+    /// Packed texts → `[texts, embed]`, of any length. Taps `text_hidden_N`, `text_hidden_last`.
+    fn read(&self, texts: &Rows, taps: &mut Taps) -> Result<Tensor, ModelError> {
+        texts.check(self.vocab, self.facts.max_positions)?;
+        let columns: Vec<u32> = texts.columns().into_iter().map(|c| c as u32).collect();
+        let x = (rows(&self.words, &texts.ids)? + rows(&self.positions, &columns)?)?;
+        let (segments, layers) = (texts.segments(), 0..self.text.len());
+        let mask = Mask::causal(&segments);
+        let x = self
+            .text
+            .forward(&x, layers, &mask, None, None, ("text_hidden", taps))?;
+        let x = self.text_norm.forward(&x)?;
+        taps.tap("text_hidden_last", &x);
+        let firsts = texts.firsts();
+        let ends = texts.split().into_iter().zip(firsts);
+        let ends: Vec<u32> = ends.map(|(ids, first)| first + self.end.find(&ids)).collect();
+        Ok(self.text_projection.forward(&rows(&x, &ends)?)?)
+    }
+}
+
+/// Every row at length 1.
+fn unit(x: &Tensor) -> Result<Tensor, ModelError> {
+    Ok(x.broadcast_div(&x.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?)?)
+}
+
+impl Model for Clip {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn matcher(&self) -> Option<&dyn Matcher> {
+        Some(self)
+    }
+
+    fn embedder(&self) -> Option<&dyn Embedder> {
+        Some(self)
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}
+
+impl Embedder for Clip {
+    fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError> {
+        let (patches, grids) = sight.stills(self.facts.patch_features)?;
+        unit(&self.see(patches, &grids, &mut Taps::none())?)
+    }
+
+    fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError> {
+        unit(&self.read(&Rows::of_texts(texts), &mut Taps::none())?)
+    }
+
+    fn scale(&self) -> Result<f32, ModelError> {
+        Ok(self.logit_scale.exp()?.to_scalar()?)
+    }
+}
+
+impl Matcher for Clip {
+    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let (pictures, texts) = (Embedder::pictures(self, sight)?, Embedder::texts(self, texts)?);
+        let (seen, read) = (pictures.dim(0)?, texts.dim(0)?);
+        if seen != read {
+            return Err(ModelError::input(
+                "the texts",
+                format!("{seen}, one a picture"),
+                read,
+            ));
+        }
+        let cosines = (pictures * texts)?.sum(D::Minus1)?.to_vec1::<f32>()?;
+        let score = |cosine| PairScore {
+            similarity: Some(cosine),
+            ..PairScore::default()
+        };
+        Ok(cosines.into_iter().map(score).collect())
+    }
+}
+
+impl Trace for Clip {
+    fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
+        // One reference has `pixel_values` and `input_ids`, the other `image` and `text`.
+        let either = |name, other| if given.has(name) { name } else { other };
+        let (pixels, ids) = (either("pixel_values", "image"), either("input_ids", "text"));
+        let mut seen = Vec::new();
+        let mut listen = |name: &str, t: &Tensor| seen.push((name.to_owned(), t.clone()));
+        let patch = self.facts.patch_size;
+        let look = |name: &str, taps: &mut Taps| {
+            let (patches, grids) = given.patches(name, patch, None)?;
+            let sight = Sight::Pictures { patches, grids };
+            let (patches, grids) = sight.stills(self.facts.patch_features)?;
+            Ok::<_, ModelError>((self.see(patches, &grids, taps)?, grids.len()))
+        };
+        let (pictures, count) = look(pixels, &mut Taps::new(&mut listen))?;
+        for (name, t) in seen.drain(..) {
+            taps.tap(&name, &t.reshape((count, (), t.dim(1)?))?);
+        }
+        let texts = given.rows(ids, "attention_mask")?;
+        let mut listen = |name: &str, t: &Tensor| seen.push((name.to_owned(), t.clone()));
+        let read = self.read(&texts, &mut Taps::new(&mut listen))?;
+        for (name, t) in seen.drain(..) {
+            taps.tap(&name, &texts.unpack(&t)?);
+        }
+        let (pictures, read) = (unit(&pictures)?, unit(&read)?);
+        taps.tap("image_embeds", &pictures);
+        taps.tap("text_embeds", &read);
+        let scores = pictures
+            .matmul(&read.t()?)?
+            .broadcast_mul(&self.logit_scale.exp()?)?;
+        taps.tap("logits_per_image", &scores);
+        taps.tap("logits_per_text", &scores.t()?);
+        if scores.dim(0)? == scores.dim(1)? {
+            taps.tap("loss", &contrastive(&scores)?);
+        }
+        if given.has("pixel_values_interp") {
+            let mut listen = |name: &str, t: &Tensor| seen.push((name.to_owned(), t.clone()));
+            let (features, count) = look("pixel_values_interp", &mut Taps::new(&mut listen))?;
+            for (name, t) in seen.drain(..) {
+                taps.tap(&format!("{name}_interp"), &t.reshape((count, (), t.dim(1)?))?);
+            }
+            taps.tap("image_features_interp", &features);
+        }
+        Ok(())
+    }
+}

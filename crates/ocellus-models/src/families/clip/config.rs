@@ -1,0 +1,129 @@
+//! What a config of either layout says.
+
+use ocellus_nn::position_table::Interpolation;
+use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, encoder, tower};
+use serde_json::Value;
+
+use super::layout::Layout;
+use super::{FAMILY, library, open};
+use crate::config::{ConfigError, Fields};
+use crate::vlm::Facts;
+
+pub(super) struct Config {
+    pub layout: Layout,
+    pub embed: usize,
+    pub end: EndOfText,
+    pub text: Text,
+    pub vision: tower::Spec,
+    /// Side of a patch, px.
+    pub patch_size: usize,
+}
+
+pub(super) struct Text {
+    pub vocab: usize,
+    pub positions: usize,
+    pub encoder: encoder::Spec,
+}
+
+/// Which token's state stands for a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndOfText {
+    /// The first token of the highest id: the publisher's rule, and the library's for configs with end token 2.
+    Highest,
+    /// The first token of this id.
+    First(u32),
+}
+
+impl EndOfText {
+    /// Its index; 0 when it is not there, as in the reference.
+    pub fn find(self, ids: &[u32]) -> u32 {
+        let wanted = match self {
+            Self::Highest => ids.iter().max().copied(),
+            Self::First(id) => Some(id),
+        };
+        let found = ids.iter().position(|id| Some(*id) == wanted);
+        found.unwrap_or(0) as u32
+    }
+}
+
+impl Config {
+    pub fn read(config: &Value) -> Result<Self, ConfigError> {
+        if open::is_open(config) {
+            open::read(config)
+        } else {
+            library::read(config)
+        }
+    }
+
+    pub fn facts(&self) -> Facts {
+        Facts {
+            family: FAMILY.id,
+            image_token: None,
+            video_token: None,
+            merge: 1,
+            patch_size: self.patch_size,
+            temporal_patch_size: 1,
+            patch_features: self.vision.patch,
+            tokens_per_second: None,
+            frames_apart: false,
+            max_positions: self.text.positions,
+        }
+    }
+}
+
+/// A layer of either tower; `fields` is where errors say that the heads are.
+pub(super) fn layer(
+    fields: &Fields,
+    (width, heads): (usize, usize),
+    norm: Norm,
+    (act, inner): (Act, usize),
+) -> Result<block::Spec, ConfigError> {
+    if heads == 0 || width % heads != 0 {
+        return Err(ConfigError::Value {
+            field: fields.name("heads"),
+            expected: format!("a divisor of the width {width}"),
+            found: heads.to_string(),
+        });
+    }
+    Ok(block::Spec {
+        width,
+        attention: Attn::full(heads, width / heads, Bias::ALL),
+        norm,
+        order: Order::NormFirst,
+        mlp: Mlp::Plain {
+            act,
+            width: inner,
+            bias: true,
+        },
+        memory: None,
+    })
+}
+
+/// The picture tower, and the side of its patches in pixels.
+pub(super) fn tower(
+    fields: &Fields,
+    (channels, default_patch): (usize, usize),
+    encoder: encoder::Spec,
+) -> Result<(tower::Spec, usize), ConfigError> {
+    let image = fields.sides("image_size", 224)?;
+    let patch = fields.sides("patch_size", default_patch)?;
+    if patch.0 != patch.1 || image.0 < patch.0 || image.1 < patch.1 {
+        return Err(ConfigError::Value {
+            field: fields.name("patch_size"),
+            expected: format!("the side of a square inside {}x{} px", image.1, image.0),
+            found: format!("{}x{}", patch.1, patch.0),
+        });
+    }
+    let norm = Some(encoder.block.norm);
+    let spec = tower::Spec {
+        patch: channels * patch.0 * patch.1,
+        patch_bias: false,
+        class_token: true,
+        positions: Some((image.0 / patch.0, image.1 / patch.1)),
+        interpolation: Interpolation::Bicubic,
+        norm_before: norm,
+        encoder,
+        norm_after: norm,
+    };
+    Ok((spec, patch.0))
+}

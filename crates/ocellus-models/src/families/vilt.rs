@@ -1,0 +1,237 @@
+//! ViLT (Kim et al. 2021): words and raw patches in one stack of layers, without a picture tower. Reference: `vilt` of
+//! transformers.
+//!
+//! What belongs to this family alone: a second embedding that tells words from pictures, and heads that read one text with
+//! several pictures. The reference shuffles patches, which changes nothing; here they keep their order.
+
+use candle_core::Tensor;
+use ocellus_nn::attention::{Mask, segments};
+use ocellus_nn::embeddings::{Embeddings, rows};
+use ocellus_nn::encoder::Encoder;
+use ocellus_nn::norm::NormLayer;
+use ocellus_nn::ops::activation::activate;
+use ocellus_nn::tower::Tower;
+use ocellus_nn::{Act, Linear, Names, Params, Taps};
+
+use super::{Family, Task};
+use crate::given::Rows;
+use crate::model::{Classifier, Filler, Matcher, Model, PairScore, Sight, Texts, Trace};
+use crate::vlm::{Facts, ModelError};
+
+mod config;
+mod head;
+mod joined;
+#[cfg(test)]
+mod tests;
+mod trace;
+
+use config::Config;
+use head::Head;
+use joined::Joined;
+
+pub(super) const FAMILY: Family = Family {
+    id: "vilt",
+    architectures: &[
+        "ViltForQuestionAnswering",
+        "ViltForImagesAndTextClassification",
+        "ViltForImageAndTextRetrieval",
+        "ViltForMaskedLM",
+    ],
+    also: &[],
+    claims: |_| false,
+    tasks: &[Task::Ask, Task::Score, Task::Classify, Task::Fill],
+    load: |config, params| Ok(Box::new(Vilt::load(Config::read(config)?, params)?)),
+    shape: None,
+    // The word table again, and its bias under the name of older files.
+    unused: &["mlm_score.decoder.weight", "mlm_score.bias"],
+};
+
+const PATCHES: Names = &[
+    ("patch", "patch_embeddings.projection"),
+    ("class_token", "cls_token"),
+    ("positions", "position_embeddings"),
+];
+
+const LAYERS: Names = &[
+    ("layers", "layer"),
+    ("attn.q_proj", "attention.attention.query"),
+    ("attn.k_proj", "attention.attention.key"),
+    ("attn.v_proj", "attention.attention.value"),
+    ("attn.o_proj", "attention.output.dense"),
+    ("norm1", "layernorm_before"),
+    ("norm2", "layernorm_after"),
+    ("mlp.fc1", "intermediate.dense"),
+    ("mlp.fc2", "output.dense"),
+];
+
+struct Vilt {
+    facts: Facts,
+    config: Config,
+    words: Embeddings,
+    patches: Tower,
+    /// `[kinds, width]`: words, a picture, a second picture.
+    kinds: Tensor,
+    encoder: Encoder,
+    norm: NormLayer,
+    pooler: Linear,
+    head: Head,
+}
+
+/// Texts and pictures after the last layer.
+struct Pass {
+    joined: Joined,
+    /// `[tokens, width]`, each text before its picture.
+    states: Tensor,
+    /// `[texts, width]`.
+    pooled: Tensor,
+}
+
+impl Vilt {
+    fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
+        let (model, width) = (p.at("vilt"), config.block.width);
+        let embeddings = model.at("embeddings");
+        let words = Embeddings::load(&embeddings.at("text_embeddings"), &config.words())?;
+        Ok(Self {
+            facts: config.facts(),
+            head: Head::load(p, &config, &words.words)?,
+            words,
+            patches: Tower::load(&embeddings.named(PATCHES), config.patches())?,
+            kinds: embeddings
+                .at("token_type_embeddings")
+                .tensor("weight", &[config.kinds, width])?,
+            encoder: Encoder::load(&model.at("encoder").named(LAYERS), &config.encoder())?,
+            norm: config.block.norm.load(&model.at("layernorm"), width)?,
+            pooler: Linear::load(&model.at("pooler.dense"), width, width, true)?,
+            config,
+        })
+    }
+
+    /// Every text with one picture; `kind` is 1 for the first picture of a text, 2 for the second. Taps `text_embeds`,
+    /// `image_embeds`, `hidden_N` and `hidden_last`, packed.
+    fn pass(
+        &self,
+        (texts, types): (&Rows, &[u32]),
+        (patches, grids): (&Tensor, &[(usize, usize)]),
+        kind: u32,
+        taps: &mut Taps,
+    ) -> Result<Pass, ModelError> {
+        texts.check(self.config.vocab, self.config.positions)?;
+        self.config.check_types(types)?;
+        self.config.check_grids(grids)?;
+        let columns: Vec<u32> = texts.columns().into_iter().map(|c| c as u32).collect();
+        let words = self.words.forward(&texts.ids, &columns, types)?;
+        taps.tap("text_embeds", &words);
+        let seen = self.patches.embed(patches, grids, &mut Taps::none())?;
+        taps.tap("image_embeds", &seen);
+        let of_kind = |x: Tensor, kind: u32| x.broadcast_add(&rows(&self.kinds, &[kind])?);
+        let (words, seen) = (of_kind(words, 0)?, of_kind(seen, kind)?);
+
+        let pictures: Vec<usize> = grids.iter().map(|g| self.patches.tokens(*g)).collect();
+        let joined = Joined::new(&texts.lengths, &pictures);
+        let x = rows(&Tensor::cat(&[words, seen], 0)?, &joined.order)?;
+        let (segments, layers) = (segments(joined.lengths.iter().copied()), 0..self.encoder.len());
+        let mask = Mask::whole(&segments);
+        let x = self
+            .encoder
+            .forward(&x, layers, &mask, None, None, ("hidden", taps))?;
+        let states = self.norm.forward(&x)?;
+        taps.tap("hidden_last", &states);
+        let pooled = self.pooler.forward(&rows(&states, &joined.firsts)?)?;
+        Ok(Pass {
+            joined,
+            states,
+            pooled: activate(&pooled, Act::Tanh)?,
+        })
+    }
+
+    /// Every text with each of its pictures, which follow one another: → pooled states side by side `[texts, pictures · width]`.
+    fn passes(
+        &self,
+        (texts, types): (&Rows, &[u32]),
+        sight: &Sight,
+        taps: &mut Taps,
+    ) -> Result<(Pass, Tensor), ModelError> {
+        let (patches, grids) = sight.stills(self.facts.patch_features)?;
+        let each = self.head.pictures();
+        if grids.len() != each * texts.lengths.len() {
+            let expected = format!("{each} a text, {}", each * texts.lengths.len());
+            return Err(ModelError::input("the pictures", expected, grids.len()));
+        }
+        let starts = grids.iter().scan(0, |next, grid| {
+            *next += grid.0 * grid.1;
+            Some(*next - grid.0 * grid.1)
+        });
+        let starts: Vec<usize> = starts.collect();
+        let pass = |number: usize, taps: &mut Taps| {
+            let own = || (number..grids.len()).step_by(each);
+            let parts = own().map(|i| patches.narrow(0, starts[i], grids[i].0 * grids[i].1));
+            let patches = Tensor::cat(&parts.collect::<Result<Vec<_>, _>>()?, 0)?;
+            let grids: Vec<_> = own().map(|i| grids[i]).collect();
+            self.pass((texts, types), (&patches, &grids), number as u32 + 1, taps)
+        };
+        let first = pass(0, taps)?;
+        let mut pooled = vec![first.pooled.clone()];
+        for number in 1..each {
+            pooled.push(pass(number, &mut Taps::none())?.pooled);
+        }
+        Ok((first, Tensor::cat(&pooled, 1)?))
+    }
+
+    /// As [`passes`](Self::passes), of texts without token types.
+    fn read(&self, sight: &Sight, texts: &Texts) -> Result<(Pass, Tensor), ModelError> {
+        let texts = Rows::of_texts(texts);
+        self.passes((&texts, &vec![0; texts.ids.len()]), sight, &mut Taps::none())
+    }
+}
+
+impl Model for Vilt {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn matcher(&self) -> Option<&dyn Matcher> {
+        self.head.matches().then_some(self)
+    }
+
+    fn classifier(&self) -> Option<&dyn Classifier> {
+        matches!(self.head, Head::Answers(_)).then_some(self)
+    }
+
+    fn filler(&self) -> Option<&dyn Filler> {
+        matches!(self.head, Head::Words { .. }).then_some(self)
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}
+
+impl Matcher for Vilt {
+    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let (_, pooled) = self.read(sight, texts)?;
+        let matched = self.head.matched(&pooled)?.to_vec1::<f32>()?;
+        let score = |matched| PairScore {
+            matched: Some(matched),
+            ..PairScore::default()
+        };
+        Ok(matched.into_iter().map(score).collect())
+    }
+}
+
+impl Classifier for Vilt {
+    fn answers(&self, sight: &Sight, questions: &Texts) -> Result<Tensor, ModelError> {
+        let (_, pooled) = self.read(sight, questions)?;
+        self.head.scores(&pooled)
+    }
+
+    fn labels(&self) -> &[String] {
+        &self.config.labels
+    }
+}
+
+impl Filler for Vilt {
+    fn words(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
+        let (pass, _) = self.read(sight, texts)?;
+        self.head.scores(&rows(&pass.states, &pass.joined.text)?)
+    }
+}

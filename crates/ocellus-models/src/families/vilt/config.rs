@@ -1,0 +1,256 @@
+//! The config, with the library's defaults where a field is absent.
+
+use ocellus_nn::position_table::Interpolation;
+use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, embeddings, encoder, tower};
+use serde_json::Value;
+
+use super::FAMILY;
+use crate::config::{BOOKKEEPING, ConfigError, Fields};
+use crate::vlm::{Facts, ModelError};
+
+pub(super) struct Config {
+    pub kind: Kind,
+    pub vocab: usize,
+    /// Tokens of the longest text.
+    pub positions: usize,
+    /// Rows of the table of token types.
+    types: usize,
+    /// Rows of the table that tells words from pictures.
+    pub kinds: usize,
+    pub act: Act,
+    layers: usize,
+    pub block: block::Spec,
+    channels: usize,
+    patch: usize,
+    /// Patches along a side of the picture that the position table is for.
+    side: usize,
+    /// Most patches of a picture, if there is a bound.
+    most_patches: Option<usize>,
+    pub labels: Vec<String>,
+}
+
+/// What the checkpoint was trained for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// From a list, over `pictures` of one text; inside, the head is `widen` times as wide as a layer.
+    Answers {
+        pictures: usize,
+        widen: usize,
+    },
+    Rank,
+    Words,
+}
+
+impl Config {
+    pub fn read(config: &Value) -> Result<Self, ConfigError> {
+        let fields = Fields::new("", config)?;
+        let size = |key: &str, default: usize| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
+        let (image, patch) = (size("image_size", 384)?, size("patch_size", 32)?);
+        if patch > image {
+            let expected = format!("at most image_size {image}");
+            return Err(wrong(&fields, "patch_size", expected, patch));
+        }
+        let limit = fields.number_or("max_image_length", -1.0)?;
+        let kind = kind(&fields)?;
+        let kinds = size("modality_type_vocab_size", 2)?;
+        if let Kind::Answers { pictures, .. } = kind
+            && kinds <= pictures
+        {
+            let expected = format!("more than the {pictures} pictures of a text");
+            return Err(wrong(&fields, "modality_type_vocab_size", expected, kinds));
+        }
+        let config = Self {
+            kind,
+            vocab: size("vocab_size", 30522)?,
+            positions: size("max_position_embeddings", 40)?,
+            types: size("type_vocab_size", 2)?,
+            kinds,
+            act: fields.act("hidden_act", "gelu")?,
+            layers: size("num_hidden_layers", 12)?,
+            block: layer(&fields)?,
+            channels: size("num_channels", 3)?,
+            patch,
+            side: image / patch,
+            most_patches: (limit >= 0.0).then_some(limit as usize),
+            labels: labels(&fields)?,
+        };
+        fields.only("is_decoder", &[false.into()])?;
+        fields.only("add_cross_attention", &[false.into()])?;
+        // The word table is tied whatever the config says.
+        let harmless = [
+            "attention_probs_dropout_prob",
+            "hidden_dropout_prob",
+            "is_encoder_decoder",
+            "pruned_heads",
+            "tie_encoder_decoder",
+            "tie_word_embeddings",
+        ];
+        fields.finish(FAMILY.id, &[BOOKKEEPING, &harmless].concat())?;
+        Ok(config)
+    }
+
+    pub fn words(&self) -> embeddings::Spec {
+        embeddings::Spec {
+            vocab: self.vocab,
+            width: self.block.width,
+            positions: Some(self.positions),
+            types: Some(self.types),
+            norm: self.block.norm,
+        }
+    }
+
+    /// The tower ends where the common layers begin.
+    pub fn patches(&self) -> tower::Spec {
+        tower::Spec {
+            patch: self.channels * self.patch * self.patch,
+            patch_bias: true,
+            class_token: true,
+            positions: Some((self.side, self.side)),
+            interpolation: Interpolation::BilinearCorners,
+            norm_before: None,
+            encoder: encoder::Spec::new(0, self.block),
+            norm_after: None,
+        }
+    }
+
+    pub fn encoder(&self) -> encoder::Spec {
+        encoder::Spec::new(self.layers, self.block)
+    }
+
+    pub fn facts(&self) -> Facts {
+        Facts {
+            family: FAMILY.id,
+            image_token: None,
+            video_token: None,
+            merge: 1,
+            patch_size: self.patch,
+            temporal_patch_size: 1,
+            patch_features: self.channels * self.patch * self.patch,
+            tokens_per_second: None,
+            frames_apart: false,
+            max_positions: self.positions,
+        }
+    }
+
+    /// Fails when a token type has no row.
+    pub fn check_types(&self, types: &[u32]) -> Result<(), ModelError> {
+        match types.iter().find(|t| **t as usize >= self.types) {
+            Some(kind) => Err(ModelError::input(
+                "a token type",
+                format!("less than {}", self.types),
+                kind,
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Fails when a picture has more patches than the model reads: which of them to leave out, the reference draws by lot.
+    pub fn check_grids(&self, grids: &[(usize, usize)]) -> Result<(), ModelError> {
+        let most = self.most_patches.unwrap_or(usize::MAX);
+        match grids.iter().find(|g| g.0 * g.1 > most) {
+            Some((rows, columns)) => Err(ModelError::input(
+                "a picture",
+                format!("at most {most} patches"),
+                format!("{rows}x{columns}"),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+fn wrong(fields: &Fields, key: &str, expected: String, found: impl ToString) -> ConfigError {
+    ConfigError::Value {
+        field: fields.name(key),
+        expected,
+        found: found.to_string(),
+    }
+}
+
+fn layer(fields: &Fields) -> Result<block::Spec, ConfigError> {
+    let size = |key: &str, default: usize| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
+    let (width, heads) = (size("hidden_size", 768)?, size("num_attention_heads", 12)?);
+    if width % heads != 0 {
+        let expected = format!("a divisor of hidden_size {width}");
+        return Err(wrong(fields, "num_attention_heads", expected, heads));
+    }
+    let qkv = fields.flag_or("qkv_bias", true)?;
+    let bias = Bias {
+        q: qkv,
+        k: qkv,
+        v: qkv,
+        o: true,
+    };
+    Ok(block::Spec {
+        width,
+        attention: Attn::full(heads, width / heads, bias),
+        norm: Norm::layer(fields.number_or("layer_norm_eps", 1e-12)?),
+        order: Order::NormFirst,
+        mlp: Mlp::Plain {
+            act: fields.act("hidden_act", "gelu")?,
+            width: size("intermediate_size", 3072)?,
+            bias: true,
+        },
+        memory: None,
+    })
+}
+
+fn kind(fields: &Fields) -> Result<Kind, ConfigError> {
+    let pictures = fields.number_or("num_images", -1.0)?;
+    let architecture = fields.get("architectures").and_then(|a| a.get(0));
+    match architecture.and_then(Value::as_str) {
+        Some("ViltForQuestionAnswering") => Ok(Kind::Answers {
+            pictures: 1,
+            widen: 2,
+        }),
+        Some("ViltForImagesAndTextClassification") => match pictures {
+            n if (1.0..=1024.0).contains(&n) && n.fract() == 0.0 => Ok(Kind::Answers {
+                pictures: n as usize,
+                widen: n as usize,
+            }),
+            n => Err(wrong(
+                fields,
+                "num_images",
+                "the number of pictures of a text".to_owned(),
+                n,
+            )),
+        },
+        Some("ViltForImageAndTextRetrieval") => Ok(Kind::Rank),
+        Some("ViltForMaskedLM") => Ok(Kind::Words),
+        other => {
+            let expected = FAMILY.architectures.join(", ");
+            Err(wrong(
+                fields,
+                "architectures",
+                expected,
+                other.unwrap_or("nothing"),
+            ))
+        }
+    }
+}
+
+/// The texts of answers in the order of their scores; the library's two where the config has none.
+fn labels(fields: &Fields) -> Result<Vec<String>, ConfigError> {
+    let Some(value) = fields.get("id2label") else {
+        return Ok(vec!["LABEL_0".to_owned(), "LABEL_1".to_owned()]);
+    };
+    let wrong = || {
+        let expected = "texts under the numbers from 0 on".to_owned();
+        wrong(fields, "id2label", expected, format!("{:.60}", value.to_string()))
+    };
+    let map = value
+        .as_object()
+        .filter(|map| !map.is_empty())
+        .ok_or_else(wrong)?;
+    (0..map.len())
+        .map(|i| map.get(&i.to_string()).and_then(label).ok_or_else(wrong))
+        .collect()
+}
+
+/// A text, or a number or truth value that was meant as one.
+fn label(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        _ => None,
+    }
+}

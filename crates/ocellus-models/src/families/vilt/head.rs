@@ -1,0 +1,122 @@
+//! What stands on top of the last layer: answers from a list, a rank, words.
+
+use candle_core::{D, Tensor};
+use ocellus_nn::embeddings::MaskedWords;
+use ocellus_nn::norm::NormLayer;
+use ocellus_nn::ops::activation::activate;
+use ocellus_nn::{Act, Linear, LoadError, Names, Norm, Params};
+
+use super::config::{Config, Kind};
+use crate::vlm::ModelError;
+
+pub(super) enum Head {
+    Answers(Answers),
+    /// One score a pair, higher where text and picture fit better.
+    Rank(Linear),
+    Words {
+        words: MaskedWords,
+        /// Scores of "does not match" and "matches", where the pretrained checkpoint has kept them.
+        matching: Option<Linear>,
+    },
+}
+
+/// Answers from a list, on the pooled states of one or several pictures side by side.
+pub(super) struct Answers {
+    pictures: usize,
+    first: Linear,
+    norm: NormLayer,
+    second: Linear,
+}
+
+/// The bias of the word scores stands with the matrix that is tied to the word table.
+const WORDS: Names = &[
+    ("transform.dense.bias", "transform.dense.bias"),
+    ("transform.LayerNorm.bias", "transform.LayerNorm.bias"),
+    ("bias", "decoder.bias"),
+];
+
+impl Head {
+    /// `words [vocab, width]` is the word table.
+    pub fn load(p: &Params, config: &Config, words: &Tensor) -> Result<Self, LoadError> {
+        let width = config.block.width;
+        Ok(match config.kind {
+            Kind::Answers { pictures, widen } => {
+                let (p, labels) = (p.at("classifier"), config.labels.len());
+                let (outer, inner) = (pictures * width, widen * width);
+                Self::Answers(Answers {
+                    pictures,
+                    first: Linear::load(&p.at(0), outer, inner, true)?,
+                    // The reference leaves the library's epsilon here, whatever the config says.
+                    norm: Norm::layer(1e-5).load(&p.at(1), inner)?,
+                    second: Linear::load(&p.at(3), inner, labels, true)?,
+                })
+            }
+            Kind::Rank => Self::Rank(Linear::load(&p.at("rank_output"), width, 1, true)?),
+            Kind::Words => {
+                let head = p.at("mlm_score");
+                // Older files have the bias beside the matrix instead.
+                let head = if head.contains("decoder.bias") || !head.contains("bias") {
+                    head.named(WORDS)
+                } else {
+                    head
+                };
+                let matching = p.at("itm_score.fc");
+                Self::Words {
+                    words: MaskedWords::load(&head, words, config.act, config.block.norm)?,
+                    matching: match matching.contains("weight") {
+                        true => Some(Linear::load(&matching, width, 2, true)?),
+                        false => None,
+                    },
+                }
+            }
+        })
+    }
+
+    /// Pictures that belong to one text.
+    pub fn pictures(&self) -> usize {
+        match self {
+            Self::Answers(answers) => answers.pictures,
+            _ => 1,
+        }
+    }
+
+    /// Whether it can tell how well a text and a picture fit.
+    pub fn matches(&self) -> bool {
+        matches!(
+            self,
+            Self::Rank(_)
+                | Self::Words {
+                    matching: Some(_),
+                    ..
+                }
+        )
+    }
+
+    /// Scores of answers or of the rank from pooled states, or of words from states of tokens: `[rows, scores]`.
+    pub fn scores(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        Ok(match self {
+            Self::Answers(a) => {
+                let inner = a.norm.forward(&a.first.forward(x)?)?;
+                a.second.forward(&activate(&inner, Act::Gelu)?)?
+            }
+            Self::Rank(rank) => rank.forward(x)?,
+            Self::Words { words, .. } => words.forward(x)?,
+        })
+    }
+
+    /// Probability that text and picture fit, from pooled states `[pairs, width]`: of the two classes where there are two; of the
+    /// rank, which was trained among candidates, its sigmoid.
+    pub fn matched(&self, pooled: &Tensor) -> Result<Tensor, ModelError> {
+        let odds = match self {
+            Self::Words {
+                matching: Some(matching),
+                ..
+            } => {
+                let both = matching.forward(pooled)?;
+                (both.narrow(1, 1, 1)? - both.narrow(1, 0, 1)?)?
+            }
+            _ => self.scores(pooled)?,
+        };
+        Ok(((odds.squeeze(D::Minus1)?.neg()?.exp()? + 1.0)?).recip()?)
+    }
+}
