@@ -1,0 +1,92 @@
+//! Prompts of models that are not spoken to in conversations: a phrase, and pictures in front of it or beside it.
+
+use ocellus_engine::{Beams, Picture, Request, Sampling, beam};
+use ocellus_models::PositionRule;
+use ocellus_text::Special;
+
+use crate::args::Pixels;
+use crate::clock::SystemClock;
+use crate::error::Failure;
+use crate::model::Model;
+use crate::question::{self, Seen};
+use crate::sight;
+
+/// What a model in conversations is asked for a caption.
+const CAPTION: &str = "Describe the image in one sentence.";
+
+/// The request for a caption of a picture, which begins with `words` or, in a conversation, follows them.
+pub fn caption(model: &Model, picture: &[u8], words: Option<&str>) -> Result<Request, Failure> {
+    match model.loaded.phrases() {
+        Some(phrases) => phrase(model, &[picture], words.unwrap_or(phrases.caption)),
+        None => {
+            let pixels = Pixels {
+                min_pixels: None,
+                max_pixels: None,
+            };
+            let seen = Seen::new(model, picture, &pixels)?;
+            let talk = ocellus_tasks::ask::conversation(1, words.unwrap_or(CAPTION), None);
+            question::request(model, &talk, &[seen], &crate::args::Sampling::default())
+        }
+    }
+}
+
+/// The request for an answer to `question`, in the model's own phrase.
+pub fn question(model: &Model, phrase_of: &str, pictures: &[&[u8]], question: &str) -> Result<Request, Failure> {
+    phrase(model, pictures, &phrase_of.replace("{}", question))
+}
+
+/// Pictures and a phrase about them.
+fn phrase(model: &Model, pictures: &[&[u8]], words: &str) -> Result<Request, Failure> {
+    let vlm = model.vlm()?;
+    let (mut ids, mut seen) = (Vec::new(), Vec::with_capacity(pictures.len()));
+    for bytes in pictures {
+        let (patches, grid) = sight::patches(model, bytes)?;
+        if let Some(token) = model.loaded.facts().image_token {
+            ids.extend(std::iter::repeat_n(token, vlm.cells(&grid)));
+        }
+        let values = patches.flatten_all().and_then(|p| p.to_vec1());
+        seen.push(Picture {
+            patches: values.map_err(ocellus_models::ModelError::from)?,
+            grid,
+            video_seconds: None,
+        });
+    }
+    ids.extend(model.texts(&[words.to_owned()])?.concat());
+    Ok(Request {
+        ids,
+        pictures: seen,
+        max_tokens: question::MAX_TOKENS,
+        min_tokens: 0,
+        sampling: Sampling::default(),
+        end: model.generation.end.clone(),
+        rule: PositionRule::default(),
+    })
+}
+
+/// The best of several answers that were followed side by side.
+pub struct Best {
+    pub text: String,
+    pub ids: Vec<u32>,
+    /// Mean logarithm of the tokens' probabilities.
+    pub score: f32,
+}
+
+/// Follows `beams` answers of at most `max_tokens` tokens.
+pub fn best(model: &Model, request: Request, beams: u8, max_tokens: usize) -> Result<Best, Failure> {
+    let request = Request {
+        max_tokens,
+        ..request
+    };
+    let options = Beams {
+        width: beams.into(),
+        ..Beams::default()
+    };
+    let mut found = beam(model.vlm()?, &[request], &options, &SystemClock::start())?;
+    let best = found.remove(0).remove(0);
+    let text = model.tokenizer.decode_with(&best.tokens, Special::Skip)?;
+    Ok(Best {
+        text: text.trim().to_owned(),
+        ids: best.tokens,
+        score: best.score,
+    })
+}
