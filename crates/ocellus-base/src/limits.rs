@@ -43,6 +43,9 @@ pub const TEXT_BYTES: usize = 16 << 20;
 /// Ids of one prompt, places of pictures included.
 pub const PROMPT_IDS: usize = 1 << 22;
 
+/// Hypotheses that a search keeps of one request, and answers that are ranked in full.
+pub const HYPOTHESES: usize = 256;
+
 /// Bytes of the header of a weight file: hundreds of bytes for each of a hundred thousand tensors.
 pub const WEIGHTS_HEADER_BYTES: u64 = 64 << 20;
 

@@ -2,12 +2,10 @@
 
 use candle_core::Tensor;
 use ocellus_base::clock::Clock;
-use ocellus_models::{Grid, ModelError, Prompt, Vision, Vlm};
-use ocellus_nn::attention::{Batch, Memory};
-use ocellus_nn::{Cache, Taps};
-use std::sync::Arc;
+use ocellus_models::Vlm;
 
-use crate::request::{EngineError, FinishReason, Flow, Generated, Picture, Request, Timing, Token};
+use crate::prefill::{Cells, Turns, check, rows};
+use crate::request::{EngineError, FinishReason, Flow, Generated, Request, Timing, Token};
 use crate::sampler::Sampler;
 
 /// One running request.
@@ -34,46 +32,33 @@ pub fn generate(
         return Ok((Vec::new(), Timing::default()));
     }
     let started = clock.now_ms();
-    let images = encode(
-        model,
-        requests
-            .iter()
-            .flat_map(|r| &r.pictures)
-            .filter(|p| p.video_seconds.is_none()),
-    )?;
-    let videos = encode(
-        model,
-        requests
-            .iter()
-            .flat_map(|r| &r.pictures)
-            .filter(|p| p.video_seconds.is_some()),
-    )?;
+    let cells = Cells::of(model, requests)?;
     let encoded = clock.now_ms();
 
-    let Prefilled {
-        mut sequences,
-        mut logits,
-        stride,
-        memory,
-        mut cache,
-    } = prefill(model, requests, images.as_ref(), videos.as_ref())?;
+    let (mut turns, prefilled) = Turns::start(model, requests, &cells, 1)?;
+    let starts = requests.iter().zip(&prefilled.ids).zip(&prefilled.next);
+    let mut sequences: Vec<Sequence> = starts
+        .map(|((request, ids), next)| Sequence {
+            request,
+            sampler: Sampler::new(request.sampling.clone(), ids),
+            tokens: Vec::new(),
+            next: *next,
+            finish: (request.max_tokens == 0).then_some(FinishReason::Length),
+        })
+        .collect();
+    let mut logits = prefilled.logits;
     let prefilled = clock.now_ms();
 
     let mut running: Vec<usize> = (0..sequences.len()).collect();
     loop {
-        let vocab = model.decoder().spec().vocab;
-        let rows = logits
-            .to_dtype(candle_core::DType::F32)?
-            .flatten_all()?
-            .to_vec1::<f32>()?;
-        for (&i, row) in running.iter().zip(rows.chunks_exact(vocab)) {
+        for (&i, row) in running.iter().zip(&rows(&logits)?) {
             take(&mut sequences[i], i, row, receive);
         }
         running.retain(|i| sequences[*i].finish.is_none());
         if running.is_empty() {
             break;
         }
-        logits = turn(model, &mut sequences, &running, (stride, &memory), &mut cache)?;
+        logits = turn(&mut turns, &mut sequences, &running)?;
     }
     let timing = Timing {
         encode_ms: encoded - started,
@@ -87,150 +72,16 @@ pub fn generate(
     Ok((sequences.into_iter().map(done).collect(), timing))
 }
 
-fn check(model: &dyn Vlm, requests: &[Request]) -> Result<(), EngineError> {
-    let limit = model.facts().max_positions;
-    for r in requests {
-        if r.ids.is_empty() {
-            return Err(EngineError::Empty);
-        }
-        if r.ids.len().saturating_add(r.max_tokens) > limit {
-            return Err(EngineError::Context {
-                prompt: r.ids.len(),
-                wanted: r.max_tokens,
-                limit,
-            });
-        }
-        r.sampling.check()?;
-    }
-    Ok(())
-}
-
-/// All pictures of one kind in one packed pass; `None` when there are none.
-fn encode<'p>(
-    model: &dyn Vlm,
-    pictures: impl Iterator<Item = &'p Picture>,
-) -> Result<Option<Tensor>, EngineError> {
-    let (features, merge) = (model.facts().patch_features, model.facts().merge);
-    let (mut patches, mut grids): (Vec<f32>, Vec<Grid>) = (Vec::new(), Vec::new());
-    for picture in pictures {
-        let Grid { t, h, w } = picture.grid;
-        // The sums of all pictures may agree where two of them do not.
-        if picture.patches.len() != t * h * w * features {
-            return Err(EngineError::Model(ModelError::Grid {
-                t,
-                h,
-                w,
-                merge,
-                patches: picture.patches.len() / features,
-            }));
-        }
-        patches.extend_from_slice(&picture.patches);
-        grids.push(picture.grid);
-    }
-    if grids.is_empty() {
-        return Ok(None);
-    }
-    let decoder = model.decoder();
-    let rows = patches.len() / features;
-    let patches = Tensor::from_vec(patches, (rows, features), decoder.device())?.to_dtype(decoder.dtype())?;
-    Ok(Some(model.encode(&patches, &grids, &mut Taps::none())?))
-}
-
-/// Every prompt read, and what further turns need.
-struct Prefilled<'r> {
-    sequences: Vec<Sequence<'r>>,
-    /// `[sequences, vocab]`.
-    logits: Tensor,
-    stride: [i64; 3],
-    memory: Option<Arc<Memory>>,
-    cache: Cache,
-}
-
-fn prefill<'r>(
-    model: &dyn Vlm,
-    requests: &'r [Request],
-    images: Option<&Tensor>,
-    videos: Option<&Tensor>,
-) -> Result<Prefilled<'r>, EngineError> {
-    let vision = |p: &Picture| Vision {
-        grid: p.grid,
-        video_seconds: p.video_seconds,
-    };
-    let prompt = |r: &'r Request| Prompt {
-        ids: &r.ids,
-        visions: r.pictures.iter().map(vision).collect(),
-        rule: r.rule,
-    };
-    let prompts: Vec<Prompt> = requests.iter().map(prompt).collect();
-    let opening = model.open(&prompts, images, videos, &mut Taps::none())?;
-    let sequence = |((request, ids), next): ((&'r Request, &Vec<u32>), &[i64; 3])| Sequence {
-        request,
-        sampler: Sampler::new(request.sampling.clone(), ids),
-        tokens: Vec::new(),
-        next: *next,
-        finish: (request.max_tokens == 0).then_some(FinishReason::Length),
-    };
-    let sequences = requests
-        .iter()
-        .zip(&opening.ids)
-        .zip(&opening.next)
-        .map(sequence)
-        .collect();
-    let lengths = opening.lengths();
-    let rooms = lengths.iter().zip(requests).map(|(n, r)| n + r.max_tokens);
-    let mut cache = model.cache(requests.len(), rooms.max().unwrap_or(0))?;
-    let last = lengths.iter().scan(0, |end, n| {
-        *end += *n as u32;
-        Some(*end - 1)
-    });
-    let last = Tensor::from_iter(last, opening.embeds.device())?;
-    let batch = Batch {
-        slots: (0..requests.len()).collect(),
-        lengths,
-        memory: opening.memory.clone(),
-    };
-    let hidden = model.forward(
-        &opening.embeds,
-        &opening.positions,
-        &batch,
-        Some(&mut cache),
-        &mut Taps::none(),
-    )?;
-    let logits = model.logits(&hidden.index_select(&last, 0)?)?;
-    Ok(Prefilled {
-        sequences,
-        logits,
-        stride: opening.stride,
-        memory: opening.memory,
-        cache,
-    })
-}
-
 /// One token for every running sequence → logits of the next, in the order of `running`.
-fn turn(
-    model: &dyn Vlm,
-    sequences: &mut [Sequence],
-    running: &[usize],
-    (stride, memory): ([i64; 3], &Option<Arc<Memory>>),
-    cache: &mut Cache,
-) -> Result<Tensor, EngineError> {
+fn turn(turns: &mut Turns, sequences: &mut [Sequence], running: &[usize]) -> Result<Tensor, EngineError> {
     let (mut ids, mut positions) = (Vec::new(), Vec::new());
     for &i in running {
         let sequence = &mut sequences[i];
         ids.extend(sequence.tokens.last().map(|t| t.id));
         positions.push(sequence.next);
-        (sequence.next.iter_mut())
-            .zip(stride)
-            .for_each(|(at, step)| *at += step);
+        sequence.next = turns.after(sequence.next);
     }
-    let batch = Batch {
-        lengths: vec![1; running.len()],
-        slots: running.to_vec(),
-        memory: memory.clone(),
-    };
-    let embeds = model.embed(&ids, None, None, &mut Taps::none())?;
-    let hidden = model.forward(&embeds, &positions, &batch, Some(cache), &mut Taps::none())?;
-    Ok(model.logits(&hidden)?)
+    turns.turn(&ids, &positions, (vec![1; running.len()], running.to_vec()))
 }
 
 /// Chooses the next token of a sequence and says whether it goes on.

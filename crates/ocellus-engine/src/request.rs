@@ -21,6 +21,8 @@ pub enum EngineError {
     Empty,
     #[error("{0}")]
     Sampling(String),
+    #[error("{0}")]
+    Answers(String),
 }
 
 impl From<candle_core::Error> for EngineError {

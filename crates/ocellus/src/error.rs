@@ -221,6 +221,7 @@ impl From<EngineError> for Failure {
             EngineError::Empty => {
                 Self::new(&error).hint("the model's chat template made nothing of the question")
             }
+            EngineError::Answers(_) => Self::usage(&error),
             EngineError::Sampling(_) => Self::usage(&error).hint("`ocellus ask --help` lists the ranges"),
         }
     }

@@ -4,6 +4,7 @@
 //! a task leaves out is a failing row, so that a family which cannot do everything says so.
 
 mod array;
+mod beams;
 mod case;
 mod checkpoint;
 mod compare;

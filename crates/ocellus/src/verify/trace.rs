@@ -23,11 +23,91 @@ pub fn run(case: &Case, model: &dyn Model, tracer: &dyn Trace, out: &mut Produce
         out.put(name, Array::from_tensor(&tensor)?);
     }
     traced?;
-    let Some(vlm) = model.generator().filter(|_| case.stage("greedy_ids").is_some()) else {
+    let decoded = ["greedy_ids", "beam_ids"].map(|name| case.stage(name).is_some());
+    let Some(vlm) = model.generator().filter(|_| decoded.contains(&true)) else {
         return Ok(());
     };
     let asked = tracer.asked(&given)?;
-    greedy(case, vlm, &asked, out)
+    let opening = open(vlm, &asked)?;
+    let decoding = Decoding::of(case, &asked, &opening)?;
+    let requests = decoding.requests(&asked)?;
+    if decoded[0] {
+        greedy(vlm, opening, &decoding, &requests, out)?;
+    }
+    if decoded[1] {
+        super::beams::run(case, vlm, &decoding, &requests, out)?;
+    }
+    Ok(())
+}
+
+/// How a case decodes.
+pub struct Decoding {
+    /// What the decoder starts each sequence from.
+    starts: Vec<Vec<u32>>,
+    /// Whether that is part of the ids that the reference gives: where it is not simply the prompt again.
+    whole: bool,
+    /// Most new tokens.
+    steps: usize,
+    /// New tokens before which end tokens are not chosen.
+    minimum: usize,
+    pub end: Vec<u32>,
+    pad: u32,
+}
+
+impl Decoding {
+    fn of(case: &Case, asked: &[Asked], opening: &Opening) -> Result<Self, CaseError> {
+        let starts = opening.ids.clone();
+        let longest = starts.iter().map(Vec::len).max().unwrap_or(0);
+        // Lengths count what a decoder starts from, numbers of new tokens do not.
+        let steps = match case.count("max_new_tokens")? {
+            Some(steps) => steps,
+            None => case
+                .count("max_length")?
+                .ok_or_else(|| case.wrong_option("max_length", "a count"))?
+                .saturating_sub(longest),
+        };
+        Ok(Self {
+            whole: starts.iter().zip(asked).any(|(start, asked)| *start != asked.ids),
+            starts,
+            steps,
+            minimum: case.count("min_length")?.unwrap_or(0).saturating_sub(longest),
+            end: case.ids("eos")?,
+            pad: case.ids("pad")?.first().copied().unwrap_or(0),
+        })
+    }
+
+    /// A row of ids in the reference's layout: new tokens of sequence `i`, its end token included, `width` of them.
+    pub fn row(&self, i: usize, new: &[u32], width: usize) -> Vec<i64> {
+        let start = self.starts[i].iter().filter(|_| self.whole);
+        let mut row: Vec<i64> = start.chain(new).map(|id| i64::from(*id)).collect();
+        row.resize(row.len() + width - new.len(), i64::from(self.pad));
+        row
+    }
+
+    /// The prompts as the engine takes them.
+    fn requests(&self, asked: &[Asked]) -> Result<Vec<Request>, CaseError> {
+        let mut requests = Vec::with_capacity(asked.len());
+        for a in asked {
+            let mut pictures = Vec::with_capacity(a.pictures.len());
+            for (patches, grid) in &a.pictures {
+                pictures.push(Picture {
+                    patches: patches.flatten_all()?.to_vec1()?,
+                    grid: *grid,
+                    video_seconds: None,
+                });
+            }
+            requests.push(Request {
+                ids: a.ids.clone(),
+                pictures,
+                max_tokens: self.steps,
+                min_tokens: self.minimum,
+                sampling: Sampling::default(),
+                end: self.end.clone(),
+                rule: PositionRule::default(),
+            });
+        }
+        Ok(requests)
+    }
 }
 
 /// The inputs and options of a case under the reference's names.
@@ -47,48 +127,29 @@ pub fn given(case: &Case) -> Result<Given, CaseError> {
 }
 
 /// Greedy answers step by step with a cache, their margins and logits; and that the engine gives the same.
-fn greedy(case: &Case, model: &dyn Vlm, asked: &[Asked], out: &mut Produced) -> Result<(), CaseError> {
-    let opening = open(model, asked)?;
-    let starts = opening.ids.clone();
-    // Some references count what they start from, some only what is new.
-    let longest = starts.iter().map(Vec::len).max().unwrap_or(0);
-    let whole = case.count("max_new_tokens")?.is_none();
-    let steps = match case.count("max_new_tokens")? {
-        Some(steps) => steps,
-        None => case
-            .count("max_length")?
-            .ok_or_else(|| case.wrong_option("max_length", "a count"))?
-            .saturating_sub(longest),
+fn greedy(
+    model: &dyn Vlm,
+    opening: Opening,
+    decoding: &Decoding,
+    requests: &[Request],
+    out: &mut Produced,
+) -> Result<(), CaseError> {
+    let walked = walk(model, opening, decoding)?;
+    let (count, steps) = (walked.len(), walked.first().map_or(0, Vec::len));
+    let ids = |(i, row): (usize, &Vec<Step>)| {
+        let new: Vec<u32> = row.iter().map(|s| s.id).collect();
+        decoding.row(i, &new, steps)
     };
-    let minimum = case.count("min_length")?.unwrap_or(0).saturating_sub(longest);
-    let (end, pad) = (case.ids("eos")?, case.ids("pad")?.first().copied().unwrap_or(0));
-    let walked = walk(model, opening, steps, minimum, &end)?;
-
-    let width = walked.iter().map(|row| row.len()).max().unwrap_or(0);
-    let mut ids = Vec::new();
-    for (row, start) in walked.iter().zip(&starts) {
-        if whole {
-            ids.extend(start.iter().map(|id| i64::from(*id)));
-        }
-        ids.extend(row.iter().map(|step| i64::from(step.id)));
-        ids.extend(std::iter::repeat_n(i64::from(pad), width - row.len()));
-    }
-    let columns = width + if whole { longest } else { 0 };
-    out.put("greedy_ids", Array::integers([walked.len(), columns], ids));
-    let margin = |row: &Vec<Step>| {
-        let mut margins: Vec<f32> = row.iter().map(|s| s.margin).collect();
-        margins.resize(width, 0.0);
-        margins
-    };
-    let margins = walked.iter().flat_map(margin).collect();
-    out.put("greedy_margin", Array::floats([walked.len(), width], margins));
+    let rows: Vec<Vec<i64>> = walked.iter().enumerate().map(ids).collect();
+    let columns = rows.first().map_or(0, Vec::len);
+    out.put("greedy_ids", Array::integers([count, columns], rows.concat()));
+    let margins = walked.iter().flatten().map(|s| s.margin).collect();
+    out.put("greedy_margin", Array::floats([count, steps], margins));
     if let Some(vocab) = walked.first().and_then(|row| row.first()).map(|s| s.logits.len()) {
-        let logits: Vec<f32> = walked.iter().flatten().flat_map(|s| s.logits.clone()).collect();
-        if logits.len() == walked.len() * width * vocab {
-            out.put("step_logits", Array::floats([walked.len(), width, vocab], logits));
-        }
+        let logits = walked.iter().flatten().flat_map(|s| s.logits.clone()).collect();
+        out.put("step_logits", Array::floats([count, steps, vocab], logits));
     }
-    engine(model, asked, &walked, (steps, minimum, &end), out)
+    engine(model, requests, &walked, &decoding.end, out)
 }
 
 fn vision(grid: ocellus_models::Grid) -> Vision {
@@ -124,16 +185,11 @@ struct Step {
     logits: Vec<f32>,
 }
 
-/// Every sequence until its end token (included) or `steps` tokens; end tokens count only from step `minimum` on.
-fn walk(
-    model: &dyn Vlm,
-    opening: Opening,
-    steps: usize,
-    minimum: usize,
-    end: &[u32],
-) -> Result<Vec<Vec<Step>>, CaseError> {
+/// Every sequence until all have had their end token, or for as many tokens as there may be. As in the reference, a sequence
+/// behind its end token goes on with padding, whatever its logits say.
+fn walk(model: &dyn Vlm, opening: Opening, decoding: &Decoding) -> Result<Vec<Vec<Step>>, CaseError> {
     let (lengths, count) = (opening.lengths(), opening.ids.len());
-    let room = lengths.iter().max().unwrap_or(&0) + steps;
+    let room = lengths.iter().max().unwrap_or(&0) + decoding.steps;
     let mut cache = model.cache(count, room)?;
     let last: Vec<u32> = lengths
         .iter()
@@ -157,47 +213,45 @@ fn walk(
     let last = Tensor::from_vec(last, count, hidden.device())?;
     let mut logits = model.logits(&hidden.index_select(&last, 0)?)?.to_vec2::<f32>()?;
     let (mut next, mut rows): (_, Vec<Vec<Step>>) = (opening.next, (0..count).map(|_| Vec::new()).collect());
-    let mut running: Vec<usize> = (0..count).collect();
-    for step in 0..steps {
-        for (&i, logits) in running.iter().zip(&logits) {
-            let mut allowed = logits.clone();
-            if step < minimum {
-                end.iter()
-                    .for_each(|id| allowed[*id as usize] = f32::NEG_INFINITY);
+    batch.lengths = vec![1; count];
+    for step in 0..decoding.steps {
+        for (row, logits) in rows.iter_mut().zip(&logits) {
+            let early = step < decoding.minimum;
+            let mut step = top(logits, if early { &decoding.end } else { &[] });
+            if row.iter().any(|s| decoding.end.contains(&s.id)) {
+                step.id = decoding.pad;
             }
-            rows[i].push(top(&allowed, logits));
+            row.push(step);
         }
-        running.retain(|i| rows[*i].last().is_none_or(|s| !end.contains(&s.id)));
-        if running.is_empty() || step + 1 == steps {
+        let ended = |row: &Vec<Step>| row.iter().any(|s| decoding.end.contains(&s.id));
+        if rows.iter().all(ended) || step + 1 == decoding.steps {
             break;
         }
-        let ids: Vec<u32> = running
-            .iter()
-            .filter_map(|i| rows[*i].last().map(|s| s.id))
-            .collect();
-        let positions: Vec<[i64; 3]> = running.iter().map(|i| next[*i]).collect();
-        for &i in &running {
-            (0..3).for_each(|axis| next[i][axis] += opening.stride[axis]);
-        }
-        (batch.lengths, batch.slots) = (vec![1; running.len()], running.clone());
+        let ids: Vec<u32> = rows.iter().filter_map(|row| row.last().map(|s| s.id)).collect();
         let embeds = model.embed(&ids, None, None, &mut Taps::none())?;
-        let hidden = model.forward(&embeds, &positions, &batch, Some(&mut cache), &mut Taps::none())?;
+        let hidden = model.forward(&embeds, &next, &batch, Some(&mut cache), &mut Taps::none())?;
         logits = model.logits(&hidden)?.to_vec2::<f32>()?;
+        let strides = next.iter_mut().flat_map(|at| at.iter_mut().zip(opening.stride));
+        strides.for_each(|(at, step)| *at += step);
     }
     Ok(rows)
 }
 
-fn top(allowed: &[f32], logits: &[f32]) -> Step {
-    let (mut id, mut best, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
-    for (i, logit) in (0u32..).zip(allowed.iter().copied()) {
+/// The likeliest token that is not `barred`; the margin counts every token.
+fn top(logits: &[f32], barred: &[u32]) -> Step {
+    let (mut best, mut second, mut allowed) = (f32::NEG_INFINITY, f32::NEG_INFINITY, None);
+    for (id, logit) in (0u32..).zip(logits.iter().copied()) {
         if logit > best {
-            (id, second, best) = (i, best, logit);
+            (second, best) = (best, logit);
         } else if logit > second {
             second = logit;
         }
+        if !barred.contains(&id) && allowed.is_none_or(|(_, most)| logit > most) {
+            allowed = Some((id, logit));
+        }
     }
     Step {
-        id,
+        id: allowed.map_or(0, |(id, _)| id),
         margin: best - second,
         logits: logits.to_vec(),
     }
@@ -206,42 +260,22 @@ fn top(allowed: &[f32], logits: &[f32]) -> Step {
 /// A row of our own: the engine, which every command uses, gives the same tokens.
 fn engine(
     model: &dyn Vlm,
-    asked: &[Asked],
+    requests: &[Request],
     walked: &[Vec<Step>],
-    (steps, minimum, end): (usize, usize, &[u32]),
+    end: &[u32],
     out: &mut Produced,
 ) -> Result<(), CaseError> {
-    let mut requests = Vec::with_capacity(asked.len());
-    for a in asked {
-        let mut pictures = Vec::with_capacity(a.pictures.len());
-        for (patches, grid) in &a.pictures {
-            pictures.push(Picture {
-                patches: patches.flatten_all()?.to_vec1()?,
-                grid: *grid,
-                video_seconds: None,
-            });
-        }
-        requests.push(Request {
-            ids: a.ids.clone(),
-            pictures,
-            max_tokens: steps,
-            min_tokens: minimum,
-            sampling: Sampling::default(),
-            end: end.to_vec(),
-            rule: PositionRule::default(),
-        });
-    }
-    let (done, _) = generate(model, &requests, &ManualClock::default(), &mut |_, _| {
+    let (done, _) = generate(model, requests, &ManualClock::default(), &mut |_, _| {
         Flow::Continue
     })?;
     let flat = |rows: Vec<Vec<u32>>| Array::ids(&rows.concat());
-    let got = flat(
-        done.iter()
-            .map(|g| g.tokens.iter().map(|t| t.id).collect())
-            .collect(),
-    );
-    let ours = |row: &Vec<Step>| row.iter().map(|s| s.id).filter(|id| !end.contains(id)).collect();
-    let expected = flat(walked.iter().map(ours).collect());
+    let got = done.iter().map(|g| g.tokens.iter().map(|t| t.id).collect());
+    let before_end = |row: &Vec<Step>| {
+        let ids = row.iter().map(|s| s.id);
+        ids.take_while(|id| !end.contains(id)).collect()
+    };
+    let expected = flat(walked.iter().map(before_end).collect());
+    let got = flat(got.collect());
     out.also(compare("engine/greedy_ids", &expected, &got, 0.0, 0.0));
     Ok(())
 }

@@ -1,0 +1,223 @@
+//! Beam search: of every request the likeliest few continuations are followed side by side, and the best of those that came
+//! to an end are the answers.
+//!
+//! Scores are sums of log-probabilities, divided by a power of the number of generated tokens when a hypothesis ends (Wu et
+//! al. 2016, section 7, in its simplest form). A search goes on until its best open hypothesis, ended now, would not be better
+//! than the worst of as many ended ones as it keeps.
+
+use ocellus_base::limits::HYPOTHESES;
+use ocellus_models::Vlm;
+
+use crate::prefill::{Cells, Turns, check, rows};
+use crate::request::{EngineError, FinishReason, Request, Token};
+
+/// How a search goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Beams {
+    /// Hypotheses that are kept; 1 is greedy.
+    pub width: usize,
+    /// Power of the length that sums are divided by: above 0 favours long answers, 0 is the plain sum.
+    pub length_penalty: f64,
+}
+
+/// A continuation that came to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hypothesis {
+    /// Without the end token.
+    pub tokens: Vec<Token>,
+    /// The end token, unless it ended by its length.
+    pub end: Option<u32>,
+    /// Sum of the log-probabilities, the end token's too, over (their number) to the power of the length penalty.
+    pub score: f32,
+}
+
+impl Hypothesis {
+    pub fn finish(&self) -> FinishReason {
+        match self.end {
+            Some(_) => FinishReason::Stop,
+            None => FinishReason::Length,
+        }
+    }
+}
+
+/// An open continuation.
+struct Run {
+    tokens: Vec<Token>,
+    sum: f64,
+}
+
+/// The search for one request.
+struct Search<'r> {
+    request: &'r Request,
+    beams: Beams,
+    /// Best first.
+    runs: Vec<Run>,
+    /// Best first.
+    ended: Vec<Hypothesis>,
+    next: [i64; 3],
+}
+
+/// The best continuations of every request, best first, `width` of them where there are so many. Options of sampling do not
+/// count here.
+///
+/// Requests are searched side by side and do not influence one another.
+pub fn search(
+    model: &dyn Vlm,
+    requests: &[Request],
+    beams: Beams,
+) -> Result<Vec<Vec<Hypothesis>>, EngineError> {
+    beams.check()?;
+    check(model, requests)?;
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    let cells = Cells::of(model, requests)?;
+    let (mut turns, prefilled) = Turns::start(model, requests, &cells, beams.width)?;
+    let start = |(request, next): (_, &[i64; 3])| Search {
+        request,
+        beams,
+        runs: vec![Run {
+            tokens: Vec::new(),
+            sum: 0.0,
+        }],
+        ended: Vec::new(),
+        next: *next,
+    };
+    let mut searches: Vec<Search> = requests.iter().zip(&prefilled.next).map(start).collect();
+    let mut scores = rows(&prefilled.logits)?;
+    loop {
+        let (mut first, mut copies) = (0, Vec::new());
+        for (i, search) in searches.iter_mut().enumerate() {
+            let count = search.runs.len();
+            let parents = search.step(&scores[first..first + count]);
+            let slot = i * beams.width;
+            copies.extend((slot..).zip(parents).map(|(to, parent)| (slot + parent, to)));
+            first += count;
+        }
+        turns.cache.copy(&copies)?;
+        let (mut ids, mut positions, mut slots) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, search) in searches.iter_mut().enumerate() {
+            ids.extend(search.runs.iter().filter_map(|r| r.tokens.last().map(|t| t.id)));
+            positions.extend(search.runs.iter().map(|_| search.next));
+            slots.extend((i * beams.width..).take(search.runs.len()));
+            search.next = turns.after(search.next);
+        }
+        if ids.is_empty() {
+            return Ok(searches.into_iter().map(|s| s.ended).collect());
+        }
+        scores = rows(&turns.turn(&ids, &positions, (vec![1; slots.len()], slots))?)?;
+    }
+}
+
+impl Beams {
+    fn check(&self) -> Result<(), EngineError> {
+        if !(1..=HYPOTHESES).contains(&self.width) {
+            let width = self.width;
+            return Err(EngineError::Sampling(format!(
+                "the width of a beam search is {width}, expected 1 to {HYPOTHESES}"
+            )));
+        }
+        if !self.length_penalty.is_finite() {
+            return Err(EngineError::Sampling(
+                "the length penalty is not a finite number".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// A sum of `tokens` log-probabilities as it is compared.
+    fn score(&self, sum: f64, tokens: usize) -> f64 {
+        sum / (tokens as f64).powf(self.length_penalty)
+    }
+}
+
+/// A run with one more token.
+struct Candidate {
+    run: usize,
+    token: Token,
+    sum: f64,
+}
+
+impl Search<'_> {
+    /// One token more: ends what ends, keeps the best of the rest, and says which run each of those came from. The search is
+    /// over when no run is left.
+    fn step(&mut self, scores: &[Vec<f32>]) -> Vec<usize> {
+        if self.runs.is_empty() || self.request.max_tokens == 0 {
+            self.runs.clear();
+            return Vec::new();
+        }
+        let (width, tokens) = (self.beams.width, self.runs[0].tokens.len() + 1);
+        let (mut open, mut parents) = (Vec::with_capacity(width), Vec::with_capacity(width));
+        for (rank, candidate) in self.candidates(scores, tokens).into_iter().enumerate() {
+            let Candidate { run, token, sum } = candidate;
+            let stopped = self.request.end.contains(&token.id);
+            let mut all = self.runs[run].tokens.clone();
+            if !stopped {
+                all.push(token);
+            }
+            if stopped || tokens == self.request.max_tokens {
+                // Only those count that would have been kept.
+                if rank < width {
+                    self.ended.push(Hypothesis {
+                        tokens: all,
+                        end: stopped.then_some(token.id),
+                        score: self.beams.score(sum, tokens) as f32,
+                    });
+                }
+            } else if open.len() < width {
+                open.push(Run { tokens: all, sum });
+                parents.push(run);
+            }
+        }
+        // Stable: of equal ones the earlier stays in front.
+        self.ended.sort_by(|a, b| b.score.total_cmp(&a.score));
+        self.ended.truncate(width);
+        let best = open.first().map(|run| self.beams.score(run.sum, tokens) as f32);
+        let worst = self.ended.get(width - 1).map(|ended| ended.score);
+        if best.zip(worst).is_some_and(|(best, worst)| best <= worst) {
+            open.clear();
+            parents.clear();
+        }
+        self.runs = open;
+        parents
+    }
+
+    /// The likeliest continuations of all runs, best first: enough of them that `width` go on even if every run could end.
+    fn candidates(&self, scores: &[Vec<f32>], tokens: usize) -> Vec<Candidate> {
+        let early = tokens <= self.request.min_tokens;
+        let mut all = Vec::new();
+        for (run, row) in scores.iter().enumerate() {
+            let norm = log_sum_exp(row);
+            for (id, score) in (0u32..).zip(row) {
+                let log_probability = f64::from(*score) - norm;
+                let barred = early && self.request.end.contains(&id);
+                if !barred && log_probability.is_finite() {
+                    let token = Token {
+                        id,
+                        log_probability: log_probability as f32,
+                    };
+                    let sum = self.runs[run].sum + log_probability;
+                    all.push(Candidate { run, token, sum });
+                }
+            }
+        }
+        let order = |a: &Candidate, b: &Candidate| {
+            let earlier = (a.run, a.token.id).cmp(&(b.run, b.token.id));
+            b.sum.total_cmp(&a.sum).then(earlier)
+        };
+        let keep = self.beams.width * (1 + self.request.end.len()).max(2);
+        if all.len() > keep {
+            all.select_nth_unstable_by(keep - 1, order);
+            all.truncate(keep);
+        }
+        all.sort_unstable_by(order);
+        all
+    }
+}
+
+/// Logarithm of the sum of the exponentials.
+pub(crate) fn log_sum_exp(row: &[f32]) -> f64 {
+    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = row.iter().map(|x| f64::from(x - most).exp()).sum();
+    f64::from(most) + sum.ln()
+}
