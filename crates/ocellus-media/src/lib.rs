@@ -8,11 +8,11 @@
 //! This room knows pixels, grids and recipes. It knows no token ids, no model families and no weights.
 
 mod batch;
-mod cubic;
 mod decode;
 mod error;
 mod fields;
 mod format;
+mod interpolate;
 mod patch;
 mod pixel_config;
 mod pixels;

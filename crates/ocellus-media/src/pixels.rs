@@ -5,7 +5,7 @@
 
 use ocellus_base::limits::PICTURE_PX;
 
-use crate::cubic::resize_float;
+use crate::interpolate::{Between, resize_float};
 use crate::resize::{Falloff, resize_by};
 use crate::size_rules::{fit_longer_side, fit_shorter_side, shorter_side, token_grid};
 use crate::{MediaError, Rgb};
@@ -40,6 +40,9 @@ pub enum Resize {
         bound: (u32, u32),
         multiple: u32,
     },
+    /// The shorter side becomes `shorter` unless the longer one then passes `longer`; rounded half up. A side may vanish,
+    /// which refuses the picture.
+    ShorterSideCapped { shorter: u32, longer: u32 },
     /// Shrunk to `longest` where a side is longer, rounded down, then each side up to a multiple of `patch`.
     LongerSide { longest: u32, patch: u32 },
     /// Like [`Resize::LongerSide`], but rounded to the nearest, halves to even, and never below 1.
@@ -55,6 +58,8 @@ pub enum Filter {
     Bilinear8,
     /// Keys' cubic over four pixels without antialiasing, in floats, unclipped.
     CubicF32,
+    /// A line between two pixels without antialiasing, in floats.
+    LinearF32,
 }
 
 /// How pictures become normalised planes.
@@ -88,6 +93,7 @@ impl Resize {
                 let longer = (ratio * f64::from(shorter)) as u32;
                 fit_shorter_side(height, width, shorter, longer, multiple)
             }
+            Self::ShorterSideCapped { shorter, longer } => fit_shorter_side(height, width, shorter, longer, 1),
             Self::LongerSide { longest, patch } => fit_longer_side(height, width, longest, patch),
             Self::LongerSideRounded { longest, patch } => token_grid(height, width, longest, patch)
                 .map(|(rows, columns)| (rows.saturating_mul(patch), columns.saturating_mul(patch))),
@@ -119,7 +125,7 @@ impl Resize {
         match *self {
             Self::ShorterSideBounded { multiple, .. } => Some(multiple),
             Self::LongerSide { patch, .. } | Self::LongerSideRounded { patch, .. } => Some(patch),
-            Self::Keep | Self::Exact { .. } | Self::ShorterSide { .. } => None,
+            Self::Keep | Self::Exact { .. } | Self::ShorterSide { .. } | Self::ShorterSideCapped { .. } => None,
         }
     }
 }
@@ -135,15 +141,17 @@ impl PixelRecipe {
     pub fn apply(&self, image: &Rgb) -> Result<Pixels, MediaError> {
         image.check()?;
         let (height, width) = self.resize.target(image.height, image.width)?;
+        let in_floats = |between| {
+            let levels = resize_float(image, between, width, height);
+            Ok(self.normalise((height, width), |channel, at| {
+                self.value(channel, at.map_or(0.0, |at| levels[at]))
+            }))
+        };
         let falloff = match self.filter {
             Filter::Bicubic8 => Falloff::Cubic,
             Filter::Bilinear8 => Falloff::Linear,
-            Filter::CubicF32 => {
-                let levels = resize_float(image, width, height);
-                return Ok(self.normalise((height, width), |channel, at| {
-                    self.value(channel, at.map_or(0.0, |at| levels[at]))
-                }));
-            }
+            Filter::CubicF32 => return in_floats(Between::Cubic),
+            Filter::LinearF32 => return in_floats(Between::Line),
         };
         let resized;
         let levels = if (height, width) == (image.height, image.width) {
@@ -235,7 +243,7 @@ mod tests {
             std: [1.0, 2.0, 4.0],
             ..PLAIN
         };
-        for filter in [Filter::Bicubic8, Filter::Bilinear8, Filter::CubicF32] {
+        for filter in [Filter::Bicubic8, Filter::Bilinear8, Filter::CubicF32, Filter::LinearF32] {
             let recipe = PixelRecipe {
                 filter,
                 ..recipe.clone()
@@ -290,6 +298,10 @@ mod tests {
             patch: 16,
         };
         let short = Resize::ShorterSide { to: 224 };
+        let capped = Resize::ShorterSideCapped {
+            shorter: 800,
+            longer: 1333,
+        };
         for (rule, from, expected) in [
             (Resize::Keep, (3, 5), (3, 5)),
             (Resize::Exact { height: 7, width: 9 }, (3, 5), (7, 9)),
@@ -299,6 +311,9 @@ mod tests {
             (short, (1601, 40), (8965, 224)),
             (bounded, (98, 126), (384, 480)),
             (bounded, (42, 70), (352, 608)),
+            (capped, (600, 800), (800, 1067)),
+            (capped, (100, 400), (333, 1333)),
+            (capped, (1333, 800), (1333, 800)),
             (floor, (1600, 40), (1024, 32)),
             (floor, (2497, 169), (1024, 80)),
             (round, (2497, 169), (1024, 80)),

@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 pub enum ConfigError {
     #[error("the config is not valid JSON: {0}")]
     Json(String),
+    #[error("the config is neither a JSON object nor valid YAML: {0}")]
+    Yaml(String),
     #[error("config field `{field}` is missing")]
     Missing { field: String },
     #[error("config field `{field}` is {found}, expected {expected}")]
@@ -244,6 +246,15 @@ impl<'a> Fields<'a> {
                 .collect()
         };
         self.required(key, self.typed(key, "a list of whole numbers", read)?)
+    }
+
+    /// Finite numbers.
+    pub fn numbers(&self, key: &str) -> Result<Vec<f64>, ConfigError> {
+        let read = |v: &Value| {
+            let number = |n: &Value| n.as_f64().filter(|n| n.is_finite());
+            v.as_array()?.iter().map(number).collect()
+        };
+        self.required(key, self.typed(key, "a list of finite numbers", read)?)
     }
 
     /// The object under `key`.

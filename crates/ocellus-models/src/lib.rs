@@ -17,7 +17,7 @@ pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_genera
 pub use fusion::{Fusion, Momentum, Queues, States};
 pub use given::{Given, Rows};
 pub use model::{
-    Aligner, Alignment, Classifier, Embedder, Filler, Generator, Matcher, Model, PairScore, RegionFiller,
+    Aligner, Alignment, Classifier, Detected, Detector, Embedder, Filler, Generator, Guess, Matcher, Model, PairScore, RegionFiller,
     RegionGuesses, Regions, Sight, Trace,
 };
 pub use mrope::{PositionRule, Positions, Vision};

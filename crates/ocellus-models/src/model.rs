@@ -80,6 +80,11 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Finds regions in pictures.
+    fn detector(&self) -> Option<&dyn Detector> {
+        None
+    }
+
     /// Learns from a slowly following copy of itself. `None` also when it was loaded without one.
     fn momentum(&self) -> Option<&dyn Momentum> {
         None
@@ -244,6 +249,29 @@ pub struct Alignment {
     pub plan: Tensor,
     /// What the plan costs: 0 when all words lie on their regions, 2 when all are opposite.
     pub distance: f32,
+}
+
+pub trait Detector {
+    /// What is in a picture, given as `planes [3, height, width]` by the model's recipe ([`Sees::Planes`]) and with the
+    /// `(height, width)` in px that it had before; surest first.
+    fn detect(&self, planes: &Tensor, size: (u32, u32)) -> Result<Detected, ModelError>;
+}
+
+/// What a detector found in a picture.
+#[derive(Clone, Debug)]
+pub struct Detected {
+    pub regions: Regions,
+    /// What each region most likely is.
+    pub objects: Vec<Guess>,
+    /// What each region is most likely like.
+    pub attributes: Vec<Guess>,
+}
+
+/// One of the classes that a detector was trained to tell, and how likely it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guess {
+    pub class: u32,
+    pub probability: f32,
 }
 
 /// A family's reference, called with its own arguments: what parity is measured on.

@@ -121,6 +121,7 @@ macro_rules! families {
 }
 
 families! {
+    frcnn "frcnn",
     blip "blip",
     qwen2_vl "qwen2_vl",
     qwen2_5_vl "qwen2_5_vl",

@@ -10,6 +10,7 @@
 pub mod attention;
 pub mod block;
 pub mod cache;
+pub mod conv;
 pub mod decoder;
 pub mod embeddings;
 pub mod encoder;
@@ -31,6 +32,7 @@ pub mod vit;
 pub use attention::{Attn, Bias, Mask};
 pub use block::{Block, Order};
 pub use cache::Cache;
+pub use conv::Conv;
 pub use linear::Linear;
 pub use mlp::{Act, Mlp};
 pub use norm::Norm;

@@ -10,6 +10,7 @@ use crate::vlm::ModelError;
 mod albef;
 mod blip;
 mod clip;
+mod frcnn;
 mod packed;
 mod qwen2;
 mod qwen2_5_vl;
@@ -89,6 +90,7 @@ pub const CONFIG_FILES: &[&str] = &["config.json", "params.json", "open_clip_con
 /// Every family this build knows.
 pub const FAMILIES: &[Family] = &[
     clip::FAMILY,
+    frcnn::FAMILY,
     vilbert::FAMILY,
     uniter::FAMILY,
     vilt::FAMILY,
@@ -142,9 +144,12 @@ pub fn load_generator(config: &str, params: &Params) -> Result<Generator, ModelE
     Generator::new(load(config, params)?)
 }
 
-/// A config text as JSON.
+/// A config text, JSON or YAML, as JSON. What does not begin as a JSON object is YAML.
 pub fn parse(config: &str) -> Result<Value, ConfigError> {
-    serde_json::from_str(config).map_err(|e| ConfigError::Json(e.to_string()))
+    if config.trim_start().starts_with('{') {
+        return serde_json::from_str(config).map_err(|e| ConfigError::Json(e.to_string()));
+    }
+    serde_saphyr::from_str(config).map_err(|e| ConfigError::Yaml(e.to_string()))
 }
 
 /// The family with this id or other name.
