@@ -7,10 +7,11 @@
 use ocellus_nn::Params;
 use serde_json::{Value, json};
 
-use super::{Family, Task};
+use super::{Family, Task, planes};
 use crate::config::{ConfigError, Fields};
 use crate::model::Model;
 use crate::vlm::ModelError;
+use ocellus_media::PixelRecipe;
 
 mod answer;
 mod caption;
@@ -25,6 +26,8 @@ use retrieval::Retrieval;
 use text::Text;
 use vision::{Class, LIBRARY, Vision, section, size};
 
+const RECIPE: PixelRecipe = planes::web(planes::square(384));
+
 pub(super) const FAMILY: Family = Family {
     id: "blip",
     architectures: &[
@@ -35,6 +38,7 @@ pub(super) const FAMILY: Family = Family {
     also: &[],
     claims: |_| false,
     tasks: &[Task::Caption, Task::Ask, Task::Score, Task::Embed],
+    processors: &[("blip", RECIPE)],
     unused: &["cls.predictions.decoder.weight", "cls.predictions.decoder.bias"],
     load: |config, params| load(config, params),
     shape: None,

@@ -1,5 +1,6 @@
 //! The registry: one line a family.
 
+use ocellus_media::PixelRecipe;
 use ocellus_nn::Params;
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ mod albef;
 mod blip;
 mod clip;
 mod packed;
+mod planes;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
@@ -42,6 +44,8 @@ pub struct Family {
     pub load: Load,
     /// Reads the config alone: sizes for planning, and facts without weights. `None` = its models cannot be planned.
     pub shape: Option<Shape>,
+    /// Names of the processors that make its pictures into planes, with their published recipes.
+    pub processors: &'static [(&'static str, PixelRecipe)],
     /// Ends of the names of tensors that its published files carry and nothing computes with; with a dot at the end, whole
     /// parts of a model.
     pub unused: &'static [&'static str],

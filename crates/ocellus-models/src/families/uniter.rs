@@ -14,11 +14,14 @@ use ocellus_nn::ops::activation::activate;
 use ocellus_nn::{Act, Linear, Mask, Names, Params, Taps};
 use serde_json::{Value, json};
 
+use super::planes;
 use super::regions::{Answers, Classes, NORM, SEQUENCE, Stream, Words, facts, firsts, labels, pick};
 use super::{Family, Task};
 use crate::config::{ConfigError, Fields};
+use crate::model::Sees;
 use crate::model::{Aligner, Classifier, Filler, Matcher, Model, RegionFiller, Trace};
 use crate::vlm::{Facts, ModelError};
+use ocellus_text::TextForm;
 
 mod abilities;
 mod reference;
@@ -31,6 +34,7 @@ pub(super) const FAMILY: Family = Family {
     tasks: &[Task::Score, Task::Ask, Task::Fill],
     load: |config, params| Ok(Box::new(Uniter::load(Config::read(config)?, params)?)),
     shape: None,
+    processors: &[],
     unused: &[
         // The word table again.
         "cls.predictions.decoder.weight",
@@ -330,6 +334,16 @@ impl Order {
 impl Model for Uniter {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Regions {
+            width: self.facts.patch_features,
+        }
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.facts.max_positions)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {

@@ -22,7 +22,10 @@ mod abilities;
 mod config;
 mod reference;
 
+use super::planes;
+use crate::model::Sees;
 use config::{Config, Fusion};
+use ocellus_text::TextForm;
 
 pub(super) const FAMILY: Family = Family {
     id: "vilbert",
@@ -34,6 +37,7 @@ pub(super) const FAMILY: Family = Family {
     tasks: &[Task::Score, Task::Ask, Task::Fill],
     load: |config, params| Ok(Box::new(Vilbert::load(Config::read(config)?, params)?)),
     shape: None,
+    processors: &[],
     unused: &[
         // A second pair of output projections that the original creates and never calls.
         "biOutput.q_dense1.weight",
@@ -369,6 +373,16 @@ fn facing(queries: &[usize], keys: &[usize]) -> Arc<[Segment]> {
 impl Model for Vilbert {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Regions {
+            width: self.facts.patch_features,
+        }
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.facts.max_positions)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {

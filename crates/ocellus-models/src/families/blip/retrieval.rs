@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use super::text::{Text, TextEncoder, looking, spans};
 use super::vision::Pictures;
+use crate::families::planes;
 use crate::given::Given;
+use crate::model::Sees;
 use crate::model::{Embedder, Matcher, Model, PairScore, Sight, Texts, Trace};
 use crate::vlm::{Facts, ModelError};
+use ocellus_text::TextForm;
 
 /// Rows of length 1.
 pub fn unit(x: &Tensor) -> Result<Tensor, ModelError> {
@@ -128,6 +131,14 @@ impl Packed {
 impl Model for Retrieval {
     fn facts(&self) -> &Facts {
         &self.pictures.facts
+    }
+
+    fn sees(&self) -> Sees {
+        self.pictures.sees(super::RECIPE)
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.pictures.facts.max_positions)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {

@@ -8,9 +8,12 @@ use ocellus_nn::tower::{self, Tower};
 use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, Taps};
 
 use crate::config::{ConfigError, Fields};
+use crate::families::planes;
 use crate::given::Given;
 use crate::model::Asked;
+use crate::model::Sees;
 use crate::vlm::{Facts, Grid, ModelError, Prompt};
+use ocellus_media::PixelRecipe;
 
 /// Values that a config may leave out, since the library's classes have them.
 pub struct Class {
@@ -227,6 +230,12 @@ pub struct Pictures {
 }
 
 impl Pictures {
+    /// The recipe at the tower's own size.
+    pub fn sees(&self, recipe: PixelRecipe) -> Sees {
+        let table = self.tower.spec().positions.unwrap_or((24, 24));
+        planes::sized(recipe, table, self.facts.patch_size)
+    }
+
     /// Patches of pictures → their tokens `[tokens, width]`, the class token first in each.
     pub fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
         let rows: usize = grids.iter().map(|g| g.t * g.h * g.w).sum();
