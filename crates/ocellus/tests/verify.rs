@@ -257,6 +257,21 @@ fn a_case_without_its_vocabulary_fails_with_a_hint() {
     let case = goldens().join("qwen2_5_vl-tokens");
     let (code, text, _) = verify([case.as_os_str(), "--vocabulary".as_ref(), other.as_os_str()]);
     assert!(code == 1 && text.contains("SHA-256"), "{text}");
+    // Of several, the case takes the one it names, wherever it stands.
+    let also = |vocabulary: &Path| {
+        let (code, text, _) = verify([
+            case.as_os_str(),
+            "--vocabulary".as_ref(),
+            other.as_os_str(),
+            "--vocabulary".as_ref(),
+            vocabulary.as_os_str(),
+        ]);
+        (code, text)
+    };
+    let (code, text) = also(&vocabulary());
+    assert_eq!(code, 0, "{text}");
+    let (code, text) = also(&other);
+    assert!(code == 1 && text.contains("none of the 2 vocabularies"), "{text}");
 }
 
 #[test]

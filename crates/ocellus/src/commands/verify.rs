@@ -19,7 +19,7 @@ pub fn run(_context: &Context, args: Verify) -> Result<(), Failure> {
         return Err(Failure::new(message)
             .hint("a case is a folder with case.json, model, inputs.safetensors and expected.safetensors"));
     }
-    let reports = verify::verify(&args.cases, args.vocabulary.as_deref());
+    let reports = verify::verify(&args.cases, &args.vocabulary);
     match args.format {
         Format::Text => output::write(&verify::text(&reports))?,
         Format::Json => output::json(&verify::json(&reports))?,
