@@ -26,9 +26,9 @@ mod reference;
 use super::planes;
 use crate::model::Sees;
 use config::{Config, Fusion};
-use ocellus_text::TextForm;
 use connection::Connection;
 use heads::TaskHeads;
+use ocellus_text::TextForm;
 
 pub(super) const FAMILY: Family = Family {
     id: "vilbert",
