@@ -8,6 +8,7 @@ use crate::model::{Generator, Model};
 use crate::vlm::ModelError;
 
 mod blip;
+mod blip_2;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
@@ -72,7 +73,7 @@ impl Task {
 }
 
 /// Every family this build knows.
-pub const FAMILIES: &[Family] = &[blip::FAMILY, qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];
+pub const FAMILIES: &[Family] = &[blip::FAMILY, blip_2::FAMILY, qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];
 
 /// The family of a config: by `architectures`, by what families claim, by `model_type`.
 pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {
