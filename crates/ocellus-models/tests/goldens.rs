@@ -122,6 +122,7 @@ macro_rules! families {
 
 families! {
     blip "blip",
+    blip_2 "blip-2",
     qwen2_vl "qwen2_vl",
     qwen2_5_vl "qwen2_5_vl",
     qwen3_vl "qwen3_vl",

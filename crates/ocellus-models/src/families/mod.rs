@@ -10,6 +10,7 @@ use crate::vlm::ModelError;
 
 mod albef;
 mod blip;
+mod blip_2;
 mod clip;
 mod packed;
 mod planes;
@@ -99,6 +100,7 @@ pub const FAMILIES: &[Family] = &[
     albef::FAMILY,
     vlmo::FAMILY,
     blip::FAMILY,
+    blip_2::FAMILY,
     qwen2_vl::FAMILY,
     qwen2_5_vl::FAMILY,
     qwen3_vl::FAMILY,

@@ -6,8 +6,8 @@ use ocellus_nn::decoder::Decoder;
 use ocellus_nn::{Params, Taps};
 
 use super::taught::taught;
-use super::text::{Text, TextEncoder, looking, spans};
-use super::vision::Pictures;
+use super::text::{Text, TextEncoder};
+use super::vision::{Pictures, looking, spans};
 use crate::families::planes;
 use crate::given::Given;
 use crate::model::{Asked, Model, Trace};

@@ -5,8 +5,8 @@ use ocellus_nn::attention::{Mask, segments};
 use ocellus_nn::{Linear, Params, Segment, Taps};
 use std::sync::Arc;
 
-use super::text::{Text, TextEncoder, looking, spans};
-use super::vision::Pictures;
+use super::text::{Text, TextEncoder};
+use super::vision::{Pictures, looking, spans};
 use crate::families::planes;
 use crate::given::Given;
 use crate::model::Sees;
@@ -101,7 +101,7 @@ impl Retrieval {
 }
 
 /// The first row of every block.
-fn firsts(rows: &Tensor, lengths: &[usize]) -> Result<Tensor, ModelError> {
+pub fn firsts(rows: &Tensor, lengths: &[usize]) -> Result<Tensor, ModelError> {
     let index: Vec<u32> = spans(lengths).map(|(first, _)| first as u32).collect();
     Ok(rows.index_select(&Tensor::from_vec(index, lengths.len(), rows.device())?, 0)?)
 }

@@ -5,7 +5,8 @@ use ocellus_nn::block;
 use ocellus_nn::encoder;
 use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::tower::{self, Tower};
-use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, Taps};
+use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, Taps};
+use std::sync::Arc;
 
 use crate::config::{ConfigError, Fields};
 use crate::families::planes;
@@ -103,7 +104,7 @@ pub fn size(fields: &Fields, key: &str, class: usize) -> Result<usize, ConfigErr
 }
 
 /// A token id that may be left out.
-pub fn id(fields: &Fields, key: &str, class: u32) -> Result<u32, ConfigError> {
+pub fn token(fields: &Fields, key: &str, class: u32) -> Result<u32, ConfigError> {
     match fields.get(key) {
         Some(_) => fields.id(key),
         None => Ok(class),
@@ -223,6 +224,19 @@ impl Vision {
     }
 }
 
+/// The pictures of prompts that have one each.
+pub fn single(prompts: &[Prompt]) -> Result<Vec<Grid>, ModelError> {
+    let only = |prompt: &Prompt| match &prompt.visions[..] {
+        [one] if one.video_seconds.is_none() => Ok(one.grid),
+        [_] => Err(ModelError::input("the prompt", "a picture", "a video")),
+        all => {
+            let found = format!("{} pictures", all.len());
+            Err(ModelError::input("the prompt", "one picture", found))
+        }
+    };
+    prompts.iter().map(only).collect()
+}
+
 /// A loaded tower.
 pub struct Pictures {
     pub facts: Facts,
@@ -265,17 +279,7 @@ impl Pictures {
         prompts: &[Prompt],
         cells: Option<&'t Tensor>,
     ) -> Result<(&'t Tensor, Vec<usize>), ModelError> {
-        let mut grids = Vec::with_capacity(prompts.len());
-        for prompt in prompts {
-            match &prompt.visions[..] {
-                [one] if one.video_seconds.is_none() => grids.push(one.grid),
-                [_] => return Err(ModelError::input("the prompt", "a picture", "a video")),
-                all => {
-                    let found = format!("{} pictures", all.len());
-                    return Err(ModelError::input("the prompt", "one picture", found));
-                }
-            }
-        }
+        let grids = single(prompts)?;
         let tokens = self.tokens(&grids);
         let (expected, found) = (cells.map_or(Ok(0), |c| c.dim(0))?, tokens.iter().sum());
         match cells.filter(|_| expected == found) {
@@ -336,4 +340,27 @@ impl Pictures {
         }
         Ok(asked)
     }
+}
+
+/// Segments of packed queries, `q[i]` of them looking at the keys from `k[i].0` on, `k[i].1` in number.
+pub fn looking(q: &[usize], k: impl IntoIterator<Item = (usize, usize)>) -> Arc<[Segment]> {
+    let mut q_start = 0;
+    let segment = |(&q_len, (k_start, k_len)): (&usize, (usize, usize))| {
+        q_start += q_len;
+        Segment {
+            q_start: q_start - q_len,
+            q_len,
+            k_start,
+            k_len,
+        }
+    };
+    q.iter().zip(k).map(segment).collect()
+}
+
+/// First row and number of rows of blocks that follow one another.
+pub fn spans(lengths: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+    lengths.iter().scan(0, |next, n| {
+        *next += n;
+        Some((*next - n, *n))
+    })
 }
