@@ -329,6 +329,9 @@ impl Trace for Albef {
         if self.contrast.is_some() {
             taps.tap("itm_logits", &self.matches(&fused)?);
         }
+        if let Some(answers) = self.answers.as_ref().filter(|_| given.has("answer_input_ids")) {
+            answers.trace(&fused, given, taps)?;
+        }
         if self.towers.guesses() && given.has("mlm_input_ids") {
             let rows = self
                 .towers
