@@ -13,10 +13,11 @@ use serde_json::Value;
 use super::blip::vision::{
     Class, LIBRARY, Pictures, Vision, act, head_dim, looking, section, size, spans, token,
 };
-use super::{Family, Task};
+use super::{Family, Task, planes};
 use crate::config::{ConfigError, Fields};
 use crate::model::Model;
 use crate::vlm::ModelError;
+use ocellus_media::PixelRecipe;
 
 mod generate;
 mod language;
@@ -26,12 +27,15 @@ use generate::Generate;
 use language::Language;
 use retrieval::Retrieval;
 
+const RECIPE: PixelRecipe = planes::web(planes::square(224));
+
 pub(super) const FAMILY: Family = Family {
     id: "blip-2",
     architectures: &["Blip2ForConditionalGeneration", "Blip2ForImageTextRetrieval"],
     also: &["blip_2"],
     claims: |_| false,
     tasks: &[Task::Caption, Task::Ask, Task::Score, Task::Embed],
+    processors: &[("blip_2", RECIPE)],
     unused: &[
         "lm_head.weight",
         "encoder.embed_tokens.weight",

@@ -153,6 +153,15 @@ pub fn parse(config: &str) -> Result<Value, ConfigError> {
     serde_json::from_str(config).map_err(|e| ConfigError::Json(e.to_string()))
 }
 
+/// The recipe of a processor that makes planes of pictures, by the name that its cases and files use.
+pub fn processor(name: &str) -> Option<PixelRecipe> {
+    let known = FAMILIES.iter().flat_map(|f| f.processors);
+    known
+        .into_iter()
+        .find(|(own, _)| *own == name)
+        .map(|(_, recipe)| recipe.clone())
+}
+
 /// The family with this id or other name.
 pub fn named(name: &str) -> Option<&'static Family> {
     FAMILIES.iter().find(|f| f.id == name || f.also.contains(&name))

@@ -14,6 +14,7 @@ mod forward;
 mod greedy;
 mod loss;
 mod momentum;
+mod planes;
 mod positions;
 mod preprocess;
 mod report;

@@ -12,7 +12,9 @@ use super::language::{Language, Loaded};
 use crate::families::blip::vision::single;
 use crate::given::{Given, Rows};
 use crate::model::{Asked, Model, Trace};
+use crate::model::{Phrases, Sees};
 use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
+use ocellus_text::TextForm;
 
 pub struct Generate {
     look: Look,
@@ -96,6 +98,34 @@ impl Generate {
 impl Model for Generate {
     fn facts(&self) -> &Facts {
         &self.look.pictures.facts
+    }
+
+    fn sees(&self) -> Sees {
+        self.look.pictures.sees(super::RECIPE)
+    }
+
+    /// A decoder alone starts with its start token, an encoder ends with its end token; they are one.
+    fn form(&self) -> TextForm {
+        let mark = Some("</s>");
+        let (first, last) = match self.language.reader.is_some() {
+            true => (None, mark),
+            false => (mark, None),
+        };
+        TextForm {
+            first,
+            last,
+            ..TextForm::BARE
+        }
+    }
+
+    fn phrases(&self) -> Option<Phrases> {
+        Some(Phrases {
+            caption: "a photo of",
+            question: match self.language.reader.is_some() {
+                true => "Question: {} Short answer:",
+                false => "Question: {} Answer:",
+            },
+        })
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {

@@ -9,9 +9,12 @@ use ocellus_nn::{Linear, Params, Taps};
 use super::Look;
 use crate::families::blip::retrieval::{firsts, pair_scores, unit};
 use crate::families::blip::vision::{looking, spans};
+use crate::families::planes;
 use crate::given::{Given, Rows};
+use crate::model::Sees;
 use crate::model::{Embedder, Matcher, Model, PairScore, Sight, Texts, Trace};
 use crate::vlm::{Facts, ModelError};
+use ocellus_text::TextForm;
 
 /// What cosines are divided by when training starts (section 3.2 takes it from its predecessor); published files have lost what
 /// was learned.
@@ -132,6 +135,14 @@ impl Retrieval {
 impl Model for Retrieval {
     fn facts(&self) -> &Facts {
         &self.look.pictures.facts
+    }
+
+    fn sees(&self) -> Sees {
+        self.look.pictures.sees(super::RECIPE)
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.look.pictures.facts.max_positions)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {
