@@ -15,6 +15,7 @@ use ocellus_media::PixelRecipe;
 
 mod answer;
 mod caption;
+pub(super) mod fields;
 pub(super) mod retrieval;
 mod taught;
 mod text;
@@ -22,9 +23,10 @@ pub(super) mod vision;
 
 use answer::Answerer;
 use caption::Captioner;
+use fields::{LIBRARY, section, size};
 use retrieval::Retrieval;
 use text::Text;
-use vision::{Class, LIBRARY, Vision, section, size};
+use vision::{Class, Vision};
 
 const RECIPE: PixelRecipe = planes::web(planes::square(384));
 
@@ -55,12 +57,8 @@ const CLASS: Class = Class {
     eps: 1e-5,
 };
 
-/// Fields of models that published files are not of, and a smoothing that the reference takes from the text's fields.
-const HARMLESS: &[&str] = &[
-    "label_smoothing",
-    "image_text_hidden_size",
-    "logit_scale_init_value",
-];
+/// The reference takes the smoothing of its loss from the text's fields.
+const HARMLESS: &[&str] = &["label_smoothing"];
 
 fn load(config: &Value, p: &Params) -> Result<Box<dyn Model>, ModelError> {
     let top = Fields::new("", config)?;

@@ -10,9 +10,8 @@ use ocellus_nn::qformer::{self, QFormer, Span};
 use ocellus_nn::{Attn, Bias, Mlp, Names, Norm, Params, Taps};
 use serde_json::Value;
 
-use super::blip::vision::{
-    Class, LIBRARY, Pictures, Vision, act, head_dim, looking, section, size, spans, token,
-};
+use super::blip::fields::{LIBRARY, act, head_dim, section, size, token};
+use super::blip::vision::{Class, Pictures, Vision, looking, spans};
 use super::{Family, Task, planes};
 use crate::config::{ConfigError, Fields};
 use crate::model::Model;
@@ -21,6 +20,7 @@ use ocellus_media::PixelRecipe;
 
 mod generate;
 mod language;
+mod loaded;
 mod retrieval;
 
 use generate::Generate;

@@ -10,7 +10,7 @@ use ocellus_nn::{Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, Taps, blo
 use serde_json::json;
 use std::sync::Arc;
 
-use super::vision::{LIBRARY, act, head_dim, size, token};
+use super::fields::{LIBRARY, act, head_dim, size, token};
 use crate::config::{ConfigError, Fields};
 use crate::vlm::ModelError;
 

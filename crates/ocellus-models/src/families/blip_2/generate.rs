@@ -8,7 +8,8 @@ use ocellus_nn::{Linear, Params, Taps};
 use std::sync::Arc;
 
 use super::Look;
-use super::language::{Language, Loaded};
+use super::language::Language;
+use super::loaded::Loaded;
 use crate::families::blip::vision::single;
 use crate::given::{Given, Rows};
 use crate::model::{Asked, Model, Trace};

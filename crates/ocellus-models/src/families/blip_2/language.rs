@@ -1,17 +1,15 @@
 //! Language models of the family: a decoder alone (OPT, Zhang et al. 2022), or an encoder and a decoder (T5, Raffel et al.
 //! 2020, and FLAN-T5).
 
-use candle_core::Tensor;
-use ocellus_nn::attention::{Mask, Memory, segments};
 use ocellus_nn::decoder::{self, Decoder, Head, Positions};
-use ocellus_nn::encoder::{self, Encoder};
-use ocellus_nn::norm::NormLayer;
-use ocellus_nn::relative::{Buckets, RelativeScores};
-use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, Taps, block};
+use ocellus_nn::encoder;
+use ocellus_nn::relative::Buckets;
+use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, block};
 use serde_json::json;
 
+use super::loaded::{Loaded, Reader};
 use crate::config::{ConfigError, Fields};
-use crate::families::blip::vision::{LIBRARY, act, head_dim, size, token};
+use crate::families::blip::fields::{LIBRARY, act, head_dim, size, token};
 use crate::vlm::ModelError;
 
 const OPT: Names = &[
@@ -238,11 +236,7 @@ impl Language {
         };
         let reader = |(spec, buckets, norm): (encoder::Spec, Buckets, Norm)| {
             let p = p.at("encoder").named(T5_ENCODER);
-            Ok::<_, ModelError>(Reader {
-                scores: RelativeScores::load(&p.at("relative"), buckets)?,
-                encoder: Encoder::load(&p, &spec)?,
-                norm: norm.load(&p.at("norm"), spec.block.width)?,
-            })
+            Reader::load(&p, &spec, buckets, norm)
         };
         Ok(Loaded {
             decoder: Decoder::load(&names, &p.at("lm_head"), self.decoder)?,
@@ -281,47 +275,4 @@ fn t5_mlp(fields: &Fields) -> Result<Mlp, ConfigError> {
             });
         }
     })
-}
-
-/// A loaded language model.
-pub struct Loaded {
-    pub decoder: Decoder,
-    /// Reads prompts, where the decoder does not.
-    pub reader: Option<Reader>,
-    /// Most tokens of a prompt, those of its picture included.
-    pub positions: usize,
-    /// The decoder's first token behind a reader.
-    pub start: u32,
-    pub pad: u32,
-}
-
-impl Loaded {
-    /// What the reader, if there is one, makes of packed prompts for the decoder to look at.
-    pub fn memory(&self, x: &Tensor, lengths: &[usize]) -> Result<Option<Memory>, ModelError> {
-        let Some(reader) = &self.reader else {
-            return Ok(None);
-        };
-        Ok(Some(self.decoder.remember(&reader.read(x, lengths)?, lengths)?))
-    }
-}
-
-/// The encoder of an encoder-decoder.
-pub struct Reader {
-    encoder: Encoder,
-    scores: RelativeScores,
-    norm: NormLayer,
-}
-
-impl Reader {
-    fn read(&self, x: &Tensor, lengths: &[usize]) -> Result<Tensor, ModelError> {
-        let segments = segments(lengths.iter().copied());
-        let scores = |s: &Segment| self.scores.scores(s);
-        let mask = Mask {
-            bias: Some(&scores),
-            ..Mask::whole(&segments)
-        };
-        let (layers, taps) = (0..self.encoder.len(), ("encoder_hidden", &mut Taps::none()));
-        let x = self.encoder.forward(x, layers, &mask, None, None, taps)?;
-        Ok(self.norm.forward(&x)?)
-    }
 }

@@ -196,25 +196,12 @@ impl Embedder for Retrieval {
 impl Trace for Retrieval {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let (cells, tokens) = self.look.pictures.traced(given, taps)?;
-        let mut real = given.rows("input_ids", "attention_mask")?;
         let count = self.look.count();
         // Where the config has a token for pictures, texts come with one for every query in front.
-        if self.image_token.is_some() {
-            let mask = padded(&real, |column| column >= count, 0);
-            let ids = given.rows("input_ids", "")?.ids;
-            real = Rows::from_mask(real.length, &mask);
-            real.ids = real.places.iter().map(|place| ids[*place]).collect();
-            real = Rows {
-                places: (real.places.iter())
-                    .map(|p| p - (p / real.length + 1) * count)
-                    .collect(),
-                length: real.length - count.min(real.length),
-                ..real
-            };
-        }
+        let real = texts(given, self.image_token.map_or(0, |_| count))?;
         let texts = real.split();
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-        let pairs = Rows::from_mask(count + real.length, &padded(&real, |_| true, count));
+        let pairs = behind_queries(&real, count);
         let mut listen = |name: &str, t: &Tensor| {
             if let Ok(t) = pairs.unpack(t) {
                 taps.tap(name, &t);
@@ -241,15 +228,30 @@ impl Trace for Retrieval {
     }
 }
 
-/// The mask of a padded batch, `front` ones before every row, without the columns that are not wanted.
-fn padded(rows: &Rows, wanted: impl Fn(usize) -> bool, front: usize) -> Vec<i64> {
-    let width = front + rows.length;
-    let mut mask = vec![0; rows.lengths.len() * width];
-    for row in mask.chunks_exact_mut(width.max(1)) {
-        row[..front].fill(1);
+/// The texts of a padded batch, without the first `skipped` columns.
+fn texts(given: &Given, skipped: usize) -> Result<Rows, ModelError> {
+    let mut cut = Given::default();
+    for name in ["input_ids", "attention_mask"]
+        .into_iter()
+        .filter(|n| given.has(n))
+    {
+        let (shape, values) = given.integers(name, 2)?;
+        let rows = values.chunks_exact(shape[1].max(1));
+        let left = rows.flat_map(|row| row.iter().skip(skipped).copied()).collect();
+        let shape = vec![shape[0], shape[1].saturating_sub(skipped)];
+        cut.integers.insert(name.to_owned(), (shape, left));
     }
-    for place in rows.places.iter().filter(|p| wanted(*p % rows.length)) {
-        mask[place / rows.length * width + front + place % rows.length] = 1;
+    cut.rows("input_ids", "attention_mask")
+}
+
+/// The same batch with `count` real columns in front.
+fn behind_queries(rows: &Rows, count: usize) -> Rows {
+    let width = count + rows.length;
+    let mut mask: Vec<i64> = (0..rows.lengths.len() * width)
+        .map(|place| i64::from(place % width < count))
+        .collect();
+    for place in &rows.places {
+        mask[place / rows.length * width + count + place % rows.length] = 1;
     }
-    mask
+    Rows::from_mask(width, &mask)
 }
