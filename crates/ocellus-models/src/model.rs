@@ -40,6 +40,11 @@ pub trait Model: Send + Sync {
         TextForm::BARE
     }
 
+    /// Tokens that end its answers, where they are not the checkpoint's `generation_config.json`'s.
+    fn ends(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// `None` = it is spoken to in conversations, by the checkpoint's chat template.
     fn phrases(&self) -> Option<Phrases> {
         None

@@ -123,6 +123,7 @@ macro_rules! families {
 families! {
     frcnn "frcnn",
     blip "blip",
+    blip_2 "blip-2",
     qwen2_vl "qwen2_vl",
     qwen2_5_vl "qwen2_5_vl",
     qwen3_vl "qwen3_vl",

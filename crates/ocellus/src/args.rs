@@ -139,6 +139,9 @@ pub struct Ask {
     /// The question
     #[arg(value_name = "TEXT")]
     pub text: Option<String>,
+    /// Choose among these answers, one a line, for models that write their answers
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub answers: Option<PathBuf>,
     /// What a detector found in the picture, for models that look at that: .npz or .safetensors
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub regions: Option<PathBuf>,
@@ -348,9 +351,9 @@ pub struct Verify {
     /// Folders with case.json, model, inputs.safetensors and expected.safetensors
     #[arg(required = true, value_name = "CASE_DIR", value_hint = ValueHint::DirPath)]
     pub cases: Vec<PathBuf>,
-    /// Rank file, tekken.json or tokenizer.json of the cases that name their vocabulary by its checksum
+    /// Rank file, tekken.json or tokenizer.json of the cases that name their vocabulary by its checksum; may be repeated
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub vocabulary: Option<PathBuf>,
+    pub vocabulary: Vec<PathBuf>,
     /// How to print the certificate
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

@@ -12,7 +12,7 @@ use ocellus_models::{ConfigError, ModelError};
 use ocellus_nn::LoadError;
 use ocellus_text::TextError;
 use ocellus_train::TrainError;
-use ocellus_weights::WeightsError;
+use ocellus_weights::{RegionsError, WeightsError};
 
 /// Any failure of a command.
 #[derive(Debug)]
@@ -282,7 +282,11 @@ impl From<WeightsError> for Failure {
         let hint = match &error {
             WeightsError::Io { .. } => "check that the file exists and may be read",
             WeightsError::NoWeights { .. } => {
-                "only the safetensors format is read; *.bin and *.pth must be converted"
+                "weights are *.safetensors files, or torch files: *.bin, *.pt, *.pth"
+            }
+            WeightsError::Import { .. } => "get the checkpoint from its publisher, best as safetensors",
+            WeightsError::NotTorch { .. } | WeightsError::Pickle { .. } | WeightsError::Archive { .. } => {
+                "the file is damaged or of another kind; a safetensors file of the model is the safer choice"
             }
             WeightsError::LfsPointer { .. } => "run `git lfs pull` in the model folder",
             WeightsError::ShardMissing { .. } => {
@@ -291,6 +295,14 @@ impl From<WeightsError> for Failure {
             _ => "the file is damaged; download the model again",
         };
         Self::new(&error).hint(hint)
+    }
+}
+
+impl From<RegionsError> for Failure {
+    fn from(error: RegionsError) -> Self {
+        Self::new(&error).hint(
+            "a file of regions holds features [n, width], boxes [n, 4] in pixels, and the picture's size",
+        )
     }
 }
 

@@ -16,6 +16,7 @@ mod logging;
 mod model;
 mod output;
 mod progress;
+mod prompt;
 mod question;
 mod reader;
 mod sight;

@@ -100,10 +100,12 @@ impl Model {
                 );
             }
         };
-        let config = match files.text("config.json")? {
-            Some(config) => Some(config),
-            None => files.text("params.json")?,
-        };
+        let mut config = None;
+        for name in ocellus_models::CONFIG_FILES {
+            if config.is_none() {
+                config = files.text(name)?;
+            }
+        }
         let config = config.ok_or_else(|| {
             Failure::new(format!("{name}: config.json is missing"))
                 .hint("a model folder holds config.json, or params.json in the layout of some publishers")
@@ -196,6 +198,16 @@ impl Model {
         }
         ids.extend(form.last.map(id).transpose()?);
         Ok(ids)
+    }
+
+    /// Tokens that end an answer.
+    pub fn ends(&self) -> Vec<u32> {
+        let own = self.loaded.ends();
+        if own.is_empty() {
+            self.generation.end.clone()
+        } else {
+            own
+        }
     }
 
     /// The token that stands for a cell of a picture.

@@ -1,11 +1,10 @@
 //! Prompts of models that are not spoken to in conversations: a phrase, and pictures in front of it or beside it.
 
-use ocellus_engine::{Beams, Picture, Request, Sampling, beam};
+use ocellus_engine::{Beams, Picture, Request, Sampling, search};
 use ocellus_models::PositionRule;
 use ocellus_text::Special;
 
 use crate::args::Pixels;
-use crate::clock::SystemClock;
 use crate::error::Failure;
 use crate::model::Model;
 use crate::question::{self, Seen};
@@ -31,18 +30,22 @@ pub fn caption(model: &Model, picture: &[u8], words: Option<&str>) -> Result<Req
 }
 
 /// The request for an answer to `question`, in the model's own phrase.
-pub fn question(model: &Model, phrase_of: &str, pictures: &[&[u8]], question: &str) -> Result<Request, Failure> {
+pub fn question(
+    model: &Model,
+    phrase_of: &str,
+    pictures: &[&[u8]],
+    question: &str,
+) -> Result<Request, Failure> {
     phrase(model, pictures, &phrase_of.replace("{}", question))
 }
 
 /// Pictures and a phrase about them.
 fn phrase(model: &Model, pictures: &[&[u8]], words: &str) -> Result<Request, Failure> {
-    let vlm = model.vlm()?;
     let (mut ids, mut seen) = (Vec::new(), Vec::with_capacity(pictures.len()));
     for bytes in pictures {
         let (patches, grid) = sight::patches(model, bytes)?;
         if let Some(token) = model.loaded.facts().image_token {
-            ids.extend(std::iter::repeat_n(token, vlm.cells(&grid)));
+            ids.extend(std::iter::repeat_n(token, model.loaded.facts().cells(&grid)));
         }
         let values = patches.flatten_all().and_then(|p| p.to_vec1());
         seen.push(Picture {
@@ -58,7 +61,7 @@ fn phrase(model: &Model, pictures: &[&[u8]], words: &str) -> Result<Request, Fai
         max_tokens: question::MAX_TOKENS,
         min_tokens: 0,
         sampling: Sampling::default(),
-        end: model.generation.end.clone(),
+        end: model.ends(),
         rule: PositionRule::default(),
     })
 }
@@ -79,14 +82,16 @@ pub fn best(model: &Model, request: Request, beams: u8, max_tokens: usize) -> Re
     };
     let options = Beams {
         width: beams.into(),
-        ..Beams::default()
+        length_penalty: 1.0,
     };
-    let mut found = beam(model.vlm()?, &[request], &options, &SystemClock::start())?;
+    let mut found = search(model.vlm()?, &[request], options)?;
+    // One request, at least one answer.
     let best = found.remove(0).remove(0);
-    let text = model.tokenizer.decode_with(&best.tokens, Special::Skip)?;
+    let ids: Vec<u32> = best.tokens.iter().map(|t| t.id).collect();
+    let text = model.tokenizer.decode_with(&ids, Special::Skip)?;
     Ok(Best {
         text: text.trim().to_owned(),
-        ids: best.tokens,
+        ids,
         score: best.score,
     })
 }

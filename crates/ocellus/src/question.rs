@@ -87,7 +87,7 @@ fn line_of(image: &Rgb, height: u32) -> Rgb {
 }
 
 /// Default bound of an answer, in tokens.
-const MAX_TOKENS: usize = 1024;
+pub const MAX_TOKENS: usize = 1024;
 
 /// The request of a conversation about these pictures.
 pub fn request(
@@ -110,7 +110,7 @@ pub fn request(
         max_tokens,
         min_tokens: 0,
         sampling: model.generation.sampling(sampling),
-        end: model.generation.end.clone(),
+        end: model.ends(),
         rule: PositionRule::default(),
     })
 }

@@ -18,13 +18,26 @@ use crate::given::{Given, Rows};
 use crate::model::{Asked, Classifier, Embedder, Filler, Matcher, Model, PairScore, Sight, Texts, Trace};
 use crate::vlm::{Facts, ModelError, Vlm};
 
+use super::planes;
+use crate::model::{Phrases, Sees};
 use answers::Answers;
 use config::Config;
+use ocellus_media::PixelRecipe;
+use ocellus_text::{Cleaning, TextForm};
 use towers::Towers;
 
 mod answers;
 mod config;
 mod towers;
+
+const RECIPE: PixelRecipe = planes::web(planes::square(384));
+
+/// Nothing stands behind a text, and signs are left out as in training.
+const FORM: TextForm = TextForm {
+    first: Some("[CLS]"),
+    cleaning: Cleaning::Caption,
+    ..TextForm::BARE
+};
 
 pub(super) const FAMILY: Family = Family {
     id: "albef",
@@ -32,6 +45,7 @@ pub(super) const FAMILY: Family = Family {
     tasks: &[Task::Ask, Task::Score, Task::Embed, Task::Classify, Task::Fill],
     also: &[],
     claims: |_| false,
+    processors: &[("albef", RECIPE)],
     unused: &[
         // What only training needs: the slow copy and its queues.
         "visual_encoder_m.",
@@ -156,6 +170,22 @@ fn lacks(what: &str) -> ModelError {
 impl Model for Albef {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn sees(&self) -> Sees {
+        let table = self.towers.table();
+        planes::sized(RECIPE, table, self.facts.patch_size)
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(FORM, self.facts.max_positions)
+    }
+
+    fn phrases(&self) -> Option<Phrases> {
+        Some(Phrases {
+            caption: "",
+            question: "{}",
+        })
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {
@@ -298,6 +328,9 @@ impl Trace for Albef {
         taps.tap("fusion_out", &rows.unpack(&fused.rows)?);
         if self.contrast.is_some() {
             taps.tap("itm_logits", &self.matches(&fused)?);
+        }
+        if let Some(answers) = self.answers.as_ref().filter(|_| given.has("answer_input_ids")) {
+            answers.trace(&fused, given, taps)?;
         }
         if self.towers.guesses() && given.has("mlm_input_ids") {
             let rows = self

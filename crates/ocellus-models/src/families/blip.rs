@@ -7,13 +7,15 @@
 use ocellus_nn::Params;
 use serde_json::{Value, json};
 
-use super::{Family, Task};
+use super::{Family, Task, planes};
 use crate::config::{ConfigError, Fields};
 use crate::model::Model;
 use crate::vlm::ModelError;
+use ocellus_media::PixelRecipe;
 
 mod answer;
 mod caption;
+pub(super) mod fields;
 pub(super) mod retrieval;
 mod taught;
 mod text;
@@ -21,9 +23,12 @@ pub(super) mod vision;
 
 use answer::Answerer;
 use caption::Captioner;
+use fields::{LIBRARY, section, size};
 use retrieval::Retrieval;
 use text::Text;
-use vision::{Class, LIBRARY, Vision, section, size};
+use vision::{Class, Vision};
+
+const RECIPE: PixelRecipe = planes::web(planes::square(384));
 
 pub(super) const FAMILY: Family = Family {
     id: "blip",
@@ -35,6 +40,7 @@ pub(super) const FAMILY: Family = Family {
     also: &[],
     claims: |_| false,
     tasks: &[Task::Caption, Task::Ask, Task::Score, Task::Embed],
+    processors: &[("blip", RECIPE)],
     unused: &["cls.predictions.decoder.weight", "cls.predictions.decoder.bias"],
     load: |config, params| load(config, params),
     shape: None,
@@ -51,12 +57,8 @@ const CLASS: Class = Class {
     eps: 1e-5,
 };
 
-/// Fields of models that published files are not of, and a smoothing that the reference takes from the text's fields.
-const HARMLESS: &[&str] = &[
-    "label_smoothing",
-    "image_text_hidden_size",
-    "logit_scale_init_value",
-];
+/// The reference takes the smoothing of its loss from the text's fields.
+const HARMLESS: &[&str] = &["label_smoothing"];
 
 fn load(config: &Value, p: &Params) -> Result<Box<dyn Model>, ModelError> {
     let top = Fields::new("", config)?;

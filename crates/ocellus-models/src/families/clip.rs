@@ -24,7 +24,23 @@ mod open;
 #[cfg(test)]
 mod tests;
 
+use super::planes;
+use crate::model::Sees;
 use config::{Config, EndOfText};
+use ocellus_media::{PixelRecipe, Resize};
+use ocellus_text::TextForm;
+
+/// Published pictures: the middle of a picture whose shorter side is the tower's.
+const RECIPE: PixelRecipe = PixelRecipe {
+    crop: Some((224, 224)),
+    ..planes::web(Resize::ShorterSide { to: 224 })
+};
+
+const FORM: TextForm = TextForm {
+    first: Some("<|startoftext|>"),
+    last: Some("<|endoftext|>"),
+    ..TextForm::BARE
+};
 
 pub(super) const FAMILY: Family = Family {
     id: "clip",
@@ -35,6 +51,7 @@ pub(super) const FAMILY: Family = Family {
     load: |config, params| Ok(Box::new(Clip::load(Config::read(config)?, params)?)),
     shape: None,
     // What the publisher's own files note beside the weights.
+    processors: &[("clip", RECIPE)],
     unused: &["input_resolution", "context_length", "vocab_size"],
 };
 
@@ -116,6 +133,15 @@ fn unit(x: &Tensor) -> Result<Tensor, ModelError> {
 impl Model for Clip {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn sees(&self) -> Sees {
+        let table = self.vision.spec().positions.unwrap_or((7, 7));
+        planes::sized(RECIPE, table, self.facts.patch_size)
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(FORM, self.facts.max_positions)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {

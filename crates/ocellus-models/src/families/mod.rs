@@ -1,5 +1,6 @@
 //! The registry: one line a family.
 
+use ocellus_media::PixelRecipe;
 use ocellus_nn::Params;
 use serde_json::Value;
 
@@ -9,9 +10,11 @@ use crate::vlm::ModelError;
 
 mod albef;
 mod blip;
+mod blip_2;
 mod clip;
 mod frcnn;
 mod packed;
+mod planes;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
@@ -43,6 +46,8 @@ pub struct Family {
     pub load: Load,
     /// Reads the config alone: sizes for planning, and facts without weights. `None` = its models cannot be planned.
     pub shape: Option<Shape>,
+    /// Names of the processors that make its pictures into planes, with their published recipes.
+    pub processors: &'static [(&'static str, PixelRecipe)],
     /// Ends of the names of tensors that its published files carry and nothing computes with; with a dot at the end, whole
     /// parts of a model.
     pub unused: &'static [&'static str],
@@ -97,6 +102,7 @@ pub const FAMILIES: &[Family] = &[
     albef::FAMILY,
     vlmo::FAMILY,
     blip::FAMILY,
+    blip_2::FAMILY,
     qwen2_vl::FAMILY,
     qwen2_5_vl::FAMILY,
     qwen3_vl::FAMILY,
@@ -150,6 +156,15 @@ pub fn parse(config: &str) -> Result<Value, ConfigError> {
         return serde_json::from_str(config).map_err(|e| ConfigError::Json(e.to_string()));
     }
     serde_saphyr::from_str(config).map_err(|e| ConfigError::Yaml(e.to_string()))
+}
+
+/// The recipe of a processor that makes planes of pictures, by the name that its cases and files use.
+pub fn processor(name: &str) -> Option<PixelRecipe> {
+    let known = FAMILIES.iter().flat_map(|f| f.processors);
+    known
+        .into_iter()
+        .find(|(own, _)| *own == name)
+        .map(|(_, recipe)| recipe.clone())
 }
 
 /// The family with this id or other name.

@@ -23,6 +23,7 @@ pub(super) const FAMILY: Family = Family {
     tasks: &[Task::Ask, Task::Chat, Task::Ocr],
     also: &[],
     claims: |_| false,
+    processors: &[],
     unused: &[],
     load: |config, params| Ok(Box::new(Qwen25Vl::load(Config::read(config)?, params)?)),
     shape: Some(|config| {

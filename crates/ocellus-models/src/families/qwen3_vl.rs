@@ -30,6 +30,7 @@ pub(super) const FAMILY: Family = Family {
         let config = Config::read(config)?;
         Ok(qwen2::shape(&config.text, &config.vision(), config.facts()))
     }),
+    processors: &[],
     unused: &[],
 };
 

@@ -1,127 +1,18 @@
-//! What the families share that see a picture as the regions a detector found: checks of what was given, the sizes and
-//! names of BERT streams, and their two-layer answer heads.
+//! What the families share that see a picture as the regions a detector found: checks of what was given, post-norm
+//! streams, heads, padded arrays.
 
 use candle_core::Tensor;
-use ocellus_nn::embeddings::Transform;
-use ocellus_nn::norm::NormLayer;
-use ocellus_nn::ops::activation::activate;
-use ocellus_nn::ops::loss::IGNORE;
-use ocellus_nn::{Act, Attn, Bias, Linear, Mlp, Names, Norm, Order, Params, block};
-use serde_json::Value;
 
-use crate::config::{ConfigError, Fields};
-use crate::given::{Given, Rows};
 use crate::model::{Regions, Sight, Texts};
 use crate::vlm::{Facts, ModelError};
 
-/// Epsilon of every norm: the originals have it in their code, not in their configs.
-pub(super) const NORM: Norm = Norm::Layer { eps: 1e-12 };
+mod heads;
+mod padded;
+mod streams;
 
-/// Names of a transform inside a sequence of layers: linear, activation, norm.
-pub(super) const SEQUENCE: Names = &[("dense", "0"), ("LayerNorm", "2")];
-
-/// One stream of layers, from fields that start with `prefix`.
-#[derive(Clone, Copy)]
-pub(super) struct Stream {
-    pub width: usize,
-    pub layers: usize,
-    pub heads: usize,
-    pub inner: usize,
-    pub act: Act,
-}
-
-impl Stream {
-    /// `defaults`: width, layers, heads, inner width.
-    pub(super) fn read(
-        fields: &Fields,
-        prefix: &str,
-        [width, layers, heads, inner]: [usize; 4],
-    ) -> Result<Self, ConfigError> {
-        let size = |key: &str, default| Ok(fields.size_or(&format!("{prefix}{key}"))?.unwrap_or(default));
-        let stream = Self {
-            width: size("hidden_size", width)?,
-            layers: size("num_hidden_layers", layers)?,
-            heads: size("num_attention_heads", heads)?,
-            inner: size("intermediate_size", inner)?,
-            act: act(fields, &format!("{prefix}hidden_act"))?,
-        };
-        divides(
-            fields,
-            &format!("{prefix}num_attention_heads"),
-            stream.heads,
-            stream.width,
-        )?;
-        Ok(stream)
-    }
-
-    /// A layer of the stream, with heads over its own width.
-    pub(super) fn block(&self) -> block::Spec {
-        self.block_with(self.heads, self.width)
-    }
-
-    /// The same with `heads` over `inner` values of queries, keys and values.
-    pub(super) fn block_with(&self, heads: usize, inner: usize) -> block::Spec {
-        block::Spec {
-            width: self.width,
-            attention: Attn::full(heads, inner / heads, Bias::ALL),
-            norm: NORM,
-            order: Order::NormLast,
-            mlp: Mlp::Plain {
-                act: self.act,
-                width: self.inner,
-                bias: true,
-            },
-            memory: None,
-        }
-    }
-}
-
-/// Fails unless `heads` share `width` evenly.
-pub(super) fn divides(fields: &Fields, key: &str, heads: usize, width: usize) -> Result<(), ConfigError> {
-    if width.is_multiple_of(heads) {
-        return Ok(());
-    }
-    Err(ConfigError::Value {
-        field: fields.name(key),
-        expected: format!("a divisor of the width, {width}"),
-        found: heads.to_string(),
-    })
-}
-
-fn act(fields: &Fields, key: &str) -> Result<Act, ConfigError> {
-    match fields.text_or(key, "gelu")? {
-        "gelu" => Ok(Act::Gelu),
-        "relu" => Ok(Act::Relu),
-        "swish" => Ok(Act::Silu),
-        other => Err(ConfigError::Value {
-            field: fields.name(key),
-            expected: "gelu, relu or swish".to_owned(),
-            found: other.to_owned(),
-        }),
-    }
-}
-
-/// Texts of answers under `id2label`, in order of their ids; none where the config has none.
-pub(super) fn labels(fields: &Fields, answers: usize) -> Result<Vec<String>, ConfigError> {
-    let Some(value) = fields.get("id2label") else {
-        return Ok(Vec::new());
-    };
-    let text = |v: &Value| v.as_str().map(str::to_owned);
-    let labels: Option<Vec<String>> = match value {
-        Value::Object(by_id) => (0..by_id.len())
-            .map(|i| by_id.get(&i.to_string()).and_then(text))
-            .collect(),
-        Value::Array(list) => list.iter().map(text).collect(),
-        _ => None,
-    };
-    labels
-        .filter(|l| l.len() == answers)
-        .ok_or_else(|| ConfigError::Value {
-            field: fields.name("id2label"),
-            expected: format!("texts of the answers 0 to {}", answers.saturating_sub(1)),
-            found: "something else".to_owned(),
-        })
-}
+pub(super) use heads::{Answers, Classes, SEQUENCE};
+pub(super) use padded::{only, packed, targets};
+pub(super) use streams::{NORM, Stream, divides, labels, layer_names};
 
 /// Facts of a model that sees regions of `width` values.
 pub(super) fn facts(family: &'static str, width: usize, max_positions: usize) -> Facts {
@@ -255,59 +146,6 @@ pub(super) fn check_hidden(hidden: &[&[usize]], regions: &[Regions]) -> Result<(
     Ok(())
 }
 
-/// A linear layer, GELU, a norm and scores: the heads that choose among answers.
-pub(super) struct Answers {
-    widen: Linear,
-    norm: NormLayer,
-    scores: Linear,
-}
-
-impl Answers {
-    /// Tensors `0`, `2`, `3`.
-    pub(super) fn load(p: &Params, [inputs, inner, answers]: [usize; 3]) -> Result<Self, ModelError> {
-        Ok(Self {
-            widen: Linear::load(&p.at("0"), inputs, inner, true)?,
-            norm: NORM.load(&p.at("2"), inner)?,
-            scores: Linear::load(&p.at("3"), inner, answers, true)?,
-        })
-    }
-
-    /// `[rows, inputs]` → `[rows, answers]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let inner = self
-            .norm
-            .forward(&activate(&self.widen.forward(x)?, Act::Gelu)?)?;
-        Ok(self.scores.forward(&inner)?)
-    }
-}
-
-/// A transform and scores.
-pub(super) struct Classes {
-    transform: Transform,
-    scores: Linear,
-}
-
-impl Classes {
-    /// `transform` and `scores` are where their tensors are.
-    pub(super) fn load(
-        transform: &Params,
-        scores: &Params,
-        width: usize,
-        act: Act,
-        classes: usize,
-    ) -> Result<Self, ModelError> {
-        Ok(Self {
-            transform: Transform::load(transform, width, act, NORM)?,
-            scores: Linear::load(scores, width, classes, true)?,
-        })
-    }
-
-    /// `[rows, width]` → `[rows, classes]`.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(self.scores.forward(&self.transform.forward(x)?)?)
-    }
-}
-
 /// Index of the first row of every sequence.
 pub(super) fn firsts(lengths: &[usize]) -> Vec<u32> {
     let starts = lengths.iter().scan(0, |next, n| {
@@ -321,43 +159,4 @@ pub(super) fn firsts(lengths: &[usize]) -> Vec<u32> {
 pub(super) fn pick(x: &Tensor, index: &[u32]) -> Result<Tensor, ModelError> {
     let index = Tensor::from_slice(index, index.len(), x.device())?;
     Ok(x.index_select(&index, 0)?)
-}
-
-/// The real rows of a padded array `[batch, length, width]`, packed.
-pub(super) fn packed(given: &Given, name: &str, rows: &Rows, width: usize) -> Result<Tensor, ModelError> {
-    let padded = given.tensor(name, 3)?;
-    let expected = [rows.lengths.len(), rows.length, width];
-    if padded.dims() != expected {
-        let found = format!("the shape {:?}", padded.dims());
-        return Err(ModelError::input(
-            format!("input `{name}`"),
-            format!("{expected:?}"),
-            found,
-        ));
-    }
-    let index: Vec<u32> = rows.places.iter().map(|p| *p as u32).collect();
-    pick(&padded.flatten(0, 1)?, &index)
-}
-
-/// Targets `[batch, length]` at the real rows, packed; what is negative is no target.
-pub(super) fn targets(given: &Given, name: &str, rows: &Rows) -> Result<Vec<u32>, ModelError> {
-    let (shape, values) = given.integers(name, 2)?;
-    if shape != [rows.lengths.len(), rows.length] {
-        let expected = format!("[{}, {}]", rows.lengths.len(), rows.length);
-        return Err(ModelError::input(
-            format!("input `{name}`"),
-            expected,
-            format!("{shape:?}"),
-        ));
-    }
-    let target = |place: &usize| u32::try_from(values[*place]).unwrap_or(IGNORE);
-    Ok(rows.places.iter().map(target).collect())
-}
-
-/// Indices of what is a target, and the targets.
-pub(super) fn only(targets: &[u32]) -> (Vec<u32>, Vec<u32>) {
-    (0u32..)
-        .zip(targets.iter().copied())
-        .filter(|(_, t)| *t != IGNORE)
-        .unzip()
 }

@@ -7,21 +7,28 @@
 
 use candle_core::Tensor;
 use ocellus_nn::attention::segments;
-use ocellus_nn::embeddings::{self, Embeddings, MaskedWords, Transform, rows};
+use ocellus_nn::embeddings::{self, Embeddings, rows};
 use ocellus_nn::encoder::{self, Encoder};
 use ocellus_nn::norm::NormLayer;
 use ocellus_nn::ops::activation::activate;
 use ocellus_nn::{Act, Linear, Mask, Names, Params, Taps};
-use serde_json::{Value, json};
 
-use super::regions::{Answers, Classes, NORM, SEQUENCE, Stream, Words, facts, firsts, labels, pick};
-use super::{Family, Task};
-use crate::config::{ConfigError, Fields};
+use super::regions::{Answers, NORM, Words, facts, firsts, layer_names, pick};
+use super::{Family, Task, planes};
+use crate::model::Sees;
 use crate::model::{Aligner, Classifier, Filler, Matcher, Model, RegionFiller, Trace};
 use crate::vlm::{Facts, ModelError};
+use ocellus_text::TextForm;
 
 mod abilities;
+mod config;
+mod order;
+mod pretrained;
 mod reference;
+
+use config::{Config, claims};
+use order::Order;
+use pretrained::Pretrained;
 
 pub(super) const FAMILY: Family = Family {
     id: "uniter",
@@ -31,6 +38,7 @@ pub(super) const FAMILY: Family = Family {
     tasks: &[Task::Score, Task::Ask, Task::Fill],
     load: |config, params| Ok(Box::new(Uniter::load(Config::read(config)?, params)?)),
     shape: None,
+    processors: &[],
     unused: &[
         // The word table again.
         "cls.predictions.decoder.weight",
@@ -46,98 +54,7 @@ const GEOMETRY: usize = 7;
 /// The token type of regions.
 const REGION: u32 = 1;
 
-/// The published config is that of the text model alone and names no architecture: it has all of these fields and no others
-/// but those of the region sizes.
-const PUBLISHED: &[&str] = &[
-    "attention_probs_dropout_prob",
-    "hidden_act",
-    "hidden_dropout_prob",
-    "hidden_size",
-    "initializer_range",
-    "intermediate_size",
-    "max_position_embeddings",
-    "num_attention_heads",
-    "num_hidden_layers",
-    "type_vocab_size",
-    "vocab_size",
-];
-const SIZES: &[&str] = &["img_dim", "img_label_dim", "num_answer", "id2label"];
-
-fn claims(config: &Value) -> bool {
-    let named = config.get("architectures").is_some() || config.get("model_type").is_some();
-    let known = |key: &String| PUBLISHED.contains(&key.as_str()) || SIZES.contains(&key.as_str());
-    let object = config.as_object().filter(|_| !named);
-    object.is_some_and(|o| PUBLISHED.iter().all(|key| o.contains_key(*key)) && o.keys().all(known))
-}
-
-struct Config {
-    stream: Stream,
-    vocab: usize,
-    positions: usize,
-    types: usize,
-    features: usize,
-    classes: usize,
-    answers: usize,
-    labels: Vec<String>,
-    architecture: String,
-}
-
-impl Config {
-    fn read(config: &Value) -> Result<Self, ConfigError> {
-        let fields = Fields::new("", config)?;
-        let size = |key: &str, default| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
-        let architecture = config.get("architectures").and_then(|a| a.get(0));
-        let answers = size("num_answer", 3129)?;
-        let read = Self {
-            stream: Stream::read(&fields, "", [768, 12, 12, 3072])?,
-            vocab: fields.size("vocab_size")?,
-            positions: size("max_position_embeddings", 512)?,
-            types: size("type_vocab_size", 2)?,
-            features: size("img_dim", 2048)?,
-            classes: size("img_label_dim", 1601)?,
-            labels: labels(&fields, answers)?,
-            answers,
-            architecture: architecture
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned(),
-        };
-        if read.types <= REGION as usize {
-            return Err(ConfigError::Value {
-                field: fields.name("type_vocab_size"),
-                expected: "2 or more: words and regions".to_owned(),
-                found: json!(read.types).to_string(),
-            });
-        }
-        fields.finish(
-            FAMILY.id,
-            &["attention_probs_dropout_prob", "hidden_dropout_prob"],
-        )?;
-        Ok(read)
-    }
-}
-
-const LAYERS: Names = &[
-    ("layers", "layer"),
-    ("attn.q_proj", "attention.self.query"),
-    ("attn.k_proj", "attention.self.key"),
-    ("attn.v_proj", "attention.self.value"),
-    ("attn.o_proj", "attention.output.dense"),
-    ("norm1", "attention.output.LayerNorm"),
-    ("mlp.fc1", "intermediate.dense"),
-    ("mlp.fc2", "output.dense"),
-    ("norm2", "output.LayerNorm"),
-];
-
-/// The heads of pre-training.
-struct Pretrained {
-    words: MaskedWords,
-    /// Before the projection is turned around.
-    regress: Transform,
-    features: Linear,
-    classes: Classes,
-    matching: Linear,
-}
+const LAYERS: Names = &layer_names("layer");
 
 /// Regions as the model reads them, packed.
 struct Seen {
@@ -275,61 +192,19 @@ impl Uniter {
     }
 }
 
-impl Pretrained {
-    fn load(p: &Params, config: &Config, words: &Tensor, projection: &Tensor) -> Result<Self, ModelError> {
-        let (act, width) = (config.stream.act, config.stream.width);
-        let (regress, classes) = (p.at("feat_regress"), p.at("region_classifier.net"));
-        let bias = regress.tensor("bias", &[config.features])?;
-        Ok(Self {
-            words: MaskedWords::load(&p.at("cls.predictions"), words, act, NORM)?,
-            regress: Transform::load(&regress.at("net").named(SEQUENCE), width, Act::Gelu, NORM)?,
-            features: Linear::new(projection.t()?.contiguous()?, Some(bias), &regress)?,
-            classes: Classes::load(
-                &classes.named(SEQUENCE),
-                &classes.at("3"),
-                width,
-                Act::Gelu,
-                config.classes,
-            )?,
-            matching: Linear::load(&p.at("itm_output"), width, 2, true)?,
-        })
-    }
-}
-
-/// How rows of words and rows of regions become rows of both.
-struct Order {
-    /// For each packed row, its row in all words followed by all regions.
-    rows: Vec<u32>,
-    lengths: Vec<usize>,
-    words: Vec<u32>,
-    regions: Vec<u32>,
-}
-
-impl Order {
-    fn of(words: &[usize], regions: &[usize]) -> Self {
-        let (mut word, mut region) = (0, words.iter().sum::<usize>() as u32);
-        let mut order = Self {
-            rows: Vec::new(),
-            lengths: words.iter().zip(regions).map(|(w, r)| w + r).collect(),
-            words: Vec::new(),
-            regions: Vec::new(),
-        };
-        for (w, r) in words.iter().zip(regions) {
-            let start = order.rows.len() as u32;
-            let middle = start + *w as u32;
-            order.rows.extend(word..word + *w as u32);
-            order.rows.extend(region..region + *r as u32);
-            order.words.extend(start..middle);
-            order.regions.extend(middle..middle + *r as u32);
-            (word, region) = (word + *w as u32, region + *r as u32);
-        }
-        order
-    }
-}
-
 impl Model for Uniter {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Regions {
+            width: self.facts.patch_features,
+        }
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.facts.max_positions)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {

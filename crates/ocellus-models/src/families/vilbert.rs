@@ -10,19 +10,25 @@ use ocellus_nn::embeddings::{self, Embeddings, MaskedWords, rows};
 use ocellus_nn::encoder::{self, Encoder};
 use ocellus_nn::norm::NormLayer;
 use ocellus_nn::ops::activation::activate;
-use ocellus_nn::{Act, Block, Linear, Mask, Names, Params, Segment, Taps};
-use std::sync::Arc;
+use ocellus_nn::{Act, Linear, Mask, Names, Params, Taps};
 
-use super::regions::{Answers, Classes, NORM, Stream, Words, facts, firsts, pick};
+use super::regions::{Classes, NORM, Words, facts, firsts, layer_names, pick};
 use super::{Family, Task};
 use crate::model::{Classifier, Filler, Matcher, Model, RegionFiller, Trace};
 use crate::vlm::{Facts, ModelError};
 
 mod abilities;
 mod config;
+mod connection;
+mod heads;
 mod reference;
 
+use super::planes;
+use crate::model::Sees;
 use config::{Config, Fusion};
+use connection::Connection;
+use heads::TaskHeads;
+use ocellus_text::TextForm;
 
 pub(super) const FAMILY: Family = Family {
     id: "vilbert",
@@ -34,6 +40,7 @@ pub(super) const FAMILY: Family = Family {
     tasks: &[Task::Score, Task::Ask, Task::Fill],
     load: |config, params| Ok(Box::new(Vilbert::load(Config::read(config)?, params)?)),
     shape: None,
+    processors: &[],
     unused: &[
         // A second pair of output projections that the original creates and never calls.
         "biOutput.q_dense1.weight",
@@ -53,100 +60,8 @@ const TASK_ROWS: usize = 20;
 /// Numbers of an encoded box: corners and share of the area.
 const PLACE: usize = 5;
 
-const TEXT: Names = &[
-    ("layers", "layer"),
-    ("attn.q_proj", "attention.self.query"),
-    ("attn.k_proj", "attention.self.key"),
-    ("attn.v_proj", "attention.self.value"),
-    ("attn.o_proj", "attention.output.dense"),
-    ("norm1", "attention.output.LayerNorm"),
-    ("mlp.fc1", "intermediate.dense"),
-    ("mlp.fc2", "output.dense"),
-    ("norm2", "output.LayerNorm"),
-];
-
-const IMAGE: Names = &[
-    ("layers", "v_layer"),
-    ("attn.q_proj", "attention.self.query"),
-    ("attn.k_proj", "attention.self.key"),
-    ("attn.v_proj", "attention.self.value"),
-    ("attn.o_proj", "attention.output.dense"),
-    ("norm1", "attention.output.LayerNorm"),
-    ("mlp.fc1", "intermediate.dense"),
-    ("mlp.fc2", "output.dense"),
-    ("norm2", "output.LayerNorm"),
-];
-
-/// Words (2) look at regions (1).
-const TEXT_TO_IMAGE: Names = &[
-    ("attn.q_proj", "biattention.query2"),
-    ("attn.k_proj", "biattention.key1"),
-    ("attn.v_proj", "biattention.value1"),
-    ("attn.o_proj", "biOutput.dense2"),
-    ("norm1", "biOutput.LayerNorm2"),
-    ("mlp.fc1", "t_intermediate.dense"),
-    ("mlp.fc2", "t_output.dense"),
-    ("norm2", "t_output.LayerNorm"),
-];
-
-/// Regions (1) look at words (2).
-const IMAGE_TO_TEXT: Names = &[
-    ("attn.q_proj", "biattention.query1"),
-    ("attn.k_proj", "biattention.key2"),
-    ("attn.v_proj", "biattention.value2"),
-    ("attn.o_proj", "biOutput.dense1"),
-    ("norm1", "biOutput.LayerNorm1"),
-    ("mlp.fc1", "v_intermediate.dense"),
-    ("mlp.fc2", "v_output.dense"),
-    ("norm2", "v_output.LayerNorm"),
-];
-
-/// Both directions of a connection.
-struct Connection {
-    image: Block,
-    text: Block,
-}
-
-impl Connection {
-    fn load(p: &Params, config: &Config) -> Result<Self, ModelError> {
-        let block = |names, own: &Stream, other: &Stream| {
-            let spec = own.block_with(config.bi_heads, config.bi_width);
-            Block::facing(&p.named(names), &spec, other.width)
-        };
-        Ok(Self {
-            image: block(IMAGE_TO_TEXT, &config.image, &config.text)?,
-            text: block(TEXT_TO_IMAGE, &config.text, &config.image)?,
-        })
-    }
-}
-
-struct TaskHeads {
-    vqa: Answers,
-    gqa: Answers,
-    pairs: Answers,
-    alignment: Linear,
-    entailment: Linear,
-    region: Linear,
-    word: Linear,
-}
-
-impl TaskHeads {
-    fn load(p: &Params, config: &Config) -> Result<Self, ModelError> {
-        let (width, inner) = (config.bi_width, 2 * config.bi_width);
-        let answers =
-            |name: &str, inputs, count| Answers::load(&p.at(name).at("logit_fc"), [inputs, inner, count]);
-        let linear = |name: &str, inputs, outputs| Linear::load(&p.at(name), inputs, outputs, true);
-        Ok(Self {
-            vqa: answers("vil_prediction", width, VQA_ANSWERS)?,
-            gqa: answers("vil_prediction_gqa", width, GQA_ANSWERS)?,
-            pairs: answers("vil_binary_prediction", inner, 2)?,
-            alignment: linear("vil_logit", width, 1)?,
-            entailment: linear("vil_tri_prediction", width, 3)?,
-            region: linear("vision_logit", config.image.width, 1)?,
-            word: linear("linguisic_logit", config.text.width, 1)?,
-        })
-    }
-}
+const TEXT: Names = &layer_names("layer");
+const IMAGE: Names = &layer_names("v_layer");
 
 /// Regions as the model reads them, region 0 of each picture standing for the whole.
 struct Seen {
@@ -200,14 +115,14 @@ impl Vilbert {
         };
         let words = Embeddings::load(&bert.at("embeddings"), &spec)?;
         let tasks = bert.at("embeddings.task_embeddings");
+        let task_tokens = config.task_tokens.unwrap_or_else(|| tasks.contains("weight"));
         let connection = |i: usize| Connection::load(&stack.at("c_layer").at(i), &config);
         let regions = cls.at("imagePredictions");
         let heads = config.task_heads || p.contains("vil_logit.weight");
         Ok(Self {
             facts: facts(FAMILY.id, config.features, config.positions),
             masked_words: MaskedWords::load(&cls.at("predictions"), &words.words, text.act, NORM)?,
-            tasks: config
-                .task_tokens
+            tasks: task_tokens
                 .then(|| tasks.tensor("weight", &[TASK_ROWS, text.width]))
                 .transpose()?,
             features: Linear::load(&seen.at("image_embeddings"), config.features, image.width, true)?,
@@ -287,7 +202,6 @@ impl Vilbert {
 
         let within = [&lengths, &seen.lengths].map(|n| segments(n.iter().copied()));
         let [of_text, of_image] = [Mask::whole(&within[0]), Mask::whole(&within[1])];
-        let across = [facing(&lengths, &seen.lengths), facing(&seen.lengths, &lengths)];
         let (mut texts, mut images) = (0, 0);
         for (i, (connection, &(v, t))) in self.connections.iter().zip(&self.config.connections).enumerate() {
             text = self
@@ -297,17 +211,7 @@ impl Vilbert {
                 .image
                 .forward(&image, images..v, &of_image, None, None, ("image_layer", taps))?;
             (texts, images) = (t, v);
-            let look = |block: &Block, from: &Tensor, at: &Tensor, mask: &Mask| {
-                let attend = |attention: &ocellus_nn::attention::Attention, x: &Tensor| {
-                    let (k, v) = attention.remember(at)?;
-                    attention.across(x, (&k, &v), mask)
-                };
-                block.forward(from, attend, None)
-            };
-            (text, image) = (
-                look(&connection.text, &text, &image, &Mask::whole(&across[0]))?,
-                look(&connection.image, &image, &text, &Mask::whole(&across[1]))?,
-            );
+            (image, text) = connection.forward((&image, &seen.lengths), (&text, &lengths))?;
             taps.tap(&format!("co_{i}_image"), &image);
             taps.tap(&format!("co_{i}_text"), &text);
         }
@@ -350,25 +254,19 @@ impl Vilbert {
     }
 }
 
-/// Sequence `i` of the queries looks at sequence `i` of the keys.
-fn facing(queries: &[usize], keys: &[usize]) -> Arc<[Segment]> {
-    let (mut q_start, mut k_start) = (0, 0);
-    let each = |(q_len, k_len): (&usize, &usize)| {
-        let segment = Segment {
-            q_start,
-            q_len: *q_len,
-            k_start,
-            k_len: *k_len,
-        };
-        (q_start, k_start) = (q_start + q_len, k_start + k_len);
-        segment
-    };
-    queries.iter().zip(keys).map(each).collect()
-}
-
 impl Model for Vilbert {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Regions {
+            width: self.facts.patch_features,
+        }
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.facts.max_positions)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {

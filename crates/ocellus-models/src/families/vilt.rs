@@ -25,9 +25,19 @@ mod joined;
 mod tests;
 mod trace;
 
+use super::planes;
+use crate::model::Sees;
 use config::Config;
 use head::Head;
 use joined::Joined;
+use ocellus_media::{PixelRecipe, Resize};
+use ocellus_text::TextForm;
+
+const RECIPE: PixelRecipe = planes::halves(Resize::ShorterSideBounded {
+    shorter: 384,
+    bound: (1333, 800),
+    multiple: 32,
+});
 
 pub(super) const FAMILY: Family = Family {
     id: "vilt",
@@ -43,6 +53,7 @@ pub(super) const FAMILY: Family = Family {
     load: |config, params| Ok(Box::new(Vilt::load(Config::read(config)?, params)?)),
     shape: None,
     // The word table again, and its bias under the name of older files.
+    processors: &[("vilt", RECIPE)],
     unused: &["mlm_score.decoder.weight", "mlm_score.bias"],
 };
 
@@ -187,6 +198,15 @@ impl Vilt {
 impl Model for Vilt {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn sees(&self) -> Sees {
+        let table = self.patches.spec().positions.unwrap_or((12, 12));
+        planes::sized(RECIPE, table, self.facts.patch_size)
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.facts.max_positions)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {

@@ -18,10 +18,14 @@ use crate::given::{Given, Rows};
 use crate::model::{Classifier, Embedder, Filler, Matcher, Model, PairScore, Sight, Texts, Trace};
 use crate::vlm::{Facts, ModelError};
 
+use super::planes;
+use crate::model::Sees;
 use config::Config;
 use experts::{Experts, Level};
 use heads::Heads;
 use layout::Layout;
+use ocellus_media::PixelRecipe;
+use ocellus_text::TextForm;
 
 mod config;
 mod experts;
@@ -30,12 +34,15 @@ mod layout;
 mod relative;
 mod spline;
 
+const RECIPE: PixelRecipe = planes::halves(planes::square(224));
+
 pub(super) const FAMILY: Family = Family {
     id: "vlmo",
     architectures: &["VLMo"],
     tasks: &[Task::Score, Task::Embed, Task::Classify, Task::Fill],
     also: &[],
     claims: |_| false,
+    processors: &[("vlmo", RECIPE)],
     unused: &[
         // Models with relative positions carry the absolute ones of their texts without using them.
         "text_embeddings.position_embeddings.weight",
@@ -136,6 +143,15 @@ impl Vlmo {
 impl Model for Vlmo {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn sees(&self) -> Sees {
+        let side = self.config.side;
+        planes::sized(RECIPE, (side, side), self.facts.patch_size)
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.config.max_text_len)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {

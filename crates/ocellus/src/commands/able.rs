@@ -5,11 +5,6 @@ use ocellus_models::{FAMILIES, Task};
 use crate::error::Failure;
 use crate::model::Model;
 
-/// `ability`, or an error that names the families that have it.
-pub fn able<T>(model: &Model, task: Task, ability: Option<T>) -> Result<T, Failure> {
-    ability.ok_or_else(|| cannot(model, task))
-}
-
 /// That the model cannot do `task`.
 pub fn cannot(model: &Model, task: Task) -> Failure {
     let able: Vec<&str> = FAMILIES

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::answers;
+use super::{answers, phrased};
 use crate::args::Ask;
 use crate::context::Context;
 use crate::error::Failure;
@@ -33,6 +33,9 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
     let load_ms = started.elapsed().as_millis();
     if let (None, Some(classifier)) = (model.loaded.generator(), model.loaded.classifier()) {
         return answers::run(&model, classifier, &args);
+    }
+    if let Some(phrases) = model.loaded.phrases() {
+        return phrased::run(&model, &args, &files, phrases.question);
     }
     if model.reads_lines {
         only_reads(context, &model, args.images.len())?;

@@ -14,6 +14,7 @@ mod fill;
 mod machine;
 mod models;
 mod ocr;
+mod phrased;
 mod score;
 mod train;
 mod verify;

@@ -1,5 +1,7 @@
 //! `ocellus verify`: a model against recorded results, tensor by tensor.
 
+use std::path::Path;
+
 use crate::args::Verify;
 use crate::context::Context;
 use crate::error::Failure;
@@ -8,8 +10,7 @@ use crate::values::Format;
 use crate::verify;
 
 /// Checks every case; exit code 0 only when every tensor of every case passes.
-pub fn run(_context: &Context, args: Verify) -> Result<(), Failure> {
-    // One folder that is no case is a failed case among others; nothing but such folders is a mistake in the command.
+pub fn run(context: &Context, args: Verify) -> Result<(), Failure> {
     if let Some(first) = args
         .cases
         .first()
@@ -19,7 +20,11 @@ pub fn run(_context: &Context, args: Verify) -> Result<(), Failure> {
         return Err(Failure::new(message)
             .hint("a case is a folder with case.json, model, inputs.safetensors and expected.safetensors"));
     }
-    let reports = verify::verify(&args.cases, args.vocabulary.as_deref());
+    let (cases, others): (Vec<_>, Vec<_>) = args.cases.into_iter().partition(|path| meant(path));
+    for other in others.iter().filter(|_| !context.global.quiet) {
+        output::note(&format!("{}: not a case, left out", other.display()));
+    }
+    let reports = verify::verify(&cases, &args.vocabulary);
     match args.format {
         Format::Text => output::write(&verify::text(&reports))?,
         Format::Json => output::json(&verify::json(&reports))?,
@@ -29,4 +34,11 @@ pub fn run(_context: &Context, args: Verify) -> Result<(), Failure> {
     } else {
         Err(Failure::reported())
     }
+}
+
+/// Whether a path was meant as a case: what is not there was, and so was a folder that holds a part of one. What stands beside
+/// cases in a set, where a shell's `*` finds it too, was not.
+fn meant(path: &Path) -> bool {
+    const PARTS: [&str; 4] = ["case.json", "expected.safetensors", "inputs.safetensors", "model"];
+    !path.exists() || PARTS.iter().any(|part| path.join(part).exists())
 }

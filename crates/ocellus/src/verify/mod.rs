@@ -14,6 +14,7 @@ mod forward;
 mod greedy;
 mod loss;
 mod momentum;
+mod planes;
 mod positions;
 mod preprocess;
 mod report;
@@ -76,7 +77,7 @@ impl Produced {
     }
 }
 
-type Task = fn(&Case, Option<&Path>, &mut Produced) -> Result<(), CaseError>;
+type Task = fn(&Case, &[PathBuf], &mut Produced) -> Result<(), CaseError>;
 
 /// The tasks of this build by the names that cases use.
 const TASKS: &[(&str, Task)] = &[
@@ -91,12 +92,12 @@ const TASKS: &[(&str, Task)] = &[
     ("template", template::run),
 ];
 
-/// Runs every case; `vocabulary` is a rank file, a `tekken.json` or a `tokenizer.json` for the cases that need one.
-pub fn verify(cases: &[PathBuf], vocabulary: Option<&Path>) -> Vec<CaseReport> {
-    cases.iter().map(|folder| one(folder, vocabulary)).collect()
+/// Runs every case; `vocabularies` are rank files, `tekken.json` and `tokenizer.json` for the cases that need one.
+pub fn verify(cases: &[PathBuf], vocabularies: &[PathBuf]) -> Vec<CaseReport> {
+    cases.iter().map(|folder| one(folder, vocabularies)).collect()
 }
 
-fn one(folder: &Path, vocabulary: Option<&Path>) -> CaseReport {
+fn one(folder: &Path, vocabularies: &[PathBuf]) -> CaseReport {
     let case = match Case::read(folder) {
         Ok(case) => case,
         Err(error) => {
@@ -111,7 +112,7 @@ fn one(folder: &Path, vocabulary: Option<&Path>) -> CaseReport {
     };
     let mut produced = Produced::default();
     let trouble = task(&case)
-        .and_then(|run| run(&case, vocabulary, &mut produced))
+        .and_then(|run| run(&case, vocabularies, &mut produced))
         .err()
         .map(|e| e.to_string());
     let row = |stage: &case::Stage| match produced.arrays.get(&stage.name) {

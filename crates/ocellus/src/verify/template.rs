@@ -3,7 +3,7 @@
 //! The text is part of `options`, not of the tensors; each conversation has a row of our own, `rendered/<number>`, in
 //! which the bytes are compared.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use ocellus_text::{Conversation, Message, Part, RenderOptions, Role, Template};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::compare::compare;
 use super::error::CaseError;
 use super::{Produced, tokens, vocabulary};
 
-pub fn run(case: &Case, vocabulary: Option<&Path>, out: &mut Produced) -> Result<(), CaseError> {
+pub fn run(case: &Case, vocabularies: &[PathBuf], out: &mut Produced) -> Result<(), CaseError> {
     let wrong = || case.wrong_option("conversations", "a list of conversations");
     let conversations = case
         .option("conversations", "a list of conversations")?
@@ -45,7 +45,7 @@ pub fn run(case: &Case, vocabulary: Option<&Path>, out: &mut Produced) -> Result
         prompts.push(prompt);
     }
     tokens::encode(
-        &vocabulary::read(case, vocabulary)?,
+        &vocabulary::read(case, vocabularies)?,
         prompts.iter().map(String::as_str),
         out,
     )

@@ -1,6 +1,6 @@
 //! Task `tokens`: strings to ids, and conversations with pictures of which only the size is known.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use ocellus_text::{CellRows, Conversation, Instruct, Message, TekkenImages};
 use serde_json::Value;
@@ -11,10 +11,10 @@ use super::error::CaseError;
 use super::vocabulary::Vocabulary;
 use super::{Produced, template, vocabulary};
 
-pub fn run(case: &Case, vocabulary: Option<&Path>, out: &mut Produced) -> Result<(), CaseError> {
+pub fn run(case: &Case, vocabularies: &[PathBuf], out: &mut Produced) -> Result<(), CaseError> {
     case.option("strings", "a list of texts")?;
     let strings = case.texts("strings")?;
-    let vocabulary = vocabulary::read(case, vocabulary)?;
+    let vocabulary = vocabulary::read(case, vocabularies)?;
     encode(&vocabulary, strings, out)?;
     chats(case, &vocabulary, out)
 }

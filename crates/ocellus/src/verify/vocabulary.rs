@@ -1,7 +1,7 @@
 //! The tokenizer of a case: from its checkpoint folder, or from the vocabulary file that the user gives.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ocellus_text::{MAX_VOCABULARY_BYTES, Tekken, TekkenImages, TextError, Tokenizer};
 use serde_json::Value;
@@ -63,24 +63,15 @@ impl Vocabulary {
     }
 }
 
-/// The case's own tokenizer files count first; else `vocabulary`: a rank file, a `tekken.json` or a `tokenizer.json`.
-pub fn read(case: &Case, vocabulary: Option<&Path>) -> Result<Vocabulary, CaseError> {
-    let model = case.model();
-    match Tokenizer::from_dir(&model) {
+/// The case's own tokenizer files count first; else one of `vocabularies`: a rank file, a `tekken.json` or a
+/// `tokenizer.json`.
+pub fn read(case: &Case, vocabularies: &[PathBuf]) -> Result<Vocabulary, CaseError> {
+    match Tokenizer::from_dir(&case.model()) {
         Ok(tokenizer) => return Ok(Vocabulary::new(tokenizer)),
         Err(TextError::NoTokenizer { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    let Some(path) = vocabulary else {
-        return Err(CaseError::Refused(hint(case)));
-    };
-    let io = |e: std::io::Error| CaseError::file(path, e);
-    let found = fs::metadata(path).map_err(io)?.len();
-    if found > MAX_VOCABULARY_BYTES {
-        let reason = format!("expected a vocabulary of at most {MAX_VOCABULARY_BYTES} bytes, found {found}");
-        return Err(CaseError::file(path, reason));
-    }
-    let bytes = fs::read(path).map_err(io)?;
+    let (path, bytes) = choose(case, vocabularies)?;
     let about = |e: TextError| CaseError::file(path, e);
     if !bytes.trim_ascii_start().starts_with(b"{") {
         check_sum(case, path, &bytes)?;
@@ -116,15 +107,49 @@ fn with_spans(case: &Case, tokenizer: Tokenizer) -> Result<Tokenizer, CaseError>
     Ok(tokenizer.with_byte_spans(open, close, pad, ids)?)
 }
 
+/// The vocabulary that the case names. A single one is taken as meant, and its checksum looked at later.
+fn choose<'v>(case: &Case, vocabularies: &'v [PathBuf]) -> Result<(&'v Path, Vec<u8>), CaseError> {
+    let Some((first, others)) = vocabularies.split_first() else {
+        return Err(CaseError::Refused(hint(case)));
+    };
+    let Some(expected) = named(case, "sha256").filter(|_| !others.is_empty()) else {
+        return Ok((first, bytes(first)?));
+    };
+    for path in vocabularies {
+        let bytes = bytes(path)?;
+        if sum(&bytes).eq_ignore_ascii_case(expected) {
+            return Ok((path, bytes));
+        }
+    }
+    let given = vocabularies.len();
+    Err(CaseError::Refused(format!(
+        "none of the {given} vocabularies given has the SHA-256 {expected} that the case names"
+    )))
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, CaseError> {
+    let io = |e: std::io::Error| CaseError::file(path, e);
+    let found = fs::metadata(path).map_err(io)?.len();
+    if found > MAX_VOCABULARY_BYTES {
+        let reason = format!("expected a vocabulary of at most {MAX_VOCABULARY_BYTES} bytes, found {found}");
+        return Err(CaseError::file(path, reason));
+    }
+    fs::read(path).map_err(io)
+}
+
+/// A field of `options.vocabulary`.
+fn named<'c>(case: &'c Case, field: &str) -> Option<&'c str> {
+    case.options.get("vocabulary")?.get(field)?.as_str()
+}
+
+fn sum(bytes: &[u8]) -> String {
+    let sum = Sha256::digest(bytes);
+    sum.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What to do when there is no vocabulary.
 fn hint(case: &Case) -> String {
-    let named = |field: &str| {
-        case.options
-            .get("vocabulary")
-            .and_then(|v| v.get(field))
-            .and_then(Value::as_str)
-    };
-    let which = match (named("file"), named("sha256")) {
+    let which = match (named(case, "file"), named(case, "sha256")) {
         (Some(file), Some(sum)) => format!(" {file} (SHA-256 {sum})"),
         (Some(file), None) => format!(" {file}"),
         _ => String::new(),
@@ -136,18 +161,10 @@ fn hint(case: &Case) -> String {
 
 /// Another rank file than the one the case names gives other ids: said before they are compared.
 fn check_sum(case: &Case, path: &Path, bytes: &[u8]) -> Result<(), CaseError> {
-    let Some(expected) = case
-        .options
-        .get("vocabulary")
-        .and_then(|v| v.get("sha256"))
-        .and_then(Value::as_str)
-    else {
+    let Some(expected) = named(case, "sha256") else {
         return Ok(());
     };
-    let found: String = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let found = sum(bytes);
     if found.eq_ignore_ascii_case(expected) {
         return Ok(());
     }

@@ -2,15 +2,17 @@
 //! `[CLS]`, and ends with `[SEP]`; the original ranks a list of known answers by their likelihood.
 
 use candle_core::Tensor;
+use ocellus_nn::attention::Batch;
 use ocellus_nn::decoder::{self, Decoder, Head, Positions};
 use ocellus_nn::embeddings::rows;
 use ocellus_nn::{Act, Params, Taps, block};
 use std::sync::Arc;
 
-use super::super::packed;
+use super::super::packed::{self, paired};
 use super::config::Config;
 use super::towers::{TEXT, Towers};
 use crate::fusion::{Fusion, States};
+use crate::given::Given;
 use crate::model::{Sight, Texts};
 use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
 
@@ -64,6 +66,28 @@ impl Answers {
             decoder: Decoder::load(&bert, &text.at("cls.predictions"), spec)?,
             kind: rows(&kinds, &[0])?,
         }))
+    }
+}
+
+impl Answers {
+    /// Scores behind every token of given answers, after these states of the questions.
+    pub(super) fn trace(&self, fused: &States, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
+        let rows = self
+            .towers
+            .checked(given.rows("answer_input_ids", "answer_attention_mask")?)?;
+        paired(rows.lengths.len(), fused.lengths.len())?;
+        let memory = self.decoder.remember(&fused.rows, &fused.lengths)?;
+        let batch = Batch {
+            memory: Some(Arc::new(memory)),
+            ..Batch::of(rows.lengths.clone())
+        };
+        let places: Vec<[i64; 3]> = rows.counted().into_iter().map(|i| [i64::from(i); 3]).collect();
+        let embeds = self.embed(&rows.ids, None, None, taps)?;
+        let hidden = self
+            .decoder
+            .forward(&embeds, &places, &batch, None, &mut Taps::none())?;
+        taps.tap("answer_logits", &rows.unpack(&self.decoder.logits(&hidden)?)?);
+        Ok(())
     }
 }
 

@@ -58,6 +58,11 @@ pub(super) struct Towers {
 }
 
 impl Towers {
+    /// Rows and columns of the pictures that the checkpoint was made for, in patches.
+    pub(super) fn table(&self) -> (usize, usize) {
+        self.vision.spec().positions.unwrap_or((24, 24))
+    }
+
     /// The parts whose names end in `copy`.
     pub(super) fn load(config: &Config, p: &Params, copy: &str) -> Result<Self, ModelError> {
         let part = |name: &str| p.at(format!("{name}{copy}"));

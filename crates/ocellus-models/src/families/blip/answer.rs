@@ -6,11 +6,14 @@ use ocellus_nn::decoder::Decoder;
 use ocellus_nn::{Params, Taps};
 
 use super::taught::taught;
-use super::text::{Text, TextEncoder, looking, spans};
-use super::vision::Pictures;
+use super::text::{Text, TextEncoder};
+use super::vision::{Pictures, looking, spans};
+use crate::families::planes;
 use crate::given::Given;
 use crate::model::{Asked, Model, Trace};
+use crate::model::{Phrases, Sees};
 use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
+use ocellus_text::TextForm;
 
 pub struct Answerer {
     pictures: Pictures,
@@ -56,6 +59,25 @@ impl Answerer {
 impl Model for Answerer {
     fn facts(&self) -> &Facts {
         &self.pictures.facts
+    }
+
+    fn sees(&self) -> Sees {
+        self.pictures.sees(super::RECIPE)
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.pictures.facts.max_positions)
+    }
+
+    fn phrases(&self) -> Option<Phrases> {
+        Some(Phrases {
+            caption: "",
+            question: "{}",
+        })
+    }
+
+    fn ends(&self) -> Vec<u32> {
+        vec![self.text.end]
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {

@@ -7,9 +7,12 @@ use ocellus_nn::{Params, Taps};
 use super::taught::taught;
 use super::text::Text;
 use super::vision::Pictures;
+use crate::families::planes;
 use crate::given::Given;
 use crate::model::{Asked, Model, Trace};
+use crate::model::{Phrases, Sees};
 use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
+use ocellus_text::TextForm;
 
 pub struct Captioner {
     pictures: Pictures,
@@ -47,6 +50,25 @@ impl Captioner {
 impl Model for Captioner {
     fn facts(&self) -> &Facts {
         &self.pictures.facts
+    }
+
+    fn sees(&self) -> Sees {
+        self.pictures.sees(super::RECIPE)
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.pictures.facts.max_positions)
+    }
+
+    fn phrases(&self) -> Option<Phrases> {
+        Some(Phrases {
+            caption: "a picture of ",
+            question: "{}",
+        })
+    }
+
+    fn ends(&self) -> Vec<u32> {
+        vec![self.text.end]
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {

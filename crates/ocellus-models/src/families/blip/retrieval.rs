@@ -5,11 +5,14 @@ use ocellus_nn::attention::{Mask, segments};
 use ocellus_nn::{Linear, Params, Segment, Taps};
 use std::sync::Arc;
 
-use super::text::{Text, TextEncoder, looking, spans};
-use super::vision::Pictures;
+use super::text::{Text, TextEncoder};
+use super::vision::{Pictures, looking, spans};
+use crate::families::planes;
 use crate::given::Given;
+use crate::model::Sees;
 use crate::model::{Embedder, Matcher, Model, PairScore, Sight, Texts, Trace};
 use crate::vlm::{Facts, ModelError};
+use ocellus_text::TextForm;
 
 /// Rows of length 1.
 pub fn unit(x: &Tensor) -> Result<Tensor, ModelError> {
@@ -98,7 +101,7 @@ impl Retrieval {
 }
 
 /// The first row of every block.
-fn firsts(rows: &Tensor, lengths: &[usize]) -> Result<Tensor, ModelError> {
+pub fn firsts(rows: &Tensor, lengths: &[usize]) -> Result<Tensor, ModelError> {
     let index: Vec<u32> = spans(lengths).map(|(first, _)| first as u32).collect();
     Ok(rows.index_select(&Tensor::from_vec(index, lengths.len(), rows.device())?, 0)?)
 }
@@ -128,6 +131,14 @@ impl Packed {
 impl Model for Retrieval {
     fn facts(&self) -> &Facts {
         &self.pictures.facts
+    }
+
+    fn sees(&self) -> Sees {
+        self.pictures.sees(super::RECIPE)
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.pictures.facts.max_positions)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {

@@ -10,7 +10,7 @@ use ocellus_nn::{Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, Taps, blo
 use serde_json::json;
 use std::sync::Arc;
 
-use super::vision::{LIBRARY, act, head_dim, id, size};
+use super::fields::{LIBRARY, act, head_dim, size, token};
 use crate::config::{ConfigError, Fields};
 use crate::vlm::ModelError;
 
@@ -74,9 +74,9 @@ impl Text {
                 memory: Some(memory),
             },
             positions: size(&fields, "max_position_embeddings", 512)?,
-            start: id(&fields, "bos_token_id", 30522)?,
-            end: id(&fields, "sep_token_id", 102)?,
-            pad: id(&fields, "pad_token_id", 0)?,
+            start: token(&fields, "bos_token_id", 30522)?,
+            end: token(&fields, "sep_token_id", 102)?,
+            pad: token(&fields, "pad_token_id", 0)?,
             smoothing: fields.number_or("label_smoothing", 0.0)?,
         };
         fields.get("encoder_hidden_size");
@@ -169,27 +169,4 @@ impl TextEncoder {
         let (layers, mask) = (0..self.encoder.len(), Mask::whole(segments));
         Ok(self.encoder.forward(&x, layers, &mask, None, memory, taps)?)
     }
-}
-
-/// Segments of packed queries, `q[i]` of them looking at the keys from `k[i].0` on, `k[i].1` in number.
-pub fn looking(q: &[usize], k: impl IntoIterator<Item = (usize, usize)>) -> Arc<[Segment]> {
-    let mut q_start = 0;
-    let segment = |(&q_len, (k_start, k_len)): (&usize, (usize, usize))| {
-        q_start += q_len;
-        Segment {
-            q_start: q_start - q_len,
-            q_len,
-            k_start,
-            k_len,
-        }
-    };
-    q.iter().zip(k).map(segment).collect()
-}
-
-/// First row and number of rows of blocks that follow one another.
-pub fn spans(lengths: &[usize]) -> impl Iterator<Item = (usize, usize)> {
-    lengths.iter().scan(0, |next, n| {
-        *next += n;
-        Some((*next - n, *n))
-    })
 }

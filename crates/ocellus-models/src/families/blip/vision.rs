@@ -5,12 +5,17 @@ use ocellus_nn::block;
 use ocellus_nn::encoder;
 use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::tower::{self, Tower};
-use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, Taps};
+use ocellus_nn::{Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, Taps};
+use std::sync::Arc;
 
+use super::fields::{LIBRARY, act, head_dim, size};
 use crate::config::{ConfigError, Fields};
+use crate::families::planes;
 use crate::given::Given;
 use crate::model::Asked;
+use crate::model::Sees;
 use crate::vlm::{Facts, Grid, ModelError, Prompt};
+use ocellus_media::PixelRecipe;
 
 /// Values that a config may leave out, since the library's classes have them.
 pub struct Class {
@@ -23,65 +28,6 @@ pub struct Class {
     pub eps: f64,
 }
 
-/// What libraries write into every config and sub-config: defaults of generation, of training and of printing.
-pub const LIBRARY: &[&str] = &[
-    "add_cross_attention",
-    "attention_probs_dropout_prob",
-    "bad_words_ids",
-    "base_config_key",
-    "begin_suppress_tokens",
-    "chunk_size_feed_forward",
-    "classifier_dropout",
-    "cross_attention_hidden_size",
-    "decoder_start_token_id",
-    "diversity_penalty",
-    "do_sample",
-    "dropout",
-    "early_stopping",
-    "encoder_no_repeat_ngram_size",
-    "exponential_decay_length_penalty",
-    "finetuning_task",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "hidden_dropout_prob",
-    "id2label",
-    "initializer_factor",
-    "is_decoder",
-    "is_encoder_decoder",
-    "label2id",
-    "length_penalty",
-    "max_length",
-    "min_length",
-    "no_repeat_ngram_size",
-    "num_beam_groups",
-    "num_beams",
-    "num_return_sequences",
-    "output_attentions",
-    "output_hidden_states",
-    "output_scores",
-    "prefix",
-    "problem_type",
-    "projection_dim",
-    "pruned_heads",
-    "remove_invalid_values",
-    "repetition_penalty",
-    "return_dict",
-    "return_dict_in_generate",
-    "sep_token_id",
-    "suppress_tokens",
-    "task_specific_params",
-    "temperature",
-    "tf_legacy_loss",
-    "tie_encoder_decoder",
-    "tie_word_embeddings",
-    "tokenizer_class",
-    "top_k",
-    "top_p",
-    "torchscript",
-    "typical_p",
-    "use_bfloat16",
-];
-
 const NAMES: Names = &[
     ("patch", "embeddings.patch_embedding"),
     ("class_token", "embeddings.class_embedding"),
@@ -93,53 +39,6 @@ const NAMES: Names = &[
     ("norm2", "layer_norm2"),
     ("norm_after", "post_layernorm"),
 ];
-
-/// A field that may be left out.
-pub fn size(fields: &Fields, key: &str, class: usize) -> Result<usize, ConfigError> {
-    Ok(fields.size_or(key)?.unwrap_or(class))
-}
-
-/// A token id that may be left out.
-pub fn id(fields: &Fields, key: &str, class: u32) -> Result<u32, ConfigError> {
-    match fields.get(key) {
-        Some(_) => fields.id(key),
-        None => Ok(class),
-    }
-}
-
-/// The activation that a field names.
-pub fn act(fields: &Fields, key: &str, class: &str) -> Result<Act, ConfigError> {
-    match fields.text_or(key, class)? {
-        "gelu" => Ok(Act::Gelu),
-        "gelu_new" | "gelu_pytorch_tanh" => Ok(Act::GeluTanh),
-        "quick_gelu" => Ok(Act::QuickGelu),
-        "relu" => Ok(Act::Relu),
-        "silu" | "swish" => Ok(Act::Silu),
-        other => Err(ConfigError::Value {
-            field: fields.name(key),
-            expected: "gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu or silu".to_owned(),
-            found: other.to_owned(),
-        }),
-    }
-}
-
-/// The size of a head.
-pub fn head_dim(fields: &Fields, key: &str, width: usize, heads: usize) -> Result<usize, ConfigError> {
-    if width.is_multiple_of(heads) {
-        return Ok(width / heads);
-    }
-    Err(ConfigError::Value {
-        field: fields.name(key),
-        expected: format!("a divisor of {width}"),
-        found: heads.to_string(),
-    })
-}
-
-/// The object under `key`, which must be there.
-pub fn section<'a>(top: &Fields<'a>, key: &str) -> Result<Fields<'a>, ConfigError> {
-    top.object(key)?
-        .ok_or_else(|| ConfigError::Missing { field: top.name(key) })
-}
 
 /// A tower as its config describes it.
 pub struct Vision {
@@ -220,6 +119,19 @@ impl Vision {
     }
 }
 
+/// The pictures of prompts that have one each.
+pub fn single(prompts: &[Prompt]) -> Result<Vec<Grid>, ModelError> {
+    let only = |prompt: &Prompt| match &prompt.visions[..] {
+        [one] if one.video_seconds.is_none() => Ok(one.grid),
+        [_] => Err(ModelError::input("the prompt", "a picture", "a video")),
+        all => {
+            let found = format!("{} pictures", all.len());
+            Err(ModelError::input("the prompt", "one picture", found))
+        }
+    };
+    prompts.iter().map(only).collect()
+}
+
 /// A loaded tower.
 pub struct Pictures {
     pub facts: Facts,
@@ -227,6 +139,12 @@ pub struct Pictures {
 }
 
 impl Pictures {
+    /// The recipe at the tower's own size.
+    pub fn sees(&self, recipe: PixelRecipe) -> Sees {
+        let table = self.tower.spec().positions.unwrap_or((24, 24));
+        planes::sized(recipe, table, self.facts.patch_size)
+    }
+
     /// Patches of pictures → their tokens `[tokens, width]`, the class token first in each.
     pub fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
         let rows: usize = grids.iter().map(|g| g.t * g.h * g.w).sum();
@@ -256,17 +174,7 @@ impl Pictures {
         prompts: &[Prompt],
         cells: Option<&'t Tensor>,
     ) -> Result<(&'t Tensor, Vec<usize>), ModelError> {
-        let mut grids = Vec::with_capacity(prompts.len());
-        for prompt in prompts {
-            match &prompt.visions[..] {
-                [one] if one.video_seconds.is_none() => grids.push(one.grid),
-                [_] => return Err(ModelError::input("the prompt", "a picture", "a video")),
-                all => {
-                    let found = format!("{} pictures", all.len());
-                    return Err(ModelError::input("the prompt", "one picture", found));
-                }
-            }
-        }
+        let grids = single(prompts)?;
         let tokens = self.tokens(&grids);
         let (expected, found) = (cells.map_or(Ok(0), |c| c.dim(0))?, tokens.iter().sum());
         match cells.filter(|_| expected == found) {
@@ -327,4 +235,27 @@ impl Pictures {
         }
         Ok(asked)
     }
+}
+
+/// Segments of packed queries, `q[i]` of them looking at the keys from `k[i].0` on, `k[i].1` in number.
+pub fn looking(q: &[usize], k: impl IntoIterator<Item = (usize, usize)>) -> Arc<[Segment]> {
+    let mut q_start = 0;
+    let segment = |(&q_len, (k_start, k_len)): (&usize, (usize, usize))| {
+        q_start += q_len;
+        Segment {
+            q_start: q_start - q_len,
+            q_len,
+            k_start,
+            k_len,
+        }
+    };
+    q.iter().zip(k).map(segment).collect()
+}
+
+/// First row and number of rows of blocks that follow one another.
+pub fn spans(lengths: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+    lengths.iter().scan(0, |next, n| {
+        *next += n;
+        Some((*next - n, *n))
+    })
 }

@@ -109,13 +109,6 @@ impl RegionFiller for Uniter {
     }
 }
 
-impl Pretrained {
-    /// Features of hidden regions, `[rows, width]` → `[rows, features]`.
-    pub(super) fn regressed(&self, states: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(self.features.forward(&self.regress.forward(states)?)?)
-    }
-}
-
 impl Aligner for Uniter {
     fn alignments(&self, sight: &Sight, texts: &Texts) -> Result<Vec<Alignment>, ModelError> {
         let joint = self.pair(sight, texts, None)?;

@@ -53,7 +53,8 @@ pub(super) struct Config {
     pub(super) connections: Vec<(usize, usize)>,
     pub(super) fusion: Fusion,
     pub(super) target: Target,
-    pub(super) task_tokens: bool,
+    /// `None` = as the file has it: the published configs leave it to an argument of the original's programs.
+    pub(super) task_tokens: Option<bool>,
     pub(super) task_heads: bool,
     pub(super) labels: Vec<String>,
 }
@@ -94,7 +95,10 @@ impl Config {
                 1 => Target::Features,
                 _ => Target::Contrast,
             },
-            task_tokens: fields.flag_or("task_specific_tokens", false)?,
+            task_tokens: match fields.get("task_specific_tokens") {
+                Some(_) => Some(fields.flag_or("task_specific_tokens", false)?),
+                None => None,
+            },
             task_heads: architecture == Some(&json!(TASKS)),
             labels: labels(&fields, VQA_ANSWERS)?,
         };

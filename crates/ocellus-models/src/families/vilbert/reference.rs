@@ -57,7 +57,6 @@ impl Trace for Vilbert {
         if given.has("masked_lm_labels") {
             self.losses(given, (&text, &image), &streams, &mut inner)?;
         }
-        drop(inner);
         failed.map_or(Ok(()), Err)
     }
 }

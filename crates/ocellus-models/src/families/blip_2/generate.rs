@@ -1,0 +1,301 @@
+//! Captions and answers: the language model reads what the queries found in place of the picture's tokens.
+
+use candle_core::Tensor;
+use ocellus_nn::attention::Batch;
+use ocellus_nn::decoder::Decoder;
+use ocellus_nn::ops::loss::{IGNORE, smoothed_cross_entropy};
+use ocellus_nn::{Linear, Params, Taps};
+use std::sync::Arc;
+
+use super::Look;
+use super::language::Language;
+use super::loaded::Loaded;
+use crate::families::blip::vision::single;
+use crate::given::{Given, Rows};
+use crate::model::{Asked, Model, Trace};
+use crate::model::{Phrases, Sees};
+use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
+use ocellus_text::TextForm;
+
+pub struct Generate {
+    look: Look,
+    projection: Linear,
+    language: Loaded,
+    /// The token that stands for a query, in prompts that say where the picture stands.
+    image_token: Option<u32>,
+}
+
+impl Generate {
+    pub fn load(
+        p: &Params,
+        look: Look,
+        width: usize,
+        language: Language,
+        image_token: Option<u32>,
+    ) -> Result<Self, ModelError> {
+        let outer = language.width();
+        Ok(Self {
+            look,
+            projection: Linear::load(&p.at("language_projection"), width, outer, true)?,
+            language: language.load(&p.at("language_model"))?,
+            image_token,
+        })
+    }
+
+    /// A prompt with its picture's tokens: in front, unless it says where they stand.
+    fn complete(&self, ids: &[u32]) -> Result<Vec<u32>, ModelError> {
+        let count = self.look.count();
+        let found = ids.iter().filter(|id| Some(**id) == self.image_token).count();
+        let stand_in = self.image_token.unwrap_or(self.language.pad);
+        let all = match found {
+            0 => [&vec![stand_in; count], ids].concat(),
+            _ => ids.to_vec(),
+        };
+        if found != 0 && found != count {
+            return Err(ModelError::Span {
+                kind: "image",
+                expected: count,
+                found,
+            });
+        }
+        let most = self.language.positions;
+        if all.len() > most {
+            let expected = format!("at most {most} tokens with its picture's {count}");
+            return Err(ModelError::input("the prompt", expected, all.len()));
+        }
+        Ok(all)
+    }
+
+    /// Embeddings of completed prompts, packed; `cells` are the pictures' in order.
+    fn merge(&self, ids: &[Vec<u32>], cells: &Tensor, taps: &mut Taps) -> Result<Tensor, ModelError> {
+        let (count, packed) = (self.look.count(), ids.concat());
+        let text = self.embed(&packed, None, None, taps)?;
+        let (mut pick, mut next) = (Vec::with_capacity(packed.len()), packed.len() as u32);
+        for ids in ids {
+            let at_front = !ids.iter().any(|id| Some(*id) == self.image_token);
+            for (i, id) in ids.iter().enumerate() {
+                let cell = if at_front {
+                    i < count
+                } else {
+                    Some(*id) == self.image_token
+                };
+                pick.push(if cell { next } else { pick.len() as u32 });
+                next += u32::from(cell);
+            }
+        }
+        let (expected, found) = (cells.dim(0)?, next as usize - packed.len());
+        if expected != found {
+            return Err(ModelError::Span {
+                kind: "image",
+                expected,
+                found,
+            });
+        }
+        let pick = Tensor::from_vec(pick, packed.len(), text.device())?;
+        Ok(Tensor::cat(&[&text, cells], 0)?.index_select(&pick, 0)?)
+    }
+}
+
+impl Model for Generate {
+    fn facts(&self) -> &Facts {
+        &self.look.pictures.facts
+    }
+
+    fn sees(&self) -> Sees {
+        self.look.pictures.sees(super::RECIPE)
+    }
+
+    /// A decoder alone starts with its start token, an encoder ends with its end token; they are one.
+    fn form(&self) -> TextForm {
+        let mark = Some("</s>");
+        let (first, last) = match self.language.reader.is_some() {
+            true => (None, mark),
+            false => (mark, None),
+        };
+        TextForm {
+            first,
+            last,
+            ..TextForm::BARE
+        }
+    }
+
+    fn phrases(&self) -> Option<Phrases> {
+        Some(Phrases {
+            caption: "a photo of",
+            question: match self.language.reader.is_some() {
+                true => "Question: {} Short answer:",
+                false => "Question: {} Answer:",
+            },
+        })
+    }
+
+    fn generator(&self) -> Option<&dyn Vlm> {
+        Some(self)
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}
+
+impl Vlm for Generate {
+    fn facts(&self) -> &Facts {
+        &self.look.pictures.facts
+    }
+
+    fn decoder(&self) -> &Decoder {
+        &self.language.decoder
+    }
+
+    /// As many cells for every picture as there are queries.
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+        let cells = self.look.pictures.encode(patches, grids, taps)?;
+        let tokens = self.look.pictures.tokens(grids);
+        Ok(self.projection.forward(&self.look.ask(&cells, &tokens, taps)?)?)
+    }
+
+    fn open(
+        &self,
+        prompts: &[Prompt],
+        images: Option<&Tensor>,
+        _: Option<&Tensor>,
+        taps: &mut Taps,
+    ) -> Result<Opening, ModelError> {
+        let count = single(prompts)?.len() * self.look.count();
+        let Some(cells) = images else {
+            return Err(ModelError::Span {
+                kind: "image",
+                expected: 0,
+                found: count,
+            });
+        };
+        let ids: Vec<Vec<u32>> = prompts
+            .iter()
+            .map(|p| self.complete(p.ids))
+            .collect::<Result<_, _>>()?;
+        let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
+        let x = self.merge(&ids, cells, taps)?;
+        let Some(memory) = self.language.memory(&x, &lengths)? else {
+            return Ok(Opening::counted(ids, x, None));
+        };
+        let ids = vec![vec![self.language.start]; prompts.len()];
+        let embeds = self.embed(&ids.concat(), None, None, &mut Taps::none())?;
+        Ok(Opening::counted(ids, embeds, Some(memory)))
+    }
+}
+
+impl Trace for Generate {
+    fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
+        let (cells, tokens) = self.look.pictures.traced(given, taps)?;
+        let each = |t: &Tensor| t.reshape((tokens.len(), (), t.dim(1)?));
+        let mut unpacked = |name: &str, t: &Tensor| {
+            if let Ok(t) = each(t) {
+                taps.tap(name, &t);
+            }
+        };
+        let found = self.look.ask(&cells, &tokens, &mut Taps::new(&mut unpacked))?;
+        taps.tap("qformer_out", &each(&found)?);
+        let cells = self.projection.forward(&found)?;
+        taps.tap("language_inputs", &each(&cells)?);
+        let rows = given.rows("input_ids", "attention_mask")?;
+        let ids: Vec<Vec<u32>> = rows
+            .split()
+            .iter()
+            .map(|ids| self.complete(ids))
+            .collect::<Result<_, _>>()?;
+        let x = self.merge(&ids, &cells, &mut Taps::none())?;
+        match self.language.memory(&x, &rows.lengths)? {
+            Some(memory) => {
+                let (rows, next) = self.shifted(given)?;
+                let batch = Batch {
+                    memory: Some(Arc::new(memory)),
+                    ..Batch::of(rows.lengths.clone())
+                };
+                let x = self.embed(&rows.ids, None, None, &mut Taps::none())?;
+                self.scored((&rows, &x, &batch), next, taps)
+            }
+            None => {
+                let next = following(given, &rows)?;
+                self.scored((&rows, &x, &Batch::of(rows.lengths.clone())), next, taps)
+            }
+        }
+    }
+
+    fn asked(&self, given: &Given) -> Result<Vec<Asked>, ModelError> {
+        let ids = given.rows("input_ids", "attention_mask")?.split();
+        self.look.pictures.asked(given, ids)
+    }
+}
+
+impl Generate {
+    /// The decoder over given tokens. Taps `logits`, and `loss` where there are targets.
+    fn scored(
+        &self,
+        (rows, x, batch): (&Rows, &Tensor, &Batch),
+        targets: Option<Vec<u32>>,
+        taps: &mut Taps,
+    ) -> Result<(), ModelError> {
+        let positions: Vec<[i64; 3]> = rows.counted().iter().map(|i| [i64::from(*i); 3]).collect();
+        let hidden = self
+            .language
+            .decoder
+            .forward(x, &positions, batch, None, &mut Taps::none())?;
+        let logits = self.language.decoder.logits(&hidden)?;
+        taps.tap("logits", &rows.unpack(&logits)?);
+        if let Some(targets) = targets {
+            taps.tap("loss", &smoothed_cross_entropy(&logits, &targets.into(), 0.0)?);
+        }
+        Ok(())
+    }
+
+    /// What the decoder of an encoder-decoder reads: the labels moved by one behind its start token, padding where there is no
+    /// label; and the labels as targets.
+    fn shifted(&self, given: &Given) -> Result<(Rows, Option<Vec<u32>>), ModelError> {
+        if given.has("decoder_input_ids") {
+            let targets = match given.has("labels") {
+                true => Some(targets(given.integers("labels", 2)?.1)),
+                false => None,
+            };
+            return Ok((
+                given.rows("decoder_input_ids", "decoder_attention_mask")?,
+                targets,
+            ));
+        }
+        let (shape, labels) = given.integers("labels", 2)?;
+        let mut rows = Rows::from_mask(shape[1], &vec![1; labels.len()]);
+        let before = |place: usize| match place % shape[1] {
+            0 => self.language.start,
+            _ => u32::try_from(labels[place - 1]).unwrap_or(self.language.pad),
+        };
+        rows.ids = (0..labels.len()).map(before).collect();
+        Ok((rows, Some(targets(labels))))
+    }
+}
+
+/// Labels as targets; negative ones are none.
+fn targets(labels: &[i64]) -> Vec<u32> {
+    let target = |label: &i64| u32::try_from(*label).unwrap_or(IGNORE);
+    labels.iter().map(target).collect()
+}
+
+/// The label of the next column for every real token.
+fn following(given: &Given, rows: &Rows) -> Result<Option<Vec<u32>>, ModelError> {
+    if !given.has("labels") {
+        return Ok(None);
+    }
+    let (shape, labels) = given.integers("labels", 2)?;
+    if shape != [rows.lengths.len(), rows.length] {
+        let expected = format!("[{}, {}]", rows.lengths.len(), rows.length);
+        return Err(ModelError::input(
+            "input `labels`",
+            expected,
+            format!("{shape:?}"),
+        ));
+    }
+    let labels = targets(labels);
+    let next = |place: &usize| match (place + 1) % rows.length {
+        0 => IGNORE,
+        _ => labels[place + 1],
+    };
+    Ok(Some(rows.places.iter().map(next).collect()))
+}

@@ -1,0 +1,278 @@
+//! Language models of the family: a decoder alone (OPT, Zhang et al. 2022), or an encoder and a decoder (T5, Raffel et al.
+//! 2020, and FLAN-T5).
+
+use ocellus_nn::decoder::{self, Decoder, Head, Positions};
+use ocellus_nn::encoder;
+use ocellus_nn::relative::Buckets;
+use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, block};
+use serde_json::json;
+
+use super::loaded::{Loaded, Reader};
+use crate::config::{ConfigError, Fields};
+use crate::families::blip::fields::{LIBRARY, act, head_dim, size, token};
+use crate::vlm::ModelError;
+
+const OPT: Names = &[
+    ("positions", "embed_positions"),
+    ("norm", "final_layer_norm"),
+    ("attn.o_proj", "self_attn.out_proj"),
+    ("attn", "self_attn"),
+    ("norm1", "self_attn_layer_norm"),
+    ("mlp", ""),
+    ("norm2", "final_layer_norm"),
+];
+
+const T5_ENCODER: Names = &[
+    (
+        "relative",
+        "block.0.layer.0.SelfAttention.relative_attention_bias",
+    ),
+    ("norm", "final_layer_norm"),
+    ("layers", "block"),
+    ("attn.q_proj", "layer.0.SelfAttention.q"),
+    ("attn.k_proj", "layer.0.SelfAttention.k"),
+    ("attn.v_proj", "layer.0.SelfAttention.v"),
+    ("attn.o_proj", "layer.0.SelfAttention.o"),
+    ("norm1", "layer.0.layer_norm"),
+    ("mlp.gate_proj", "layer.1.DenseReluDense.wi_0"),
+    ("mlp.up_proj", "layer.1.DenseReluDense.wi_1"),
+    ("mlp.down_proj", "layer.1.DenseReluDense.wo"),
+    ("mlp.fc1", "layer.1.DenseReluDense.wi"),
+    ("mlp.fc2", "layer.1.DenseReluDense.wo"),
+    ("norm2", "layer.1.layer_norm"),
+];
+
+const T5_DECODER: Names = &[
+    ("embed_tokens", "shared"),
+    (
+        "relative",
+        "decoder.block.0.layer.0.SelfAttention.relative_attention_bias",
+    ),
+    ("norm", "decoder.final_layer_norm"),
+    ("layers", "decoder.block"),
+    ("attn.q_proj", "layer.0.SelfAttention.q"),
+    ("attn.k_proj", "layer.0.SelfAttention.k"),
+    ("attn.v_proj", "layer.0.SelfAttention.v"),
+    ("attn.o_proj", "layer.0.SelfAttention.o"),
+    ("norm1", "layer.0.layer_norm"),
+    ("cross.q_proj", "layer.1.EncDecAttention.q"),
+    ("cross.k_proj", "layer.1.EncDecAttention.k"),
+    ("cross.v_proj", "layer.1.EncDecAttention.v"),
+    ("cross.o_proj", "layer.1.EncDecAttention.o"),
+    ("norm_cross", "layer.1.layer_norm"),
+    ("mlp.gate_proj", "layer.2.DenseReluDense.wi_0"),
+    ("mlp.up_proj", "layer.2.DenseReluDense.wi_1"),
+    ("mlp.down_proj", "layer.2.DenseReluDense.wo"),
+    ("mlp.fc1", "layer.2.DenseReluDense.wi"),
+    ("mlp.fc2", "layer.2.DenseReluDense.wo"),
+    ("norm2", "layer.2.layer_norm"),
+];
+
+/// Tokens of an encoder-decoder's prompt and answer, which distances would not bound.
+const MOST_POSITIONS: usize = 2048;
+
+/// Fields of the two that change nothing: dropout, initial values, and what is derived from other fields.
+const HARMLESS: &[&str] = &[
+    "_attn_implementation",
+    "activation_dropout",
+    "dense_act_fn",
+    "dropout_rate",
+    "gradient_checkpointing",
+    "init_std",
+    "is_gated_act",
+    "layerdrop",
+    "n_positions",
+    "output_past",
+];
+
+/// A language model as its config describes it.
+pub struct Language {
+    decoder: decoder::Spec,
+    /// The encoder and its distances.
+    encoder: Option<(encoder::Spec, Buckets, Norm)>,
+    /// The head where the checkpoint has one of its own, and where it has none.
+    tied: bool,
+    positions: usize,
+    start: u32,
+    pad: u32,
+}
+
+impl Language {
+    pub fn read(fields: Fields, family: &str) -> Result<Self, ConfigError> {
+        let language = match fields.text_or("model_type", "opt")? {
+            "opt" => Self::opt(&fields)?,
+            "t5" => Self::t5(&fields)?,
+            other => {
+                return Err(ConfigError::Value {
+                    field: fields.name("model_type"),
+                    expected: "opt or t5".to_owned(),
+                    found: other.to_owned(),
+                });
+            }
+        };
+        fields.finish(family, &[LIBRARY, HARMLESS].concat())?;
+        Ok(language)
+    }
+
+    fn opt(fields: &Fields) -> Result<Self, ConfigError> {
+        let width = size(fields, "hidden_size", 768)?;
+        let heads = size(fields, "num_attention_heads", 12)?;
+        let dim = head_dim(fields, "num_attention_heads", width, heads)?;
+        fields.only("word_embed_proj_dim", &[json!(width)])?;
+        fields.only("layer_norm_elementwise_affine", &[json!(true)])?;
+        let (bias, first) = (
+            fields.flag_or("enable_bias", true)?,
+            fields.flag_or("do_layer_norm_before", true)?,
+        );
+        let removed = fields.flag_or("_remove_final_layer_norm", false)?;
+        let norm = Norm::layer(1e-5);
+        let positions = size(fields, "max_position_embeddings", 2048)?;
+        let tied = fields.flag_or("tie_word_embeddings", true)?;
+        Ok(Self {
+            decoder: decoder::Spec {
+                vocab: size(fields, "vocab_size", 50272)?,
+                layers: size(fields, "num_hidden_layers", 12)?,
+                block: block::Spec {
+                    width,
+                    attention: Attn::full(heads, dim, if bias { Bias::ALL } else { Bias::NONE }),
+                    norm,
+                    order: if first { Order::NormFirst } else { Order::NormLast },
+                    mlp: Mlp::Plain {
+                        act: act(fields, "activation_function", "relu")?,
+                        width: size(fields, "ffn_dim", 3072)?,
+                        bias,
+                    },
+                    memory: None,
+                },
+                positions: Positions::Learned {
+                    rows: positions,
+                    offset: 2,
+                },
+                embedding_norm: None,
+                final_norm: Some(norm).filter(|_| first && !removed),
+                head: Head::Tied { scale: 1.0 },
+            },
+            encoder: None,
+            tied,
+            positions,
+            start: token(fields, "bos_token_id", 2)?,
+            pad: token(fields, "pad_token_id", 1)?,
+        })
+    }
+
+    fn t5(fields: &Fields) -> Result<Self, ConfigError> {
+        let (width, heads) = (size(fields, "d_model", 512)?, size(fields, "num_heads", 8)?);
+        let buckets = Buckets {
+            buckets: size(fields, "relative_attention_num_buckets", 32)?,
+            max_distance: size(fields, "relative_attention_max_distance", 128)?,
+            both_ways: true,
+            heads,
+        };
+        if buckets.buckets < 4 || buckets.max_distance <= buckets.buckets / 2 {
+            return Err(ConfigError::Value {
+                field: fields.name("relative_attention_num_buckets"),
+                expected: format!("4 to less than twice {}", buckets.max_distance),
+                found: buckets.buckets.to_string(),
+            });
+        }
+        let norm = Norm::rms(fields.number_or("layer_norm_epsilon", 1e-6)?);
+        let block = block::Spec {
+            width,
+            attention: Attn {
+                scale: Some(1.0),
+                ..Attn::full(heads, size(fields, "d_kv", 64)?, Bias::NONE)
+            },
+            norm,
+            order: Order::NormFirst,
+            mlp: t5_mlp(fields)?,
+            memory: None,
+        };
+        let layers = size(fields, "num_layers", 6)?;
+        // Models with one table for words and scores bring the states of their decoder down to the table's size.
+        let tied = fields.flag_or("tie_word_embeddings", true)?;
+        let scale = if tied { (width as f64).powf(-0.5) } else { 1.0 };
+        let pad = token(fields, "pad_token_id", 0)?;
+        Ok(Self {
+            decoder: decoder::Spec {
+                vocab: size(fields, "vocab_size", 32128)?,
+                layers: size(fields, "num_decoder_layers", layers)?,
+                block: block::Spec {
+                    memory: Some(width),
+                    ..block
+                },
+                positions: Positions::Relative(Buckets {
+                    both_ways: false,
+                    ..buckets
+                }),
+                embedding_norm: None,
+                final_norm: Some(norm),
+                head: Head::Tied { scale },
+            },
+            encoder: Some((encoder::Spec::new(layers, block), buckets, norm)),
+            tied,
+            positions: MOST_POSITIONS,
+            start: token(fields, "decoder_start_token_id", pad)?,
+            pad,
+        })
+    }
+
+    pub fn width(&self) -> usize {
+        self.decoder.block.width
+    }
+
+    /// Tokens that a prompt and its answer may have beside a picture's.
+    pub fn room(&self, queries: usize) -> usize {
+        self.positions.saturating_sub(queries)
+    }
+
+    /// Takes everything under `p`.
+    pub fn load(mut self, p: &Params) -> Result<Loaded, ModelError> {
+        if !self.tied && p.at("lm_head").contains("weight") {
+            self.decoder.head = Head::Own;
+        }
+        let names = match self.encoder {
+            Some(_) => p.named(T5_DECODER),
+            None => p.at("model.decoder").named(OPT),
+        };
+        let reader = |(spec, buckets, norm): (encoder::Spec, Buckets, Norm)| {
+            let p = p.at("encoder").named(T5_ENCODER);
+            Reader::load(&p, &spec, buckets, norm)
+        };
+        Ok(Loaded {
+            decoder: Decoder::load(&names, &p.at("lm_head"), self.decoder)?,
+            reader: self.encoder.map(reader).transpose()?,
+            positions: self.positions,
+            start: self.start,
+            pad: self.pad,
+        })
+    }
+}
+
+fn t5_mlp(fields: &Fields) -> Result<Mlp, ConfigError> {
+    let (width, bias) = (size(fields, "d_ff", 2048)?, false);
+    Ok(match fields.text_or("feed_forward_proj", "relu")? {
+        "relu" => Mlp::Plain {
+            act: Act::Relu,
+            width,
+            bias,
+        },
+        // By that name the tangent approximation is meant.
+        "gated-gelu" => Mlp::Gated {
+            act: Act::GeluTanh,
+            width,
+            bias,
+        },
+        "gated-silu" => Mlp::Gated {
+            act: Act::Silu,
+            width,
+            bias,
+        },
+        other => {
+            return Err(ConfigError::Value {
+                field: fields.name("feed_forward_proj"),
+                expected: "relu, gated-gelu or gated-silu".to_owned(),
+                found: other.to_owned(),
+            });
+        }
+    })
+}

@@ -1,0 +1,62 @@
+//! Language models of the family as they run: with or without an encoder that reads the prompt for the decoder.
+
+use candle_core::Tensor;
+use ocellus_nn::attention::{Mask, Memory, segments};
+use ocellus_nn::decoder::Decoder;
+use ocellus_nn::encoder::{self, Encoder};
+use ocellus_nn::norm::NormLayer;
+use ocellus_nn::relative::{Buckets, RelativeScores};
+use ocellus_nn::{Norm, Params, Segment, Taps};
+
+use crate::vlm::ModelError;
+
+/// A loaded language model.
+pub struct Loaded {
+    pub decoder: Decoder,
+    /// Reads prompts, where the decoder does not.
+    pub reader: Option<Reader>,
+    /// Most tokens of a prompt, those of its picture included.
+    pub positions: usize,
+    /// The decoder's first token behind a reader.
+    pub start: u32,
+    pub pad: u32,
+}
+
+impl Loaded {
+    /// What the reader, if there is one, makes of packed prompts for the decoder to look at.
+    pub fn memory(&self, x: &Tensor, lengths: &[usize]) -> Result<Option<Memory>, ModelError> {
+        let Some(reader) = &self.reader else {
+            return Ok(None);
+        };
+        Ok(Some(self.decoder.remember(&reader.read(x, lengths)?, lengths)?))
+    }
+}
+
+/// The encoder of an encoder-decoder.
+pub struct Reader {
+    encoder: Encoder,
+    scores: RelativeScores,
+    norm: NormLayer,
+}
+
+impl Reader {
+    pub fn load(p: &Params, spec: &encoder::Spec, buckets: Buckets, norm: Norm) -> Result<Self, ModelError> {
+        Ok(Self {
+            scores: RelativeScores::load(&p.at("relative"), buckets)?,
+            encoder: Encoder::load(p, spec)?,
+            norm: norm.load(&p.at("norm"), spec.block.width)?,
+        })
+    }
+
+    fn read(&self, x: &Tensor, lengths: &[usize]) -> Result<Tensor, ModelError> {
+        let segments = segments(lengths.iter().copied());
+        let scores = |s: &Segment| self.scores.scores(s);
+        let mask = Mask {
+            bias: Some(&scores),
+            ..Mask::whole(&segments)
+        };
+        let (layers, taps) = (0..self.encoder.len(), ("encoder_hidden", &mut Taps::none()));
+        let x = self.encoder.forward(x, layers, &mask, None, None, taps)?;
+        Ok(self.norm.forward(&x)?)
+    }
+}

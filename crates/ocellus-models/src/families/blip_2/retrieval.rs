@@ -1,0 +1,257 @@
+//! How well texts and pictures fit: queries and text read apart, for one space, or together, for a matching head.
+
+use candle_core::{D, Tensor};
+use ocellus_nn::attention::{Mask, segments};
+use ocellus_nn::embeddings::rows;
+use ocellus_nn::qformer::Span;
+use ocellus_nn::{Linear, Params, Taps};
+
+use super::Look;
+use crate::families::blip::retrieval::{firsts, pair_scores, unit};
+use crate::families::blip::vision::{looking, spans};
+use crate::families::planes;
+use crate::given::{Given, Rows};
+use crate::model::Sees;
+use crate::model::{Embedder, Matcher, Model, PairScore, Sight, Texts, Trace};
+use crate::vlm::{Facts, ModelError};
+use ocellus_text::TextForm;
+
+/// What cosines are divided by when training starts (section 3.2 takes it from its predecessor); published files have lost what
+/// was learned.
+const TEMPERATURE: f32 = 0.07;
+
+pub struct Retrieval {
+    look: Look,
+    words: Tensor,
+    positions: Tensor,
+    of_pictures: Linear,
+    of_texts: Linear,
+    matching: Linear,
+    image_token: Option<u32>,
+}
+
+impl Retrieval {
+    pub fn load(
+        p: &Params,
+        look: Look,
+        width: usize,
+        texts: &super::Texts,
+        joint: usize,
+        image_token: Option<u32>,
+    ) -> Result<Self, ModelError> {
+        let table = |name: &str, rows: usize| p.at("embeddings").at(name).tensor("weight", &[rows, width]);
+        let linear = |name: &str, outputs| Linear::load(&p.at(name), width, outputs, true);
+        Ok(Self {
+            words: table("word_embeddings", texts.vocab)?,
+            positions: table("position_embeddings", texts.positions)?,
+            of_pictures: linear("vision_projection", joint)?,
+            of_texts: linear("text_projection", joint)?,
+            matching: linear("itm_head", 2)?,
+            look,
+            image_token,
+        })
+    }
+
+    /// Packed embeddings of texts, and their lengths.
+    fn read(&self, texts: &Texts) -> Result<(Tensor, Vec<usize>), ModelError> {
+        let (ids, vocab, most) = (texts.concat(), self.words.dim(0)?, self.positions.dim(0)?);
+        if let Some(&id) = ids.iter().find(|id| **id as usize >= vocab) {
+            return Err(ModelError::Vocabulary { id, vocab });
+        }
+        let lengths: Vec<usize> = texts.iter().map(|t| t.len()).collect();
+        if let Some(wrong) = lengths.iter().find(|n| !(1..=most).contains(*n)) {
+            return Err(ModelError::input("a text", format!("1 to {most} tokens"), wrong));
+        }
+        let positions: Vec<u32> = lengths.iter().flat_map(|n| 0..*n as u32).collect();
+        let x = (rows(&self.words, &ids)? + rows(&self.positions, &positions)?)?;
+        Ok((x, lengths))
+    }
+
+    /// Texts read without pictures → their features, `[texts, joint]`.
+    fn text_features(&self, texts: &Texts) -> Result<Tensor, ModelError> {
+        let (x, lengths) = self.read(texts)?;
+        let own = segments(lengths.iter().copied());
+        let part = |text: &usize| Span {
+            queries: 0,
+            text: *text,
+        };
+        let parts: Vec<Span> = lengths.iter().map(part).collect();
+        let taps = ("qformer_hidden", &mut Taps::none());
+        let states = (self.look.qformer).forward(&x, &parts, &Mask::whole(&own), None, taps)?;
+        unit(&self.of_texts.forward(&firsts(&states, &lengths)?)?)
+    }
+
+    /// Features of every query, `[pictures, queries, joint]`.
+    fn query_features(&self, cells: &Tensor, tokens: &[usize]) -> Result<Tensor, ModelError> {
+        let found = self.look.ask(cells, tokens, &mut Taps::none())?;
+        let features = unit(&self.of_pictures.forward(&found)?)?;
+        let joint = features.dim(1)?;
+        Ok(features.reshape((tokens.len(), self.look.count(), joint))?)
+    }
+
+    /// Queries and texts read together → states, queries first in each pair.
+    fn together(
+        &self,
+        texts: &Texts,
+        (cells, tokens): (&Tensor, &[usize]),
+        taps: &mut Taps,
+    ) -> Result<Tensor, ModelError> {
+        let (x, lengths) = self.read(texts)?;
+        let count = self.look.count();
+        let mut parts = Vec::with_capacity(2 * lengths.len());
+        for (first, text) in spans(&lengths) {
+            parts.extend([self.look.queries.clone(), x.narrow(0, first, text)?]);
+        }
+        let part = |text: &usize| Span {
+            queries: count,
+            text: *text,
+        };
+        let pairs: Vec<Span> = lengths.iter().map(part).collect();
+        let own = segments(lengths.iter().map(|n| count + n));
+        let seen = looking(&vec![count; lengths.len()], spans(tokens));
+        let memory = Some((cells, &Mask::whole(&seen)));
+        let (x, taps) = (Tensor::cat(&parts, 0)?, ("qformer_hidden", taps));
+        Ok((self.look.qformer).forward(&x, &pairs, &Mask::whole(&own), memory, taps)?)
+    }
+
+    /// The matching head's logits `[pairs, 2]`, the mean over the queries of each pair.
+    fn matching(&self, states: &Tensor, texts: &Texts) -> Result<Tensor, ModelError> {
+        let (count, mut first, mut queries) = (self.look.count(), 0, Vec::new());
+        for text in texts {
+            queries.push(states.narrow(0, first, count)?);
+            first += count + text.len();
+        }
+        let logits = self.matching.forward(&Tensor::cat(&queries, 0)?)?;
+        Ok(logits.reshape((texts.len(), count, 2))?.mean(1)?)
+    }
+
+    fn see(&self, sight: &Sight) -> Result<(Tensor, Vec<usize>), ModelError> {
+        let (patches, grids) = sight.pictures()?;
+        let cells = self.look.pictures.encode(patches, grids, &mut Taps::none())?;
+        Ok((cells, self.look.pictures.tokens(grids)))
+    }
+}
+
+impl Model for Retrieval {
+    fn facts(&self) -> &Facts {
+        &self.look.pictures.facts
+    }
+
+    fn sees(&self) -> Sees {
+        self.look.pictures.sees(super::RECIPE)
+    }
+
+    fn form(&self) -> TextForm {
+        planes::within(planes::SENTENCE, self.look.pictures.facts.max_positions)
+    }
+
+    fn matcher(&self) -> Option<&dyn Matcher> {
+        Some(self)
+    }
+
+    fn embedder(&self) -> Option<&dyn Embedder> {
+        Some(self)
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}
+
+impl Matcher for Retrieval {
+    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let (cells, tokens) = self.see(sight)?;
+        if tokens.len() != texts.len() {
+            return Err(ModelError::input(
+                "pairs",
+                format!("{} texts", tokens.len()),
+                texts.len(),
+            ));
+        }
+        let states = self.together(texts, (&cells, &tokens), &mut Taps::none())?;
+        let of_texts = self.text_features(texts)?.unsqueeze(1)?;
+        let of_pictures = self.query_features(&cells, &tokens)?;
+        let cosines = of_pictures.broadcast_mul(&of_texts)?.sum(2)?.max(1)?;
+        pair_scores(&self.matching(&states, texts)?, &cosines)
+    }
+}
+
+impl Embedder for Retrieval {
+    /// The mean of a picture's query features, brought to length 1. A text's similarity in [`Matcher::pairs`] is that to the
+    /// best query and may be higher.
+    fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError> {
+        let (cells, tokens) = self.see(sight)?;
+        unit(&self.query_features(&cells, &tokens)?.mean(1)?)
+    }
+
+    fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError> {
+        self.text_features(texts)
+    }
+
+    fn scale(&self) -> Result<f32, ModelError> {
+        Ok(1.0 / TEMPERATURE)
+    }
+}
+
+impl Trace for Retrieval {
+    fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
+        let (cells, tokens) = self.look.pictures.traced(given, taps)?;
+        let count = self.look.count();
+        // Where the config has a token for pictures, texts come with one for every query in front.
+        let real = texts(given, self.image_token.map_or(0, |_| count))?;
+        let texts = real.split();
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        let pairs = behind_queries(&real, count);
+        let mut listen = |name: &str, t: &Tensor| {
+            if let Ok(t) = pairs.unpack(t) {
+                taps.tap(name, &t);
+            }
+        };
+        let states = self.together(&texts, (&cells, &tokens), &mut Taps::new(&mut listen))?;
+        taps.tap("qformer_out", &pairs.unpack(&states)?);
+        taps.tap("itm_logits", &self.matching(&states, &texts)?);
+        let of_pictures = self.query_features(&cells, &tokens)?;
+        taps.tap("itc_image_embeds", &of_pictures);
+        let of_texts = self.text_features(&texts)?;
+        taps.tap("itc_text_embeds", &of_texts);
+        // [pictures, queries, joint] with [texts, joint] → [pictures, texts].
+        let (pictures, queries, joint) = of_pictures.dims3()?;
+        let cosines = of_pictures
+            .reshape((pictures * queries, joint))?
+            .matmul(&of_texts.t()?)?;
+        let cosines = cosines.reshape((pictures, queries, texts.len()))?;
+        taps.tap(
+            "itc_logits",
+            &cosines.transpose(1, 2)?.contiguous()?.max(D::Minus1)?,
+        );
+        Ok(())
+    }
+}
+
+/// The texts of a padded batch, without the first `skipped` columns.
+fn texts(given: &Given, skipped: usize) -> Result<Rows, ModelError> {
+    let mut cut = Given::default();
+    for name in ["input_ids", "attention_mask"]
+        .into_iter()
+        .filter(|n| given.has(n))
+    {
+        let (shape, values) = given.integers(name, 2)?;
+        let rows = values.chunks_exact(shape[1].max(1));
+        let left = rows.flat_map(|row| row.iter().skip(skipped).copied()).collect();
+        let shape = vec![shape[0], shape[1].saturating_sub(skipped)];
+        cut.integers.insert(name.to_owned(), (shape, left));
+    }
+    cut.rows("input_ids", "attention_mask")
+}
+
+/// The same batch with `count` real columns in front.
+fn behind_queries(rows: &Rows, count: usize) -> Rows {
+    let width = count + rows.length;
+    let mut mask: Vec<i64> = (0..rows.lengths.len() * width)
+        .map(|place| i64::from(place % width < count))
+        .collect();
+    for place in &rows.places {
+        mask[place / rows.length * width + count + place % rows.length] = 1;
+    }
+    Rows::from_mask(width, &mask)
+}

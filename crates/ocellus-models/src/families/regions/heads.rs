@@ -1,0 +1,69 @@
+//! Heads of two layers: answers to questions, classes of regions.
+
+use candle_core::Tensor;
+use ocellus_nn::embeddings::Transform;
+use ocellus_nn::norm::NormLayer;
+use ocellus_nn::ops::activation::activate;
+use ocellus_nn::{Act, Linear, Names, Params};
+
+use super::NORM;
+use crate::vlm::ModelError;
+
+/// Names of a transform inside a sequence of layers: linear, activation, norm.
+pub(in crate::families) const SEQUENCE: Names = &[("dense", "0"), ("LayerNorm", "2")];
+
+/// A linear layer, GELU, a norm and scores: the heads that choose among answers.
+pub(in crate::families) struct Answers {
+    widen: Linear,
+    norm: NormLayer,
+    scores: Linear,
+}
+
+impl Answers {
+    /// Tensors `0`, `2`, `3`.
+    pub(in crate::families) fn load(
+        p: &Params,
+        [inputs, inner, answers]: [usize; 3],
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            widen: Linear::load(&p.at("0"), inputs, inner, true)?,
+            norm: NORM.load(&p.at("2"), inner)?,
+            scores: Linear::load(&p.at("3"), inner, answers, true)?,
+        })
+    }
+
+    /// `[rows, inputs]` → `[rows, answers]`.
+    pub(in crate::families) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let inner = self
+            .norm
+            .forward(&activate(&self.widen.forward(x)?, Act::Gelu)?)?;
+        Ok(self.scores.forward(&inner)?)
+    }
+}
+
+/// A transform and scores.
+pub(in crate::families) struct Classes {
+    transform: Transform,
+    scores: Linear,
+}
+
+impl Classes {
+    /// `transform` and `scores` are where their tensors are.
+    pub(in crate::families) fn load(
+        transform: &Params,
+        scores: &Params,
+        width: usize,
+        act: Act,
+        classes: usize,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            transform: Transform::load(transform, width, act, NORM)?,
+            scores: Linear::load(scores, width, classes, true)?,
+        })
+    }
+
+    /// `[rows, width]` → `[rows, classes]`.
+    pub(in crate::families) fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        Ok(self.scores.forward(&self.transform.forward(x)?)?)
+    }
+}

@@ -1,0 +1,52 @@
+//! The arrays of references, which are padded, as packed rows.
+
+use candle_core::Tensor;
+use ocellus_nn::ops::loss::IGNORE;
+
+use super::pick;
+use crate::given::{Given, Rows};
+use crate::vlm::ModelError;
+
+/// The real rows of a padded array `[batch, length, width]`, packed.
+pub(in crate::families) fn packed(
+    given: &Given,
+    name: &str,
+    rows: &Rows,
+    width: usize,
+) -> Result<Tensor, ModelError> {
+    let padded = given.tensor(name, 3)?;
+    let expected = [rows.lengths.len(), rows.length, width];
+    if padded.dims() != expected {
+        let found = format!("the shape {:?}", padded.dims());
+        return Err(ModelError::input(
+            format!("input `{name}`"),
+            format!("{expected:?}"),
+            found,
+        ));
+    }
+    let index: Vec<u32> = rows.places.iter().map(|p| *p as u32).collect();
+    pick(&padded.flatten(0, 1)?, &index)
+}
+
+/// Targets `[batch, length]` at the real rows, packed; what is negative is no target.
+pub(in crate::families) fn targets(given: &Given, name: &str, rows: &Rows) -> Result<Vec<u32>, ModelError> {
+    let (shape, values) = given.integers(name, 2)?;
+    if shape != [rows.lengths.len(), rows.length] {
+        let expected = format!("[{}, {}]", rows.lengths.len(), rows.length);
+        return Err(ModelError::input(
+            format!("input `{name}`"),
+            expected,
+            format!("{shape:?}"),
+        ));
+    }
+    let target = |place: &usize| u32::try_from(values[*place]).unwrap_or(IGNORE);
+    Ok(rows.places.iter().map(target).collect())
+}
+
+/// Indices of what is a target, and the targets.
+pub(in crate::families) fn only(targets: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    (0u32..)
+        .zip(targets.iter().copied())
+        .filter(|(_, t)| *t != IGNORE)
+        .unzip()
+}

@@ -1,0 +1,92 @@
+//! The connection layer: words look at regions while regions look at words.
+//!
+//! In the names of tensors 1 is the region stream and 2 the words. What words find in regions goes to the words' own
+//! output, so that keys and values of one number meet the output of the other.
+
+use candle_core::Tensor;
+use ocellus_nn::attention::Attention;
+use ocellus_nn::{Block, Mask, Names, Params, Segment};
+use std::sync::Arc;
+
+use super::config::Config;
+use crate::families::regions::Stream;
+use crate::vlm::ModelError;
+
+/// Words (2) look at regions (1).
+const TEXT_TO_IMAGE: Names = &[
+    ("attn.q_proj", "biattention.query2"),
+    ("attn.k_proj", "biattention.key1"),
+    ("attn.v_proj", "biattention.value1"),
+    ("attn.o_proj", "biOutput.dense2"),
+    ("norm1", "biOutput.LayerNorm2"),
+    ("mlp.fc1", "t_intermediate.dense"),
+    ("mlp.fc2", "t_output.dense"),
+    ("norm2", "t_output.LayerNorm"),
+];
+
+/// Regions (1) look at words (2).
+const IMAGE_TO_TEXT: Names = &[
+    ("attn.q_proj", "biattention.query1"),
+    ("attn.k_proj", "biattention.key2"),
+    ("attn.v_proj", "biattention.value2"),
+    ("attn.o_proj", "biOutput.dense1"),
+    ("norm1", "biOutput.LayerNorm1"),
+    ("mlp.fc1", "v_intermediate.dense"),
+    ("mlp.fc2", "v_output.dense"),
+    ("norm2", "v_output.LayerNorm"),
+];
+
+/// Both directions of a connection.
+pub(super) struct Connection {
+    image: Block,
+    text: Block,
+}
+
+impl Connection {
+    pub(super) fn load(p: &Params, config: &Config) -> Result<Self, ModelError> {
+        let block = |names, own: &Stream, other: &Stream| {
+            let spec = own.block_with(config.bi_heads, config.bi_width);
+            Block::facing(&p.named(names), &spec, other.width)
+        };
+        Ok(Self {
+            image: block(IMAGE_TO_TEXT, &config.image, &config.text)?,
+            text: block(TEXT_TO_IMAGE, &config.text, &config.image)?,
+        })
+    }
+
+    /// Both streams with the tokens or regions of each row, each looking at what the other was: regions, then words.
+    pub(super) fn forward(
+        &self,
+        (image, regions): (&Tensor, &[usize]),
+        (text, words): (&Tensor, &[usize]),
+    ) -> Result<(Tensor, Tensor), ModelError> {
+        let look = |block: &Block, (from, at): (&Tensor, &Tensor), segments: Arc<[Segment]>| {
+            let mask = Mask::whole(&segments);
+            let attend = |attention: &Attention, x: &Tensor| {
+                let (k, v) = attention.remember(at)?;
+                attention.across(x, (&k, &v), &mask)
+            };
+            block.forward(from, attend, None)
+        };
+        Ok((
+            look(&self.image, (image, text), facing(regions, words))?,
+            look(&self.text, (text, image), facing(words, regions))?,
+        ))
+    }
+}
+
+/// Sequence `i` of the queries looks at sequence `i` of the keys.
+fn facing(queries: &[usize], keys: &[usize]) -> Arc<[Segment]> {
+    let (mut q_start, mut k_start) = (0, 0);
+    let each = |(q_len, k_len): (&usize, &usize)| {
+        let segment = Segment {
+            q_start,
+            q_len: *q_len,
+            k_start,
+            k_len: *k_len,
+        };
+        (q_start, k_start) = (q_start + q_len, k_start + k_len);
+        segment
+    };
+    queries.iter().zip(keys).map(each).collect()
+}

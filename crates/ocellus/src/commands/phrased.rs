@@ -1,0 +1,104 @@
+//! Questions to models that are not spoken to in conversations: one picture, one phrase, an answer written or chosen.
+
+use std::path::Path;
+
+use ocellus_engine::rank;
+use ocellus_text::TextForm;
+use serde_json::json;
+
+use crate::args::Ask;
+use crate::error::Failure;
+use crate::model::Model;
+use crate::values::Format;
+use crate::{output, prompt, question};
+
+/// Answers that are measured in full.
+const MEASURED: usize = 128;
+/// Answers shown beside the first.
+const SHOWN: usize = 5;
+
+/// Prints the answer as it is written, or the likeliest of a list.
+pub fn run(model: &Model, args: &Ask, pictures: &[Vec<u8>], phrase: &str) -> Result<(), Failure> {
+    if pictures.len() != 1 {
+        let count = pictures.len();
+        return Err(Failure::usage(format!(
+            "{} answers questions about exactly one picture, not {count}",
+            model.name
+        ))
+        .hint("give one --image"));
+    }
+    let pictures: Vec<&[u8]> = pictures.iter().map(Vec::as_slice).collect();
+    let mut request = prompt::question(model, phrase, &pictures, args.question())?;
+    request.sampling = model.generation.sampling(&args.sampling);
+    if let Some(list) = &args.answers {
+        return choose(model, &request, list, args.format);
+    }
+    request.max_tokens = args.sampling.max_tokens.map_or(question::MAX_TOKENS, |n| n.get());
+    request.max_tokens = request.max_tokens.min(model.loaded.facts().max_positions / 2);
+    let stream = args.format == Format::Text && !args.no_stream;
+    let answer = question::answer(model, &request, &args.sampling.stop, |piece| {
+        if stream { output::write(piece) } else { Ok(()) }
+    })?;
+    match args.format {
+        Format::Text if stream => output::line("")?,
+        Format::Text => output::line(answer.text.trim())?,
+        Format::Json => output::json(&json!({
+            "text": answer.text.trim(),
+            "finish_reason": answer.generated.finish.as_str(),
+            "model": model.name,
+            "seed": request.sampling.seed,
+            "token_ids": answer.generated.tokens.iter().map(|t| t.id).collect::<Vec<_>>(),
+            "timing": {
+                "encode_ms": answer.timing.encode_ms, "prefill_ms": answer.timing.prefill_ms,
+                "decode_ms": answer.timing.decode_ms,
+            },
+        }))?,
+    }
+    if answer.generated.finish == ocellus_engine::FinishReason::Cancelled {
+        return Err(Failure::interrupted());
+    }
+    Ok(())
+}
+
+/// Ranks the answers of a file, one a line.
+fn choose(
+    model: &Model,
+    request: &ocellus_engine::Request,
+    list: &Path,
+    format: Format,
+) -> Result<(), Failure> {
+    let text = std::fs::read_to_string(list).map_err(|e| Failure::io("read", list, &e))?;
+    let texts: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    if texts.is_empty() {
+        return Err(
+            Failure::new(format!("{}: the file has no answers", list.display()))
+                .hint("write one answer a line"),
+        );
+    }
+    let end = model.ends().first().copied();
+    let mut answers = Vec::with_capacity(texts.len());
+    for text in &texts {
+        let mut ids = TextForm::BARE.ids(&model.tokenizer, text)?;
+        ids.extend(end);
+        answers.push(ids);
+    }
+    let ranked = rank(model.vlm()?, request, &answers, MEASURED)?;
+    let best = ranked.first().map_or("", |r| texts[r.answer]);
+    match format {
+        Format::Text => output::line(best),
+        Format::Json => {
+            let shown: Vec<_> = ranked
+                .iter()
+                .take(SHOWN)
+                .map(|r| json!({"text": texts[r.answer], "log_likelihood": r.log_likelihood}))
+                .collect();
+            output::json(&json!({
+                "text": best, "finish_reason": "stop", "model": model.name, "answers": shown,
+            }))
+        }
+    }
+}
