@@ -177,6 +177,11 @@ fn resized(rule: Resize, size: Stated, square: Option<bool>) -> Option<Resize> {
                 multiple,
             }
         }
+        (Resize::ShorterSideCapped { longer, .. }, Shortest(shorter) | Number(shorter))
+            if square != Some(true) =>
+        {
+            Resize::ShorterSideCapped { shorter, longer }
+        }
         (Resize::LongerSide { patch, .. }, size) => Resize::LongerSide {
             longest: longest(size, square)?,
             patch,
@@ -203,7 +208,7 @@ fn wanted(rule: &Resize) -> &'static str {
     match rule {
         Resize::Keep => "no size: pictures keep theirs",
         Resize::Exact { .. } | Resize::ShorterSide { .. } => "height and width, or shortest_edge",
-        Resize::ShorterSideBounded { .. } => "shortest_edge",
+        Resize::ShorterSideBounded { .. } | Resize::ShorterSideCapped { .. } => "shortest_edge",
         Resize::LongerSide { .. } | Resize::LongerSideRounded { .. } => "longest_edge",
     }
 }

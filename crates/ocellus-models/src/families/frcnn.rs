@@ -29,6 +29,7 @@ pub(super) const FAMILY: Family = Family {
     id: "frcnn",
     architectures: &["GeneralizedRCNN"],
     also: &["faster_rcnn", "faster-rcnn"],
+    processors: &[],
     claims: config::claims,
     tasks: &[Task::Detect],
     load: |config, params| Ok(Box::new(Frcnn::load(Config::read(config)?, params)?)),

@@ -90,7 +90,7 @@ impl Task {
 }
 
 /// Files that a config stands in, the first that a folder has.
-pub const CONFIG_FILES: &[&str] = &["config.json", "params.json", "open_clip_config.json"];
+pub const CONFIG_FILES: &[&str] = &["config.json", "params.json", "open_clip_config.json", "config.yaml"];
 
 /// Every family this build knows.
 pub const FAMILIES: &[Family] = &[
