@@ -160,6 +160,7 @@ fn prefill<'r>(
         ids: &r.ids,
         visions: r.pictures.iter().map(vision).collect(),
         rule: r.rule,
+        offset: 0,
     };
     let prompts: Vec<Prompt> = requests.iter().map(prompt).collect();
     let opening = model.open(&prompts, images, videos, &mut Taps::none())?;

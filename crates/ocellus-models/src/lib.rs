@@ -8,6 +8,7 @@ pub mod families;
 pub mod given;
 pub mod model;
 pub mod mrope;
+pub mod padded;
 pub mod plan;
 pub mod vlm;
 
@@ -16,4 +17,4 @@ pub use families::{FAMILIES, Family, Task, find, load, load_generator};
 pub use given::{Given, Rows};
 pub use model::{Classifier, Embedder, Filler, Generator, Matcher, Model, PairScore, Regions, Sight, Trace};
 pub use mrope::{PositionRule, Positions, Vision};
-pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
+pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Slot, Vlm};

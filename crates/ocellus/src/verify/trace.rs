@@ -88,6 +88,13 @@ fn greedy(case: &Case, model: &dyn Vlm, asked: &[Asked], out: &mut Produced) -> 
             out.put("step_logits", Array::floats([walked.len(), width, vocab], logits));
         }
     }
+    // The engine knows no padding: where a row has some, its answer is that of the row without.
+    if asked.iter().any(|a| a.offset > 0) {
+        let mut bare = asked.to_vec();
+        bare.iter_mut().for_each(|a| a.offset = 0);
+        let walked = walk(model, open(model, &bare)?, steps, minimum, &end)?;
+        return engine(model, &bare, &walked, (steps, minimum, &end), out);
+    }
     engine(model, asked, &walked, (steps, minimum, &end), out)
 }
 
@@ -112,6 +119,7 @@ fn open(model: &dyn Vlm, asked: &[Asked]) -> Result<Opening, CaseError> {
             ids: &a.ids,
             visions: a.pictures.iter().map(|(_, grid)| vision(*grid)).collect(),
             rule: PositionRule::default(),
+            offset: a.offset,
         })
         .collect();
     Ok(model.open(&prompts, cells.as_ref(), None, &mut Taps::none())?)
