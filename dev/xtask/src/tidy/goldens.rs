@@ -26,26 +26,34 @@ fn check(tree: &Tree, cases: &[String]) -> Vec<String> {
     if families.is_empty() {
         return vec![format!("{FAMILIES}: no file with `FAMILY: Family` and an `id`")];
     }
-    let bare = families
-        .iter()
-        .filter(|(_, id)| !cases.iter().any(|case| case.starts_with(&format!("{id}-"))));
-    bare.map(|(path, id)| format!("{path}: family `{id}` has no case {GOLDENS}/{id}-*/case.json"))
+    let bare = families.iter().filter(|(_, names)| {
+        !names
+            .iter()
+            .any(|name| cases.iter().any(|case| case.starts_with(&format!("{name}-"))))
+    });
+    bare.map(|(path, names)| (path, names.first().copied().unwrap_or_default()))
+        .map(|(path, id)| format!("{path}: family `{id}` has no case {GOLDENS}/{id}-*/case.json"))
         .collect()
 }
 
-/// `(file, id)` of every family.
-fn registered(tree: &Tree) -> Vec<(&str, &str)> {
+/// The file of every family, its id and its other names.
+fn registered(tree: &Tree) -> Vec<(&str, Vec<&str>)> {
     let files = tree.shipped().filter(|source| source.path.starts_with(FAMILIES));
     files
-        .filter_map(|source| Some((source.path.as_str(), id(&source.told)?)))
+        .filter_map(|source| Some((source.path.as_str(), names(&source.told)?)))
         .collect()
 }
 
-/// The text of `id: "…"` after the constant `FAMILY`.
-fn id(text: &str) -> Option<&str> {
+/// The texts of `id: "…"` and `also: &["…", …]` after the constant `FAMILY`.
+fn names(text: &str) -> Option<Vec<&str>> {
     let (_, constant) = text.split_once("FAMILY: Family")?;
     let (_, id) = constant.split_once("id: \"")?;
-    id.split('"').next()
+    let also = constant
+        .split_once("also: &[")
+        .and_then(|(_, list)| list.split_once(']'))
+        .map_or("", |(list, _)| list);
+    let others = also.split('"').skip(1).step_by(2);
+    Some(id.split('"').next().into_iter().chain(others).collect())
 }
 
 #[cfg(test)]
@@ -62,6 +70,14 @@ mod tests {
             let found = check(&tree, &cases);
             assert!(found[0].contains("families/one.rs: family `one`"), "{found:?}");
         }
+    }
+
+    #[test]
+    fn cases_may_bear_another_name_of_a_family() {
+        let family = "pub(super) const FAMILY: Family = Family {\n    id: \"one\",\n    also: &[\"two\", \"uno\"],\n};";
+        let tree = tree(&[("crates/ocellus-models/src/families/one.rs", family)]);
+        assert_eq!(check(&tree, &["uno-logits".into()]), Vec::<String>::new());
+        assert_eq!(check(&tree, &["tre-logits".into()]).len(), 1);
     }
 
     #[test]
