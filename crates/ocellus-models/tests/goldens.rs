@@ -123,4 +123,6 @@ macro_rules! families {
 families! {
     qwen2_vl "qwen2_vl",
     qwen2_5_vl "qwen2_5_vl",
+    pixtral "pixtral",
+    qwen "qwen",
 }

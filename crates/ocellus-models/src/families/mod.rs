@@ -7,9 +7,13 @@ use crate::config::ConfigError;
 use crate::model::{Generator, Model};
 use crate::vlm::ModelError;
 
+mod pixtral;
+mod qwen;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
+#[cfg(test)]
+mod testing;
 
 /// Builds a model from a config and its tensors.
 pub type Load = fn(&Value, &Params) -> Result<Box<dyn Model>, ModelError>;
@@ -71,7 +75,12 @@ impl Task {
 }
 
 /// Every family this build knows.
-pub const FAMILIES: &[Family] = &[qwen2_vl::FAMILY, qwen2_5_vl::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    qwen2_vl::FAMILY,
+    qwen2_5_vl::FAMILY,
+    qwen::FAMILY,
+    pixtral::FAMILY,
+];
 
 /// The family of a config: by `architectures`, by what families claim, by `model_type`.
 pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {
