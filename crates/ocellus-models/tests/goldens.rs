@@ -132,4 +132,6 @@ families! {
     vlmo "vlmo",
     clip "clip",
     vilt "vilt",
+    pixtral "pixtral",
+    qwen "qwen",
 }
