@@ -1,4 +1,4 @@
-//! Task `preprocess`: picture files and video frames to patches, and tables of target sizes.
+//! Task `preprocess`: picture files and video frames to patches or planes, and tables of target sizes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,24 +10,40 @@ use serde_json::{Map, Value};
 use super::array::{Array, Values};
 use super::case::{Case, read_text};
 use super::error::CaseError;
+use super::planes::{self, Planes};
 use super::{Produced, sizes};
+
+/// What a source became.
+enum Made {
+    Patches(Patches),
+    Planes(Planes),
+}
 
 /// Stages are called `<file or video>/<what>`.
 pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
     if case.options.get("rules").is_some() {
         return sizes::run(case, out);
     }
-    let recipe = recipe(case)?;
-    let mut done: BTreeMap<&str, Result<Patches, CaseError>> = BTreeMap::new();
+    let planes_recipe = planes::recipe(case)?;
+    let make: Box<dyn Fn(&str) -> Result<Made, CaseError>> = match &planes_recipe {
+        Some(recipe) => Box::new(move |source| planes::planes(case, source, recipe).map(Made::Planes)),
+        None => {
+            let recipe = recipe(case)?;
+            Box::new(move |source| patches(case, source, &recipe).map(Made::Patches))
+        }
+    };
+    let mut done: BTreeMap<&str, Result<Made, CaseError>> = BTreeMap::new();
     for stage in &case.stages {
         let Some((source, what)) = stage.name.rsplit_once('/') else {
             continue;
         };
-        let array = match done
-            .entry(source)
-            .or_insert_with(|| patches(case, source, &recipe))
-        {
-            Ok(patches) => stage_of(patches, what),
+        let array = match done.entry(source).or_insert_with(|| make(source)) {
+            Ok(_) if what == "refused" => Some(Array {
+                shape: Vec::new(),
+                values: Values::Integer(vec![0]),
+            }),
+            Ok(Made::Patches(patches)) => stage_of(patches, what),
+            Ok(Made::Planes(planes)) => planes.stage(what),
             Err(CaseError::Media(_)) if what == "refused" => Some(Array::counts([1])),
             Err(_) => None,
         };
@@ -45,7 +61,7 @@ pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
     let wanted = |source: &str| !case.stages.iter().any(|s| s.name == format!("{source}/refused"));
     match done
         .into_iter()
-        .find(|(source, patches)| patches.is_err() && wanted(source))
+        .find(|(source, made)| made.is_err() && wanted(source))
     {
         Some((source, Err(error))) => Err(CaseError::Refused(format!("{source}: {error}"))),
         _ => Ok(()),
@@ -57,14 +73,24 @@ fn patches(case: &Case, source: &str, recipe: &Recipe) -> Result<Patches, CaseEr
     if case.has_input(source) {
         return Ok(patchify_frames(&frames(case, source)?, recipe)?);
     }
+    Ok(patchify(&picture(case, source)?, recipe)?)
+}
+
+/// A picture file of the set.
+pub fn picture(case: &Case, source: &str) -> Result<Rgb, CaseError> {
     let places: [PathBuf; 2] = [case.in_set("images").join(source), case.in_set(source)];
     let path = places.iter().find(|p| p.is_file()).unwrap_or(&places[0]);
     let bytes = fs::read(path).map_err(|e| CaseError::file(path, e))?;
-    Ok(patchify(&decode(&bytes, &Limits::default())?.image, recipe)?)
+    Ok(decode(&bytes, &Limits::default())?.image)
 }
 
-/// What the checkpoint's `preprocessor_config.json` asks for, with the fields of `options.config` over it.
+/// The recipe of a case whose pictures become rows of patches.
 pub fn recipe(case: &Case) -> Result<Recipe, CaseError> {
+    Ok(Recipe::from_json(&settings(case)?)?)
+}
+
+/// What the checkpoint's `preprocessor_config.json` says, with the fields of `options.config` over it.
+pub fn settings(case: &Case) -> Result<String, CaseError> {
     let path = case.model().join("preprocessor_config.json");
     let mut fields = Map::new();
     if path.exists() {
@@ -81,7 +107,7 @@ pub fn recipe(case: &Case) -> Result<Recipe, CaseError> {
             .ok_or_else(|| case.wrong_option("config", "an object"))?;
         fields.extend(over.iter().map(|(k, v)| (k.clone(), v.clone())));
     }
-    Ok(Recipe::from_json(&Value::Object(fields).to_string())?)
+    Ok(Value::Object(fields).to_string())
 }
 
 /// Frames `[T, 3, H, W]` of an input as pictures.
@@ -102,28 +128,24 @@ fn frames(case: &Case, name: &str) -> Result<Vec<Rgb>, CaseError> {
 /// One stage of a picture or video; `None` for a name that nobody here computes.
 fn stage_of(patches: &Patches, what: &str) -> Option<Array> {
     let rows = patches.values.len() / patches.features;
-    let every = |n: usize| patches.values.iter().copied().step_by(n).collect::<Vec<f32>>();
     match what {
         "image_grid_thw" | "video_grid_thw" => {
             Some(Array::counts([patches.grid.t, patches.grid.h, patches.grid.w]))
         }
         "shape" => Some(Array::counts([rows, patches.features])),
-        "mean_std" => Some(Array::floats([2], mean_and_deviation(&patches.values).to_vec())),
         "pixel_values" => Some(Array::floats([rows, patches.features], patches.values.clone())),
-        "refused" => Some(Array {
-            shape: Vec::new(),
-            values: Values::Integer(vec![0]),
-        }),
-        _ => {
-            let n = what
-                .strip_prefix("pixel_values_every_")?
-                .parse()
-                .ok()
-                .filter(|n| *n > 0)?;
-            let values = every(n);
-            Some(Array::floats([values.len()], values))
-        }
+        _ => sample(&patches.values, what),
     }
+}
+
+/// What a case keeps of many values: `mean_std`, or every n-th of them.
+pub fn sample(values: &[f32], what: &str) -> Option<Array> {
+    if what == "mean_std" {
+        return Some(Array::floats([2], mean_and_deviation(values).to_vec()));
+    }
+    let n: Option<usize> = what.strip_prefix("pixel_values_every_")?.parse().ok();
+    let values: Vec<f32> = values.iter().copied().step_by(n.filter(|n| *n > 0)?).collect();
+    Some(Array::floats([values.len()], values))
 }
 
 fn mean_and_deviation(values: &[f32]) -> [f32; 2] {
