@@ -127,14 +127,18 @@ impl Model {
                 .transpose(),
             Files::Folder(folder) => Template::from_dir(folder),
         }
-        .map_err(|e| about(e.into()))?
-;
+        .map_err(|e| about(e.into()))?;
         let speech = match template {
             Some(template) => Speech::Template(template),
             None => Speech::without_template(&tokenizer),
         };
-        let tokenizer = match loaded.generator().map(|vlm| vlm.spell(&Grid { t: 1, h: 1, w: 1 }).len()) {
-            Some(room) if loaded.sees() != Sees::Cells => tokenizer.with_span_ids(room).map_err(|e| about(e.into()))?,
+        let tokenizer = match loaded
+            .generator()
+            .map(|vlm| vlm.spell(&Grid { t: 1, h: 1, w: 1 }).len())
+        {
+            Some(room) if loaded.sees() != Sees::Cells => {
+                tokenizer.with_span_ids(room).map_err(|e| about(e.into()))?
+            }
             _ => tokenizer,
         };
         let (recipe, planes) = match loaded.sees() {
@@ -218,15 +222,6 @@ impl Model {
         } else {
             own
         }
-    }
-
-    /// The token that stands for a cell of a picture.
-    pub fn image_token(&self) -> Result<u32, Failure> {
-        let token = self.loaded.facts().image_token;
-        token.ok_or_else(|| {
-            Failure::new(format!("{} has no place for pictures in its text", self.name))
-                .hint("`ocellus models families` lists what each family does")
-        })
     }
 }
 
