@@ -110,6 +110,7 @@ impl<'m> Turns<'m> {
                 ids, pictures, rule, ..
             }: &Request = r;
             Prompt {
+                offset: 0,
                 ids,
                 visions: pictures.iter().map(vision).collect(),
                 rule: *rule,

@@ -193,6 +193,17 @@ impl Rows {
         self.places.iter().map(|p| p % self.length.max(1)).collect()
     }
 
+    /// Places of padding before the first token of every row; an error when padding stands anywhere else.
+    pub fn offsets(&self) -> Result<Vec<usize>, ModelError> {
+        let row = |(i, n): (usize, &usize)| {
+            let (offset, end) = (self.length - n, (i + 1) * self.length);
+            let whole = (end - n..end).all(|place| self.places.binary_search(&place).is_ok());
+            let found = || ModelError::input(format!("row {i}"), "padding on the left only", "other padding");
+            whole.then_some(offset).ok_or_else(found)
+        };
+        self.lengths.iter().enumerate().map(row).collect()
+    }
+
     /// Index of the first token of every row.
     pub fn firsts(&self) -> Vec<u32> {
         let mut next = 0;

@@ -9,6 +9,7 @@ pub mod fusion;
 pub mod given;
 pub mod model;
 pub mod mrope;
+pub mod padded;
 pub mod plan;
 pub mod vlm;
 
@@ -21,4 +22,4 @@ pub use model::{
     RegionGuesses, Regions, Sight, Trace,
 };
 pub use mrope::{PositionRule, Positions, Vision};
-pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
+pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Slot, Vlm};

@@ -297,4 +297,6 @@ pub struct Asked {
     pub ids: Vec<u32>,
     /// `[n, patch_features]` and the grid of every picture.
     pub pictures: Vec<(Tensor, Grid)>,
+    /// Places of padding before the first token.
+    pub offset: usize,
 }

@@ -89,6 +89,19 @@ pub struct Prompt<'a> {
     pub ids: &'a [u32],
     pub visions: Vec<Vision>,
     pub rule: PositionRule,
+    /// Places of padding before the first token; 0 outside of comparisons. Models whose positions do not count padding ignore it.
+    pub offset: usize,
+}
+
+/// What stands at a place of a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// The token itself.
+    Text,
+    /// The next cell of the pictures.
+    Image,
+    /// The next cell of the videos.
+    Video,
 }
 
 /// Prompts as a decoder starts from them, one after another in packed rows.
@@ -137,6 +150,23 @@ pub trait Vlm: Send + Sync {
     /// `patches [n, patch_features]` of pictures with these grids → cells `[n / merge², width]`, in the pictures' own order.
     fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError>;
 
+    /// What stands at every place of a prompt.
+    fn slots(&self, ids: &[u32]) -> Vec<Slot> {
+        let facts = self.facts();
+        let slot = |id: &u32| match *id {
+            id if Some(id) == facts.image_token => Slot::Image,
+            id if Some(id) == facts.video_token => Slot::Video,
+            _ => Slot::Text,
+        };
+        ids.iter().map(slot).collect()
+    }
+
+    /// The tokens that stand in a prompt for a picture of this grid, in place of one image token.
+    fn spell(&self, grid: &Grid) -> Vec<u32> {
+        let facts = self.facts();
+        vec![facts.image_token.unwrap_or_default(); facts.cells(grid)]
+    }
+
     /// The embeddings of `ids`, with the rows of `images` and `videos` in place of their tokens, in order. Taps `inputs_embeds`.
     fn embed(
         &self,
@@ -158,7 +188,7 @@ pub trait Vlm: Send + Sync {
         images: Option<&Tensor>,
         videos: Option<&Tensor>,
     ) -> Result<Tensor, ModelError> {
-        let (facts, vocab) = (self.facts(), self.decoder().spec().vocab);
+        let vocab = self.decoder().spec().vocab;
         if let Some(&id) = ids.iter().find(|id| **id as usize >= vocab) {
             return Err(ModelError::Vocabulary { id, vocab });
         }
@@ -175,11 +205,11 @@ pub trait Vlm: Send + Sync {
                 *counter - 1
             };
             let pick: Vec<u32> = (0u32..)
-                .zip(ids)
-                .map(|(i, id)| match *id {
-                    id if Some(id) == facts.image_token => next(&mut image),
-                    id if Some(id) == facts.video_token => next(&mut video),
-                    _ => i,
+                .zip(self.slots(ids))
+                .map(|(i, slot)| match slot {
+                    Slot::Image => next(&mut image),
+                    Slot::Video => next(&mut video),
+                    Slot::Text => i,
                 })
                 .collect();
             self.check("image", image_rows, image as usize - ids.len())?;

@@ -133,4 +133,6 @@ families! {
     vlmo "vlmo",
     clip "clip",
     vilt "vilt",
+    pixtral "pixtral",
+    qwen "qwen",
 }

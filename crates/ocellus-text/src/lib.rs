@@ -34,7 +34,7 @@ pub use conversation::{Conversation, Message, Part, Role};
 pub use detokenizer::Detokenizer;
 pub use error::TextError;
 pub use instruct::{CellRows, Instruct};
-pub use pads::{MAX_PROMPT_IDS, expand_image_pads};
+pub use pads::{MAX_PROMPT_IDS, expand_image_pads, replace_image_pads};
 pub use ranks::QWEN_PATTERN;
 pub use tekken::{Tekken, TekkenImages};
 pub use template::{MAX_RENDERED_BYTES, MAX_TEMPLATE_BYTES, RenderOptions, TEMPLATE_FUEL, Template};

@@ -10,31 +10,40 @@ pub const MAX_PROMPT_IDS: usize = 1 << 22;
 /// An error when the prompt holds more or fewer placeholders than `counts`: a picture would be read in another's place.
 /// This also catches a placeholder that was typed into the text of a message.
 pub fn expand_image_pads(ids: &[u32], pad_id: u32, counts: &[usize]) -> Result<Vec<u32>> {
+    let cells: Vec<Vec<u32>> = counts
+        .iter()
+        .map(|n| vec![pad_id; (*n).min(MAX_PROMPT_IDS + 1)])
+        .collect();
+    replace_image_pads(ids, pad_id, &cells)
+}
+
+/// Puts `pictures[i]` in the place of the i-th `pad_id` of `ids`: the tokens that stand for a picture, with whatever marks its
+/// rows have. Errors as [`expand_image_pads`].
+pub fn replace_image_pads(ids: &[u32], pad_id: u32, pictures: &[Vec<u32>]) -> Result<Vec<u32>> {
     let found = ids.iter().filter(|id| **id == pad_id).count();
-    if found != counts.len() {
+    if found != pictures.len() {
         return Err(TextError::PadCount {
             pad_id,
-            expected: counts.len(),
+            expected: pictures.len(),
             found,
         });
     }
-    let total = counts
+    let total = pictures
         .iter()
-        .try_fold(ids.len() - found, |sum, count| sum.checked_add(*count));
+        .try_fold(ids.len() - found, |sum, picture| sum.checked_add(picture.len()));
     let Some(total) = total.filter(|total| *total <= MAX_PROMPT_IDS) else {
         return Err(TextError::PromptTooLong {
             limit: MAX_PROMPT_IDS,
         });
     };
     let mut expanded = Vec::with_capacity(total);
-    let mut counts = counts.iter();
+    let mut pictures = pictures.iter();
     for id in ids {
-        let count = if *id == pad_id {
-            counts.next().copied().unwrap_or(0)
+        if *id == pad_id {
+            expanded.extend(pictures.next().into_iter().flatten());
         } else {
-            1
-        };
-        expanded.extend(std::iter::repeat_n(*id, count));
+            expanded.push(*id);
+        }
     }
     Ok(expanded)
 }

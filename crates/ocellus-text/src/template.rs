@@ -87,6 +87,14 @@ impl Template {
         Ok(Template { environment })
     }
 
+    /// The manner of Qwen-VL chat models, whose pictures stand as addresses between `<img>` and `</img>`.
+    pub fn chatml_addressed() -> Template {
+        match Template::new(include_str!("chatml_addressed.jinja")) {
+            Ok(template) => template,
+            Err(error) => unreachable!("the built-in template compiles, which a test checks: {error}"),
+        }
+    }
+
     /// The template of the Qwen2-VL and Qwen2.5-VL instruct models.
     pub fn chatml_vision() -> Template {
         match Template::new(include_str!("chatml_vision.jinja")) {

@@ -20,6 +20,7 @@ mod prompt;
 mod question;
 mod reader;
 mod sight;
+mod speech;
 mod values;
 mod verify;
 

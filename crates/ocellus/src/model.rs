@@ -8,9 +8,10 @@ use candle_core::{DType, Device};
 use ocellus_hub::{Checkpoint, Location};
 use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::model::Sees;
-use ocellus_models::{FAMILIES, Facts, ModelError, Vlm};
+use ocellus_models::{FAMILIES, Facts, Grid, ModelError, Vlm};
 use ocellus_nn::{Frozen, Params, Precision};
 use ocellus_text::{Template, TextForm, Tokenizer};
+
 use ocellus_weights::Weights;
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::sight;
+use crate::speech::Speech;
 use crate::values::{self, Dtype};
 
 /// A model ready to be asked.
@@ -25,7 +27,7 @@ pub struct Model {
     pub name: String,
     pub loaded: Box<dyn ocellus_models::Model>,
     pub tokenizer: Tokenizer,
-    pub template: Template,
+    pub speech: Speech,
     pub recipe: Recipe,
     /// How pictures become planes, for models that take them so.
     pub planes: Option<PixelRecipe>,
@@ -125,8 +127,20 @@ impl Model {
                 .transpose(),
             Files::Folder(folder) => Template::from_dir(folder),
         }
-        .map_err(|e| about(e.into()))?
-        .unwrap_or_else(Template::chatml_vision);
+        .map_err(|e| about(e.into()))?;
+        let speech = match template {
+            Some(template) => Speech::Template(template),
+            None => Speech::without_template(&tokenizer),
+        };
+        let tokenizer = match loaded
+            .generator()
+            .map(|vlm| vlm.spell(&Grid { t: 1, h: 1, w: 1 }).len())
+        {
+            Some(room) if loaded.sees() != Sees::Cells => {
+                tokenizer.with_span_ids(room).map_err(|e| about(e.into()))?
+            }
+            _ => tokenizer,
+        };
         let (recipe, planes) = match loaded.sees() {
             Sees::Cells => (recipe(&files, loaded.facts()).map_err(about)?, None),
             Sees::Planes(default) => {
@@ -147,7 +161,7 @@ impl Model {
             name: name.clone(),
             loaded,
             tokenizer,
-            template,
+            speech,
             recipe,
             planes,
             generation,
@@ -208,15 +222,6 @@ impl Model {
         } else {
             own
         }
-    }
-
-    /// The token that stands for a cell of a picture.
-    pub fn image_token(&self) -> Result<u32, Failure> {
-        let token = self.loaded.facts().image_token;
-        token.ok_or_else(|| {
-            Failure::new(format!("{} has no place for pictures in its text", self.name))
-                .hint("`ocellus models families` lists what each family does")
-        })
     }
 }
 

@@ -5,7 +5,7 @@ use ocellus_engine::{
 };
 use ocellus_media::{Recipe, Rgb, patchify, patchify_exact, strip};
 use ocellus_models::{Grid, PositionRule};
-use ocellus_text::{Conversation, RenderOptions, Special, expand_image_pads};
+use ocellus_text::{Conversation, Special};
 use serde_json::{Value, json};
 
 use crate::args::{Pixels, Sampling};
@@ -13,6 +13,7 @@ use crate::clock::SystemClock;
 use crate::error::Failure;
 use crate::interrupt::Listener;
 use crate::model::Model;
+use crate::sight;
 
 /// A picture as the model will see it.
 #[derive(Clone)]
@@ -44,6 +45,23 @@ impl Seen {
                 "at least {min} and at most {max} pixels contradict each other"
             ))
             .hint("change --min-pixels or --max-pixels"));
+        }
+        if model.planes.is_some() {
+            let (patches, grid) = sight::patches(model, bytes)?;
+            let values = patches.flatten_all().and_then(|p| p.to_vec1());
+            let side = model.loaded.facts().patch_size;
+            return Ok(Self {
+                original: decoded.original,
+                oriented: decoded.oriented,
+                resized: ((grid.w * side) as u32, (grid.h * side) as u32),
+                grid,
+                tokens: model.vlm()?.spell(&grid).len(),
+                picture: Picture {
+                    patches: values.map_err(ocellus_models::ModelError::from)?,
+                    grid,
+                    video_seconds: None,
+                },
+            });
         }
         let patches = if model.reads_lines {
             patchify_exact(&line_of(&decoded.image, recipe.factor()), &recipe)?
@@ -96,9 +114,10 @@ pub fn request(
     pictures: &[Seen],
     sampling: &Sampling,
 ) -> Result<Request, Failure> {
-    let prompt = model.template.render(conversation, &RenderOptions::default())?;
-    let counts: Vec<usize> = pictures.iter().map(|p| p.tokens).collect();
-    let ids = expand_image_pads(&model.tokenizer.encode(&prompt)?, model.image_token()?, &counts)?;
+    let grids: Vec<Grid> = pictures.iter().map(|p| p.grid).collect();
+    let ids = model
+        .speech
+        .ids(model.vlm()?, &model.tokenizer, conversation, &grids)?;
     let room = model.loaded.facts().max_positions.saturating_sub(ids.len());
     let max_tokens = match sampling.max_tokens {
         Some(asked) => asked.get(),

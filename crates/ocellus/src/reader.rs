@@ -4,7 +4,7 @@ use ocellus_engine::{Flow, Picture, Request, Sampling};
 use ocellus_media::{Gray, patchify_exact};
 use ocellus_models::PositionRule;
 use ocellus_tasks::layout::ChunkText;
-use ocellus_text::{Conversation, RenderOptions};
+use ocellus_text::Conversation;
 
 use crate::clock::SystemClock;
 use crate::error::Failure;
@@ -45,12 +45,12 @@ pub fn read(model: &Model, strips: &[Gray]) -> Result<Vec<ChunkText>, Failure> {
 fn request(model: &Model, strip: &Gray) -> Result<Request, Failure> {
     let patches = patchify_exact(&strip.to_rgb(), &model.recipe)?;
     let cells = model.loaded.facts().cells(&patches.grid);
-    let prompt = model
-        .template
-        .render(&Conversation::about_images(1, ""), &RenderOptions::default())?;
-    let ids = model.tokenizer.encode(&prompt)?;
+    let talk = Conversation::about_images(1, "");
+    let ids = model
+        .speech
+        .ids(model.vlm()?, &model.tokenizer, &talk, &[patches.grid])?;
     Ok(Request {
-        ids: ocellus_text::expand_image_pads(&ids, model.image_token()?, &[cells])?,
+        ids,
         pictures: vec![Picture {
             patches: patches.values,
             grid: patches.grid,

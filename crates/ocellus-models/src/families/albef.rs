@@ -352,6 +352,7 @@ impl Trace for Albef {
             let picture = patches.narrow(0, first, grid.h * grid.w)?;
             first += grid.h * grid.w;
             Ok(Asked {
+                offset: 0,
                 ids,
                 pictures: vec![(picture, *grid)],
             })

@@ -11,10 +11,14 @@ use crate::vlm::ModelError;
 mod albef;
 mod blip;
 mod blip_2;
+#[cfg(test)]
+mod changed;
 mod clip;
 mod frcnn;
 mod packed;
+mod pixtral;
 mod planes;
+mod qwen;
 mod qwen2;
 mod qwen2_5_vl;
 mod qwen2_vl;
@@ -103,9 +107,11 @@ pub const FAMILIES: &[Family] = &[
     vlmo::FAMILY,
     blip::FAMILY,
     blip_2::FAMILY,
+    qwen::FAMILY,
     qwen2_vl::FAMILY,
     qwen2_5_vl::FAMILY,
     qwen3_vl::FAMILY,
+    pixtral::FAMILY,
 ];
 
 /// The family of a config: by `architectures`, by what families claim, by `model_type`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use ocellus_media::{Limits, Patches, Recipe, Rgb, decode, patchify, patchify_frames};
+use ocellus_media::{Limits, Patches, PixelRecipe, Recipe, Rgb, decode, patchify, patchify_frames};
 use serde_json::{Map, Value};
 
 use super::array::{Array, Values};
@@ -12,6 +12,21 @@ use super::case::{Case, read_text};
 use super::error::CaseError;
 use super::planes::{self, Planes};
 use super::{Produced, sizes};
+
+/// What a case's processor makes of pictures.
+enum Maker {
+    Patches(Recipe),
+    Planes(PixelRecipe),
+}
+
+impl Maker {
+    fn make(&self, case: &Case, source: &str) -> Result<Made, CaseError> {
+        match self {
+            Self::Patches(recipe) => patches(case, source, recipe).map(Made::Patches),
+            Self::Planes(recipe) => planes::planes(case, source, recipe).map(Made::Planes),
+        }
+    }
+}
 
 /// What a source became.
 enum Made {
@@ -24,20 +39,16 @@ pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
     if case.options.get("rules").is_some() {
         return sizes::run(case, out);
     }
-    let planes_recipe = planes::recipe(case)?;
-    let make: Box<dyn Fn(&str) -> Result<Made, CaseError>> = match &planes_recipe {
-        Some(recipe) => Box::new(move |source| planes::planes(case, source, recipe).map(Made::Planes)),
-        None => {
-            let recipe = recipe(case)?;
-            Box::new(move |source| patches(case, source, &recipe).map(Made::Patches))
-        }
+    let maker = match planes::recipe(case)? {
+        Some(recipe) => Maker::Planes(recipe),
+        None => Maker::Patches(recipe(case)?),
     };
     let mut done: BTreeMap<&str, Result<Made, CaseError>> = BTreeMap::new();
     for stage in &case.stages {
         let Some((source, what)) = stage.name.rsplit_once('/') else {
             continue;
         };
-        let array = match done.entry(source).or_insert_with(|| make(source)) {
+        let array = match done.entry(source).or_insert_with(|| maker.make(case, source)) {
             Ok(_) if what == "refused" => Some(Array {
                 shape: Vec::new(),
                 values: Values::Integer(vec![0]),

@@ -32,7 +32,7 @@ pub fn run(case: &Case, model: &dyn Model, tracer: &dyn Trace, out: &mut Produce
     let decoding = Decoding::of(case, &asked, &opening)?;
     let requests = decoding.requests(&asked)?;
     if decoded[0] {
-        greedy(vlm, opening, &decoding, &requests, out)?;
+        greedy(vlm, (&asked, opening), &decoding, &requests, out)?;
     }
     if decoded[1] {
         super::beams::run(case, vlm, &decoding, &requests, out)?;
@@ -129,7 +129,7 @@ pub fn given(case: &Case) -> Result<Given, CaseError> {
 /// Greedy answers step by step with a cache, their margins and logits; and that the engine gives the same.
 fn greedy(
     model: &dyn Vlm,
-    opening: Opening,
+    (asked, opening): (&[Asked], Opening),
     decoding: &Decoding,
     requests: &[Request],
     out: &mut Produced,
@@ -148,6 +148,13 @@ fn greedy(
     if let Some(vocab) = walked.first().and_then(|row| row.first()).map(|s| s.logits.len()) {
         let logits = walked.iter().flatten().flat_map(|s| s.logits.clone()).collect();
         out.put("step_logits", Array::floats([count, steps, vocab], logits));
+    }
+    // The engine knows no padding: where a row has some, its answer is that of the row without.
+    if asked.iter().any(|a| a.offset > 0) {
+        let mut bare = asked.to_vec();
+        bare.iter_mut().for_each(|a| a.offset = 0);
+        let walked = walk(model, open(model, &bare)?, decoding)?;
+        return engine(model, requests, &walked, &decoding.end, out);
     }
     engine(model, requests, &walked, &decoding.end, out)
 }
@@ -173,6 +180,7 @@ fn open(model: &dyn Vlm, asked: &[Asked]) -> Result<Opening, CaseError> {
             ids: &a.ids,
             visions: a.pictures.iter().map(|(_, grid)| vision(*grid)).collect(),
             rule: PositionRule::default(),
+            offset: a.offset,
         })
         .collect();
     Ok(model.open(&prompts, cells.as_ref(), None, &mut Taps::none())?)

@@ -229,6 +229,7 @@ impl Pictures {
             let rows = patches.narrow(0, first, grid.h * grid.w)?;
             first += grid.h * grid.w;
             asked.push(Asked {
+                offset: 0,
                 ids,
                 pictures: vec![(rows, grid)],
             });

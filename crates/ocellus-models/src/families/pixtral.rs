@@ -1,0 +1,262 @@
+//! Pixtral (Agrawal et al. 2024): pictures of any size, rotary positions in rows and columns, a two-layer adapter, a Mistral
+//! decoder. References: the `llava` and `pixtral` classes of transformers, and the publisher's own `params.json` layout.
+//!
+//! What belongs to this family alone: of a head's frequencies the even ones turn with the row and the odd ones with the column;
+//! in a prompt every row of a picture ends with a token of its own.
+
+use candle_core::{Device, Tensor};
+use ocellus_nn::decoder::Decoder;
+use ocellus_nn::ops::activation::activate;
+use ocellus_nn::rope::{Angles, Rope};
+use ocellus_nn::tower::Tower;
+use ocellus_nn::{Act, Linear, Params, Taps};
+
+use super::{Family, Task, planes};
+use crate::given::Given;
+use crate::model::Sees;
+use crate::model::{Asked, Model, Trace};
+use crate::mrope::{PositionRule, Positions, Vision};
+use crate::padded;
+use crate::vlm::{Facts, Grid, ModelError, Slot, Vlm};
+use ocellus_media::{Filter, PixelRecipe, Resize};
+
+mod config;
+mod library;
+mod names;
+mod publisher;
+#[cfg(test)]
+mod tests;
+
+use config::{Config, Marks};
+use names::Layout;
+
+/// Pictures as the library scales them.
+const LIBRARY: PixelRecipe = planes::web(Resize::LongerSide {
+    longest: 1024,
+    patch: 16,
+});
+
+/// Pictures as the publisher scales them.
+const PUBLISHER: PixelRecipe = PixelRecipe {
+    filter: Filter::CubicF32,
+    ..planes::web(Resize::LongerSideRounded {
+        longest: 1024,
+        patch: 16,
+    })
+};
+
+pub(super) const FAMILY: Family = Family {
+    id: "pixtral",
+    architectures: &["LlavaForConditionalGeneration"],
+    tasks: &[Task::Ask, Task::Chat, Task::Ocr],
+    also: &[],
+    claims: |config| {
+        let library = config["model_type"] == "llava" && config["vision_config"]["model_type"] == "pixtral";
+        library || config.get("vision_encoder").is_some()
+    },
+    processors: &[("pixtral-hf", LIBRARY), ("pixtral-mistral", PUBLISHER)],
+    unused: &[],
+    load: |config, params| Ok(Box::new(Pixtral::load(Config::read(config)?, params)?)),
+    shape: None,
+};
+
+struct Pixtral {
+    facts: Facts,
+    layout: Layout,
+    marks: Marks,
+    /// Patches along the longest side of a picture.
+    longest: usize,
+    /// Frequencies of the tower.
+    rope: Rope,
+    tower: Tower,
+    adapter: (Linear, Linear),
+    decoder: Decoder,
+}
+
+impl Pixtral {
+    fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
+        let from = config.layout.roots(p);
+        let (eyes, outer) = (&config.eyes, config.words.width);
+        let adapter = |i: usize, inputs| Linear::load(&from.adapter[i], inputs, outer, config.adapter_bias);
+        Ok(Self {
+            facts: config.facts(),
+            layout: config.layout,
+            longest: eyes.image_size / eyes.patch_size,
+            rope: Rope::plain(eyes.theta, eyes.width / eyes.heads),
+            tower: Tower::load(&from.tower, config.tower())?,
+            adapter: (adapter(0, eyes.width)?, adapter(1, outer)?),
+            decoder: Decoder::load(&from.decoder, &from.head, config.decoder())?,
+            marks: config.marks,
+        })
+    }
+
+    /// The angles of every patch: row and even frequencies, then column and odd frequencies.
+    fn angles(&self, grids: &[Grid], device: &Device) -> Result<Angles, ModelError> {
+        let dim = self.tower.spec().encoder.block.attention.head_dim;
+        let frequencies = self.rope.frequencies(dim);
+        let places: Vec<[usize; 2]> = grids
+            .iter()
+            .flat_map(|g| (0..g.h).flat_map(|row| (0..g.w).map(move |column| [row, column])))
+            .collect();
+        let turned = places.iter().flat_map(|place| {
+            let axes = place.iter().enumerate();
+            axes.flat_map(|(axis, at)| frequencies.iter().skip(axis).step_by(2).map(|f| *at as f32 * f))
+        });
+        Ok(Angles::twice(turned, places.len(), dim / 2, 1.0, device)?)
+    }
+
+    fn check_grids(&self, grids: &[Grid], patches: usize) -> Result<(), ModelError> {
+        let total: usize = grids.iter().map(|g| g.t * g.h * g.w).sum();
+        let odd = grids.iter().find(|g| g.t != 1 || g.h * g.w == 0);
+        if let Some(&Grid { t, h, w }) = odd.or_else(|| grids.first().filter(|_| total != patches)) {
+            let merge = 1;
+            return Err(ModelError::Grid {
+                t,
+                h,
+                w,
+                merge,
+                patches,
+            });
+        }
+        match grids.iter().find(|g| g.h.max(g.w) > self.longest) {
+            None => Ok(()),
+            Some(g) => Err(ModelError::input(
+                "a picture",
+                format!("at most {} patches a side", self.longest),
+                format!("{}x{}", g.w, g.h),
+            )),
+        }
+    }
+
+    /// The pictures among the arguments: patches, and grids from their real sizes in pixels.
+    fn pictures(&self, given: &Given) -> Result<Option<(Tensor, Vec<Grid>)>, ModelError> {
+        if !given.has("pixel_values") {
+            return Ok(None);
+        }
+        let sizes: Option<Vec<(usize, usize)>> = match given.has("image_sizes") {
+            true => Some(
+                given
+                    .integers("image_sizes", 2)?
+                    .1
+                    .chunks_exact(2)
+                    .map(|s| (s[0].max(0) as usize, s[1].max(0) as usize))
+                    .collect(),
+            ),
+            false => None,
+        };
+        given
+            .patches("pixel_values", self.facts.patch_size, sizes.as_deref())
+            .map(Some)
+    }
+}
+
+impl Model for Pixtral {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn sees(&self) -> Sees {
+        let patch = self.facts.patch_size as u32;
+        let longest = self.longest as u32 * patch;
+        Sees::Planes(match self.layout {
+            Layout::Library => PixelRecipe {
+                resize: Resize::LongerSide { longest, patch },
+                ..LIBRARY
+            },
+            Layout::Publisher => PixelRecipe {
+                resize: Resize::LongerSideRounded { longest, patch },
+                ..PUBLISHER
+            },
+        })
+    }
+
+    fn generator(&self) -> Option<&dyn Vlm> {
+        Some(self)
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}
+
+impl Vlm for Pixtral {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+        self.check_grids(grids, patches.dim(0)?)?;
+        let sizes: Vec<(usize, usize)> = grids.iter().map(|g| (g.h, g.w)).collect();
+        let angles = self.angles(grids, patches.device())?;
+        let mut named = |name: &str, tensor: &Tensor| match name {
+            "patch_embeds" | "vision_embeds" => {}
+            // The reference counts the norm in front of the layers as part of the embedding.
+            "vision_pre" => taps.tap("patch_embeds", tensor),
+            name => taps.tap(name, tensor),
+        };
+        let x = self
+            .tower
+            .forward_rotated(patches, &sizes, Some(&angles), &mut Taps::new(&mut named))?;
+        let (first, second) = &self.adapter;
+        let cells = second.forward(&activate(&first.forward(&x)?, Act::Gelu)?)?;
+        taps.tap("vision_out", &cells);
+        Ok(cells)
+    }
+
+    /// Every row of a picture ends with a token, the last with another.
+    fn spell(&self, grid: &Grid) -> Vec<u32> {
+        let row = |i: usize| {
+            let last = i + 1 == grid.h;
+            let end = if last {
+                self.marks.picture_end
+            } else {
+                self.marks.row_end
+            };
+            std::iter::repeat_n(self.marks.image, grid.w).chain([end])
+        };
+        (0..grid.h).flat_map(row).collect()
+    }
+
+    /// Tokens are counted; pictures have no positions of their own here.
+    fn positions(&self, ids: &[u32], visions: &[Vision], _: PositionRule) -> Result<Positions, ModelError> {
+        let expected = visions.iter().map(|v| self.facts.cells(&v.grid)).sum();
+        let found = self.slots(ids).into_iter().filter(|s| *s == Slot::Image).count();
+        self.check("image", expected, found)?;
+        Ok(Positions {
+            ids: (0..ids.len() as i64).map(|i| [i; 3]).collect(),
+            delta: 0,
+        })
+    }
+}
+
+impl Trace for Pixtral {
+    fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
+        let pictures = self.pictures(given)?;
+        let mut cells = None;
+        if let Some((patches, grids)) = &pictures {
+            cells = Some(self.encode(patches, grids, taps)?);
+            let (mut alone, mut first) = (Vec::with_capacity(grids.len()), 0);
+            for grid in grids {
+                let own = patches.narrow(0, first, grid.h * grid.w)?;
+                alone.push(self.encode(&own, &[*grid], &mut Taps::none())?);
+                first += grid.h * grid.w;
+            }
+            taps.tap("vision_out_single", &Tensor::cat(&alone, 0)?);
+        }
+        let rows = given.rows("input_ids", "attention_mask")?;
+        let opening = padded::open(self, &self.asked(given)?, cells.as_ref(), &mut Taps::none())?;
+        taps.tap("inputs_embeds", &rows.unpack(&opening.embeds)?);
+        padded::read(self, &opening, &rows, taps)
+    }
+
+    fn asked(&self, given: &Given) -> Result<Vec<Asked>, ModelError> {
+        let rows = given.rows("input_ids", "attention_mask")?;
+        let pictures = self.pictures(given)?;
+        let pictures = pictures.as_ref().map(|(patches, grids)| (patches, &grids[..]));
+        padded::prompts(self, &rows, pictures, |grid| self.facts.cells(grid))
+    }
+}

@@ -1,0 +1,184 @@
+//! What the model is built from, whichever layout its numbers were read from.
+
+use ocellus_nn::attention::Projections;
+use ocellus_nn::decoder::{Head, Positions};
+use ocellus_nn::position_table::Interpolation;
+use ocellus_nn::rope::Rope;
+use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, decoder, encoder, tower};
+use serde_json::Value;
+
+use super::names::Layout;
+use super::{FAMILY, library, publisher};
+use crate::config::{ConfigError, Fields};
+use crate::vlm::Facts;
+
+/// A config, read.
+pub struct Config {
+    pub layout: Layout,
+    pub eyes: Eyes,
+    pub words: Words,
+    pub adapter_bias: bool,
+    pub marks: Marks,
+}
+
+/// The numbers of the tower.
+pub struct Eyes {
+    pub width: usize,
+    pub layers: usize,
+    pub heads: usize,
+    pub inner: usize,
+    pub act: Act,
+    pub channels: usize,
+    pub patch_size: usize,
+    pub image_size: usize,
+    pub theta: f64,
+}
+
+/// The numbers of the decoder.
+pub struct Words {
+    pub vocab: usize,
+    pub width: usize,
+    pub layers: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub inner: usize,
+    pub eps: f64,
+    pub theta: f64,
+    pub tied: bool,
+    pub max_positions: usize,
+}
+
+/// Tokens that stand for a picture: one a patch, and one behind each row.
+pub struct Marks {
+    pub image: u32,
+    pub row_end: u32,
+    /// Behind the last row instead.
+    pub picture_end: u32,
+}
+
+impl Marks {
+    /// The tokens behind rows have the ids of the published vocabulary where a config has no others.
+    pub fn read(image: u32, fields: &Fields) -> Result<Self, ConfigError> {
+        let id = |key: &str, published: u32| match fields.get(key) {
+            Some(_) => fields.id(key),
+            None => Ok(published),
+        };
+        Ok(Self {
+            image,
+            row_end: id("image_break_token_id", 12)?,
+            picture_end: id("image_end_token_id", 13)?,
+        })
+    }
+}
+
+impl Config {
+    pub fn read(config: &Value) -> Result<Self, ConfigError> {
+        match config.get("vision_encoder") {
+            Some(_) => publisher::read(config),
+            None => library::read(config),
+        }
+    }
+
+    pub fn tower(&self) -> tower::Spec {
+        let eyes = &self.eyes;
+        let norm = Norm::rms(1e-5);
+        let attention = Attn::full(eyes.heads, eyes.width / eyes.heads, Bias::NONE);
+        let block = self.block(eyes.width, attention, norm, (eyes.act, eyes.inner));
+        tower::Spec {
+            patch: self.patch_features(),
+            patch_bias: false,
+            class_token: false,
+            positions: None,
+            interpolation: Interpolation::Bicubic,
+            norm_before: Some(norm),
+            encoder: encoder::Spec::new(eyes.layers, block),
+            norm_after: None,
+        }
+    }
+
+    pub fn decoder(&self) -> decoder::Spec {
+        let words = &self.words;
+        let norm = Norm::rms(words.eps);
+        let attention = Attn::grouped(words.heads, words.kv_heads, words.head_dim, Bias::NONE);
+        decoder::Spec {
+            vocab: words.vocab,
+            layers: words.layers,
+            block: self.block(words.width, attention, norm, (Act::Silu, words.inner)),
+            positions: Positions::Rotary(Rope::plain(words.theta, words.head_dim)),
+            embedding_norm: None,
+            final_norm: Some(norm),
+            head: match words.tied {
+                true => Head::Tied { scale: 1.0 },
+                false => Head::Own,
+            },
+        }
+    }
+
+    fn block(&self, width: usize, attention: Attn, norm: Norm, (act, inner): (Act, usize)) -> block::Spec {
+        block::Spec {
+            width,
+            attention: Attn {
+                projections: match self.layout {
+                    Layout::Library => Projections::Separate,
+                    Layout::Publisher => Projections::AdjacentPairs,
+                },
+                ..attention
+            },
+            norm,
+            order: Order::NormFirst,
+            mlp: Mlp::Gated {
+                act,
+                width: inner,
+                bias: false,
+            },
+            memory: None,
+        }
+    }
+
+    pub fn facts(&self) -> Facts {
+        Facts {
+            family: FAMILY.id,
+            image_token: Some(self.marks.image),
+            video_token: None,
+            merge: 1,
+            patch_size: self.eyes.patch_size,
+            temporal_patch_size: 1,
+            patch_features: self.patch_features(),
+            tokens_per_second: None,
+            frames_apart: false,
+            max_positions: self.words.max_positions,
+        }
+    }
+
+    fn patch_features(&self) -> usize {
+        self.eyes.channels * self.eyes.patch_size * self.eyes.patch_size
+    }
+
+    /// Fails on numbers that cannot be a model.
+    pub fn check(self, vision: &Fields, text: &Fields) -> Result<Self, ConfigError> {
+        let (eyes, words) = (&self.eyes, &self.words);
+        if eyes.width % eyes.heads != 0 || (eyes.width / eyes.heads) % 4 != 0 {
+            return Err(ConfigError::Value {
+                field: vision.name("num_attention_heads"),
+                expected: "heads whose size is a multiple of 4".to_owned(),
+                found: format!("{} heads in a width of {}", eyes.heads, eyes.width),
+            });
+        }
+        let odd = words.head_dim == 0 || words.head_dim % 2 != 0;
+        if odd || words.heads % words.kv_heads != 0 {
+            let Words {
+                heads,
+                kv_heads,
+                head_dim,
+                ..
+            } = words;
+            return Err(ConfigError::Value {
+                field: text.name("head_dim"),
+                expected: "an even size of heads, as many of queries for each of keys".to_owned(),
+                found: format!("size {head_dim}, {heads} heads of queries, {kv_heads} of keys"),
+            });
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,90 @@
+//! Which names the two published layouts give to tensors, and where they keep them.
+
+use ocellus_nn::{Names, Params};
+
+/// Which names a checkpoint uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    Library,
+    Publisher,
+}
+
+/// Where the parts of a checkpoint are.
+pub struct Roots {
+    pub tower: Params,
+    pub adapter: [Params; 2],
+    pub decoder: Params,
+    pub head: Params,
+}
+
+const LIBRARY_TOWER: Names = &[
+    ("patch", "patch_conv"),
+    ("norm_before", "ln_pre"),
+    ("layers", "transformer.layers"),
+    ("attn", "attention"),
+    ("mlp", "feed_forward"),
+    ("norm1", "attention_norm"),
+    ("norm2", "ffn_norm"),
+];
+const LIBRARY_DECODER: Names = &[
+    ("norm1", "input_layernorm"),
+    ("attn", "self_attn"),
+    ("norm2", "post_attention_layernorm"),
+];
+const PUBLISHER_TOWER: Names = &[
+    ("patch", "patch_conv"),
+    ("norm_before", "ln_pre"),
+    ("layers", "transformer.layers"),
+    ("attn.q_proj", "attention.wq"),
+    ("attn.k_proj", "attention.wk"),
+    ("attn.v_proj", "attention.wv"),
+    ("attn.o_proj", "attention.wo"),
+    ("mlp.gate_proj", "feed_forward.w1"),
+    ("mlp.down_proj", "feed_forward.w2"),
+    ("mlp.up_proj", "feed_forward.w3"),
+    ("norm1", "attention_norm"),
+    ("norm2", "ffn_norm"),
+];
+const PUBLISHER_DECODER: Names = &[
+    ("embed_tokens", "tok_embeddings"),
+    ("attn.q_proj", "attention.wq"),
+    ("attn.k_proj", "attention.wk"),
+    ("attn.v_proj", "attention.wv"),
+    ("attn.o_proj", "attention.wo"),
+    ("mlp.gate_proj", "feed_forward.w1"),
+    ("mlp.down_proj", "feed_forward.w2"),
+    ("mlp.up_proj", "feed_forward.w3"),
+    ("norm1", "attention_norm"),
+    ("norm2", "ffn_norm"),
+];
+
+impl Layout {
+    pub fn roots(self, p: &Params) -> Roots {
+        if self == Self::Publisher {
+            let adapter = p.at("vision_language_adapter");
+            return Roots {
+                tower: p.at("vision_encoder").named(PUBLISHER_TOWER),
+                adapter: [adapter.at("w_in"), adapter.at("w_out")],
+                decoder: p.named(PUBLISHER_DECODER),
+                head: p.at("output"),
+            };
+        }
+        // Newer library versions keep everything but the head under `model`.
+        let newer = p.at("model.language_model.embed_tokens").contains("weight");
+        let (outer, decoder, head) = match newer {
+            true => (p.at("model"), p.at("model.language_model"), p.at("lm_head")),
+            false => (
+                p.clone(),
+                p.at("language_model.model"),
+                p.at("language_model.lm_head"),
+            ),
+        };
+        let adapter = outer.at("multi_modal_projector");
+        Roots {
+            tower: outer.at("vision_tower").named(LIBRARY_TOWER),
+            adapter: [adapter.at("linear_1"), adapter.at("linear_2")],
+            decoder: decoder.named(LIBRARY_DECODER),
+            head,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `params.json`, as the publisher writes it.
+
+use ocellus_nn::Act;
+use serde_json::{Value, json};
+
+use super::FAMILY;
+use super::config::{Config, Eyes, Marks, Words};
+use super::names::Layout;
+use crate::config::{ConfigError, Fields};
+
+/// Positions of the published model; its own config does not say.
+const PUBLISHED_POSITIONS: usize = 131_072;
+
+pub fn read(config: &Value) -> Result<Config, ConfigError> {
+    let top = Fields::new("", config)?;
+    let missing = || ConfigError::Missing {
+        field: "vision_encoder".to_owned(),
+    };
+    let vision = top.object("vision_encoder")?.ok_or_else(missing)?;
+    vision.only("add_pre_mm_projector_layer_norm", &[json!(false)])?;
+    vision.only("mm_projector_id", &[json!("")])?;
+    vision.only("spatial_merge_size", &[json!(1)])?;
+    let eyes = Eyes {
+        width: vision.size("hidden_size")?,
+        layers: vision.size("num_hidden_layers")?,
+        heads: vision.size("num_attention_heads")?,
+        inner: vision.size("intermediate_size")?,
+        act: Act::Silu,
+        channels: vision.size_or("num_channels")?.unwrap_or(3),
+        patch_size: vision.size("patch_size")?,
+        image_size: vision.size("image_size")?,
+        theta: vision.number_or("rope_theta", 1e4)?,
+    };
+    let (width, heads) = (top.size("dim")?, top.size("n_heads")?);
+    let words = Words {
+        vocab: top.size("vocab_size")?,
+        width,
+        layers: top.size("n_layers")?,
+        heads,
+        kv_heads: top.size_or("n_kv_heads")?.unwrap_or(heads),
+        head_dim: top.size_or("head_dim")?.unwrap_or(width / heads),
+        inner: top.size("hidden_dim")?,
+        eps: top.number("norm_eps")?,
+        theta: top.number_or("rope_theta", 1e6)?,
+        tied: top.flag_or("tied_embeddings", false)?,
+        max_positions: top.size_or("max_seq_len")?.unwrap_or(PUBLISHED_POSITIONS),
+    };
+    let read = Config {
+        layout: Layout::Publisher,
+        eyes,
+        words,
+        adapter_bias: vision.flag_or("adapter_bias", true)?,
+        marks: Marks::read(vision.id("image_token_id")?, &vision)?,
+    }
+    .check(&vision, &top)?;
+    // How large a picture the preprocessing makes.
+    vision.finish(FAMILY.id, &["max_image_size"])?;
+    top.finish(FAMILY.id, &[])?;
+    Ok(read)
+}

@@ -1,0 +1,227 @@
+//! Qwen-VL (Bai et al. 2023): a vision tower without a class token, a resampler that gives every picture the same number of
+//! tokens, and a decoder that reads texts longer than it was trained on. Reference: the code published with the checkpoints.
+//!
+//! What belongs to this family alone: between its start and end tokens a picture stands in place of whatever ids are there;
+//! the base of the rotary positions grows with the length of the prompt, padding counted, and stays while the answer is written.
+//!
+//! A file that holds the tower only, without the decoder's embedding, loads as a tower: it can be traced, but does not write.
+
+use candle_core::Tensor;
+use ocellus_nn::decoder::Decoder;
+use ocellus_nn::{Names, Params, Taps};
+
+use super::{Family, Task, planes};
+use crate::config::ConfigError;
+use crate::given::Given;
+use crate::model::Sees;
+use crate::model::{Asked, Model, Trace};
+use crate::padded;
+use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Slot, Vlm};
+use ocellus_media::PixelRecipe;
+
+mod config;
+#[cfg(test)]
+mod tests;
+mod visual;
+
+use config::Config;
+use visual::Visual;
+
+const RECIPE: PixelRecipe = planes::web(planes::square(448));
+
+pub(super) const FAMILY: Family = Family {
+    id: "qwen",
+    architectures: &["QWenLMHeadModel"],
+    tasks: &[Task::Ask, Task::Chat, Task::Ocr],
+    also: &["qwen_vl"],
+    claims: |_| false,
+    processors: &[("qwen_vl", RECIPE)],
+    unused: &["attn.masked_bias"],
+    load: |config, params| Config::read(config)?.load(params),
+    shape: None,
+};
+
+/// The decoder's names.
+const NAMES: Names = &[
+    ("embed_tokens", "wte"),
+    ("layers", "h"),
+    ("norm", "ln_f"),
+    ("norm1", "ln_1"),
+    ("norm2", "ln_2"),
+    ("attn.qkv", "attn.c_attn"),
+    ("attn.o_proj", "attn.c_proj"),
+    // Of the two matrices it is the second whose result is activated.
+    ("mlp.up_proj", "mlp.w1"),
+    ("mlp.gate_proj", "mlp.w2"),
+    ("mlp.down_proj", "mlp.c_proj"),
+];
+
+impl Config {
+    fn load(self, p: &Params) -> Result<Box<dyn Model>, ModelError> {
+        let (body, facts) = (p.at("transformer"), self.facts());
+        let visual = Visual::load(&body.at("visual"), self.visual.clone())?;
+        if !body.at("wte").contains("weight") && body.at("visual").contains("proj") {
+            return Ok(Box::new(Eyes { facts, visual }));
+        }
+        let width = self.decoder.block.width;
+        if self.visual.output_dim != width {
+            return Err(ModelError::Config(ConfigError::Value {
+                field: "visual.output_dim".to_owned(),
+                expected: format!("hidden_size = {width}"),
+                found: self.visual.output_dim.to_string(),
+            }));
+        }
+        Ok(Box::new(QwenVl {
+            facts,
+            image_start: self.image_start,
+            trained_positions: self.dynamic.then_some(self.trained_positions),
+            decoder: Decoder::load(&body.named(NAMES), &p.at("lm_head"), self.decoder)?,
+            visual,
+        }))
+    }
+}
+
+/// The tower alone.
+struct Eyes {
+    facts: Facts,
+    visual: Visual,
+}
+
+impl Model for Eyes {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}
+
+impl Trace for Eyes {
+    fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
+        self.visual.trace(given, taps).map(|_| ())
+    }
+}
+
+struct QwenVl {
+    facts: Facts,
+    visual: Visual,
+    decoder: Decoder,
+    /// The token in front of a picture; the next id ends it.
+    image_start: u32,
+    /// The length from which on the base grows, if it does.
+    trained_positions: Option<usize>,
+}
+
+/// The factor of the base for a prompt of `length` tokens by a model that was trained on `trained`, if its base grows at all:
+/// one less than the next power of two behind the ratio of the two.
+fn alpha(trained: Option<usize>, length: usize) -> i64 {
+    let Some(trained) = trained else {
+        return 1;
+    };
+    let turns = ((length.max(1) as f64 / trained as f64).ln() / 2f64.ln() + 1.0).ceil();
+    (turns.exp2() as i64 - 1).max(1)
+}
+
+impl Model for QwenVl {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn sees(&self) -> Sees {
+        planes::sized(RECIPE, self.visual.grid(), self.facts.patch_size)
+    }
+
+    fn generator(&self) -> Option<&dyn Vlm> {
+        Some(self)
+    }
+
+    fn tracer(&self) -> Option<&dyn Trace> {
+        Some(self)
+    }
+}
+
+impl Vlm for QwenVl {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+        self.visual.encode(patches, grids, taps)
+    }
+
+    /// Everything between a start and an end token that stand a picture's tokens apart.
+    fn slots(&self, ids: &[u32]) -> Vec<Slot> {
+        let (mut slots, mut at, cells) = (vec![Slot::Text; ids.len()], 0, self.visual.cells());
+        while at < ids.len() {
+            let end = at + 1 + cells;
+            if ids[at] == self.image_start && ids.get(end) == Some(&(self.image_start + 1)) {
+                slots[at + 1..end].fill(Slot::Image);
+                at = end;
+            }
+            at += 1;
+        }
+        slots
+    }
+
+    fn spell(&self, _: &Grid) -> Vec<u32> {
+        vec![self.image_start + 2; self.visual.cells()]
+    }
+
+    /// Tokens are counted, padding too; the second axis is the factor of the base.
+    fn open(
+        &self,
+        prompts: &[Prompt],
+        images: Option<&Tensor>,
+        videos: Option<&Tensor>,
+        taps: &mut Taps,
+    ) -> Result<Opening, ModelError> {
+        let (mut positions, mut next) = (Vec::new(), Vec::with_capacity(prompts.len()));
+        for prompt in prompts {
+            let found = self
+                .slots(prompt.ids)
+                .iter()
+                .filter(|s| **s == Slot::Image)
+                .count();
+            self.check("image", prompt.visions.len() * self.visual.cells(), found)?;
+            let (first, end) = (prompt.offset as i64, prompt.offset + prompt.ids.len());
+            let (alpha, end) = (alpha(self.trained_positions, end), end as i64);
+            positions.extend((first..end).map(|i| [i, alpha, i]));
+            next.push([end, alpha, end]);
+        }
+        let ids: Vec<Vec<u32>> = prompts.iter().map(|p| p.ids.to_vec()).collect();
+        Ok(Opening {
+            embeds: self.embed(&ids.concat(), images, videos, taps)?,
+            ids,
+            positions,
+            next,
+            stride: [1, 0, 1],
+            memory: None,
+        })
+    }
+}
+
+impl Trace for QwenVl {
+    fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
+        let cells = self.visual.trace(given, taps)?;
+        let rows = given.rows("input_ids", "attention_mask")?;
+        let opening = padded::open(self, &self.asked(given)?, cells.as_ref(), &mut Taps::none())?;
+        taps.tap("inputs_embeds", &rows.unpack(&opening.embeds)?);
+        let alpha = opening.next.first().map_or(1, |place| place[1]);
+        taps.tap("ntk_alpha", &Tensor::new(alpha as f32, opening.embeds.device())?);
+        padded::read(self, &opening, &rows, taps)
+    }
+
+    fn asked(&self, given: &Given) -> Result<Vec<Asked>, ModelError> {
+        let rows = given.rows("input_ids", "attention_mask")?;
+        let pictures = self.visual.pictures(given)?;
+        let pictures = pictures.as_ref().map(|(patches, grids)| (patches, &grids[..]));
+        let mut asked = padded::prompts(self, &rows, pictures, |_| self.visual.cells())?;
+        (asked.iter_mut().zip(rows.offsets()?)).for_each(|(a, offset)| a.offset = offset);
+        Ok(asked)
+    }
+}

@@ -1,0 +1,99 @@
+//! A reference's padded batch, for generators that read packed rows: the prompts in it, and what the decoder computes of them
+//! in the shape that the reference gives.
+
+use candle_core::Tensor;
+use ocellus_nn::Taps;
+use ocellus_nn::attention::Batch;
+
+use crate::given::Rows;
+use crate::model::Asked;
+use crate::mrope::{PositionRule, Vision};
+use crate::vlm::{Grid, ModelError, Opening, Prompt, Slot, Vlm};
+
+/// The prompts of `rows` with their pictures, whose patches and grids follow one another row by row; `cells` says how many places
+/// of a prompt a picture fills.
+pub fn prompts(
+    model: &dyn Vlm,
+    rows: &Rows,
+    pictures: Option<(&Tensor, &[Grid])>,
+    cells: impl Fn(&Grid) -> usize,
+) -> Result<Vec<Asked>, ModelError> {
+    let (mut grids, mut first) = (pictures.iter().flat_map(|p| p.1).copied(), 0);
+    let mut asked = Vec::with_capacity(rows.lengths.len());
+    for ids in rows.split() {
+        let places = model.slots(&ids).into_iter().filter(|s| *s == Slot::Image);
+        let (mut open, mut own) = (places.count(), Vec::new());
+        while let Some((all, _)) = pictures.filter(|_| open > 0) {
+            let Some(grid) = grids.next() else { break };
+            let patches = grid.t * grid.h * grid.w;
+            own.push((all.narrow(0, first, patches)?, grid));
+            first += patches;
+            open = open.saturating_sub(cells(&grid).max(1));
+        }
+        asked.push(Asked {
+            ids,
+            pictures: own,
+            offset: 0,
+        });
+    }
+    match grids.count() {
+        0 => Ok(asked),
+        left => Err(ModelError::input(
+            "the batch",
+            "as many pictures as its prompts hold",
+            format!("{left} more"),
+        )),
+    }
+}
+
+/// The prompts with the cells of all their pictures, ready for the decoder.
+pub fn open(
+    model: &dyn Vlm,
+    asked: &[Asked],
+    cells: Option<&Tensor>,
+    taps: &mut Taps,
+) -> Result<Opening, ModelError> {
+    let vision = |(_, grid): &(Tensor, Grid)| Vision {
+        grid: *grid,
+        video_seconds: None,
+    };
+    let prompts: Vec<Prompt> = asked
+        .iter()
+        .map(|a| Prompt {
+            ids: &a.ids,
+            visions: a.pictures.iter().map(vision).collect(),
+            rule: PositionRule::default(),
+            offset: a.offset,
+        })
+        .collect();
+    model.open(&prompts, cells, None, taps)
+}
+
+/// Reads the prompts. Taps `hidden_N`, `hidden_last` and `logits`, each `[batch, length, ..]` with zeros at padding.
+pub fn read(model: &dyn Vlm, opening: &Opening, rows: &Rows, taps: &mut Taps) -> Result<(), ModelError> {
+    let mut failed = None;
+    let mut listen = |name: &str, tensor: &Tensor| {
+        if name.starts_with("hidden_") {
+            match rows.unpack(tensor) {
+                Ok(padded) => taps.tap(name, &padded),
+                Err(error) => failed = Some(error),
+            }
+        }
+    };
+    let batch = Batch {
+        memory: opening.memory.clone(),
+        ..Batch::of(opening.lengths())
+    };
+    let hidden = model.forward(
+        &opening.embeds,
+        &opening.positions,
+        &batch,
+        None,
+        &mut Taps::new(&mut listen),
+    )?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    taps.tap("logits", &rows.unpack(&model.logits(&hidden)?)?);
+    Ok(())
+}
