@@ -167,10 +167,7 @@ impl Hub {
                 });
             }
             Reference::Folder(path) => {
-                if !["config.json", "params.json"]
-                    .iter()
-                    .any(|name| path.join(name).is_file())
-                {
+                if !selection::CONFIGS.iter().any(|name| path.join(name).is_file()) {
                     let expected = "config.json (or params.json) in it";
                     return Err(HubError::NotACheckpoint {
                         path: path.clone(),

@@ -11,6 +11,7 @@ const BY_NAME: &[&str] = &[
     "chat_template.jinja",
     "chat_template.json",
     "config.json",
+    "config.yaml",
     "generation_config.json",
     "merges.txt",
     "open_clip_config.json",
@@ -29,7 +30,12 @@ const BY_NAME: &[&str] = &[
 ];
 
 /// Any one of these says what the model is.
-const CONFIGS: &[&str] = &["config.json", "params.json", "open_clip_config.json"];
+pub(crate) const CONFIGS: &[&str] = &[
+    "config.json",
+    "params.json",
+    "open_clip_config.json",
+    "config.yaml",
+];
 
 /// Any one of these is enough to turn text into token ids.
 const TOKENIZERS: &[&str] = &[

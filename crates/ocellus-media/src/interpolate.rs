@@ -142,7 +142,10 @@ mod tests {
             .iter()
             .flat_map(|v| [*v; 3])
             .collect();
-        assert_eq!(resize_float(&Rgb::new(8, 1, line).unwrap(), Between::Cubic, 1, 1), [0.0; 3]);
+        assert_eq!(
+            resize_float(&Rgb::new(8, 1, line).unwrap(), Between::Cubic, 1, 1),
+            [0.0; 3]
+        );
         let edge: Vec<u8> = [0, 0, 255, 255].iter().flat_map(|v| [*v; 3]).collect();
         let wide = resize_float(&Rgb::new(4, 1, edge).unwrap(), Between::Cubic, 8, 1);
         assert!(

@@ -93,7 +93,9 @@ impl Resize {
                 let longer = (ratio * f64::from(shorter)) as u32;
                 fit_shorter_side(height, width, shorter, longer, multiple)
             }
-            Self::ShorterSideCapped { shorter, longer } => fit_shorter_side(height, width, shorter, longer, 1),
+            Self::ShorterSideCapped { shorter, longer } => {
+                fit_shorter_side(height, width, shorter, longer, 1)
+            }
             Self::LongerSide { longest, patch } => fit_longer_side(height, width, longest, patch),
             Self::LongerSideRounded { longest, patch } => token_grid(height, width, longest, patch)
                 .map(|(rows, columns)| (rows.saturating_mul(patch), columns.saturating_mul(patch))),
@@ -125,7 +127,9 @@ impl Resize {
         match *self {
             Self::ShorterSideBounded { multiple, .. } => Some(multiple),
             Self::LongerSide { patch, .. } | Self::LongerSideRounded { patch, .. } => Some(patch),
-            Self::Keep | Self::Exact { .. } | Self::ShorterSide { .. } | Self::ShorterSideCapped { .. } => None,
+            Self::Keep | Self::Exact { .. } | Self::ShorterSide { .. } | Self::ShorterSideCapped { .. } => {
+                None
+            }
         }
     }
 }
@@ -243,7 +247,12 @@ mod tests {
             std: [1.0, 2.0, 4.0],
             ..PLAIN
         };
-        for filter in [Filter::Bicubic8, Filter::Bilinear8, Filter::CubicF32, Filter::LinearF32] {
+        for filter in [
+            Filter::Bicubic8,
+            Filter::Bilinear8,
+            Filter::CubicF32,
+            Filter::LinearF32,
+        ] {
             let recipe = PixelRecipe {
                 filter,
                 ..recipe.clone()

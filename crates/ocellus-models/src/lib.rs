@@ -18,8 +18,8 @@ pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_genera
 pub use fusion::{Fusion, Momentum, Queues, States};
 pub use given::{Given, Rows};
 pub use model::{
-    Aligner, Alignment, Classifier, Detected, Detector, Embedder, Filler, Generator, Guess, Matcher, Model, PairScore, RegionFiller,
-    RegionGuesses, Regions, Sight, Trace,
+    Aligner, Alignment, Classifier, Detected, Detector, Embedder, Filler, Generator, Guess, Matcher, Model,
+    PairScore, RegionFiller, RegionGuesses, Regions, Sight, Trace,
 };
 pub use mrope::{PositionRule, Positions, Vision};
 pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Slot, Vlm};

@@ -48,7 +48,9 @@ impl Conv {
     /// Takes `weight` and `bias`.
     pub fn load(p: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
         let kernel = kernel(p, &spec)?;
-        let bias = p.tensor("bias", &[spec.outputs])?.reshape((1, spec.outputs, 1, 1))?;
+        let bias = p
+            .tensor("bias", &[spec.outputs])?
+            .reshape((1, spec.outputs, 1, 1))?;
         Ok(Self { spec, kernel, bias })
     }
 

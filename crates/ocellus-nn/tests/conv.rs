@@ -57,16 +57,23 @@ fn strides_padding_dilation_and_groups() {
             dilation,
             ..Spec::new(1, 1, 3)
         };
-        let y = Conv::load(&p, spec).unwrap().forward(&planes((1, 1, 1, 5), &line));
+        let y = Conv::load(&p, spec)
+            .unwrap()
+            .forward(&planes((1, 1, 1, 5), &line));
         let y: Vec<f32> = y.unwrap().flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(y, expected, "{spec:?}");
     }
-    let p = params(&[("weight", &[2, 1, 1, 1], &[10.0, 100.0]), ("bias", &[2], &[0.0; 2])]);
+    let p = params(&[
+        ("weight", &[2, 1, 1, 1], &[10.0, 100.0]),
+        ("bias", &[2], &[0.0; 2]),
+    ]);
     let spec = Spec {
         groups: 2,
         ..Spec::new(2, 2, 1)
     };
-    let y = Conv::load(&p, spec).unwrap().forward(&planes((1, 2, 1, 1), &[1.0, 2.0]));
+    let y = Conv::load(&p, spec)
+        .unwrap()
+        .forward(&planes((1, 2, 1, 1), &[1.0, 2.0]));
     let y: Vec<f32> = y.unwrap().flatten_all().unwrap().to_vec1().unwrap();
     assert_eq!(y, [10.0, 200.0]);
 }

@@ -60,6 +60,8 @@ pub enum Command {
     Fill(Fill),
     /// Turn pictures and texts into vectors
     Embed(Embed),
+    /// Find regions in a picture, for models that look at regions
+    Detect(Detect),
     /// List, download, inspect and remove models
     #[command(subcommand)]
     Models(Models),
@@ -282,6 +284,21 @@ pub struct Embed {
     #[command(flatten)]
     pub model: Model,
     /// How to print the vectors
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Detect {
+    /// A picture, or `-` for standard input
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    #[command(flatten)]
+    pub model: Model,
+    /// Write features, boxes and size to this file, for `--regions` of other commands
+    #[arg(long, short, value_name = "OUT.safetensors", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// How to print what was found
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }

@@ -84,11 +84,16 @@ impl Files<'_> {
     }
 }
 
-impl Model {
-    /// Loads a checkpoint onto the device that the user asked for.
-    pub fn load(context: &Context, checkpoint: &Checkpoint) -> Result<Self, Failure> {
+/// A model, and the files beside its weights.
+struct Opened<'a> {
+    files: Files<'a>,
+    config: String,
+    loaded: Box<dyn ocellus_models::Model>,
+}
+
+impl<'a> Opened<'a> {
+    fn load(context: &Context, checkpoint: &'a Checkpoint) -> Result<Self, Failure> {
         let name = &checkpoint.name;
-        let about = |failure: Failure| failure.about(name);
         let (files, weights) = match &checkpoint.location {
             Location::BuiltIn => {
                 let bytes = builtin::file("model.safetensors").unwrap_or_default();
@@ -113,8 +118,60 @@ impl Model {
                 .hint("a model folder holds config.json, or params.json in the layout of some publishers")
         })?;
         let (device, dtype, precision) = device(context)?;
-        let loaded =
-            build(&config, Arc::new(weights), device, dtype, precision).map_err(|e| about(e.into()))?;
+        let loaded = build(&config, Arc::new(weights), device, dtype, precision)
+            .map_err(|e| Failure::from(e).about(name))?;
+        Ok(Self {
+            files,
+            config,
+            loaded,
+        })
+    }
+}
+
+/// A model that looks at pictures and takes no text: no tokenizer is asked of its files.
+pub struct Wordless {
+    pub name: String,
+    pub loaded: Box<dyn ocellus_models::Model>,
+    /// Names of the classes of objects and of attributes, where the files say them.
+    pub labels: [Vec<String>; 2],
+}
+
+/// Files with a class's names on every line, the first of them before a comma.
+const LABELS: [&str; 2] = ["objects_vocab.txt", "attributes_vocab.txt"];
+
+impl Wordless {
+    /// Loads a checkpoint onto the device that the user asked for.
+    pub fn load(context: &Context, checkpoint: &Checkpoint) -> Result<Self, Failure> {
+        let Opened { files, loaded, .. } = Opened::load(context, checkpoint)?;
+        let name = |line: &str| line.split(',').next().unwrap_or_default().trim().to_owned();
+        let [objects, attributes] = LABELS.map(|file| {
+            let text = files.text(file)?.unwrap_or_default();
+            Ok::<Vec<String>, Failure>(text.lines().map(name).collect())
+        });
+        Ok(Self {
+            name: checkpoint.name.clone(),
+            loaded,
+            labels: [objects?, attributes?],
+        })
+    }
+}
+
+impl Model {
+    /// Loads a checkpoint onto the device that the user asked for.
+    pub fn load(context: &Context, checkpoint: &Checkpoint) -> Result<Self, Failure> {
+        let name = &checkpoint.name;
+        let about = |failure: Failure| failure.about(name);
+        let Opened {
+            files,
+            config,
+            loaded,
+        } = Opened::load(context, checkpoint)?;
+        if loaded.detector().is_some() {
+            return Err(
+                Failure::new(format!("{name} finds regions in pictures and takes no text"))
+                    .hint("`ocellus detect` runs it"),
+            );
+        }
         let tokenizer = match &files {
             Files::BuiltIn => Tokenizer::from_json(builtin::file("tokenizer.json").unwrap_or_default()),
             Files::Folder(folder) => Tokenizer::from_dir(folder),

@@ -108,7 +108,10 @@ impl Frcnn {
     fn propose(&self, seen: &Tensor, size: (f32, f32), taps: &mut Taps) -> Result<Proposals, ModelError> {
         let asked = &self.config.proposals;
         let shared = self.shared.forward(seen)?.relu()?;
-        let (logits, deltas) = (self.objectness.forward(&shared)?, self.anchor_deltas.forward(&shared)?);
+        let (logits, deltas) = (
+            self.objectness.forward(&shared)?,
+            self.anchor_deltas.forward(&shared)?,
+        );
         taps.tap("objectness_logits", &logits);
         taps.tap("anchor_deltas", &deltas);
         let (_, _, height, width) = seen.dims4()?;
@@ -134,17 +137,15 @@ impl Frcnn {
         }
         taps.tap("proposal_boxes", &tensor(&proposals)?);
         let scores: Vec<f32> = kept.iter().map(|i| scores[*i]).collect();
-        taps.tap("proposal_logits", &Tensor::new(scores, &candle_core::Device::Cpu)?);
+        taps.tap(
+            "proposal_logits",
+            &Tensor::new(scores, &candle_core::Device::Cpu)?,
+        );
         Ok(proposals)
     }
 
     /// A feature vector for every box, `[boxes, width]`. Taps `roi_pooled_N` for every group of boxes, `pooled_features`.
-    fn features(
-        &self,
-        seen: &Tensor,
-        boxes: &[Corners],
-        taps: &mut Taps,
-    ) -> Result<Tensor, ModelError> {
+    fn features(&self, seen: &Tensor, boxes: &[Corners], taps: &mut Taps) -> Result<Tensor, ModelError> {
         let (_, channels, height, width) = seen.dims4()?;
         let values = flat(seen)?;
         let planes = Planes {
@@ -172,7 +173,9 @@ impl Frcnn {
         let objects = self.objects.forward(&features)?;
         let words = rows(&self.words, &objects.argmax(D::Minus1)?.to_vec1()?)?;
         let hidden = Tensor::cat(&[&features, &words], 1)?;
-        let attributes = self.attributes.forward(&self.attribute_hidden.forward(&hidden)?.relu()?)?;
+        let attributes = self
+            .attributes
+            .forward(&self.attribute_hidden.forward(&hidden)?.relu()?)?;
         let deltas = self.deltas.forward(&features)?;
         taps.tap("obj_logits", &objects);
         taps.tap("attr_logits", &attributes);
@@ -197,7 +200,11 @@ impl Frcnn {
     ) -> Result<Detected, ModelError> {
         let config = &self.config;
         // "Nothing" takes its share of the probability, but is no object.
-        let objects: Vec<Guess> = said.objects.iter().map(|l| likeliest(l, l.len() - 1, l)).collect();
+        let objects: Vec<Guess> = said
+            .objects
+            .iter()
+            .map(|l| likeliest(l, l.len() - 1, l))
+            .collect();
         let mut boxes = Vec::with_capacity(proposals.len());
         for ((from, deltas), object) in proposals.iter().zip(&said.deltas).zip(&objects) {
             let at = 4 * object.class as usize;
@@ -260,8 +267,13 @@ fn likeliest(logits: &[f32], among: usize, all: &[f32]) -> Guess {
 }
 
 fn inside(from: Corners, size: (f32, f32)) -> Result<Corners, ModelError> {
-    clipped(from, size)
-        .ok_or_else(|| ModelError::input("a box that the model found", "finite corners", format!("{from:?}")))
+    clipped(from, size).ok_or_else(|| {
+        ModelError::input(
+            "a box that the model found",
+            "finite corners",
+            format!("{from:?}"),
+        )
+    })
 }
 
 fn flat(x: &Tensor) -> candle_core::Result<Vec<f32>> {
@@ -334,17 +346,26 @@ impl Trace for Frcnn {
         let scales = flat(&given.tensor("scales_yx", 2)?)?;
         let (&[h, w], &[y, x]) = (sizes, &scales[..]) else {
             let found = format!("{} and {} numbers", sizes.len(), scales.len());
-            return Err(ModelError::input("`image_shapes` and `scales_yx`", "two numbers each", found));
+            return Err(ModelError::input(
+                "`image_shapes` and `scales_yx`",
+                "two numbers each",
+                found,
+            ));
         };
         if !(1..=height as i64).contains(&h) || !(1..=width as i64).contains(&w) {
             let expected = format!("at most {height} and {width}");
-            return Err(ModelError::input("`image_shapes`", expected, format!("{h} and {w}")));
+            return Err(ModelError::input(
+                "`image_shapes`",
+                expected,
+                format!("{h} and {w}"),
+            ));
         }
         let found = self.run(&planes, (h as f32, w as f32), (y, x), taps)?;
         let device = planes.device();
         taps.tap("boxes", &tensor(&found.regions.boxes)?);
         for (name, guesses) in [("obj", &found.objects), ("attr", &found.attributes)] {
-            let (ids, likely): (Vec<u32>, Vec<f32>) = guesses.iter().map(|g| (g.class, g.probability)).unzip();
+            let (ids, likely): (Vec<u32>, Vec<f32>) =
+                guesses.iter().map(|g| (g.class, g.probability)).unzip();
             taps.tap(&format!("{name}_ids"), &Tensor::new(ids, device)?);
             taps.tap(&format!("{name}_probs"), &Tensor::new(likely, device)?);
         }
@@ -352,3 +373,6 @@ impl Trace for Frcnn {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,12 @@ impl Task {
 }
 
 /// Files that a config stands in, the first that a folder has.
-pub const CONFIG_FILES: &[&str] = &["config.json", "params.json", "open_clip_config.json", "config.yaml"];
+pub const CONFIG_FILES: &[&str] = &[
+    "config.json",
+    "params.json",
+    "open_clip_config.json",
+    "config.yaml",
+];
 
 /// Every family this build knows.
 pub const FAMILIES: &[Family] = &[

@@ -7,6 +7,11 @@ use crate::model::Model;
 
 /// That the model cannot do `task`.
 pub fn cannot(model: &Model, task: Task) -> Failure {
+    unable(&model.name, task)
+}
+
+/// That the model of this name cannot do `task`.
+pub fn unable(name: &str, task: Task) -> Failure {
     let able: Vec<&str> = FAMILIES
         .iter()
         .filter(|f| f.tasks.contains(&task))
@@ -16,5 +21,5 @@ pub fn cannot(model: &Model, task: Task) -> Failure {
         [] => "`ocellus models families` lists what each family does".to_owned(),
         _ => format!("families that can: {}", able.join(", ")),
     };
-    Failure::new(format!("{} cannot {}", model.name, task.as_str())).hint(hint)
+    Failure::new(format!("{name} cannot {}", task.as_str())).hint(hint)
 }

@@ -8,6 +8,7 @@ mod chat;
 mod classify;
 mod completions;
 mod data;
+mod detect;
 mod doctor;
 mod embed;
 mod fill;
@@ -36,6 +37,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
             | Command::Classify(_)
             | Command::Fill(_)
             | Command::Embed(_)
+            | Command::Detect(_)
             | Command::Train(_)
             | Command::Verify(_)
     );
@@ -52,6 +54,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Classify(args) => classify::run(context, args),
         Command::Fill(args) => fill::run(context, args),
         Command::Embed(args) => embed::run(context, args),
+        Command::Detect(args) => detect::run(context, args),
         Command::Models(args) => models::run(context, args),
         Command::Verify(args) => verify::run(context, args),
         Command::Data(args) => data::run(context, args),

@@ -9,6 +9,7 @@ const PAGES: &[&[&str]] = &[
     &["ask"],
     &["chat"],
     &["ocr"],
+    &["detect"],
     &["models"],
     &["models", "list"],
     &["models", "pull"],

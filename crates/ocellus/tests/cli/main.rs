@@ -1,5 +1,6 @@
 //! The program from outside: what users and their scripts see.
 
+mod detect;
 mod errors;
 mod help;
 mod models;

@@ -45,7 +45,11 @@ impl Net {
     }
 
     fn stage(&self, index: usize) -> StageSpec {
-        let inputs = if index == 0 { self.stem } else { self.outputs << (index - 1) };
+        let inputs = if index == 0 {
+            self.stem
+        } else {
+            self.outputs << (index - 1)
+        };
         let kept = index == 3 && !self.halved;
         StageSpec {
             blocks: self.blocks[index],
@@ -85,7 +89,11 @@ struct Bottleneck {
 impl Bottleneck {
     fn load(p: &Params, inputs: usize, stride: usize, spec: &StageSpec) -> Loaded<Self> {
         let kernel = |name: &str, spec: Spec| Conv::normed(&p.at(name), spec, NORM_EPS);
-        let (first, second) = if spec.stride_first { (stride, 1) } else { (1, stride) };
+        let (first, second) = if spec.stride_first {
+            (stride, 1)
+        } else {
+            (1, stride)
+        };
         let shortcut = Spec {
             stride,
             ..Spec::new(inputs, spec.outputs, 1)
@@ -213,7 +221,12 @@ mod tests {
         ] {
             let line: Vec<f32> = (1..=side).map(|v| v as f32).collect();
             let x = Tensor::from_vec(line, (1, 1, 1, side), &Device::Cpu).unwrap();
-            let found: Vec<f32> = pooled(&x, ceiled).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            let found: Vec<f32> = pooled(&x, ceiled)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1()
+                .unwrap();
             assert_eq!(found, expected, "{side} ceiled {ceiled}");
         }
     }

@@ -49,37 +49,90 @@ pub(super) struct Proposals {
 
 /// Parts of the framework's configs that belong to training, to bookkeeping or to heads that this detector has not.
 const OTHER_PARTS: &[&str] = &[
-    "backbone", "cudnn_benchmark", "dataloader", "datasets", "fpn", "global", "output_dir", "pad_value", "panoptic_fpn",
-    "retinanet", "roi_box_cascade_head", "roi_keypoint_head", "roi_mask_head", "seed", "sem_seg_head", "solver", "test",
-    "verbose", "version", "vis_period",
+    "backbone",
+    "cudnn_benchmark",
+    "dataloader",
+    "datasets",
+    "fpn",
+    "global",
+    "output_dir",
+    "pad_value",
+    "panoptic_fpn",
+    "retinanet",
+    "roi_box_cascade_head",
+    "roi_keypoint_head",
+    "roi_mask_head",
+    "seed",
+    "sem_seg_head",
+    "solver",
+    "test",
+    "verbose",
+    "version",
+    "vis_period",
 ];
 const INPUT: &[&str] = &[
-    "crop", "mask_format", "max_size_train", "min_size_train", "min_size_train_sampling", "random_flip",
+    "crop",
+    "mask_format",
+    "max_size_train",
+    "min_size_train",
+    "min_size_train_sampling",
+    "random_flip",
 ];
 const MODEL: &[&str] = &[
-    "device", "keypoint_on", "load_proposals", "mask_on", "meta_architecture", "weights",
+    "device",
+    "keypoint_on",
+    "load_proposals",
+    "mask_on",
+    "meta_architecture",
+    "weights",
 ];
 const RESNETS: &[&str] = &["res5_dilation"];
 const RPN: &[&str] = &[
-    "batch_size_per_image", "bbox_reg_loss_type", "bbox_reg_loss_weight", "boundary_thresh", "head_name", "iou_labels",
-    "iou_thresholds", "loss_weight", "positive_fraction", "post_nms_topk_train", "pre_nms_topk_train", "smooth_l1_beta",
+    "batch_size_per_image",
+    "bbox_reg_loss_type",
+    "bbox_reg_loss_weight",
+    "boundary_thresh",
+    "head_name",
+    "iou_labels",
+    "iou_thresholds",
+    "loss_weight",
+    "positive_fraction",
+    "post_nms_topk_train",
+    "pre_nms_topk_train",
+    "smooth_l1_beta",
 ];
 /// The published detector ranks boxes and cuts none off by its score.
 const ROI_HEADS: &[&str] = &[
-    "batch_size_per_image", "iou_labels", "iou_thresholds", "name", "positive_fraction", "proposal_append_gt",
+    "batch_size_per_image",
+    "iou_labels",
+    "iou_thresholds",
+    "name",
+    "positive_fraction",
+    "proposal_append_gt",
     "score_thresh_test",
 ];
 /// The head is the last stage of the network, so layers of other heads are not there; pooling takes every value.
 const ROI_BOX_HEAD: &[&str] = &[
-    "bbox_reg_loss_type", "bbox_reg_loss_weight", "conv_dim", "fc_dim", "name", "norm", "num_conv", "num_fc",
-    "pooler_sampling_ratio", "smooth_l1_beta", "train_on_pred_boxes",
+    "bbox_reg_loss_type",
+    "bbox_reg_loss_weight",
+    "conv_dim",
+    "fc_dim",
+    "name",
+    "norm",
+    "num_conv",
+    "num_fc",
+    "pooler_sampling_ratio",
+    "smooth_l1_beta",
+    "train_on_pred_boxes",
 ];
 
 /// Whether a config has the sections of a detector.
 pub(super) fn claims(config: &Value) -> bool {
     let object = config.as_object();
     let has = |part: &&str| object.is_some_and(|o| o.keys().any(|key| key.eq_ignore_ascii_case(part)));
-    ["resnets", "rpn", "roi_heads", "roi_box_head"].iter().all(|part| has(part))
+    ["resnets", "rpn", "roi_heads", "roi_box_head"]
+        .iter()
+        .all(|part| has(part))
 }
 
 impl Config {
@@ -87,9 +140,17 @@ impl Config {
         let config = small_letters(config);
         let fields = Fields::new("", &config)?;
         fields.only("size_divisibility", &[json!(0)])?;
-        let (fewest, most) = (fields.size("min_detections")?, bounded(&fields, "max_detections", MOST_BOXES)?);
+        let (fewest, most) = (
+            fields.size("min_detections")?,
+            bounded(&fields, "max_detections", MOST_BOXES)?,
+        );
         if fewest > most {
-            return Err(wrong(&fields, "min_detections", format!("at most {most}"), fewest));
+            return Err(wrong(
+                &fields,
+                "min_detections",
+                format!("at most {most}"),
+                fewest,
+            ));
         }
         let (recipe, reversed, pool_ceiled) = seen(&fields)?;
         let net = net(&fields, pool_ceiled)?;
@@ -144,7 +205,11 @@ fn seen(fields: &Fields) -> Result<(PixelRecipe, bool, bool), ConfigError> {
     let [mean, std] = ["pixel_mean", "pixel_std"].map(|key| {
         let levels = exactly::<3>(&model, key)?.map(|v| v as f32);
         // Recipes count from red.
-        Ok::<_, ConfigError>(if reversed { [levels[2], levels[1], levels[0]] } else { levels })
+        Ok::<_, ConfigError>(if reversed {
+            [levels[2], levels[1], levels[0]]
+        } else {
+            levels
+        })
     });
     let (mean, std) = (mean?, std?);
     if std.iter().any(|v| *v <= 0.0) {
@@ -173,7 +238,10 @@ fn net(fields: &Fields, pool_ceiled: bool) -> Result<Net, ConfigError> {
     resnets.only("norm", &[json!("BN"), json!("FrozenBN")])?;
     resnets.only("out_features", &[json!(["res4"])])?;
     for key in ["deform_on_per_stage", "deform_modulated", "deform_num_groups"] {
-        resnets.only(key, &[json!(false), json!(1), json!([false, false, false, false])])?;
+        resnets.only(
+            key,
+            &[json!(false), json!(1), json!([false, false, false, false])],
+        )?;
     }
     let depth = resnets.size("depth")?;
     let Some((_, blocks)) = BLOCKS.iter().find(|(d, _)| *d == depth) else {
@@ -198,7 +266,10 @@ fn net(fields: &Fields, pool_ceiled: bool) -> Result<Net, ConfigError> {
 fn proposals(fields: &Fields, net: &Net) -> Result<Proposals, ConfigError> {
     let anchors = part(fields, "anchor_generator")?;
     anchors.only("name", &[json!("DefaultAnchorGenerator")])?;
-    let (sizes, ratios) = (only_list(&anchors, "sizes")?, only_list(&anchors, "aspect_ratios")?);
+    let (sizes, ratios) = (
+        only_list(&anchors, "sizes")?,
+        only_list(&anchors, "aspect_ratios")?,
+    );
     let offset = anchors.number_or("offset", 0.0)?;
     if !(0.0..1.0).contains(&offset) {
         return Err(wrong(&anchors, "offset", "a share of 1", offset));
@@ -253,7 +324,12 @@ fn exactly<const N: usize>(fields: &Fields, key: &str) -> Result<[f64; N], Confi
 fn weights(fields: &Fields) -> Result<[f32; 4], ConfigError> {
     let weights = exactly::<4>(fields, "bbox_reg_weights")?;
     if weights.contains(&0.0) {
-        return Err(wrong(fields, "bbox_reg_weights", "no zeros", format!("{weights:?}")));
+        return Err(wrong(
+            fields,
+            "bbox_reg_weights",
+            "no zeros",
+            format!("{weights:?}"),
+        ));
     }
     Ok(weights.map(|v| v as f32))
 }
@@ -269,7 +345,9 @@ fn only_list(fields: &Fields, key: &str) -> Result<Vec<f64>, ConfigError> {
         _ => return Err(refused(value)),
     };
     let number = |n: &Value| n.as_f64().filter(|n| n.is_finite() && *n > 0.0);
-    list.iter().map(|n| number(n).ok_or_else(|| refused(value))).collect()
+    list.iter()
+        .map(|n| number(n).ok_or_else(|| refused(value)))
+        .collect()
 }
 
 fn wrong(fields: &Fields, key: &str, expected: impl ToString, found: impl ToString) -> ConfigError {

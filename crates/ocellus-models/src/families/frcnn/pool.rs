@@ -18,10 +18,7 @@ impl Planes<'_> {
     /// whole place before and end at the first behind their share, so that they may overlap. A cell outside the planes is 0.
     pub(super) fn pool(&self, corners: &Corners, side: usize, out: &mut Vec<f32>) {
         let [x1, y1, x2, y2] = corners.map(|v| (v * self.scale).round() as i64);
-        let (rows, columns) = (
-            spans(y1, y2, side, self.height),
-            spans(x1, x2, side, self.width),
-        );
+        let (rows, columns) = (spans(y1, y2, side, self.height), spans(x1, x2, side, self.width));
         for plane in self.values.chunks_exact(self.height * self.width) {
             for row in &rows {
                 for column in &columns {
@@ -82,7 +79,11 @@ mod tests {
             // Corners the wrong way round count as one place.
             ([3., 0., 1., 0.], 1, 1.0, vec![3.]),
         ] {
-            assert_eq!(pooled(corners, side, scale), expected, "{corners:?} {side} {scale}");
+            assert_eq!(
+                pooled(corners, side, scale),
+                expected,
+                "{corners:?} {side} {scale}"
+            );
         }
     }
 
@@ -97,6 +98,10 @@ mod tests {
         };
         let mut out = vec![7.0];
         planes.pool(&[0., 0., 1., 1.], 1, &mut out);
-        assert_eq!(out, [7.0, 0.0, -4.0], "the greatest, and not 0, where all are negative");
+        assert_eq!(
+            out,
+            [7.0, 0.0, -4.0],
+            "the greatest, and not 0, where all are negative"
+        );
     }
 }
