@@ -86,6 +86,14 @@ fn regions_go_to_a_file_that_other_commands_read() {
 }
 
 #[test]
+fn its_folder_is_shown() {
+    let place = place();
+    let outcome = place.run(&["models", "show", "./model"], &[]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    assert!(outcome.stdout.contains("roi_heads"), "{}", outcome.stdout);
+}
+
+#[test]
 fn what_cannot_be_says_so() {
     let place = place();
     for (arguments, message, hint) in [

@@ -130,9 +130,7 @@ const ROI_BOX_HEAD: &[&str] = &[
 pub(super) fn claims(config: &Value) -> bool {
     let object = config.as_object();
     let has = |part: &&str| object.is_some_and(|o| o.keys().any(|key| key.eq_ignore_ascii_case(part)));
-    ["resnets", "rpn", "roi_heads", "roi_box_head"]
-        .iter()
-        .all(|part| has(part))
+    ["resnets", "rpn", "roi_heads", "roi_box_head"].iter().all(has)
 }
 
 impl Config {

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use ocellus_base::limits::JSON_BYTES;
 use ocellus_hub::{BUILT_IN, Hub, HubConfig, HubError, Location, Reference, Silent};
+use ocellus_models::CONFIG_FILES;
+use ocellus_models::families::parse;
 use ocellus_weights::Weights;
 use serde_json::{Value, json};
 
@@ -120,10 +122,9 @@ fn part(tensor: &str) -> String {
 }
 
 fn config(folder: &Path) -> Result<Value, Failure> {
-    let path = [folder.join("config.json"), folder.join("params.json")]
-        .into_iter()
-        .find(|path| path.is_file());
-    let path = path.unwrap_or_else(|| folder.join("config.json"));
+    let mut paths = CONFIG_FILES.iter().map(|name| folder.join(name));
+    let path = paths.find(|path| path.is_file());
+    let path = path.unwrap_or_else(|| folder.join(CONFIG_FILES[0]));
     let read = || -> std::io::Result<Vec<u8>> {
         if std::fs::metadata(&path)?.len() > JSON_BYTES {
             return Err(std::io::Error::other("the file is too large for a configuration"));
@@ -131,10 +132,14 @@ fn config(folder: &Path) -> Result<Value, Failure> {
         std::fs::read(&path)
     };
     let bytes = read().map_err(|error| Failure::io("read", &path, &error))?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::new(format!("{}: expected JSON, found: {error}", path.display()))
+    let damaged = |error: &dyn std::fmt::Display, form: &str| {
+        Failure::new(format!("{}: expected {form}, found: {error}", path.display()))
             .hint("the file is damaged; download the model again")
-    })
+    };
+    match path.extension().is_some_and(|e| e == "yaml") {
+        true => parse(&String::from_utf8_lossy(&bytes)).map_err(|error| damaged(&error, "YAML")),
+        false => serde_json::from_slice(&bytes).map_err(|error| damaged(&error, "JSON")),
+    }
 }
 
 fn files(folder: &Path) -> Result<Vec<(String, u64)>, Failure> {
