@@ -309,6 +309,10 @@ impl Generation {
                 .get("eos_token_id")
                 .or_else(|| config.get("text_config")?.get("eos_token_id")));
             end.extend(tokenizer.token_id("<|im_end|>"));
+            // Vocabularies of sentences, whose configs need not say it.
+            if end.is_empty() {
+                end.extend(tokenizer.token_id("[SEP]"));
+            }
         }
         let stop = match file.get("stop_strings") {
             Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),

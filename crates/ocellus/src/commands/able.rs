@@ -1,7 +1,9 @@
 //! A model that cannot do what it is asked says which families can.
 
+use ocellus_models::model::Sees;
 use ocellus_models::{FAMILIES, Task};
 
+use crate::args::Ask;
 use crate::error::Failure;
 use crate::model::Model;
 
@@ -14,7 +16,54 @@ pub fn cannot(model: &Model, task: Task) -> Failure {
         .collect();
     let hint = match able[..] {
         [] => "`ocellus models families` lists what each family does".to_owned(),
-        _ => format!("families that can: {}", able.join(", ")),
+        _ => format!("families with checkpoints that can: {}", able.join(", ")),
     };
-    Failure::new(format!("{} cannot {}", model.name, task.as_str())).hint(hint)
+    let family = model.loaded.facts().family;
+    Failure::new(format!(
+        "{}, a checkpoint of the family {family}, cannot {}",
+        model.name,
+        deed(task)
+    ))
+    .hint(hint)
+}
+
+/// What a model that cannot do it is said to be unable to do.
+fn deed(task: Task) -> &'static str {
+    match task {
+        Task::Ask => "answer questions",
+        Task::Chat => "hold a conversation",
+        Task::Ocr => "read pages",
+        Task::Caption => "write captions",
+        Task::Score => "score texts against a picture",
+        Task::Embed => "turn pictures and texts into vectors of one space",
+        Task::Classify => "tell which label fits a picture",
+        Task::Fill => "find words for masks",
+        Task::Detect => "find regions in a picture",
+    }
+}
+
+/// Fails unless the model is spoken to in conversations that hold pictures.
+pub fn converses(model: &Model, task: Task) -> Result<(), Failure> {
+    let talks = model.loaded.generator().is_some() && model.loaded.phrases().is_none();
+    match talks && model.loaded.sees() == Sees::Cells {
+        true => Ok(()),
+        false => Err(cannot(model, task)),
+    }
+}
+
+/// Refuses options of `ask` that this model would pass over: all but those it `takes`.
+pub fn takes_only(model: &Model, args: &Ask, takes: &[&str]) -> Result<(), Failure> {
+    let given = [
+        ("--answers", args.answers.is_some()),
+        ("--regions", args.regions.is_some()),
+        ("--system", args.system.is_some()),
+    ];
+    let idle = given.iter().find(|(flag, given)| *given && !takes.contains(flag));
+    idle.map_or(Ok(()), |(flag, _)| {
+        Err(
+            Failure::usage(format!("{} has no use for {flag}", model.name)).hint(format!(
+                "leave out {flag}; `ocellus ask --help` says which models take it"
+            )),
+        )
+    })
 }

@@ -14,13 +14,18 @@ const SHOWN: usize = 5;
 
 /// Prints the likeliest answer, or with JSON the likeliest few.
 pub fn run(model: &Model, classifier: &dyn Classifier, args: &Ask) -> Result<(), Failure> {
-    let [picture] = &args.images[..] else {
-        return Err(Failure::usage(format!(
-            "{} answers questions about exactly one picture, not {}",
-            model.name,
-            args.images.len()
-        ))
-        .hint("give one --image"));
+    let picture = match (&args.images[..], &args.regions) {
+        ([picture], _) => picture,
+        // What was found in the picture says all that the model sees of it.
+        ([], Some(found)) => found,
+        (pictures, _) => {
+            return Err(Failure::usage(format!(
+                "{} answers questions about exactly one picture, not {}",
+                model.name,
+                pictures.len()
+            ))
+            .hint("give one --image"));
+        }
     };
     let seen = sight::sight(model, picture, args.regions.as_deref())?;
     let ids = model.texts(&[args.question().to_owned()])?;
