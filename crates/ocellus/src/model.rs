@@ -169,11 +169,16 @@ impl Model {
         })
     }
 
+    /// A result of its parts, whose error names the model.
+    pub fn own<T>(&self, result: Result<T, impl Into<Failure>>) -> Result<T, Failure> {
+        result.map_err(|error| error.into().about(&self.name))
+    }
+
     /// Ids of texts in the model's own form, special tokens in them taken as plain text.
     pub fn texts(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, Failure> {
         let form = self.loaded.form();
         let ids = texts.iter().map(|text| form.ids(&self.tokenizer, text));
-        Ok(ids.collect::<Result<_, _>>()?)
+        self.own(ids.collect::<Result<_, _>>())
     }
 
     /// Ids of a text in which `special` stands for itself and every other special token is plain text.

@@ -1,6 +1,5 @@
 //! A model that cannot do what it is asked says which families can.
 
-use ocellus_models::model::Sees;
 use ocellus_models::{FAMILIES, Task};
 
 use crate::args::Ask;
@@ -42,10 +41,9 @@ fn deed(task: Task) -> &'static str {
     }
 }
 
-/// Fails unless the model is spoken to in conversations that hold pictures.
+/// Fails unless the model is spoken to in conversations.
 pub fn converses(model: &Model, task: Task) -> Result<(), Failure> {
-    let talks = model.loaded.generator().is_some() && model.loaded.phrases().is_none();
-    match talks && model.loaded.sees() == Sees::Cells {
+    match model.loaded.generator().is_some() && model.loaded.phrases().is_none() {
         true => Ok(()),
         false => Err(cannot(model, task)),
     }

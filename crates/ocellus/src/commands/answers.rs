@@ -29,7 +29,7 @@ pub fn run(model: &Model, classifier: &dyn Classifier, args: &Ask) -> Result<(),
     };
     let seen = sight::sight(model, picture, args.regions.as_deref())?;
     let ids = model.texts(&[args.question().to_owned()])?;
-    let scores = classifier.answers(&seen, &[&ids[0]])?;
+    let scores = model.own(classifier.answers(&seen, &[&ids[0]]))?;
     let scores = scores.flatten_all().and_then(|s| s.to_vec1::<f32>());
     let scores = scores.map_err(ocellus_models::ModelError::from)?;
     let label = |id: u32| {
