@@ -158,7 +158,7 @@ impl From<HubError> for Failure {
             HubError::BadRedirect { .. } => "the address in HF_ENDPOINT may be wrong".into(),
             HubError::UnsafeName { .. } => "do not trust this repository".into(),
             HubError::NoWeights { .. } => {
-                "choose a repository that offers the model in the safetensors format".into()
+                "choose a repository that offers the model as safetensors or as one torch checkpoint".into()
             }
             HubError::Checksum { .. } => "run the command again; if it happens twice, the mirror is faulty".into(),
             HubError::NoSpace { .. } => {
