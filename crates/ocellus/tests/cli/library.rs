@@ -86,3 +86,28 @@ fn families_do_what_they_are_listed_with() {
         });
     assert_eq!(shown, listed.collect());
 }
+
+/// The table of `docs/models.md` is the registry's. After a new family: `OCELLUS_UPDATE=1 cargo test -p ocellus --test cli`.
+#[test]
+fn the_documented_families_are_those_of_the_registry() {
+    let row = |cells: [String; 3]| format!("| {} |\n", cells.join(" | "));
+    let mut table = row(["family", "tasks", "architectures"].map(str::to_owned)) + "|---|---|---|\n";
+    for family in FAMILIES {
+        let tasks: Vec<&str> = family.tasks.iter().map(|task| task.as_str()).collect();
+        table += &row([
+            family.id.to_owned(),
+            tasks.join(", "),
+            family.architectures.join(", "),
+        ]);
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/models.md");
+    let page = fs::read_to_string(path).unwrap().replace("\r\n", "\n");
+    let (head, rest) = page
+        .split_once("--test cli` -->\n")
+        .expect("the mark above the table");
+    let (recorded, tail) = rest.split_once("<!-- END").expect("the mark below the table");
+    if std::env::var_os("OCELLUS_UPDATE").is_some() {
+        return fs::write(path, format!("{head}--test cli` -->\n{table}<!-- END{tail}")).unwrap();
+    }
+    assert_eq!(recorded, table);
+}
