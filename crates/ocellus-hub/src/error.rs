@@ -61,8 +61,11 @@ pub enum HubError {
     #[error("{repository} lists the file name {name:?}, which is not safe to store; nothing was downloaded")]
     UnsafeName { repository: String, name: String },
     /// The repository has no weights in a format that is read.
-    #[error("{repository} has no *.safetensors weights")]
-    NoWeights { repository: String },
+    #[error(
+        "{repository} has no weights that are read: expected *.safetensors, pytorch_model.bin with or without shards, \
+         or one other torch file; found {found}"
+    )]
+    NoWeights { repository: String, found: String },
     /// The downloaded bytes are not the bytes that the hub listed.
     #[error("{file}: the download is damaged, expected checksum {expected}, found {found}; it was discarded")]
     Checksum {

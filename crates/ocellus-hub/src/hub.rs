@@ -205,9 +205,10 @@ impl Hub {
         let listing = self.listing(id, revision, progress)?;
         let names: Vec<&str> = listing.files.iter().map(|file| file.name.as_str()).collect();
         let wanted = selection::wanted(&names);
-        if !wanted.iter().any(|name| name.ends_with(".safetensors")) {
+        if selection::weights(&names).is_empty() {
             return Err(HubError::NoWeights {
                 repository: id.to_string(),
+                found: selection::weight_like(&names),
             });
         }
         let files: Vec<&RemoteFile> = listing

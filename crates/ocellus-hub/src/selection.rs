@@ -8,6 +8,8 @@ use serde::Deserialize;
 /// Small files by name. A repository has some of them; none is required on its own.
 const BY_NAME: &[&str] = &[
     "added_tokens.json",
+    "bpe_simple_vocab_16e6.txt",
+    "bpe_simple_vocab_16e6.txt.gz",
     "chat_template.jinja",
     "chat_template.json",
     "config.json",
@@ -45,8 +47,23 @@ const TOKENIZERS: &[&str] = &[
     "tekken.json",
     "tokenizer.model",
     "spiece.model",
+    "bpe_simple_vocab_16e6.txt",
+    "bpe_simple_vocab_16e6.txt.gz",
 ];
 
+/// Endings of torch files, and those that trainers leave beside the weights.
+const TORCH: &[&str] = &[".bin", ".pt", ".pth", ".ckpt", ".th"];
+const NO_WEIGHTS: &[&str] = &[
+    "training_args",
+    "optimizer",
+    "scheduler",
+    "rng_state",
+    "random_states",
+    "adapter",
+];
+
+const TORCH_WHOLE: &str = "pytorch_model.bin";
+const TORCH_INDEX: &str = ".bin.index.json";
 const INDEX: &str = "model.safetensors.index.json";
 const TEMPLATES: &str = "additional_chat_templates/";
 
@@ -65,10 +82,29 @@ pub(crate) fn is_safe_name(name: &str) -> bool {
 }
 
 /// The files of `names` that this program reads: configurations, tokenizer, templates and one set of weights.
+pub(crate) fn wanted<'n>(names: &[&'n str]) -> Vec<&'n str> {
+    let weights = weights(names);
+    let is_wanted = |name: &&str| {
+        if let Some(template) = name.strip_prefix(TEMPLATES) {
+            return !template.contains('/') && template.ends_with(".jinja");
+        }
+        !name.contains('/')
+            && (BY_NAME.contains(name) || name.ends_with(".tiktoken") || weights.contains(name))
+    };
+    names.iter().copied().filter(is_wanted).collect()
+}
+
+/// One set of weights of a repository, with its index; empty when there is none that is read.
 ///
 /// A repository may hold its weights twice (`model-*.safetensors` for one library, `consolidated.safetensors` for
-/// another) or in variants; then only the first library's set is taken.
-pub(crate) fn wanted<'n>(names: &[&'n str]) -> Vec<&'n str> {
+/// another) or in variants; then only the first library's set is taken. Torch files count where there are no safetensors.
+pub(crate) fn weights<'n>(names: &[&'n str]) -> Vec<&'n str> {
+    let top: Vec<&str> = names.iter().copied().filter(|name| !name.contains('/')).collect();
+    let set = safetensors(&top);
+    if set.is_empty() { torch(&top) } else { set }
+}
+
+fn safetensors<'n>(names: &[&'n str]) -> Vec<&'n str> {
     let sharded = names.contains(&INDEX);
     let single = names.contains(&"model.safetensors");
     let is_weights = |name: &str| {
@@ -81,18 +117,50 @@ pub(crate) fn wanted<'n>(names: &[&'n str]) -> Vec<&'n str> {
             (false, false) => !stem.starts_with("adapter"),
         }
     };
-    let is_wanted = |name: &str| {
-        if let Some(template) = name.strip_prefix(TEMPLATES) {
-            return !template.contains('/') && template.ends_with(".jinja");
+    if !names.iter().any(|name| is_weights(name)) {
+        return Vec::new();
+    }
+    let is_index = |name: &str| name == INDEX || (!sharded && name.ends_with(".safetensors.index.json"));
+    let both = |name: &&str| is_weights(name) || is_index(name);
+    names.iter().copied().filter(both).collect()
+}
+
+/// `pytorch_model.bin`; or the only index with its shards; or the only torch file.
+fn torch<'n>(names: &[&'n str]) -> Vec<&'n str> {
+    let files: Vec<&str> = names.iter().copied().filter(|name| is_torch(name)).collect();
+    if files.contains(&TORCH_WHOLE) {
+        return files.into_iter().filter(|name| *name == TORCH_WHOLE).collect();
+    }
+    let mut indices = names.iter().filter(|name| name.ends_with(TORCH_INDEX));
+    if let (Some(index), None) = (indices.next(), indices.next()) {
+        let stem = index.trim_end_matches(TORCH_INDEX);
+        let is_shard = |name: &&str| {
+            let rest = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('-'));
+            rest.is_some_and(|rest| rest.contains("-of-"))
+        };
+        let mut shards: Vec<&str> = files.into_iter().filter(is_shard).collect();
+        if !shards.is_empty() {
+            shards.push(index);
         }
-        !name.contains('/')
-            && (BY_NAME.contains(&name)
-                || name.ends_with(".tiktoken")
-                || name == INDEX
-                || (!sharded && name.ends_with(".safetensors.index.json"))
-                || is_weights(name))
-    };
-    names.iter().copied().filter(|name| is_wanted(name)).collect()
+        return shards;
+    }
+    if files.len() == 1 { files } else { Vec::new() }
+}
+
+/// Whether a torch file may be a model's weights.
+fn is_torch(name: &str) -> bool {
+    TORCH.iter().any(|end| name.ends_with(end)) && !NO_WEIGHTS.iter().any(|start| name.starts_with(start))
+}
+
+/// Some of the files that look like weights, for the message that none of them can be read.
+pub(crate) fn weight_like(names: &[&str]) -> String {
+    const OTHERS: &[&str] = &[".safetensors", ".gguf", ".h5", ".msgpack", ".onnx"];
+    let like = |name: &&&str| is_torch(name) || OTHERS.iter().any(|end| name.ends_with(end));
+    let found: Vec<&str> = names.iter().filter(like).take(5).copied().collect();
+    match found[..] {
+        [] => "no weight files at all".into(),
+        _ => found.join(", "),
+    }
 }
 
 #[derive(Deserialize)]
@@ -115,18 +183,23 @@ pub(crate) fn missing(folder: &Path) -> Vec<String> {
     if !CONFIGS.iter().any(|name| has(name)) {
         missing.push("config.json".into());
     }
+    let in_parts = |end: &str| names.iter().any(|n| n.ends_with(end) && n.contains("-of-"));
+    let of_torch: Vec<&String> = names.iter().filter(|n| n.ends_with(TORCH_INDEX)).collect();
+    let shards_of = |index: &str| {
+        let shards = shards(folder, index).into_iter();
+        shards.filter(|shard| !has(shard)).collect::<Vec<_>>()
+    };
     if has(INDEX) {
-        missing.extend(
-            shards(&folder.join(INDEX))
-                .into_iter()
-                .filter(|shard| !has(shard)),
-        );
-    } else if names
-        .iter()
-        .any(|n| n.ends_with(".safetensors") && n.contains("-of-"))
-    {
+        missing.extend(shards_of(INDEX));
+    } else if in_parts(".safetensors") {
         missing.push(INDEX.into());
-    } else if !names.iter().any(|n| n.ends_with(".safetensors")) {
+    } else if names.iter().any(|n| n.ends_with(".safetensors")) || has(TORCH_WHOLE) {
+        // Whole.
+    } else if let [index] = of_torch[..] {
+        missing.extend(shards_of(index));
+    } else if in_parts(".bin") {
+        missing.push(format!("pytorch_model{TORCH_INDEX}"));
+    } else if !names.iter().any(|n| is_torch(n)) {
         missing.push("model.safetensors".into());
     }
     if !names
@@ -139,14 +212,15 @@ pub(crate) fn missing(folder: &Path) -> Vec<String> {
 }
 
 /// The shards that an index names; an index that cannot be read is itself what is missing.
-fn shards(index: &Path) -> Vec<String> {
-    let small = std::fs::metadata(index).is_ok_and(|m| m.len() <= JSON_BYTES);
+fn shards(folder: &Path, index: &str) -> Vec<String> {
+    let path = folder.join(index);
+    let small = std::fs::metadata(&path).is_ok_and(|m| m.len() <= JSON_BYTES);
     let parsed = small
-        .then(|| std::fs::read(index).ok())
+        .then(|| std::fs::read(&path).ok())
         .flatten()
         .and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
     let Some(parsed) = parsed else {
-        return vec![format!("{INDEX} (readable)")];
+        return vec![format!("{index} (readable)")];
     };
     let mut shards: Vec<String> = parsed.weight_map.into_values().collect();
     shards.sort();

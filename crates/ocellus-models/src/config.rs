@@ -30,6 +30,8 @@ pub enum ConfigError {
     },
     #[error("no family reads the architecture `{architecture}`; known: {known}")]
     Architecture { architecture: String, known: String },
+    #[error("the config names no architecture, by `architectures` or `model_type`; known: {known}")]
+    Unnamed { known: String },
 }
 
 /// An object of a config that remembers which of its fields were read.

@@ -388,6 +388,13 @@ fn arrays(bytes: Vec<u8>, file: &str) -> Result<Arrays, RegionsError> {
                 found: format!("neither ({reason})"),
             });
         }
+        // The first bytes of any other file, read as the length of a header, say something absurd.
+        Err(WeightsError::HeaderTooLarge { .. }) => {
+            return Err(RegionsError::Format {
+                file: name(),
+                found: "neither".into(),
+            });
+        }
         other => other?,
     };
     let mut arrays = Arrays::default();

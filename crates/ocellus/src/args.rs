@@ -141,7 +141,7 @@ pub struct Ask {
     /// The question
     #[arg(value_name = "TEXT")]
     pub text: Option<String>,
-    /// Choose among these answers, one a line, for models that write their answers
+    /// Choose among these answers, one a line, for models that write answers to single questions
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub answers: Option<PathBuf>,
     /// What a detector found in the picture, for models that look at that: .npz or .safetensors

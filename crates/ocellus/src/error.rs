@@ -74,6 +74,7 @@ impl Failure {
             io::ErrorKind::PermissionDenied => failure.hint("check who owns the file and who may use it"),
             io::ErrorKind::StorageFull => failure.hint("free some space and run the command again"),
             io::ErrorKind::IsADirectory => failure.hint("name a file in it"),
+            io::ErrorKind::InvalidData => failure.hint("the file must be text in UTF-8"),
             _ => failure.hint("check that the path names a file that can be used, and that its disk works"),
         }
     }
@@ -133,7 +134,7 @@ impl From<HubError> for Failure {
                 "write nano, org/name, org/name@revision, or the path of a model folder, as in ./my-model".into()
             }
             HubError::Missing { kind: "folder", .. } | HubError::NotACheckpoint { .. } => {
-                "a model folder holds config.json, tokenizer files and *.safetensors".into()
+                "a model folder holds config.json, tokenizer files and weights: *.safetensors, or torch files".into()
             }
             HubError::Missing { .. } => "check the path; it is relative to the current folder".into(),
             HubError::BadEndpoint { .. } => "HF_ENDPOINT holds an address such as https://huggingface.co".into(),
@@ -157,7 +158,7 @@ impl From<HubError> for Failure {
             HubError::BadRedirect { .. } => "the address in HF_ENDPOINT may be wrong".into(),
             HubError::UnsafeName { .. } => "do not trust this repository".into(),
             HubError::NoWeights { .. } => {
-                "choose a repository that offers the model in the safetensors format".into()
+                "choose a repository that offers the model as safetensors or as one torch checkpoint".into()
             }
             HubError::Checksum { .. } => "run the command again; if it happens twice, the mirror is faulty".into(),
             HubError::NoSpace { .. } => {
@@ -180,11 +181,14 @@ impl From<HubError> for Failure {
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let hint = match &error {
-            ModelError::Config(ConfigError::Architecture { .. }) => {
+            ModelError::Config(ConfigError::Architecture { .. } | ConfigError::Unnamed { .. }) => {
                 "`ocellus models families` lists what can be run"
             }
             ModelError::Config(ConfigError::Unread { .. }) => {
                 "a newer version may know it; running without it could give wrong answers"
+            }
+            ModelError::Config(ConfigError::Value { .. }) => {
+                "it asks for something that this version does not compute, or the config is damaged"
             }
             ModelError::Config(_) => "the config is damaged or of another kind; download the model again",
             ModelError::Load(LoadError::Weights(_) | LoadError::Missing { .. } | LoadError::Shape { .. }) => {
@@ -300,9 +304,12 @@ impl From<WeightsError> for Failure {
 
 impl From<RegionsError> for Failure {
     fn from(error: RegionsError) -> Self {
-        Self::new(&error).hint(
-            "a file of regions holds features [n, width], boxes [n, 4] in pixels, and the picture's size",
-        )
+        Self::new(&error).hint(match &error {
+            RegionsError::Io { .. } => "check the path; it is relative to the current folder",
+            _ => {
+                "a file of regions holds features [n, width], boxes [n, 4] in pixels, and the picture's size"
+            }
+        })
     }
 }
 

@@ -240,11 +240,16 @@ impl Model {
         })
     }
 
+    /// A result of its parts, whose error names the model.
+    pub fn own<T>(&self, result: Result<T, impl Into<Failure>>) -> Result<T, Failure> {
+        result.map_err(|error| error.into().about(&self.name))
+    }
+
     /// Ids of texts in the model's own form, special tokens in them taken as plain text.
     pub fn texts(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, Failure> {
         let form = self.loaded.form();
         let ids = texts.iter().map(|text| form.ids(&self.tokenizer, text));
-        Ok(ids.collect::<Result<_, _>>()?)
+        self.own(ids.collect::<Result<_, _>>())
     }
 
     /// Ids of a text in which `special` stands for itself and every other special token is plain text.
@@ -371,6 +376,10 @@ impl Generation {
                 .get("eos_token_id")
                 .or_else(|| config.get("text_config")?.get("eos_token_id")));
             end.extend(tokenizer.token_id("<|im_end|>"));
+            // Vocabularies of sentences, whose configs need not say it.
+            if end.is_empty() {
+                end.extend(tokenizer.token_id("[SEP]"));
+            }
         }
         let stop = match file.get("stop_strings") {
             Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),

@@ -16,7 +16,11 @@ fn vocabulary() -> PathBuf {
     goldens().join("vocab/qwen.tiktoken")
 }
 
-/// Every case of the families that this build knows.
+/// Cases of families that this build knows and that are not run, each with the reason: token cases whose vocabulary may not
+/// lie in `tests/goldens/vocab`. Nothing else has a place here.
+const LEFT_OUT: &[(&str, &str)] = &[];
+
+/// Every case of the families that this build knows, by their ids and other names.
 fn cases() -> Vec<PathBuf> {
     let mut cases: Vec<PathBuf> = fs::read_dir(goldens())
         .unwrap()
@@ -26,7 +30,8 @@ fn cases() -> Vec<PathBuf> {
         let json = fs::read(case.join("case.json")).ok();
         let json: Option<Value> = json.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let family = json.and_then(|json| json["family"].as_str().map(str::to_owned));
-        family.is_some_and(|name| ocellus_models::families::named(&name).is_some())
+        let left_out = LEFT_OUT.iter().any(|(name, _)| case.ends_with(name));
+        !left_out && family.is_some_and(|name| ocellus_models::families::named(&name).is_some())
     });
     cases.sort();
     cases
@@ -98,7 +103,7 @@ fn tolerance(case: &str, tensor: &str, value: f32) -> f32 {
 #[test]
 fn every_case_of_every_family_passes() {
     let cases = cases();
-    assert!(cases.len() >= 22, "only {} cases", cases.len());
+    assert!(cases.len() >= 53, "only {} cases", cases.len());
     let (code, text, _) = verify(
         cases
             .iter()
@@ -110,6 +115,16 @@ fn every_case_of_every_family_passes() {
         text.ends_with(&format!("{0} of {0} cases pass\n", cases.len())),
         "{text}"
     );
+}
+
+#[test]
+fn only_cases_without_a_vocabulary_here_are_left_out() {
+    for (name, reason) in LEFT_OUT {
+        let json: Value =
+            serde_json::from_slice(&fs::read(goldens().join(name).join("case.json")).unwrap()).unwrap();
+        let file = json["options"]["vocabulary"]["file"].as_str().unwrap();
+        assert!(!goldens().join("vocab").join(file).exists(), "{name}: {reason}");
+    }
 }
 
 #[test]
@@ -290,10 +305,9 @@ fn what_is_no_case_of_ours_fails_with_a_sentence_and_the_rest_goes_on() {
     let (code, text, _) = verify([set.path(), stranger.as_path(), task.as_path(), good.as_path()]);
     assert_eq!(code, 1);
     for sentence in [
-        "case.json: ",
         "does not know the family `nobody`",
         "does not know the task `nobody`",
-        "1 of 4 cases pass",
+        "1 of 3 cases pass",
     ] {
         assert!(text.contains(sentence), "{sentence}: {text}");
     }

@@ -147,7 +147,7 @@ fn lists_that_are_cut_or_unsafe_download_nothing() {
         (with("/etc/passwd"), "not safe to store"),
         (with("a\\\\b"), "not safe to store"),
         (with("C:evil"), "not safe to store"),
-        (listing(&files()[..2]), "no *.safetensors weights"),
+        (listing(&files()[..2]), "no weights that are read"),
     ];
     for (body, text) in cases {
         // A small file's checksum takes the place of a large file's bad one; take that away as well.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::reference::{RepositoryId, Revision};
-use crate::selection::{is_safe_name, wanted};
+use crate::selection::{is_safe_name, missing, wanted, weights};
 use crate::{Hub, HubConfig, HubError, Reference, Silent, Source, Token};
 
 #[test]
@@ -116,7 +116,7 @@ fn the_files_that_are_read_are_chosen() {
         "qwen.tiktoken",
         "chat_template.jinja",
     ];
-    let cases: [(&[&str], &[&str]); 6] = [
+    let cases: &[(&[&str], &[&str])] = &[
         (
             &["model.safetensors", "model.fp16.safetensors", "pytorch_model.bin"],
             &["model.safetensors"],
@@ -157,10 +157,127 @@ fn the_files_that_are_read_are_chosen() {
             ],
             &["additional_chat_templates/tool.jinja"],
         ),
+        // Torch files, where there is nothing else.
+        (
+            &[
+                "pytorch_model.bin",
+                "tf_model.h5",
+                "training_args.bin",
+                "flax_model.msgpack",
+            ],
+            &["pytorch_model.bin"],
+        ),
+        (
+            &[
+                "pytorch_model-00001-of-00002.bin",
+                "pytorch_model-00002-of-00002.bin",
+                "pytorch_model.bin.index.json",
+                "optimizer.pt",
+            ],
+            &[
+                "pytorch_model-00001-of-00002.bin",
+                "pytorch_model-00002-of-00002.bin",
+                "pytorch_model.bin.index.json",
+            ],
+        ),
+        (
+            &[
+                "pytorch_model.bin",
+                "pytorch_model.bin.index.json",
+                "pytorch_model-00001-of-00001.bin",
+            ],
+            &["pytorch_model.bin"],
+        ),
+        (
+            &[
+                "open_clip_config.json",
+                "open_clip_pytorch_model.bin",
+                "bpe_simple_vocab_16e6.txt.gz",
+            ],
+            &[
+                "open_clip_config.json",
+                "open_clip_pytorch_model.bin",
+                "bpe_simple_vocab_16e6.txt.gz",
+            ],
+        ),
+        (&["ALBEF.pth", "rng_state_0.pth"], &["ALBEF.pth"]),
+        (
+            &["uniter-base.pt", "bpe_simple_vocab_16e6.txt"],
+            &["uniter-base.pt", "bpe_simple_vocab_16e6.txt"],
+        ),
+        (&["model.ckpt", "old/model.safetensors"], &["model.ckpt"]),
+        // Which of the two?
+        (&["a.pt", "b.pt"], &[]),
+        (&["pytorch_model.bin.index.json", "a.pt", "b.pt"], &[]),
+        (
+            &[
+                "a.bin.index.json",
+                "b.bin.index.json",
+                "a-1-of-1.bin",
+                "b-1-of-1.bin",
+            ],
+            &[],
+        ),
+        (&["adapter_model.bin", "training_args.bin"], &[]),
     ];
     for (more, expected) in cases {
         let names = [&small[..], more].concat();
-        assert_eq!(wanted(&names), [&small[..], expected].concat());
+        assert_eq!(wanted(&names), [&small[..], expected].concat(), "{more:?}");
+        let weights = weights(&names);
+        let ends = |name: &&str| {
+            let ends = [".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".index.json"];
+            ends.iter().any(|end| name.ends_with(end))
+        };
+        let expected: Vec<&str> = expected.iter().copied().filter(ends).collect();
+        assert_eq!(weights, expected, "{more:?}");
+    }
+}
+
+#[test]
+fn what_a_folder_lacks() {
+    let index = |shards: &[&str]| {
+        let map: Vec<String> = shards
+            .iter()
+            .map(|shard| format!("\"{shard}\": \"{shard}\""))
+            .collect();
+        format!("{{\"weight_map\": {{{}}}}}", map.join(", "))
+    };
+    let torch = index(&[
+        "pytorch_model-00001-of-00002.bin",
+        "pytorch_model-00002-of-00002.bin",
+    ]);
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["model.safetensors"], &[]),
+        (&["pytorch_model.bin"], &[]),
+        (&["ALBEF.pth"], &[]),
+        (&["training_args.bin"], &["model.safetensors"]),
+        (&["adapter_model.bin"], &["model.safetensors"]),
+        (&[], &["model.safetensors"]),
+        (
+            &["pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json"],
+            &["pytorch_model-00002-of-00002.bin"],
+        ),
+        (
+            &["pytorch_model-00001-of-00002.bin"],
+            &["pytorch_model.bin.index.json"],
+        ),
+        (
+            &["model-00001-of-00002.safetensors"],
+            &["model.safetensors.index.json"],
+        ),
+    ];
+    for (files, expected) in cases {
+        for tokenizer in [
+            "tokenizer.json",
+            "bpe_simple_vocab_16e6.txt",
+            "bpe_simple_vocab_16e6.txt.gz",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            for file in [&["config.json", tokenizer], *files].concat() {
+                std::fs::write(folder.path().join(file), &torch).unwrap();
+            }
+            assert_eq!(missing(folder.path()), *expected, "{files:?}");
+        }
     }
 }
 

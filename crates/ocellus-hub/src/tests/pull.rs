@@ -48,6 +48,29 @@ fn a_pull_stores_checked_files_in_the_python_client_s_layout() {
 }
 
 #[test]
+fn torch_files_are_pulled_where_there_are_no_safetensors() {
+    let files = vec![
+        ("config.json", b"{}".to_vec(), false),
+        ("vocab.txt", b"[UNK]".to_vec(), false),
+        ("pytorch_model.bin", weights(), true),
+        ("optimizer.pt", b"not read".to_vec(), true),
+    ];
+    let server = Server::start(move |request| answer(&files, request));
+    let setting = Setting::new(&server.url());
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        setting.hub().resolve(&reference(ID), &Silent).unwrap();
+        names = fs::read_dir(setting.snapshot())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+    }
+    names.sort();
+    assert_eq!(names, ["config.json", "pytorch_model.bin", "vocab.txt"]);
+    assert_eq!(server.requests().len(), 4, "the second time nobody is asked");
+}
+
+#[test]
 fn a_complete_checkpoint_is_used_without_the_network_and_pull_asks_for_the_list_only() {
     let server = server(|_, _| None);
     let mut setting = Setting::new(&server.url());

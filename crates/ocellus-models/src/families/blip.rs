@@ -39,7 +39,7 @@ pub(super) const FAMILY: Family = Family {
     ],
     also: &[],
     claims: |_| false,
-    tasks: &[Task::Caption, Task::Ask, Task::Score, Task::Embed],
+    tasks: &[Task::Caption, Task::Ask, Task::Score, Task::Embed, Task::Classify],
     processors: &[("blip", RECIPE)],
     unused: &["cls.predictions.decoder.weight", "cls.predictions.decoder.bias"],
     load: |config, params| load(config, params),

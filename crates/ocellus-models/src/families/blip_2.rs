@@ -34,7 +34,7 @@ pub(super) const FAMILY: Family = Family {
     architectures: &["Blip2ForConditionalGeneration", "Blip2ForImageTextRetrieval"],
     also: &["blip_2"],
     claims: |_| false,
-    tasks: &[Task::Caption, Task::Ask, Task::Score, Task::Embed],
+    tasks: &[Task::Caption, Task::Ask, Task::Score, Task::Embed, Task::Classify],
     processors: &[("blip_2", RECIPE)],
     unused: &[
         "lm_head.weight",

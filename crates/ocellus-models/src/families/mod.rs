@@ -134,19 +134,19 @@ pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {
     by(&|f| f.architectures.contains(&architecture))
         .or_else(|| by(&|f| (f.claims)(config)))
         .or_else(|| by(&|f| f.id == model_type))
-        .ok_or_else(|| ConfigError::Architecture {
-            architecture: if architecture.is_empty() {
-                model_type
-            } else {
-                architecture
+        .ok_or_else(|| {
+            let known: Vec<&str> = FAMILIES.iter().flat_map(|f| f.architectures).copied().collect();
+            let known = known.join(", ");
+            match [architecture, model_type]
+                .into_iter()
+                .find(|name| !name.is_empty())
+            {
+                Some(name) => ConfigError::Architecture {
+                    architecture: name.to_owned(),
+                    known,
+                },
+                None => ConfigError::Unnamed { known },
             }
-            .to_owned(),
-            known: FAMILIES
-                .iter()
-                .flat_map(|f| f.architectures)
-                .copied()
-                .collect::<Vec<_>>()
-                .join(", "),
         })
 }
 

@@ -20,7 +20,7 @@ use crate::vlm::{Facts, Grid, ModelError, Vlm};
 pub(super) const FAMILY: Family = Family {
     id: "qwen2_5_vl",
     architectures: &["Qwen2_5_VLForConditionalGeneration"],
-    tasks: &[Task::Ask, Task::Chat, Task::Ocr],
+    tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     also: &[],
     claims: |_| false,
     processors: &[],

@@ -17,7 +17,7 @@ use crate::vlm::{Facts, Grid, ModelError, Vlm};
 pub(super) const FAMILY: Family = Family {
     id: "qwen2_vl",
     architectures: &["Qwen2VLForConditionalGeneration"],
-    tasks: &[Task::Ask, Task::Chat, Task::Ocr],
+    tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     also: &[],
     claims: |_| false,
     processors: &[],

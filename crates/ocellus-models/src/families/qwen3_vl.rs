@@ -24,7 +24,7 @@ pub(super) const FAMILY: Family = Family {
     architectures: &["Qwen3VLForConditionalGeneration"],
     also: &[],
     claims: |_| false,
-    tasks: &[Task::Ask, Task::Chat, Task::Ocr],
+    tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     load: |config, params| Ok(Box::new(Qwen3Vl::load(Config::read(config)?, params)?)),
     shape: Some(|config| {
         let config = Config::read(config)?;

@@ -49,7 +49,7 @@ pub(super) const FAMILY: Family = Family {
     ],
     also: &[],
     claims: |_| false,
-    tasks: &[Task::Ask, Task::Score, Task::Classify, Task::Fill],
+    tasks: &[Task::Ask, Task::Score, Task::Fill],
     load: |config, params| Ok(Box::new(Vilt::load(Config::read(config)?, params)?)),
     shape: None,
     // The word table again, and its bias under the name of older files.

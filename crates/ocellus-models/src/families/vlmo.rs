@@ -39,7 +39,7 @@ const RECIPE: PixelRecipe = planes::halves(planes::square(224));
 pub(super) const FAMILY: Family = Family {
     id: "vlmo",
     architectures: &["VLMo"],
-    tasks: &[Task::Score, Task::Embed, Task::Classify, Task::Fill],
+    tasks: &[Task::Ask, Task::Score, Task::Embed, Task::Classify, Task::Fill],
     also: &[],
     claims: |_| false,
     processors: &[("vlmo", RECIPE)],

@@ -14,17 +14,22 @@ const SHOWN: usize = 5;
 
 /// Prints the likeliest answer, or with JSON the likeliest few.
 pub fn run(model: &Model, classifier: &dyn Classifier, args: &Ask) -> Result<(), Failure> {
-    let [picture] = &args.images[..] else {
-        return Err(Failure::usage(format!(
-            "{} answers questions about exactly one picture, not {}",
-            model.name,
-            args.images.len()
-        ))
-        .hint("give one --image"));
+    let picture = match (&args.images[..], &args.regions) {
+        ([picture], _) => picture,
+        // What was found in the picture says all that the model sees of it.
+        ([], Some(found)) => found,
+        (pictures, _) => {
+            return Err(Failure::usage(format!(
+                "{} answers questions about exactly one picture, not {}",
+                model.name,
+                pictures.len()
+            ))
+            .hint("give one --image"));
+        }
     };
     let seen = sight::sight(model, picture, args.regions.as_deref())?;
     let ids = model.texts(&[args.question().to_owned()])?;
-    let scores = classifier.answers(&seen, &[&ids[0]])?;
+    let scores = model.own(classifier.answers(&seen, &[&ids[0]]))?;
     let scores = scores.flatten_all().and_then(|s| s.to_vec1::<f32>());
     let scores = scores.map_err(ocellus_models::ModelError::from)?;
     let label = |id: u32| {

@@ -1,8 +1,9 @@
 //! `ocellus ask`: one question, one answer.
 
+use ocellus_models::Task;
 use serde_json::json;
 
-use super::{answers, phrased};
+use super::{able, answers, phrased};
 use crate::args::Ask;
 use crate::context::Context;
 use crate::error::Failure;
@@ -32,11 +33,17 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
     let model = Model::load(context, &checkpoint)?;
     let load_ms = started.elapsed().as_millis();
     if let (None, Some(classifier)) = (model.loaded.generator(), model.loaded.classifier()) {
+        able::takes_only(&model, &args, &["--regions"])?;
         return answers::run(&model, classifier, &args);
     }
+    if model.loaded.generator().is_none() {
+        return Err(able::cannot(&model, Task::Ask));
+    }
     if let Some(phrases) = model.loaded.phrases() {
+        able::takes_only(&model, &args, &["--answers"])?;
         return phrased::run(&model, &args, &files, phrases.question);
     }
+    able::takes_only(&model, &args, &["--system"])?;
     if model.reads_lines {
         only_reads(context, &model, args.images.len())?;
     }

@@ -16,7 +16,9 @@ use crate::{inputs, output, prompt};
 /// Prints a caption for every picture; one that fails is reported and the rest go on.
 pub fn run(context: &Context, args: Caption) -> Result<(), Failure> {
     let model = Model::load(context, &context.checkpoint(args.model.model.as_deref())?)?;
-    if model.loaded.generator().is_none() || model.reads_lines {
+    // A model of phrases that has none for captions only answers questions.
+    let describes = model.loaded.phrases().is_none_or(|p| !p.caption.is_empty());
+    if model.loaded.generator().is_none() || model.reads_lines || !describes {
         return Err(cannot(&model, Task::Caption));
     }
     super::each(&args.inputs, |argument| {

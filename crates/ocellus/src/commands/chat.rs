@@ -3,9 +3,11 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
+use ocellus_models::Task;
 use ocellus_text::{Conversation, Message, Part, Role};
 use serde_json::json;
 
+use super::able;
 use crate::args::{Chat, Pixels};
 use crate::context::Context;
 use crate::error::Failure;
@@ -49,6 +51,7 @@ pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
                 .hint("name a model that answers questions: -m ORG/NAME or -m FOLDER"),
         );
     }
+    able::converses(&model, Task::Chat)?;
     let asks = std::io::stdin().is_terminal() && !context.global.quiet;
     if asks {
         output::note(&format!("talking with {}; /help lists the commands", model.name));

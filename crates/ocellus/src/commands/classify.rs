@@ -29,8 +29,10 @@ pub fn run(context: &Context, args: Classify) -> Result<(), Failure> {
         .collect();
     let texts = model.texts(&sentences)?;
     let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-    let picture = embedder.pictures(&seen)?;
-    let similarities = embedder.texts(&texts)?.matmul(&picture.t().map_err(tensor)?);
+    let picture = model.own(embedder.pictures(&seen))?;
+    let similarities = model
+        .own(embedder.texts(&texts))?
+        .matmul(&picture.t().map_err(tensor)?);
     let similarities = similarities.and_then(|s| s.flatten_all()?.to_vec1::<f32>());
     let shares = ocellus_tasks::classify::shares(&similarities.map_err(tensor)?, embedder.scale()?);
     let mut rows: Vec<(&String, f32)> = args.labels.iter().zip(shares).collect();

@@ -23,10 +23,11 @@ pub fn run(context: &Context, args: Embed) -> Result<(), Failure> {
     super::each(&args.inputs, |input| {
         let path = Path::new(input);
         let (kind, vector) = if path.exists() || input == "-" {
-            ("image", embedder.pictures(&sight::sight(&model, path, None)?)?)
+            let seen = sight::sight(&model, path, None)?;
+            ("image", model.own(embedder.pictures(&seen))?)
         } else {
             let texts = model.texts(std::slice::from_ref(input))?;
-            ("text", embedder.texts(&[&texts[0]])?)
+            ("text", model.own(embedder.texts(&[&texts[0]]))?)
         };
         let vector = values(&vector)?;
         match args.format {

@@ -27,7 +27,7 @@ pub fn run(context: &Context, args: Fill) -> Result<(), Failure> {
     let seen = sight::sight(&model, &args.input, args.regions.as_deref())?;
     let ids = model.text_with(&args.text, MASK)?;
     let mask = model.tokenizer.token_id(MASK);
-    let scores = filler.words(&seen, &[&ids])?;
+    let scores = model.own(filler.words(&seen, &[&ids]))?;
     let scores = scores
         .to_vec2::<f32>()
         .map_err(ocellus_models::ModelError::from)?;

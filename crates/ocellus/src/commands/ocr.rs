@@ -4,13 +4,14 @@ use std::io::Cursor;
 use std::path::Path;
 
 use ocellus_media::Rgb;
+use ocellus_models::Task;
 use ocellus_tasks::layout::{LineText, PageText};
 use ocellus_tasks::ocr::OcrPage;
 use ocellus_tasks::{draw, ocr, render};
 use ocellus_text::Conversation;
 use serde_json::{Value, json};
 
-use super::each;
+use super::{able, each};
 use crate::args::{self, Ocr, Pixels};
 use crate::context::Context;
 use crate::error::Failure;
@@ -33,6 +34,7 @@ pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
     }
     let checkpoint = context.checkpoint(args.model.model.as_deref())?;
     let model = Model::load(context, &checkpoint)?;
+    able::converses(&model, Task::Ocr)?;
     let mut pages: Vec<OcrPage> = Vec::new();
     let outcome = each(&args.inputs, |argument| {
         each(inputs::expand(argument)?, |path| {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ocellus_engine::rank;
+use ocellus_engine::{EngineError, rank};
 use ocellus_text::TextForm;
 use serde_json::json;
 
@@ -86,7 +86,10 @@ fn choose(
         ids.extend(end);
         answers.push(ids);
     }
-    let ranked = rank(model.vlm()?, request, &answers, MEASURED)?;
+    let ranked = rank(model.vlm()?, request, &answers, MEASURED).map_err(|error| match error {
+        EngineError::Context { .. } => too_long(list, &texts, &answers),
+        other => other.into(),
+    })?;
     let best = ranked.first().map_or("", |r| texts[r.answer]);
     match format {
         Format::Text => output::line(best),
@@ -101,4 +104,18 @@ fn choose(
             }))
         }
     }
+}
+
+/// That the longest of the answers does not fit beside the question.
+fn too_long(list: &Path, texts: &[&str], answers: &[Vec<u32>]) -> Failure {
+    let longest = texts.iter().zip(answers).max_by_key(|(_, ids)| ids.len());
+    let (text, tokens) = longest.map_or(("", 0), |(text, ids)| (text, ids.len()));
+    let start: String = text.chars().take(40).collect();
+    Failure::new(format!(
+        "{}: an answer of {tokens} tokens does not fit beside the question",
+        list.display()
+    ))
+    .hint(format!(
+        "shorten the answer that begins `{start}`, or the question"
+    ))
 }

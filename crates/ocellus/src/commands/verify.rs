@@ -11,14 +11,16 @@ use crate::verify;
 
 /// Checks every case; exit code 0 only when every tensor of every case passes.
 pub fn run(context: &Context, args: Verify) -> Result<(), Failure> {
-    if let Some(first) = args
-        .cases
-        .first()
-        .filter(|_| !args.cases.iter().any(|c| c.join("case.json").is_file()))
-    {
-        let message = format!("{}: not a case, expected case.json in it", first.display());
-        return Err(Failure::new(message)
-            .hint("a case is a folder with case.json, model, inputs.safetensors and expected.safetensors"));
+    let all = &args.cases;
+    if !all.iter().any(|path| path.join("case.json").is_file()) {
+        // What was meant, before what stands beside it; clap asks for one at least.
+        let first = all.iter().find(|path| meant(path)).or(all.first());
+        let name = first.map_or(String::new(), |path| path.display().to_string());
+        return Err(
+            Failure::new(format!("{name}: not a case, expected case.json in it")).hint(
+                "a case is a folder with case.json, model, inputs.safetensors and expected.safetensors",
+            ),
+        );
     }
     let (cases, others): (Vec<_>, Vec<_>) = args.cases.into_iter().partition(|path| meant(path));
     for other in others.iter().filter(|_| !context.global.quiet) {

@@ -55,8 +55,10 @@ pub fn run(
         Choice::Given(strangers),
         setting,
     )?;
-    let mut put =
-        |name: &str, tensor: &Tensor| Ok::<_, CaseError>(out.put(name, Array::from_tensor(tensor)?));
+    let mut put = |name: &str, tensor: &Tensor| {
+        out.put(name, Array::from_tensor(tensor)?);
+        Ok::<_, CaseError>(())
+    };
     put("loss_mlm", &losses.words)?;
     put("loss_ita", &losses.contrast)?;
     put("loss_itm", &losses.matching)?;

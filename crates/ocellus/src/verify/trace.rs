@@ -46,6 +46,8 @@ pub struct Decoding {
     starts: Vec<Vec<u32>>,
     /// Whether that is part of the ids that the reference gives: where it is not simply the prompt again.
     whole: bool,
+    /// Ids of a row of expected greedy answers.
+    columns: Option<usize>,
     /// Most new tokens.
     steps: usize,
     /// New tokens before which end tokens are not chosen.
@@ -69,6 +71,9 @@ impl Decoding {
         Ok(Self {
             whole: starts.iter().zip(asked).any(|(start, asked)| *start != asked.ids),
             starts,
+            columns: case
+                .stage("greedy_ids")
+                .and_then(|s| s.expected.shape.last().copied()),
             steps,
             minimum: case.count("min_length")?.unwrap_or(0).saturating_sub(longest),
             end: case.ids("eos")?,
@@ -138,7 +143,12 @@ fn greedy(
     let (count, steps) = (walked.len(), walked.first().map_or(0, Vec::len));
     let ids = |(i, row): (usize, &Vec<Step>)| {
         let new: Vec<u32> = row.iter().map(|s| s.id).collect();
-        decoding.row(i, &new, steps)
+        let mut row = decoding.row(i, &new, steps);
+        // Some references give the new ids alone: there are as many as were chosen.
+        if decoding.columns == Some(steps) {
+            row.drain(..row.len() - steps);
+        }
+        row
     };
     let rows: Vec<Vec<i64>> = walked.iter().enumerate().map(ids).collect();
     let columns = rows.first().map_or(0, Vec::len);

@@ -113,6 +113,10 @@ fn odd_pictures_that_are_fine() {
     blank.fine();
     let document: Value = serde_json::from_str(&blank.stdout).unwrap();
     assert_eq!(document["pages"][0]["blank"], true, "{}", blank.stdout);
+    // What holds conversations also describes.
+    place
+        .run(&["caption", "-m", "./model", "dot.png", "--max-tokens", "2"])
+        .fine();
     for name in ["dot.png", "photo.png"] {
         place
             .run(&[

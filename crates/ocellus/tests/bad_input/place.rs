@@ -99,6 +99,10 @@ impl Outcome {
     /// One sentence that contains `text`, one hint, nothing else.
     pub fn refused(&self, text: &str) {
         assert_eq!(self.code, 1, "{}: {}", self.arguments, self.stderr);
+        self.says(text);
+    }
+
+    fn says(&self, text: &str) {
         let lines: Vec<&str> = self.stderr.lines().collect();
         assert!(
             matches!(&lines[..], [error, hint] if error.starts_with("error: ") && hint.starts_with("hint: ")),
@@ -113,6 +117,21 @@ impl Outcome {
             self.stderr
         );
         assert_eq!(self.stdout, "", "{}", self.arguments);
+    }
+
+    pub fn stderr(&self) -> &str {
+        &self.stderr
+    }
+
+    /// The line of the hint.
+    pub fn hint(&self) -> &str {
+        self.stderr.lines().nth(1).unwrap_or_default()
+    }
+
+    /// As [`refused`](Self::refused), for what can never be meant.
+    pub fn misused(&self, text: &str) {
+        assert_eq!(self.code, 2, "{}: {}", self.arguments, self.stderr);
+        self.says(text);
     }
 
     pub fn fine(&self) {

@@ -1,7 +1,12 @@
 //! The program from outside: what users and their scripts see.
 
+mod abilities;
+mod checkpoints;
 mod detect;
 mod errors;
 mod help;
+mod library;
 mod models;
+mod pairs;
 mod support;
+mod words;
