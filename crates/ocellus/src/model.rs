@@ -185,6 +185,7 @@ impl Model {
             Files::Folder(folder) => Template::from_dir(folder),
         }
         .map_err(|e| about(e.into()))?;
+        let stand_in = template.is_none();
         let speech = match template {
             Some(template) => Speech::Template(template),
             None => Speech::without_template(&tokenizer),
@@ -213,7 +214,12 @@ impl Model {
             .and_then(|m| m.get("reads"))
             .and_then(Value::as_str)
             == Some("lines");
-        let generation = Generation::read(&files, &config, &tokenizer)?;
+        let mut generation = Generation::read(&files, &config, &tokenizer)?;
+        // A stand-in template closes turns with this token, whatever the checkpoint's file calls its end.
+        let turn_end = tokenizer.token_id("<|im_end|>");
+        generation
+            .end
+            .extend(turn_end.filter(|id| stand_in && !generation.end.contains(id)));
         Ok(Self {
             name: name.clone(),
             loaded,
