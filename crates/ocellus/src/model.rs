@@ -187,7 +187,7 @@ impl Model {
         .map_err(|e| about(e.into()))?;
         let stand_in = template.is_none();
         let speech = match template {
-            Some(template) => Speech::Template(template),
+            Some(template) => Speech::Template(Box::new(template)),
             None => Speech::without_template(&tokenizer),
         };
         let tokenizer = match loaded

@@ -10,7 +10,7 @@ use crate::error::Failure;
 /// The manner of a checkpoint.
 pub enum Speech {
     /// By a chat template, the checkpoint's own or the published one of its kind.
-    Template(Template),
+    Template(Box<Template>),
     /// Between `[INST]` marks, without a template.
     Marks,
 }
@@ -22,9 +22,9 @@ impl Speech {
         if has(&["[INST]", "[/INST]"]) {
             Self::Marks
         } else if has(&["<img>", "</img>"]) {
-            Self::Template(Template::chatml_addressed())
+            Self::Template(Box::new(Template::chatml_addressed()))
         } else {
-            Self::Template(Template::chatml_vision())
+            Self::Template(Box::new(Template::chatml_vision()))
         }
     }
 

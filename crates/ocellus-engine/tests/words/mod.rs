@@ -46,6 +46,7 @@ impl Words {
         Self {
             decoder: Decoder::load(&p, &p.at("head"), spec).expect("random weights fit"),
             facts: Facts {
+                frames_apart: false,
                 family: "words",
                 image_token: None,
                 video_token: None,

@@ -94,7 +94,7 @@ impl Albef {
     fn load(config: &Config, p: &Params) -> Result<Self, ModelError> {
         let towers = Arc::new(Towers::load(config, p, "")?);
         let width = config.text.block.width;
-        let scratch = config.from_scratch(p);
+        let scratch = config.starts_empty(p);
         let contrast = || -> Result<_, ModelError> {
             let temperature = p.tensor("temp", &[])?;
             if scratch {
@@ -145,7 +145,7 @@ fn teacher(config: &Config, p: &Params) -> Result<(Towers, Queues), ModelError> 
     let next = p.integers("queue_ptr", 1)?[0];
     let queue = |name| -> Result<_, ModelError> {
         let queue = p.tensor(name, &shape)?;
-        match config.from_scratch(&p) {
+        match config.starts_empty(&p) {
             // Drawn at random, with columns of length 1 as features have it.
             true => Ok(unit(&queue.t()?)?.t()?.contiguous()?),
             false => Ok(queue),

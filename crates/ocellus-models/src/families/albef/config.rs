@@ -123,7 +123,7 @@ impl Config {
     }
 
     /// Whether nothing is there yet, and everything that pretraining needs is to be made.
-    pub(super) fn from_scratch(&self, p: &Params) -> bool {
+    pub(super) fn starts_empty(&self, p: &Params) -> bool {
         p.trainable() && !p.contains("visual_encoder.cls_token")
     }
 

@@ -66,7 +66,7 @@ impl Towers {
     /// The parts whose names end in `copy`.
     pub(super) fn load(config: &Config, p: &Params, copy: &str) -> Result<Self, ModelError> {
         let part = |name: &str| p.at(format!("{name}{copy}"));
-        let (text, scratch) = (part("text_encoder"), config.from_scratch(p));
+        let (text, scratch) = (part("text_encoder"), config.starts_empty(p));
         // Pretraining keeps the encoder inside a masked-word model.
         let masked = scratch || text.contains("bert.embeddings.word_embeddings.weight");
         let bert = if masked { text.at("bert") } else { text.clone() };
