@@ -68,11 +68,6 @@ fn a_model_that_cannot_says_which_families_can() {
             "vilt",
         ),
         (
-            &["fill", "-m", "./regions-answers", PICTURE, "[MASK]"],
-            "no such folder",
-            "",
-        ),
-        (
             &["fill", "-m", "./region-answers", PICTURE, "[MASK]"],
             "cannot find words",
             "uniter",
