@@ -104,7 +104,6 @@ pub const CONFIG_FILES: &[&str] = &[
 /// Every family this build knows.
 pub const FAMILIES: &[Family] = &[
     clip::FAMILY,
-    frcnn::FAMILY,
     vilbert::FAMILY,
     uniter::FAMILY,
     vilt::FAMILY,
@@ -117,6 +116,7 @@ pub const FAMILIES: &[Family] = &[
     qwen2_5_vl::FAMILY,
     qwen3_vl::FAMILY,
     pixtral::FAMILY,
+    frcnn::FAMILY,
 ];
 
 /// The family of a config: by `architectures`, by what families claim, by `model_type`.

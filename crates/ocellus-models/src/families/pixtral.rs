@@ -48,7 +48,7 @@ const PUBLISHER: PixelRecipe = PixelRecipe {
 pub(super) const FAMILY: Family = Family {
     id: "pixtral",
     architectures: &["LlavaForConditionalGeneration"],
-    tasks: &[Task::Ask, Task::Chat, Task::Ocr],
+    tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     also: &[],
     claims: |config| {
         let library = config["model_type"] == "llava" && config["vision_config"]["model_type"] == "pixtral";

@@ -32,7 +32,7 @@ const RECIPE: PixelRecipe = planes::web(planes::square(448));
 pub(super) const FAMILY: Family = Family {
     id: "qwen",
     architectures: &["QWenLMHeadModel"],
-    tasks: &[Task::Ask, Task::Chat, Task::Ocr],
+    tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     also: &["qwen_vl"],
     claims: |_| false,
     processors: &[("qwen_vl", RECIPE)],

@@ -97,7 +97,7 @@ fn its_folder_is_shown() {
 fn what_cannot_be_says_so() {
     let place = place();
     for (arguments, message, hint) in [
-        (&["detect", "picture.png"][..], "cannot detect", "frcnn"),
+        (&["detect", "picture.png"][..], "cannot find regions", "frcnn"),
         (&["detect", "model/config.yaml", "-m", "model"], "config.yaml", ""),
         (
             &["detect", "picture.png", "-m", "model", "-o", "none/x.safetensors"],
