@@ -150,7 +150,7 @@ fn a_picture_in_which_no_box_is_large_enough_is_refused() {
 #[test]
 fn configs_that_cannot_be_honoured_are_refused_by_field() {
     for (path, value, part) in [
-        ("rpn", Value::Null, "no family"),
+        ("rpn", Value::Null, "names no architecture"),
         ("input", Value::Null, "`input` is missing"),
         ("input.format", json!("HSV"), "`input.format`"),
         ("input.min_size_test", json!(0), "`input.min_size_test`"),
