@@ -69,6 +69,30 @@ impl States {
         })
     }
 
+    /// Every sequence without its first `front` and last `back` tokens; nothing is left of shorter ones.
+    pub fn trimmed(&self, front: usize, back: usize) -> Result<Self, ModelError> {
+        let kept = |n: &usize| n.saturating_sub(front + back);
+        let rows = |(start, n): (usize, &usize)| (start + front..start + front + kept(n)).map(|r| r as u32);
+        let index: Vec<u32> = self
+            .starts()
+            .into_iter()
+            .zip(&self.lengths)
+            .flat_map(rows)
+            .collect();
+        let index = Tensor::from_slice(&index, index.len(), self.rows.device())?;
+        Ok(Self {
+            rows: self.rows.index_select(&index, 0)?,
+            lengths: self.lengths.iter().map(kept).collect(),
+        })
+    }
+
+    /// The rows of each sequence, `[tokens, width]`.
+    pub fn each(&self) -> Result<Vec<Tensor>, ModelError> {
+        let spans = self.starts().into_iter().zip(&self.lengths);
+        let rows = |(start, n): (usize, &usize)| Ok(self.rows.narrow(0, start, *n)?);
+        spans.map(rows).collect()
+    }
+
     /// These and then those of `more`.
     pub fn and(&self, more: &Self) -> Result<Self, ModelError> {
         Ok(Self {

@@ -10,6 +10,7 @@ pub mod given;
 pub mod model;
 pub mod mrope;
 pub mod plan;
+pub mod single_stream;
 pub mod vlm;
 
 pub use config::ConfigError;
@@ -21,4 +22,5 @@ pub use model::{
     RegionGuesses, Regions, Sight, Trace,
 };
 pub use mrope::{PositionRule, Positions, Vision};
+pub use single_stream::{JointStates, SingleStream};
 pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};

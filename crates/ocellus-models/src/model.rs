@@ -7,6 +7,7 @@ use ocellus_text::TextForm;
 
 use crate::fusion::Momentum;
 use crate::given::Given;
+use crate::single_stream::SingleStream;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
 /// How a model takes what it sees.
@@ -87,6 +88,11 @@ pub trait Model: Send + Sync {
 
     /// Learns from a slowly following copy of itself. `None` also when it was loaded without one.
     fn momentum(&self) -> Option<&dyn Momentum> {
+        None
+    }
+
+    /// Learns from pairs that it reads in one sequence. `None` also when it was loaded without the heads for that.
+    fn single_stream(&self) -> Option<&dyn SingleStream> {
         None
     }
 

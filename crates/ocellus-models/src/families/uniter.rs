@@ -20,11 +20,13 @@ use super::{Family, Task};
 use crate::config::{ConfigError, Fields};
 use crate::model::Sees;
 use crate::model::{Aligner, Classifier, Filler, Matcher, Model, RegionFiller, Trace};
+use crate::single_stream::SingleStream;
 use crate::vlm::{Facts, ModelError};
 use ocellus_text::TextForm;
 
 mod abilities;
 mod reference;
+mod training;
 
 pub(super) const FAMILY: Family = Family {
     id: "uniter",
@@ -274,8 +276,12 @@ impl Uniter {
 
     /// The first word of every row, pooled: `[rows, width]`.
     fn pooled(&self, joint: &Joint) -> Result<Tensor, ModelError> {
-        let first = pick(&joint.states, &firsts(&joint.lengths))?;
-        Ok(activate(&self.pooler.forward(&first)?, Act::Tanh)?)
+        self.pool(&pick(&joint.states, &firsts(&joint.lengths))?)
+    }
+
+    /// First words `[rows, width]` → `[rows, width]`.
+    fn pool(&self, first: &Tensor) -> Result<Tensor, ModelError> {
+        Ok(activate(&self.pooler.forward(first)?, Act::Tanh)?)
     }
 }
 
@@ -284,10 +290,15 @@ impl Pretrained {
         let (act, width) = (config.stream.act, config.stream.width);
         let (regress, classes) = (p.at("feat_regress"), p.at("region_classifier.net"));
         let bias = regress.tensor("bias", &[config.features])?;
+        // In training a view: a copy would stay behind when the projection changes.
+        let turned = match p.trainable() {
+            true => projection.t()?,
+            false => projection.t()?.contiguous()?,
+        };
         Ok(Self {
             words: MaskedWords::load(&p.at("cls.predictions"), words, act, NORM)?,
             regress: Transform::load(&regress.at("net").named(SEQUENCE), width, Act::Gelu, NORM)?,
-            features: Linear::new(projection.t()?.contiguous()?, Some(bias), &regress)?,
+            features: Linear::new(turned, Some(bias), &regress)?,
             classes: Classes::load(
                 &classes.named(SEQUENCE),
                 &classes.at("3"),
@@ -364,6 +375,10 @@ impl Model for Uniter {
 
     fn aligner(&self) -> Option<&dyn Aligner> {
         self.pretrained.as_ref().map(|_| self as &dyn Aligner)
+    }
+
+    fn single_stream(&self) -> Option<&dyn SingleStream> {
+        self.pretrained.as_ref().map(|_| self as &dyn SingleStream)
     }
 
     fn tracer(&self) -> Option<&dyn Trace> {
