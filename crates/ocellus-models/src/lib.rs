@@ -15,7 +15,7 @@ pub mod vlm;
 
 pub use config::ConfigError;
 pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_generator};
-pub use fusion::{Fusion, Momentum, Queues, States};
+pub use fusion::{Followed, Fusion, Grounded, Momentum, Queues, States, TwoTowers};
 pub use given::{Given, Rows};
 pub use model::{
     Aligner, Alignment, Classifier, Embedder, Filler, Generator, Matcher, Model, PairScore, RegionFiller,

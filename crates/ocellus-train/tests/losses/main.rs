@@ -2,6 +2,7 @@
 //! differences of it.
 
 mod hand;
+mod image_text_language;
 mod masked_regions;
 mod single_stream;
 mod tiny;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::super::packed;
 use super::config::Config;
 use super::towers::{TEXT, Towers};
-use crate::fusion::{Fusion, States};
+use crate::fusion::{Fusion, States, TwoTowers};
 use crate::model::{Sight, Texts};
 use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
 
