@@ -69,6 +69,30 @@ impl States {
         })
     }
 
+    /// Every sequence without its first `front` and last `back` tokens; nothing is left of shorter ones.
+    pub fn trimmed(&self, front: usize, back: usize) -> Result<Self, ModelError> {
+        let kept = |n: &usize| n.saturating_sub(front + back);
+        let rows = |(start, n): (usize, &usize)| (start + front..start + front + kept(n)).map(|r| r as u32);
+        let index: Vec<u32> = self
+            .starts()
+            .into_iter()
+            .zip(&self.lengths)
+            .flat_map(rows)
+            .collect();
+        let index = Tensor::from_slice(&index, index.len(), self.rows.device())?;
+        Ok(Self {
+            rows: self.rows.index_select(&index, 0)?,
+            lengths: self.lengths.iter().map(kept).collect(),
+        })
+    }
+
+    /// The rows of each sequence, `[tokens, width]`.
+    pub fn each(&self) -> Result<Vec<Tensor>, ModelError> {
+        let spans = self.starts().into_iter().zip(&self.lengths);
+        let rows = |(start, n): (usize, &usize)| Ok(self.rows.narrow(0, start, *n)?);
+        spans.map(rows).collect()
+    }
+
     /// These and then those of `more`.
     pub fn and(&self, more: &Self) -> Result<Self, ModelError> {
         Ok(Self {
@@ -78,14 +102,18 @@ impl States {
     }
 }
 
-/// A picture tower, a text tower, and an encoder that fuses what they give.
-pub trait Fusion {
+/// A picture tower and a text tower.
+pub trait TwoTowers {
     fn pictures(&self, sight: &Sight) -> Result<States, ModelError>;
     fn texts(&self, texts: &Texts) -> Result<States, ModelError>;
     /// A feature of length 1 for each picture, `[pictures, features]`.
     fn picture_features(&self, pictures: &States) -> Result<Tensor, ModelError>;
     /// A feature of length 1 for each text, `[texts, features]`.
     fn text_features(&self, texts: &States) -> Result<Tensor, ModelError>;
+}
+
+/// Two towers, and an encoder that fuses what they give.
+pub trait Fusion: TwoTowers {
     /// Text `i` sees picture `i`.
     fn fuse(&self, texts: &States, pictures: &States) -> Result<States, ModelError>;
     /// Scores of words, `[tokens, vocab]`.
@@ -103,15 +131,30 @@ pub struct Queues {
 }
 
 /// A model with a slowly following copy of itself (He et al. 2020, section 3.2).
-pub trait Momentum {
-    fn student(&self) -> &dyn Fusion;
-    fn teacher(&self) -> &dyn Fusion;
+pub trait Followed {
     /// What similarities are divided by, a scalar; a variable in training.
     fn temperature(&self) -> &Tensor;
-    /// Scores of no match and of a match, `[texts, 2]`.
-    fn matches(&self, fused: &States) -> Result<Tensor, ModelError>;
     /// The name of the teacher's tensor that follows the student's tensor `name`, if one does.
     fn follower(&self, name: &str) -> Option<String>;
     /// The queues as they were loaded.
     fn queues(&self) -> &Queues;
+}
+
+/// One whose copy also fuses.
+pub trait Momentum: Followed {
+    fn student(&self) -> &dyn Fusion;
+    fn teacher(&self) -> &dyn Fusion;
+    /// Scores of no match and of a match, `[texts, 2]`.
+    fn matches(&self, fused: &States) -> Result<Tensor, ModelError>;
+}
+
+/// One whose towers alone are copied, and which reads texts anew with pictures, as an encoder and as a decoder (Li et al. 2022,
+/// section 3.2). Texts come as for the text tower; the model sets its own first token for each way of reading.
+pub trait Grounded: Followed {
+    fn student(&self) -> &dyn TwoTowers;
+    fn teacher(&self) -> &dyn TwoTowers;
+    /// Scores of no match and of a match of text `i` with picture `i`, `[texts, 2]`.
+    fn matches(&self, texts: &Texts, pictures: &States) -> Result<Tensor, ModelError>;
+    /// Scores of the words that follow each token of text `i` under picture `i`, `[tokens, vocab]`.
+    fn following(&self, texts: &Texts, pictures: &States) -> Result<Tensor, ModelError>;
 }

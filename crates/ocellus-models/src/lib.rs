@@ -11,15 +11,17 @@ pub mod model;
 pub mod mrope;
 pub mod padded;
 pub mod plan;
+pub mod single_stream;
 pub mod vlm;
 
 pub use config::ConfigError;
 pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_generator};
-pub use fusion::{Fusion, Momentum, Queues, States};
+pub use fusion::{Followed, Fusion, Grounded, Momentum, Queues, States, TwoTowers};
 pub use given::{Given, Rows};
 pub use model::{
     Aligner, Alignment, Classifier, Detected, Detector, Embedder, Filler, Generator, Guess, Matcher, Model,
     PairScore, RegionFiller, RegionGuesses, Regions, Sight, Trace,
 };
 pub use mrope::{PositionRule, Positions, Vision};
+pub use single_stream::{JointStates, SingleStream};
 pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Slot, Vlm};

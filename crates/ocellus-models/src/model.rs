@@ -5,8 +5,9 @@ use ocellus_media::PixelRecipe;
 use ocellus_nn::Taps;
 use ocellus_text::TextForm;
 
-use crate::fusion::Momentum;
+use crate::fusion::{Grounded, Momentum};
 use crate::given::Given;
+use crate::single_stream::SingleStream;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
 /// How a model takes what it sees.
@@ -92,6 +93,16 @@ pub trait Model: Send + Sync {
 
     /// Learns from a slowly following copy of itself. `None` also when it was loaded without one.
     fn momentum(&self) -> Option<&dyn Momentum> {
+        None
+    }
+
+    /// Learns from a copy of its towers, and from texts that it reads anew. `None` also when it was loaded without the copy.
+    fn grounded(&self) -> Option<&dyn Grounded> {
+        None
+    }
+
+    /// Learns from pairs that it reads in one sequence. `None` also when it was loaded without the heads for that.
+    fn single_stream(&self) -> Option<&dyn SingleStream> {
         None
     }
 

@@ -59,6 +59,8 @@ pub struct Params {
     precision: Precision,
     /// Tensors are asked for as states.
     untrained: bool,
+    /// Another full name that a tensor is asked for under.
+    shared: fn(&str) -> Option<String>,
 }
 
 /// Pairs of our name and the checkpoint's, each one or several components of a path; an empty name of the checkpoint's
@@ -74,6 +76,7 @@ impl Params {
             named_from: 0,
             precision,
             untrained: false,
+            shared: |_| None,
         }
     }
 
@@ -129,9 +132,24 @@ impl Params {
         }
     }
 
+    /// The same place, where a tensor for whose full name `with` gives another is that other one: two parts of a model that
+    /// share tensors.
+    pub fn sharing(&self, with: fn(&str) -> Option<String>) -> Self {
+        Self {
+            shared: with,
+            ..self.clone()
+        }
+    }
+
+    /// The name that the source is asked for.
+    fn full(&self, name: &str) -> String {
+        let name = self.path(name);
+        (self.shared)(&name).unwrap_or(name)
+    }
+
     /// The tensor `name` under this prefix; an error names it in full.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
-        let name = self.path(name);
+        let name = self.full(name);
         match self.untrained {
             true => self.source.state(&name, shape),
             false => self.source.tensor(&name, shape),
@@ -140,11 +158,11 @@ impl Params {
 
     /// The `count` whole numbers of `name` under this prefix.
     pub fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {
-        self.source.integers(&self.path(name), count)
+        self.source.integers(&self.full(name), count)
     }
 
     pub fn contains(&self, name: &str) -> bool {
-        self.source.contains(&self.path(name))
+        self.source.contains(&self.full(name))
     }
 
     pub fn trainable(&self) -> bool {

@@ -50,3 +50,18 @@ fn a_counter_of_another_length_or_type_is_refused() {
     assert!(matches!(error("none", 1), LoadError::Missing { .. }));
     assert!(matches!(error("own", 2), LoadError::Weights(_)));
 }
+
+#[test]
+fn two_parts_may_share_a_tensor() {
+    let source = Rc::new(Trainable::random(1, 0.1, Device::Cpu));
+    let params = Params::new(source.clone(), Precision::F32);
+    let upper = params.sharing(|name| (name == "upper.in.weight").then(|| "lower.in.weight".to_owned()));
+    let load = |p: &Params, part: &str| p.at(part).at("in").tensor("weight", &[2, 3]).unwrap();
+    let (low, high) = (load(&params, "lower"), load(&upper, "upper"));
+    load(&upper, "other");
+    assert_eq!(low.id(), high.id());
+    assert_eq!(
+        source.vars().into_keys().collect::<Vec<_>>(),
+        ["lower.in.weight", "other.in.weight"]
+    );
+}

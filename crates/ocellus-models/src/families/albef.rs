@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::packed::{self, paired, split, unit};
 use super::{Family, Task};
-use crate::fusion::{Fusion, Momentum, Queues, States};
+use crate::fusion::{Followed, Fusion, Momentum, Queues, States, TwoTowers};
 use crate::given::{Given, Rows};
 use crate::model::{Asked, Classifier, Embedder, Filler, Matcher, Model, PairScore, Sight, Texts, Trace};
 use crate::vlm::{Facts, ModelError, Vlm};
@@ -277,6 +277,12 @@ impl Momentum for Albef {
         &self.teacher.as_ref().expect("a momentum model has a teacher").0
     }
 
+    fn matches(&self, fused: &States) -> Result<Tensor, ModelError> {
+        Ok(self.contrast()?.matching.forward(&fused.firsts()?)?)
+    }
+}
+
+impl Followed for Albef {
     fn queues(&self) -> &Queues {
         &self.teacher.as_ref().expect("a momentum model has queues").1
     }
@@ -287,10 +293,6 @@ impl Momentum for Albef {
             .as_ref()
             .expect("a momentum model compares")
             .temperature
-    }
-
-    fn matches(&self, fused: &States) -> Result<Tensor, ModelError> {
-        Ok(self.contrast()?.matching.forward(&fused.firsts()?)?)
     }
 
     fn follower(&self, name: &str) -> Option<String> {

@@ -16,14 +16,17 @@ use ocellus_media::PixelRecipe;
 mod answer;
 mod caption;
 pub(super) mod fields;
+mod pretraining;
 pub(super) mod retrieval;
 mod taught;
 mod text;
+mod towers;
 pub(super) mod vision;
 
 use answer::Answerer;
 use caption::Captioner;
 use fields::{LIBRARY, section, size};
+use pretraining::Pretraining;
 use retrieval::Retrieval;
 use text::Text;
 use vision::{Class, Vision};
@@ -36,15 +39,30 @@ pub(super) const FAMILY: Family = Family {
         "BlipForConditionalGeneration",
         "BlipForQuestionAnswering",
         "BlipForImageTextRetrieval",
+        PRETRAINING,
     ],
     also: &[],
     claims: |_| false,
     tasks: &[Task::Caption, Task::Ask, Task::Score, Task::Embed, Task::Classify],
     processors: &[("blip", RECIPE)],
-    unused: &["cls.predictions.decoder.weight", "cls.predictions.decoder.bias"],
+    unused: &[
+        "cls.predictions.decoder.weight",
+        "cls.predictions.decoder.bias",
+        // What only training needs: the slow copy and its queues.
+        "vision_model_m.",
+        "text_encoder_m.",
+        "vision_proj_m.",
+        "text_proj_m.",
+        "image_queue",
+        "text_queue",
+        "queue_ptr",
+    ],
     load: |config, params| load(config, params),
     shape: None,
 };
+
+/// The original's class for pretraining, which the library lacks.
+const PRETRAINING: &str = "BLIP_Pretrain";
 
 /// Values of the library's class for towers.
 const CLASS: Class = Class {
@@ -68,9 +86,16 @@ fn load(config: &Value, p: &Params) -> Result<Box<dyn Model>, ModelError> {
     let joint = size(&top, "image_text_hidden_size", 256)?;
     let scale = top.number_or("logit_scale_init_value", 2.6592)?.exp() as f32;
     let architecture = config["architectures"][0].as_str().unwrap_or_default();
+    let pretraining = match architecture {
+        PRETRAINING => Some(pretraining::Spec::read(&top, &text)?),
+        _ => None,
+    };
     top.finish(FAMILY.id, &[LIBRARY, HARMLESS].concat())?;
 
     let width = vision.width();
+    if let Some(spec) = pretraining {
+        return Ok(Box::new(Pretraining::load(p, &vision, &text, joint, &spec)?));
+    }
     let pictures = vision.load(p, FAMILY.id, text.positions)?;
     Ok(match architecture {
         "BlipForQuestionAnswering" if text.width() == width => Box::new(Answerer::load(p, pictures, text)?),

@@ -17,6 +17,7 @@ use super::regions::{Answers, NORM, Words, facts, firsts, layer_names, pick};
 use super::{Family, Task, planes};
 use crate::model::Sees;
 use crate::model::{Aligner, Classifier, Filler, Matcher, Model, RegionFiller, Trace};
+use crate::single_stream::SingleStream;
 use crate::vlm::{Facts, ModelError};
 use ocellus_text::TextForm;
 
@@ -25,6 +26,7 @@ mod config;
 mod order;
 mod pretrained;
 mod reference;
+mod training;
 
 use config::{Config, claims};
 use order::Order;
@@ -187,8 +189,12 @@ impl Uniter {
 
     /// The first word of every row, pooled: `[rows, width]`.
     fn pooled(&self, joint: &Joint) -> Result<Tensor, ModelError> {
-        let first = pick(&joint.states, &firsts(&joint.lengths))?;
-        Ok(activate(&self.pooler.forward(&first)?, Act::Tanh)?)
+        self.pool(&pick(&joint.states, &firsts(&joint.lengths))?)
+    }
+
+    /// First words `[rows, width]` → `[rows, width]`.
+    fn pool(&self, first: &Tensor) -> Result<Tensor, ModelError> {
+        Ok(activate(&self.pooler.forward(first)?, Act::Tanh)?)
     }
 }
 
@@ -225,6 +231,10 @@ impl Model for Uniter {
 
     fn aligner(&self) -> Option<&dyn Aligner> {
         self.pretrained.as_ref().map(|_| self as &dyn Aligner)
+    }
+
+    fn single_stream(&self) -> Option<&dyn SingleStream> {
+        self.pretrained.as_ref().map(|_| self as &dyn SingleStream)
     }
 
     fn tracer(&self) -> Option<&dyn Trace> {

@@ -16,6 +16,7 @@ use ocellus_nn::{Act, Linear, Names, Params, Taps};
 use super::{Family, Task};
 use crate::given::Rows;
 use crate::model::{Classifier, Filler, Matcher, Model, PairScore, Sight, Texts, Trace};
+use crate::single_stream::SingleStream;
 use crate::vlm::{Facts, ModelError};
 
 mod config;
@@ -24,6 +25,7 @@ mod joined;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod training;
 
 use super::planes;
 use crate::model::Sees;
@@ -219,6 +221,10 @@ impl Model for Vilt {
 
     fn filler(&self) -> Option<&dyn Filler> {
         matches!(self.head, Head::Words { .. }).then_some(self)
+    }
+
+    fn single_stream(&self) -> Option<&dyn SingleStream> {
+        self.head.matching().map(|_| self as &dyn SingleStream)
     }
 
     fn tracer(&self) -> Option<&dyn Trace> {

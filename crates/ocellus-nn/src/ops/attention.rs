@@ -29,7 +29,7 @@ pub fn attention(
     q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
 }
 
-/// As [`attention`], with `bias(segment) [heads, q_len, k_len]` added to the scaled scores of every segment (relative
+/// As [`attention()`], with `bias(segment) [heads, q_len, k_len]` added to the scaled scores of every segment (relative
 /// positions). In plain candle.
 pub fn biased(
     q: &Tensor,

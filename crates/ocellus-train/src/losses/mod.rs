@@ -1,5 +1,10 @@
 //! What a model is graded on.
 
 pub mod guide;
+pub mod image_text_language;
 pub mod image_text_momentum;
 pub mod language;
+pub mod masked_regions;
+pub mod masked_words;
+pub mod momentum_contrast;
+pub mod single_stream;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::super::packed::{self, paired};
 use super::config::Config;
 use super::towers::{TEXT, Towers};
-use crate::fusion::{Fusion, States};
+use crate::fusion::{Fusion, States, TwoTowers};
 use crate::given::Given;
 use crate::model::{Sight, Texts};
 use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};

@@ -10,7 +10,7 @@ use ocellus_nn::{Act, Linear, Mask, Params, Taps};
 use super::super::packed::{self, paired, unit};
 use super::config::Config;
 use super::lacks;
-use crate::fusion::{Fusion, States};
+use crate::fusion::{Fusion, States, TwoTowers};
 use crate::given::Rows;
 use crate::model::{Sight, Texts};
 use crate::vlm::ModelError;
@@ -156,7 +156,7 @@ impl Towers {
     }
 }
 
-impl Fusion for Towers {
+impl TwoTowers for Towers {
     fn pictures(&self, sight: &Sight) -> Result<States, ModelError> {
         self.see(sight, &mut Taps::none())
     }
@@ -181,7 +181,9 @@ impl Fusion for Towers {
             .ok_or_else(|| lacks("projections to features"))?;
         unit(&text.forward(&texts.firsts()?)?)
     }
+}
 
+impl Fusion for Towers {
     fn fuse(&self, texts: &States, pictures: &States) -> Result<States, ModelError> {
         paired(texts.lengths.len(), pictures.lengths.len())?;
         let (own, across) = (texts.segments(), texts.looking_at(pictures));

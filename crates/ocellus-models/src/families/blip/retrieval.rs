@@ -1,13 +1,13 @@
 //! How well texts and pictures fit: two towers of one space, and a head over a text that was read with the picture.
 
 use candle_core::{D, Tensor};
-use ocellus_nn::attention::{Mask, segments};
-use ocellus_nn::{Linear, Params, Segment, Taps};
-use std::sync::Arc;
+use ocellus_nn::{Linear, Params, Taps};
 
-use super::text::{Text, TextEncoder};
-use super::vision::{Pictures, looking, spans};
+use super::text::Text;
+use super::towers::{Packed, Towers};
+use super::vision::{Pictures, spans};
 use crate::families::planes;
+use crate::fusion::{States, TwoTowers};
 use crate::given::Given;
 use crate::model::Sees;
 use crate::model::{Embedder, Matcher, Model, PairScore, Sight, Texts, Trace};
@@ -18,6 +18,12 @@ use ocellus_text::TextForm;
 pub fn unit(x: &Tensor) -> Result<Tensor, ModelError> {
     let length = x.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?.maximum(1e-12)?;
     Ok(x.broadcast_div(&length)?)
+}
+
+/// The first row of every block.
+pub fn firsts(rows: &Tensor, lengths: &[usize]) -> Result<Tensor, ModelError> {
+    let index: Vec<u32> = spans(lengths).map(|(first, _)| first as u32).collect();
+    Ok(rows.index_select(&Tensor::from_vec(index, lengths.len(), rows.device())?, 0)?)
 }
 
 /// Scores of pairs from two-class logits `[pairs, 2]` and cosines `[pairs]`.
@@ -31,114 +37,44 @@ pub fn pair_scores(matching: &Tensor, cosines: &Tensor) -> Result<Vec<PairScore>
 }
 
 pub struct Retrieval {
-    pictures: Pictures,
-    texts: TextEncoder,
+    pub(super) towers: Towers,
     matching: Linear,
-    of_pictures: Linear,
-    of_texts: Linear,
     scale: f32,
 }
 
 impl Retrieval {
+    /// `widths`: of the picture's tokens and of the joint space.
     pub fn load(
         p: &Params,
         pictures: Pictures,
         text: &Text,
-        (width, joint): (usize, usize),
+        widths: (usize, usize),
         scale: f32,
     ) -> Result<Self, ModelError> {
         Ok(Self {
-            pictures,
-            texts: text.encoder(&p.at("text_encoder"))?,
+            towers: Towers::load(p, pictures, text, widths, "")?,
             matching: Linear::load(&p.at("itm_head"), text.width(), 2, true)?,
-            of_pictures: Linear::load(&p.at("vision_proj"), width, joint, true)?,
-            of_texts: Linear::load(&p.at("text_proj"), text.width(), joint, true)?,
             scale,
         })
     }
 
-    /// Texts read with the pictures → states.
-    fn grounded(
-        &self,
-        texts: &Packed,
-        seen: (&Tensor, &[usize]),
-        taps: &mut Taps,
-    ) -> Result<Tensor, ModelError> {
-        let across = looking(&texts.lengths, spans(seen.1));
-        let memory = Some((seen.0, &Mask::whole(&across)));
-        self.texts.forward(
-            &texts.ids,
-            &texts.positions,
-            &texts.own,
-            memory,
-            ("text_hidden", taps),
-        )
-    }
-
-    /// Texts read alone → states.
-    fn alone(&self, texts: &Packed) -> Result<Tensor, ModelError> {
-        let taps = ("text_hidden", &mut Taps::none());
-        self.texts
-            .forward(&texts.ids, &texts.positions, &texts.own, None, taps)
-    }
-
-    /// The class tokens of pictures in the joint space.
-    fn picture_features(&self, cells: &Tensor, tokens: &[usize]) -> Result<Tensor, ModelError> {
-        unit(&self.of_pictures.forward(&firsts(cells, tokens)?)?)
-    }
-
-    fn text_features(&self, states: &Tensor, lengths: &[usize]) -> Result<Tensor, ModelError> {
-        unit(&self.of_texts.forward(&firsts(states, lengths)?)?)
-    }
-
-    fn look(&self, sight: &Sight) -> Result<(Tensor, Vec<usize>), ModelError> {
-        let (patches, grids) = sight.pictures()?;
-        Ok((
-            self.pictures.encode(patches, grids, &mut Taps::none())?,
-            self.pictures.tokens(grids),
-        ))
-    }
-}
-
-/// The first row of every block.
-pub fn firsts(rows: &Tensor, lengths: &[usize]) -> Result<Tensor, ModelError> {
-    let index: Vec<u32> = spans(lengths).map(|(first, _)| first as u32).collect();
-    Ok(rows.index_select(&Tensor::from_vec(index, lengths.len(), rows.device())?, 0)?)
-}
-
-struct Packed {
-    ids: Vec<u32>,
-    positions: Vec<u32>,
-    lengths: Vec<usize>,
-    own: Arc<[Segment]>,
-}
-
-impl Packed {
-    fn of(texts: &Texts) -> Result<Self, ModelError> {
-        if texts.iter().any(|t| t.is_empty()) {
-            return Err(ModelError::input("a text", "at least one token", "none"));
-        }
-        let lengths: Vec<usize> = texts.iter().map(|t| t.len()).collect();
-        Ok(Self {
-            ids: texts.concat(),
-            positions: lengths.iter().flat_map(|n| 0..*n as u32).collect(),
-            own: segments(lengths.iter().copied()),
-            lengths,
-        })
+    /// Scores of no match and of a match of texts read with their pictures, `[texts, 2]`.
+    pub(super) fn matches(&self, grounded: &States) -> Result<Tensor, ModelError> {
+        Ok(self.matching.forward(&grounded.firsts()?)?)
     }
 }
 
 impl Model for Retrieval {
     fn facts(&self) -> &Facts {
-        &self.pictures.facts
+        &self.towers.pictures.facts
     }
 
     fn sees(&self) -> Sees {
-        self.pictures.sees(super::RECIPE)
+        self.towers.pictures.sees(super::RECIPE)
     }
 
     fn form(&self) -> TextForm {
-        planes::within(planes::SENTENCE, self.pictures.facts.max_positions)
+        planes::within(planes::SENTENCE, self.towers.pictures.facts.max_positions)
     }
 
     fn matcher(&self) -> Option<&dyn Matcher> {
@@ -156,32 +92,28 @@ impl Model for Retrieval {
 
 impl Matcher for Retrieval {
     fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
-        let (cells, tokens) = self.look(sight)?;
-        if tokens.len() != texts.len() {
+        let (pictures, packed) = (self.towers.pictures(sight)?, Packed::of(texts)?);
+        if pictures.lengths.len() != texts.len() {
             return Err(ModelError::input(
                 "pairs",
-                format!("{} texts", tokens.len()),
+                format!("{} texts", pictures.lengths.len()),
                 texts.len(),
             ));
         }
-        let texts = Packed::of(texts)?;
-        let grounded = self.grounded(&texts, (&cells, &tokens), &mut Taps::none())?;
-        let matching = self.matching.forward(&firsts(&grounded, &texts.lengths)?)?;
-        let of_pictures = self.picture_features(&cells, &tokens)?;
-        let of_texts = self.text_features(&self.alone(&texts)?, &texts.lengths)?;
-        pair_scores(&matching, &(of_pictures * of_texts)?.sum(1)?)
+        let grounded = self.towers.grounded(&packed, &pictures, &mut Taps::none())?;
+        let of_pictures = self.towers.picture_features(&pictures)?;
+        let of_texts = self.towers.text_features(&self.towers.alone(&packed)?)?;
+        pair_scores(&self.matches(&grounded)?, &(of_pictures * of_texts)?.sum(1)?)
     }
 }
 
 impl Embedder for Retrieval {
     fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError> {
-        let (cells, tokens) = self.look(sight)?;
-        self.picture_features(&cells, &tokens)
+        self.towers.picture_features(&self.towers.pictures(sight)?)
     }
 
     fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError> {
-        let texts = Packed::of(texts)?;
-        self.text_features(&self.alone(&texts)?, &texts.lengths)
+        self.towers.text_features(&self.towers.texts(texts)?)
     }
 
     /// Published files have lost the temperature that was learned; this is where its training started.
@@ -192,7 +124,11 @@ impl Embedder for Retrieval {
 
 impl Trace for Retrieval {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let (cells, tokens) = self.pictures.traced(given, taps)?;
+        let (cells, tokens) = self.towers.pictures.traced(given, taps)?;
+        let pictures = States {
+            rows: cells,
+            lengths: tokens,
+        };
         let rows = given.rows("input_ids", "attention_mask")?;
         let texts = rows.split();
         let texts = Packed::of(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
@@ -201,14 +137,15 @@ impl Trace for Retrieval {
                 taps.tap(name, &t);
             }
         };
-        let grounded = self.grounded(&texts, (&cells, &tokens), &mut Taps::new(&mut padded))?;
-        taps.tap("itm_text_out", &rows.unpack(&grounded)?);
-        let matching = self.matching.forward(&firsts(&grounded, &texts.lengths)?)?;
-        taps.tap("itm_score", &matching);
-        let alone = self.alone(&texts)?;
-        taps.tap("itc_text_out", &rows.unpack(&alone)?);
-        let of_texts = self.text_features(&alone, &texts.lengths)?;
-        let cosines = self.picture_features(&cells, &tokens)?.matmul(&of_texts.t()?)?;
+        let grounded = self
+            .towers
+            .grounded(&texts, &pictures, &mut Taps::new(&mut padded))?;
+        taps.tap("itm_text_out", &rows.unpack(&grounded.rows)?);
+        taps.tap("itm_score", &self.matches(&grounded)?);
+        let alone = self.towers.alone(&texts)?;
+        taps.tap("itc_text_out", &rows.unpack(&alone.rows)?);
+        let of_texts = self.towers.text_features(&alone)?;
+        let cosines = self.towers.picture_features(&pictures)?.matmul(&of_texts.t()?)?;
         taps.tap("itc_score", &cosines);
         Ok(())
     }

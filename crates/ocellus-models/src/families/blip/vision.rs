@@ -101,6 +101,16 @@ impl Vision {
         family: &'static str,
         max_positions: usize,
     ) -> Result<Pictures, ModelError> {
+        self.load_as(&p.at("vision_model"), family, max_positions)
+    }
+
+    /// The same with the tower at `p` itself.
+    pub fn load_as(
+        &self,
+        p: &Params,
+        family: &'static str,
+        max_positions: usize,
+    ) -> Result<Pictures, ModelError> {
         Ok(Pictures {
             facts: Facts {
                 family,
@@ -114,7 +124,7 @@ impl Vision {
                 frames_apart: false,
                 max_positions,
             },
-            tower: Tower::load(&p.at("vision_model").named(NAMES), self.spec)?,
+            tower: Tower::load(&p.named(NAMES), self.spec.clone())?,
         })
     }
 }

@@ -14,7 +14,12 @@ use crate::model::{
 use crate::vlm::ModelError;
 
 impl Uniter {
-    fn pair(&self, sight: &Sight, texts: &Texts, hidden: Option<&[&[usize]]>) -> Result<Joint, ModelError> {
+    pub(super) fn pair(
+        &self,
+        sight: &Sight,
+        texts: &Texts,
+        hidden: Option<&[&[usize]]>,
+    ) -> Result<Joint, ModelError> {
         let found = regions(sight, texts.len(), self.config.features)?;
         if let Some(hidden) = hidden {
             check_hidden(hidden, found)?;

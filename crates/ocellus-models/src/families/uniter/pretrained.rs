@@ -28,10 +28,15 @@ impl Pretrained {
         let (act, width) = (config.stream.act, config.stream.width);
         let (regress, classes) = (p.at("feat_regress"), p.at("region_classifier.net"));
         let bias = regress.tensor("bias", &[config.features])?;
+        // In training a view: a copy would stay behind when the projection changes.
+        let turned = match p.trainable() {
+            true => projection.t()?,
+            false => projection.t()?.contiguous()?,
+        };
         Ok(Self {
             words: MaskedWords::load(&p.at("cls.predictions"), words, act, NORM)?,
             regress: Transform::load(&regress.at("net").named(SEQUENCE), width, Act::Gelu, NORM)?,
-            features: Linear::new(projection.t()?.contiguous()?, Some(bias), &regress)?,
+            features: Linear::new(turned, Some(bias), &regress)?,
             classes: Classes::load(
                 &classes.named(SEQUENCE),
                 &classes.at("3"),

@@ -61,9 +61,11 @@ impl Head {
                     head
                 };
                 let matching = p.at("itm_score.fc");
+                // Where nothing is there yet, everything that pretraining needs is made.
+                let scratch = p.trainable() && !head.contains("transform.dense.weight");
                 Self::Words {
                     words: MaskedWords::load(&head, words, config.act, config.block.norm)?,
-                    matching: match matching.contains("weight") {
+                    matching: match scratch || matching.contains("weight") {
                         true => Some(Linear::load(&matching, width, 2, true)?),
                         false => None,
                     },
@@ -90,6 +92,14 @@ impl Head {
                     ..
                 }
         )
+    }
+
+    /// The head that tells matches, beside the one of words.
+    pub fn matching(&self) -> Option<&Linear> {
+        match self {
+            Self::Words { matching, .. } => matching.as_ref(),
+            _ => None,
+        }
     }
 
     /// Scores of answers or of the rank from pooled states, or of words from states of tokens: `[rows, scores]`.

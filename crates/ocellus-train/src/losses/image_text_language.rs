@@ -1,0 +1,90 @@
+//! Contrast, matching and language over a slow copy of both towers (Li et al. 2022, section 3.2): one text model that reads a
+//! text alone, reads it anew with a picture, and says it word by word under the picture.
+
+use candle_core::{Tensor, Var};
+use ocellus_models::{Followed, Grounded, ModelError, Queues, Sight};
+use ocellus_nn::ops::loss::{IGNORE, smoothed_cross_entropy};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use super::momentum_contrast::{Choice, Setting, Strangers, follow};
+use super::momentum_contrast::{Side, borrowed, compare, partners_first};
+
+/// Added to the likelihoods by which strangers are drawn, so that every row has one.
+pub const FLOOR: f64 = 1e-4;
+/// Share of every target word that is spread over the vocabulary.
+pub const SMOOTHING: f64 = 0.1;
+
+/// What a step computed. The losses are nodes of the graph.
+pub struct Losses {
+    pub contrast: Tensor,
+    pub matching: Tensor,
+    pub language: Tensor,
+    /// Row `i`: how likely each picture is drawn beside text `i`, up to a factor; `[pairs, pairs]`.
+    pub picture_weights: Tensor,
+    /// Row `i`: the same of each text beside picture `i`.
+    pub text_weights: Tensor,
+    pub strangers: Strangers,
+}
+
+impl Losses {
+    /// All of them, equally weighted.
+    pub fn total(&self) -> Result<Tensor, ModelError> {
+        Ok(((&self.contrast + &self.matching)? + &self.language)?)
+    }
+}
+
+/// One step up to the losses over pictures and the texts that belong to them. `vars` and `states` are the student's and the
+/// teacher's tensors by name; the queues gain the pairs.
+pub fn step(
+    model: &dyn Grounded,
+    (vars, states): (&BTreeMap<String, Var>, &BTreeMap<String, Var>),
+    queues: &mut Queues,
+    (sight, texts): (&Sight, &[Vec<u32>]),
+    choice: Choice,
+    setting: Setting,
+) -> Result<Losses, ModelError> {
+    let sides = (model as &dyn Followed, model.student(), model.teacher());
+    let batch = (sight, texts);
+    let compared = compare(sides, (vars, states), queues, batch, choice, (setting, FLOOR))?;
+    Ok(Losses {
+        matching: matching(model, texts, &compared.student, &compared.strangers)?,
+        language: language(model, texts, &compared.student)?,
+        contrast: compared.contrast,
+        picture_weights: compared.picture_weights,
+        text_weights: compared.text_weights,
+        strangers: compared.strangers,
+    })
+}
+
+/// Every text with its picture, every text with a strange picture, every picture with a strange text.
+fn matching(
+    model: &dyn Grounded,
+    texts: &[Vec<u32>],
+    student: &Side,
+    strangers: &Strangers,
+) -> Result<Tensor, ModelError> {
+    let (own, seen) = (borrowed(texts), &student.pictures);
+    if let Some(other) = strangers.texts.iter().find(|i| **i >= own.len()) {
+        let expected = format!("a text below {}", own.len());
+        return Err(ModelError::input("a stranger", expected, other));
+    }
+    let strange: Vec<&[u32]> = strangers.texts.iter().map(|i| own[*i]).collect();
+    let pictures = seen.and(&seen.pick(&strangers.pictures)?)?.and(seen)?;
+    partners_first(&model.matches(&[&own[..], &own, &strange].concat(), &pictures)?)
+}
+
+/// Every word of every text from those before it; the first token is told.
+fn language(model: &dyn Grounded, texts: &[Vec<u32>], student: &Side) -> Result<Tensor, ModelError> {
+    let next = |text: &Vec<u32>| [text.get(1..).unwrap_or(&[]), &[IGNORE]].concat();
+    let targets: Arc<[u32]> = texts.iter().flat_map(next).collect();
+    if targets.iter().all(|t| *t == IGNORE) {
+        return Err(ModelError::input(
+            "texts",
+            "a word behind the first token of one",
+            "none",
+        ));
+    }
+    let logits = model.following(&borrowed(texts), &student.pictures)?;
+    Ok(smoothed_cross_entropy(&logits, &targets, SMOOTHING)?)
+}
