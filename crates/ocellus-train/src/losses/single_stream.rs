@@ -56,7 +56,7 @@ impl Losses {
     }
 }
 
-/// Matches, alignment and masked words in one step. Models that take one task a batch call [`matches`] and [`words`] by
+/// Matches, alignment and masked words in one step. Models that take one task a batch call [`matches()`] and [`words`] by
 /// themselves.
 pub fn step(model: &dyn SingleStream, shown: &Shown, masked: &Masked) -> Result<Losses, ModelError> {
     Ok(Losses {
