@@ -200,11 +200,10 @@ fn rows(card: &Card) -> Vec<Vec<String>> {
     row("architecture", architectures(&card.config).join(", "));
     row(
         "family",
-        card.config
-            .get("model_type")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned(),
+        match ocellus_models::find(&card.config) {
+            Ok(family) => family.id.to_owned(),
+            Err(_) => "none that this version runs".to_owned(),
+        },
     );
     row(
         "text",
