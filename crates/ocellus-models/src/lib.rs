@@ -4,6 +4,7 @@
 //! a path: a checkpoint comes as a config text and a set of tensors.
 
 pub mod config;
+pub mod experts;
 pub mod families;
 pub mod fusion;
 pub mod given;
@@ -15,6 +16,7 @@ pub mod single_stream;
 pub mod vlm;
 
 pub use config::ConfigError;
+pub use experts::{Experts, Stage};
 pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_generator};
 pub use fusion::{Followed, Fusion, Grounded, Momentum, Queues, States, TwoTowers};
 pub use given::{Given, Rows};

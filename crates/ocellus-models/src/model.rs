@@ -5,7 +5,8 @@ use ocellus_media::PixelRecipe;
 use ocellus_nn::Taps;
 use ocellus_text::TextForm;
 
-use crate::fusion::{Grounded, Momentum};
+use crate::experts::Experts;
+use crate::fusion::{Grounded, Momentum, States};
 use crate::given::Given;
 use crate::single_stream::SingleStream;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
@@ -106,6 +107,11 @@ pub trait Model: Send + Sync {
         None
     }
 
+    /// Learns in stages, by experts. `None` also when it was loaded without the heads for that.
+    fn experts(&self) -> Option<&dyn Experts> {
+        None
+    }
+
     /// Runs as its reference is called. `None` = it is a [`generator`](Self::generator) with pictures in its prompt, which needs no
     /// description of its own.
     fn tracer(&self) -> Option<&dyn Trace> {
@@ -190,6 +196,31 @@ impl Sight {
             ));
         }
         Ok((patches, grids.iter().map(|g| (g.h, g.w)).collect()))
+    }
+
+    /// The pictures of `which`, in this order; one may come several times.
+    pub fn pick(&self, which: &[usize]) -> Result<Self, ModelError> {
+        let count = match self {
+            Self::Pictures { grids, .. } => grids.len(),
+            Self::Regions(regions) => regions.len(),
+        };
+        if let Some(other) = which.iter().find(|i| **i >= count) {
+            let expected = format!("numbers below {count}");
+            return Err(ModelError::input("a choice of pictures", expected, other));
+        }
+        Ok(match self {
+            Self::Regions(regions) => Self::Regions(which.iter().map(|i| regions[*i].clone()).collect()),
+            Self::Pictures { patches, grids } => {
+                let all = States {
+                    rows: patches.clone(),
+                    lengths: grids.iter().map(|g| g.t * g.h * g.w).collect(),
+                };
+                Self::Pictures {
+                    patches: all.pick(which)?.rows,
+                    grids: which.iter().map(|i| grids[*i]).collect(),
+                }
+            }
+        })
     }
 
     /// The regions of every picture, or an error that names what was given instead.

@@ -16,6 +16,7 @@ use super::packed::{self, paired};
 use super::{Family, Task};
 use crate::given::{Given, Rows};
 use crate::model::{Classifier, Embedder, Filler, Matcher, Model, PairScore, Sight, Texts, Trace};
+use crate::single_stream::SingleStream;
 use crate::vlm::{Facts, ModelError};
 
 use super::planes;
@@ -33,6 +34,7 @@ mod heads;
 mod layout;
 mod relative;
 mod spline;
+mod training;
 
 const RECIPE: PixelRecipe = planes::halves(planes::square(224));
 
@@ -169,6 +171,15 @@ impl Model for Vlmo {
 
     fn filler(&self) -> Option<&dyn Filler> {
         self.heads.words.as_ref().map(|_| self as &dyn Filler)
+    }
+
+    fn single_stream(&self) -> Option<&dyn SingleStream> {
+        self.heads.pretrains().then_some(self as &dyn SingleStream)
+    }
+
+    fn experts(&self) -> Option<&dyn crate::experts::Experts> {
+        let contrasts = self.heads.contrast.is_some() && self.heads.joint_contrast.is_some();
+        (contrasts && self.heads.pretrains()).then_some(self as &dyn crate::experts::Experts)
     }
 
     fn tracer(&self) -> Option<&dyn Trace> {

@@ -8,3 +8,4 @@ pub mod masked_regions;
 pub mod masked_words;
 pub mod momentum_contrast;
 pub mod single_stream;
+pub mod staged_experts;

@@ -231,7 +231,7 @@ fn enqueue(queues: &mut Queues, teacher: &Side) -> Result<(), ModelError> {
 }
 
 /// How strange partners are drawn: by their likelihood among the batch and at least by `floor` more, oneself excluded.
-fn weights(similarity: &Tensor, count: usize, floor: f64) -> Result<Tensor, ModelError> {
+pub(super) fn weights(similarity: &Tensor, count: usize, floor: f64) -> Result<Tensor, ModelError> {
     let likely = probabilities(&similarity.narrow(1, 0, count)?.contiguous()?)?;
     let other = |i: usize| if i.is_multiple_of(count + 1) { 0f32 } else { 1.0 };
     let others = Tensor::from_iter((0..count * count).map(other), likely.device())?;
@@ -239,7 +239,7 @@ fn weights(similarity: &Tensor, count: usize, floor: f64) -> Result<Tensor, Mode
 }
 
 /// One of each row by its weights. Rows without any weight give the first that is not their own.
-fn draw(weights: &Tensor, uniform: &mut dyn FnMut() -> f64) -> Result<Vec<usize>, ModelError> {
+pub(super) fn draw(weights: &Tensor, uniform: &mut dyn FnMut() -> f64) -> Result<Vec<usize>, ModelError> {
     let rows = weights.to_vec2::<f32>()?;
     let pick = |(own, row): (usize, &Vec<f32>)| {
         let mut left = uniform() * row.iter().map(|w| f64::from(*w)).sum::<f64>();

@@ -5,4 +5,5 @@ mod hand;
 mod image_text_language;
 mod masked_regions;
 mod single_stream;
+mod staged_experts;
 mod tiny;

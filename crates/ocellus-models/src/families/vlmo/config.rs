@@ -25,7 +25,8 @@ pub(super) struct Config {
     pub(super) text_norm: Norm,
     pub(super) relative: bool,
     absolute: bool,
-    pub(super) scaled: bool,
+    /// What scales of residual branches start at, where there are such scales.
+    pub(super) scaled: Option<f32>,
     pub(super) vocab: usize,
     pub(super) max_text_len: usize,
     /// Text length that the relative positions were made for.
@@ -59,7 +60,10 @@ impl Config {
             text_norm: Norm::layer(fields.number_or("text_layer_norm_eps", 1e-12)?),
             relative: fields.flag_or("need_relative_position_embed", true)?,
             absolute: fields.flag_or("use_abs_pos_emb", false)?,
-            scaled: fields.get("layer_scale_init_values").is_some(),
+            scaled: match fields.get("layer_scale_init_values") {
+                Some(_) => Some(fields.number_or("layer_scale_init_values", 0.1)? as f32),
+                None => None,
+            },
             vocab: fields.size("vocab_size")?,
             max_text_len: fields.size("max_text_len")?,
             text_window: fields.size_or("max_text_len_of_initckpt")?.unwrap_or(196),

@@ -1,6 +1,6 @@
 //! The layers: attention that all tokens share, then for each kind of token its own expert (Bao et al. 2021, section 3.2).
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 use ocellus_nn::attention::Attention;
 use ocellus_nn::mlp::MlpLayer;
 use ocellus_nn::norm::NormLayer;
@@ -102,11 +102,19 @@ impl Layer {
                 mlp: config.mlp().load(&p.at(format!("mlp_{name}")), width)?,
             })
         };
-        let scales = || Ok::<_, LoadError>((p.tensor("gamma_1", &[width])?, p.tensor("gamma_2", &[width])?));
+        let scale = |name: &str, start: f32| {
+            let scratch = p.trainable() && !p.contains(name);
+            let scale = p.tensor(name, &[width])?;
+            if scratch {
+                Var::from_tensor(&scale)?.set(&Tensor::full(start, width, scale.device())?)?;
+            }
+            Ok::<_, LoadError>(scale)
+        };
+        let scales = |start| Ok::<_, LoadError>((scale("gamma_1", start)?, scale("gamma_2", start)?));
         Ok(Self {
             norm: config.norm.load(&p.at("norm1"), width)?,
             attention: Attention::load(&p.at("attn"), config.attention(), width, width)?,
-            scales: config.scaled.then(scales).transpose()?,
+            scales: config.scaled.map(scales).transpose()?,
             text: expert("text")?,
             picture: expert("imag")?,
             joint: joint.then(|| expert("vl")).transpose()?,

@@ -1,6 +1,6 @@
 //! What stands on the states: a pooler, and as many heads as the checkpoint was trained with.
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 use ocellus_nn::embeddings::Transform;
 use ocellus_nn::norm::NormLayer;
 use ocellus_nn::ops::activation::activate;
@@ -12,6 +12,9 @@ use crate::vlm::ModelError;
 
 /// The norm inside a classifier has its library's epsilon.
 const CLASSIFIER_NORM: Norm = Norm::Layer { eps: 1e-5 };
+
+/// What cosines are divided by where training starts.
+const TEMPERATURE: f32 = 0.07;
 
 pub(super) struct Heads {
     pooler: Linear,
@@ -51,10 +54,15 @@ impl Heads {
         let has = |name: &str| scratch || p.contains(name);
         let contrast = |text: &str, picture: &str, scale: &str| -> Result<_, ModelError> {
             let project = |name: &str| Linear::load(&p.at(name).at("fc"), width, width, false);
+            let scale = p.tensor(scale, &[])?;
+            if scratch {
+                let start = Tensor::new((1f32 / TEMPERATURE).ln(), scale.device())?;
+                Var::from_tensor(&scale)?.set(&start)?;
+            }
             Ok(Contrast {
                 text: project(text)?,
                 picture: project(picture)?,
-                scale: p.tensor(scale, &[])?,
+                scale,
             })
         };
         let words = || -> Result<_, ModelError> {
@@ -87,6 +95,11 @@ impl Heads {
             words: has("mlm_score.decoder.weight").then(words).transpose()?,
             answers: p.contains("vqa_classifier.0.weight").then(answers).transpose()?,
         })
+    }
+
+    /// Whether matches are told and masked words guessed.
+    pub(super) fn pretrains(&self) -> bool {
+        self.matching.is_some() && self.words.is_some()
     }
 
     /// First tokens `[rows, width]` → `[rows, width]`.
@@ -144,12 +157,17 @@ impl Contrast {
         let (texts, pictures) = (self.texts(texts)?, self.pictures(pictures)?);
         taps.tap(text, &texts);
         taps.tap(picture, &pictures);
-        let cosines = pictures.matmul(&texts.t()?)?;
-        taps.tap(logits, &cosines.broadcast_mul(&self.scale.exp()?)?);
+        taps.tap(logits, &self.scores(&pictures, &texts)?);
         Ok(())
+    }
+
+    /// Scaled cosines of features, pictures down and texts across.
+    pub(super) fn scores(&self, pictures: &Tensor, texts: &Tensor) -> Result<Tensor, ModelError> {
+        let cosines = pictures.matmul(&texts.t()?)?;
+        Ok(cosines.broadcast_mul(&self.scale.exp()?)?)
     }
 }
 
-fn lacks(what: &str) -> ModelError {
+pub(super) fn lacks(what: &str) -> ModelError {
     ModelError::input("the checkpoint", what, "none")
 }

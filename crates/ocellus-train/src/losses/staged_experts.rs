@@ -1,0 +1,96 @@
+//! Pretraining in stages of a model with experts (Bao et al. 2021, sections 3.3 and 3.4): masked words of texts alone, which
+//! change what belongs to texts; then contrast, matching and masked words of pairs.
+
+use candle_core::{Tensor, Var};
+use ocellus_models::{Experts, ModelError, Stage};
+use ocellus_nn::losses::contrastive::contrastive;
+use std::collections::BTreeMap;
+
+use super::image_text_momentum::Pairs;
+use super::masked_words::masked_words;
+pub use super::momentum_contrast::{Choice, Strangers};
+use super::momentum_contrast::{borrowed, draw, partners_first, weights};
+
+/// Weight of masked words beside contrast and matching.
+pub const WORDS: f64 = 0.25;
+
+/// The variables that a stage changes.
+pub fn trainable(model: &dyn Experts, stage: Stage, vars: &BTreeMap<String, Var>) -> BTreeMap<String, Var> {
+    let own = vars.iter().filter(|(name, _)| model.trains(stage, name));
+    own.map(|(name, var)| (name.clone(), var.clone())).collect()
+}
+
+/// Masked words of texts alone. `hidden` has for every token, packed, the word that was there, or
+/// [`IGNORE`](ocellus_nn::ops::loss::IGNORE).
+pub fn texts(model: &dyn Experts, masked: &[Vec<u32>], hidden: &[u32]) -> Result<Tensor, ModelError> {
+    let states = model.alone(&borrowed(masked))?;
+    masked_words(&states.rows, hidden, |rows| model.words(rows))
+}
+
+/// What a step on pairs computed. The losses are nodes of the graph, unweighted.
+pub struct Losses {
+    /// The mean of both contrasts: by each one's experts, and by the joint ones.
+    pub contrast: Tensor,
+    pub matching: Tensor,
+    pub words: Tensor,
+    /// Row `i`: how likely each picture is drawn beside text `i`, up to a factor; `[pairs, pairs]`.
+    pub picture_weights: Tensor,
+    /// Row `i`: the same of each text beside picture `i`.
+    pub text_weights: Tensor,
+    pub strangers: Strangers,
+}
+
+impl Losses {
+    /// Contrast, matching, and words by [`WORDS`].
+    pub fn total(&self) -> Result<Tensor, ModelError> {
+        Ok(((&self.contrast + &self.matching)? + (&self.words * WORDS)?)?)
+    }
+}
+
+/// Contrast, matching and masked words of pairs. Strangers are those that look most like partners to the experts of each.
+pub fn pairs(model: &dyn Experts, pairs: &Pairs, choice: Choice) -> Result<Losses, ModelError> {
+    let (own, count) = (borrowed(pairs.texts), pairs.texts.len());
+    if count < 2 {
+        return Err(ModelError::input("a batch of pairs", "two at least", count));
+    }
+    let [apart, joint] = model.similarities(pairs.sight, &own)?;
+    let contrast = ((contrastive(&apart)? + contrastive(&joint)?)? * 0.5)?;
+    let text_weights = weights(&apart, count, 0.0)?;
+    let picture_weights = weights(&apart.t()?.contiguous()?, count, 0.0)?;
+    let strangers = match choice {
+        Choice::Given(strangers) => strangers,
+        Choice::Drawn(uniform) => Strangers {
+            pictures: draw(&picture_weights, uniform)?,
+            texts: draw(&text_weights, uniform)?,
+        },
+    };
+    let joint = model.read(pairs.sight, &borrowed(pairs.masked))?;
+    Ok(Losses {
+        contrast,
+        matching: matching(model, pairs, &strangers)?,
+        words: masked_words(&joint.words.rows, pairs.hidden, |rows| model.words(rows))?,
+        picture_weights,
+        text_weights,
+        strangers,
+    })
+}
+
+/// Every text with its picture, every text with a strange picture, every picture with a strange text.
+fn matching(model: &dyn Experts, pairs: &Pairs, strangers: &Strangers) -> Result<Tensor, ModelError> {
+    let (own, sight) = (borrowed(pairs.texts), pairs.sight);
+    let found = (strangers.pictures.len(), strangers.texts.len());
+    let least = strangers.texts.iter().all(|i| *i < own.len());
+    if found != (own.len(), own.len()) || !least {
+        let expected = format!("{0} of each, below {0}", own.len());
+        let found = format!("{:?} and {:?}", strangers.pictures, strangers.texts);
+        return Err(ModelError::input("strangers", expected, found));
+    }
+    let strange: Vec<&[u32]> = strangers.texts.iter().map(|i| own[*i]).collect();
+    let read = |sight, texts: &[&[u32]]| model.matches(&model.read(sight, texts)?);
+    let logits = [
+        read(sight, &own)?,
+        read(&sight.pick(&strangers.pictures)?, &own)?,
+        read(sight, &strange)?,
+    ];
+    partners_first(&Tensor::cat(&logits, 0)?)
+}
