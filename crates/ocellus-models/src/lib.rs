@@ -11,6 +11,7 @@ pub mod model;
 pub mod mrope;
 pub mod padded;
 pub mod plan;
+pub mod querying;
 pub mod vlm;
 
 pub use config::ConfigError;
@@ -22,4 +23,5 @@ pub use model::{
     PairScore, RegionFiller, RegionGuesses, Regions, Sight, Trace,
 };
 pub use mrope::{PositionRule, Positions, Vision};
+pub use querying::Querying;
 pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Slot, Vlm};

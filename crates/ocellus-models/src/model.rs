@@ -7,6 +7,7 @@ use ocellus_text::TextForm;
 
 use crate::fusion::Momentum;
 use crate::given::Given;
+use crate::querying::Querying;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
 /// How a model takes what it sees.
@@ -92,6 +93,11 @@ pub trait Model: Send + Sync {
 
     /// Learns from a slowly following copy of itself. `None` also when it was loaded without one.
     fn momentum(&self) -> Option<&dyn Momentum> {
+        None
+    }
+
+    /// Learns with queries between pictures and texts. `None` also when it was loaded without what this takes.
+    fn querying(&self) -> Option<&dyn Querying> {
         None
     }
 
