@@ -12,6 +12,7 @@ pub mod model;
 pub mod mrope;
 pub mod padded;
 pub mod plan;
+pub mod querying;
 pub mod single_stream;
 pub mod vlm;
 
@@ -25,5 +26,6 @@ pub use model::{
     PairScore, RegionFiller, RegionGuesses, Regions, Sight, Trace,
 };
 pub use mrope::{PositionRule, Positions, Vision};
+pub use querying::Querying;
 pub use single_stream::{JointStates, SingleStream};
 pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Slot, Vlm};

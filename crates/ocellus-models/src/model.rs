@@ -8,6 +8,7 @@ use ocellus_text::TextForm;
 use crate::experts::Experts;
 use crate::fusion::{Grounded, Momentum, States};
 use crate::given::Given;
+use crate::querying::Querying;
 use crate::single_stream::SingleStream;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
@@ -109,6 +110,11 @@ pub trait Model: Send + Sync {
 
     /// Learns in stages, by experts. `None` also when it was loaded without the heads for that.
     fn experts(&self) -> Option<&dyn Experts> {
+        None
+    }
+
+    /// Learns with queries between pictures and texts. `None` also when it was loaded without what this takes.
+    fn querying(&self) -> Option<&dyn Querying> {
         None
     }
 

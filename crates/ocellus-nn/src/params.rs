@@ -285,6 +285,9 @@ impl Source for Frozen {
 pub struct Trainable {
     device: Device,
     start: Start,
+    /// Which tensors gradients change; the others are no variables.
+    trains: fn(&str) -> bool,
+    fixed: RefCell<BTreeMap<String, Tensor>>,
     vars: RefCell<BTreeMap<String, Var>>,
     states: RefCell<BTreeMap<String, Var>>,
     counters: RefCell<BTreeSet<String>>,
@@ -305,6 +308,8 @@ impl Trainable {
         Self {
             device,
             start,
+            trains: |_| true,
+            fixed: RefCell::default(),
             vars: RefCell::default(),
             states: RefCell::default(),
             counters: RefCell::default(),
@@ -315,6 +320,16 @@ impl Trainable {
     /// values depend on `seed` and its name alone.
     pub fn random(seed: u64, std: f32, device: Device) -> Self {
         Self::starting(Start::Random { seed, std }, device)
+    }
+
+    /// The same source, of which only the tensors that `trains` names become variables; the rest stays as it starts.
+    pub fn only(self, trains: fn(&str) -> bool) -> Self {
+        Self { trains, ..self }
+    }
+
+    /// Every tensor that was asked for and that nothing changes, by name.
+    pub fn fixed(&self) -> BTreeMap<String, Tensor> {
+        self.fixed.borrow().clone()
     }
 
     /// Every variable that was asked for and that gradients change, by name.
@@ -333,6 +348,7 @@ impl Trainable {
             Start::From(weights) => {
                 let (vars, states) = (self.vars.borrow(), self.states.borrow());
                 let mut taken: BTreeSet<String> = vars.keys().chain(states.keys()).cloned().collect();
+                taken.extend(self.fixed.borrow().keys().cloned());
                 taken.extend(self.counters.borrow().iter().cloned());
                 untaken(weights, &taken, ignored)
             }
@@ -342,6 +358,18 @@ impl Trainable {
 }
 
 impl Trainable {
+    /// What the tensor `name` is before training.
+    fn start(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        match &self.start {
+            Start::From(weights) => read(weights, name, shape, &self.device),
+            Start::Random { seed, std } => Ok(Tensor::from_vec(
+                draw(*seed, name, shape, *std),
+                shape,
+                &self.device,
+            )?),
+        }
+    }
+
     /// The variable `name` among `kept`, made when it is not there yet.
     fn variable(
         &self,
@@ -352,13 +380,7 @@ impl Trainable {
         if let Some(var) = kept.borrow().get(name) {
             return Ok(var.as_tensor().clone());
         }
-        let start = match &self.start {
-            Start::From(weights) => read(weights, name, shape, &self.device)?,
-            Start::Random { seed, std } => {
-                Tensor::from_vec(draw(*seed, name, shape, *std), shape, &self.device)?
-            }
-        };
-        let var = Var::from_tensor(&start)?;
+        let var = Var::from_tensor(&self.start(name, shape)?)?;
         kept.borrow_mut().insert(name.to_owned(), var.clone());
         Ok(var.as_tensor().clone())
     }
@@ -366,7 +388,15 @@ impl Trainable {
 
 impl Source for Trainable {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
-        self.variable(&self.vars, name, shape)
+        if (self.trains)(name) {
+            return self.variable(&self.vars, name, shape);
+        }
+        if let Some(fixed) = self.fixed.borrow().get(name) {
+            return Ok(fixed.clone());
+        }
+        let fixed = self.start(name, shape)?;
+        self.fixed.borrow_mut().insert(name.to_owned(), fixed.clone());
+        Ok(fixed)
     }
 
     fn state(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {

@@ -22,6 +22,7 @@ mod generate;
 mod language;
 mod loaded;
 mod retrieval;
+mod taught;
 
 use generate::Generate;
 use language::Language;
@@ -44,6 +45,14 @@ pub(super) const FAMILY: Family = Family {
     load: |config, params| load(config, params),
     shape: None,
 };
+
+/// Whether a tensor is trained: in the first stage the queries, the querying transformer and its heads, in the second the
+/// queries, the transformer and the projection (sections 3.2 and 3.3). The tower and the language model stay as they are.
+pub(super) fn trains(name: &str) -> bool {
+    !["vision_model.", "language_model."]
+        .iter()
+        .any(|frozen| name.starts_with(frozen))
+}
 
 /// Values of the library's class for towers.
 const CLASS: Class = Class {
@@ -114,14 +123,7 @@ fn load(config: &Value, p: &Params) -> Result<Box<dyn Model>, ModelError> {
     };
     Ok(match language {
         Some(language) => Box::new(Generate::load(p, look, qformer.width, language, image_token)?),
-        None => Box::new(Retrieval::load(
-            p,
-            look,
-            qformer.width,
-            &texts,
-            joint,
-            image_token,
-        )?),
+        None => Box::new(Retrieval::load(p, look, &qformer, &texts, joint, image_token)?),
     })
 }
 

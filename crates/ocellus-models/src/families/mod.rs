@@ -150,6 +150,14 @@ pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {
         })
 }
 
+/// Which tensors of a config's model its training changes, by their names.
+pub fn trained(config: &Value) -> Result<fn(&str) -> bool, ConfigError> {
+    Ok(match find(config)?.id {
+        "blip-2" => blip_2::trains,
+        _ => |_| true,
+    })
+}
+
 /// Parses a config text and loads its model from `params`.
 pub fn load(config: &str, params: &Params) -> Result<Box<dyn Model>, ModelError> {
     let config = parse(config)?;

@@ -3,25 +3,38 @@
 use candle_core::{D, Tensor};
 use ocellus_nn::attention::{Mask, segments};
 use ocellus_nn::embeddings::rows;
-use ocellus_nn::qformer::Span;
-use ocellus_nn::{Linear, Params, Taps};
+use ocellus_nn::qformer::{self, Span};
+use ocellus_nn::{Linear, Params, Segment, Taps};
 
 use super::Look;
+use super::taught::{Taught, continuing};
 use crate::families::blip::retrieval::{firsts, pair_scores, unit};
 use crate::families::blip::vision::{looking, spans};
 use crate::families::planes;
 use crate::given::{Given, Rows};
 use crate::model::Sees;
 use crate::model::{Embedder, Matcher, Model, PairScore, Sight, Texts, Trace};
+use crate::querying::Querying;
 use crate::vlm::{Facts, ModelError};
 use ocellus_text::TextForm;
 
 /// What cosines are divided by when training starts (section 3.2 takes it from its predecessor); published files have lost what
 /// was learned.
-const TEMPERATURE: f32 = 0.07;
+pub(super) const TEMPERATURE: f32 = 0.07;
+
+/// Who sees whom when queries and a text are read together.
+#[derive(Clone, Copy)]
+pub(super) enum Reading {
+    /// All see all.
+    Whole,
+    /// The text continues what the queries found.
+    Continuing,
+}
 
 pub struct Retrieval {
-    look: Look,
+    pub(super) look: Look,
+    pub(super) taught: Option<Taught>,
+    heads: usize,
     words: Tensor,
     positions: Tensor,
     of_pictures: Linear,
@@ -34,15 +47,19 @@ impl Retrieval {
     pub fn load(
         p: &Params,
         look: Look,
-        width: usize,
+        spec: &qformer::Spec,
         texts: &super::Texts,
         joint: usize,
         image_token: Option<u32>,
     ) -> Result<Self, ModelError> {
+        let width = spec.width;
         let table = |name: &str, rows: usize| p.at("embeddings").at(name).tensor("weight", &[rows, width]);
         let linear = |name: &str, outputs| Linear::load(&p.at(name), width, outputs, true);
+        let words = table("word_embeddings", texts.vocab)?;
         Ok(Self {
-            words: table("word_embeddings", texts.vocab)?,
+            taught: Taught::load(p, &words, spec)?,
+            heads: spec.attention.heads,
+            words,
             positions: table("position_embeddings", texts.positions)?,
             of_pictures: linear("vision_projection", joint)?,
             of_texts: linear("text_projection", joint)?,
@@ -68,7 +85,7 @@ impl Retrieval {
     }
 
     /// Texts read without pictures → their features, `[texts, joint]`.
-    fn text_features(&self, texts: &Texts) -> Result<Tensor, ModelError> {
+    pub(super) fn text_features(&self, texts: &Texts) -> Result<Tensor, ModelError> {
         let (x, lengths) = self.read(texts)?;
         let own = segments(lengths.iter().copied());
         let part = |text: &usize| Span {
@@ -82,7 +99,7 @@ impl Retrieval {
     }
 
     /// Features of every query, `[pictures, queries, joint]`.
-    fn query_features(&self, cells: &Tensor, tokens: &[usize]) -> Result<Tensor, ModelError> {
+    pub(super) fn query_features(&self, cells: &Tensor, tokens: &[usize]) -> Result<Tensor, ModelError> {
         let found = self.look.ask(cells, tokens, &mut Taps::none())?;
         let features = unit(&self.of_pictures.forward(&found)?)?;
         let joint = features.dim(1)?;
@@ -90,12 +107,17 @@ impl Retrieval {
     }
 
     /// Queries and texts read together → states, queries first in each pair.
-    fn together(
+    pub(super) fn together(
         &self,
         texts: &Texts,
         (cells, tokens): (&Tensor, &[usize]),
+        reading: Reading,
         taps: &mut Taps,
     ) -> Result<Tensor, ModelError> {
+        if texts.len() != tokens.len() {
+            let expected = format!("{} texts", tokens.len());
+            return Err(ModelError::input("pairs", expected, texts.len()));
+        }
         let (x, lengths) = self.read(texts)?;
         let count = self.look.count();
         let mut parts = Vec::with_capacity(2 * lengths.len());
@@ -111,11 +133,19 @@ impl Retrieval {
         let seen = looking(&vec![count; lengths.len()], spans(tokens));
         let memory = Some((cells, &Mask::whole(&seen)));
         let (x, taps) = (Tensor::cat(&parts, 0)?, ("qformer_hidden", taps));
-        Ok((self.look.qformer).forward(&x, &pairs, &Mask::whole(&own), memory, taps)?)
+        let scores = |s: &Segment| continuing(s, count, self.heads, &x);
+        let mask = match reading {
+            Reading::Whole => Mask::whole(&own),
+            Reading::Continuing => Mask {
+                bias: Some(&scores),
+                ..Mask::whole(&own)
+            },
+        };
+        Ok((self.look.qformer).forward(&x, &pairs, &mask, memory, taps)?)
     }
 
     /// The matching head's logits `[pairs, 2]`, the mean over the queries of each pair.
-    fn matching(&self, states: &Tensor, texts: &Texts) -> Result<Tensor, ModelError> {
+    pub(super) fn matching(&self, states: &Tensor, texts: &Texts) -> Result<Tensor, ModelError> {
         let (count, mut first, mut queries) = (self.look.count(), 0, Vec::new());
         for text in texts {
             queries.push(states.narrow(0, first, count)?);
@@ -125,7 +155,7 @@ impl Retrieval {
         Ok(logits.reshape((texts.len(), count, 2))?.mean(1)?)
     }
 
-    fn see(&self, sight: &Sight) -> Result<(Tensor, Vec<usize>), ModelError> {
+    pub(super) fn see(&self, sight: &Sight) -> Result<(Tensor, Vec<usize>), ModelError> {
         let (patches, grids) = sight.pictures()?;
         let cells = self.look.pictures.encode(patches, grids, &mut Taps::none())?;
         Ok((cells, self.look.pictures.tokens(grids)))
@@ -153,6 +183,10 @@ impl Model for Retrieval {
         Some(self)
     }
 
+    fn querying(&self) -> Option<&dyn Querying> {
+        self.taught.is_some().then_some(self as &dyn Querying)
+    }
+
     fn tracer(&self) -> Option<&dyn Trace> {
         Some(self)
     }
@@ -161,14 +195,7 @@ impl Model for Retrieval {
 impl Matcher for Retrieval {
     fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let (cells, tokens) = self.see(sight)?;
-        if tokens.len() != texts.len() {
-            return Err(ModelError::input(
-                "pairs",
-                format!("{} texts", tokens.len()),
-                texts.len(),
-            ));
-        }
-        let states = self.together(texts, (&cells, &tokens), &mut Taps::none())?;
+        let states = self.together(texts, (&cells, &tokens), Reading::Whole, &mut Taps::none())?;
         let of_texts = self.text_features(texts)?.unsqueeze(1)?;
         let of_pictures = self.query_features(&cells, &tokens)?;
         let cosines = of_pictures.broadcast_mul(&of_texts)?.sum(2)?.max(1)?;
@@ -207,7 +234,12 @@ impl Trace for Retrieval {
                 taps.tap(name, &t);
             }
         };
-        let states = self.together(&texts, (&cells, &tokens), &mut Taps::new(&mut listen))?;
+        let states = self.together(
+            &texts,
+            (&cells, &tokens),
+            Reading::Whole,
+            &mut Taps::new(&mut listen),
+        )?;
         taps.tap("qformer_out", &pairs.unpack(&states)?);
         taps.tap("itm_logits", &self.matching(&states, &texts)?);
         let of_pictures = self.query_features(&cells, &tokens)?;
