@@ -17,11 +17,7 @@ fn best(flops: f64, mut run: impl FnMut()) -> f64 {
 }
 
 fn main() {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build()
-        .expect("a pool of one thread");
-    pool.install(|| {
+    ocellus_kernels::alone(|| {
         println!(
             "{:>6} {:>6} {:>6}  precision  forward   x grad   w grad   packed   GFLOP/s",
             "M", "K", "N"

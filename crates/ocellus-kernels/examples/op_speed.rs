@@ -78,11 +78,7 @@ fn places(name: &str, count: usize, run: impl FnMut()) {
 }
 
 fn main() {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build()
-        .expect("a pool of one thread");
-    pool.install(|| {
+    ocellus_kernels::alone(|| {
         for (len, count, head_dim) in [
             (200, 8, 32),
             (200, 8, 64),

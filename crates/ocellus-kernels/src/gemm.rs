@@ -64,7 +64,7 @@ impl<'a> Mat<'a> {
         }
     }
 
-    fn check(&self, name: &str) {
+    pub(crate) fn check(&self, name: &str) {
         if self.rows == 0 || self.cols == 0 {
             return;
         }

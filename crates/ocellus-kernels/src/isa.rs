@@ -14,12 +14,35 @@ use crate::simd::{Portable, Simd};
 pub enum Level {
     /// Plain Rust, any processor.
     Portable,
-    /// AVX2 and FMA: eight `f32` lanes.
+    /// AVX2, FMA and F16C: eight `f32` lanes.
     Avx2,
     /// AVX-512 F, BW, VL and DQ: sixteen `f32` lanes.
     Avx512,
-    /// [`Level::Avx512`] with the bf16 dot product.
+    /// [`Level::Avx512`] with the dot product of bytes (VNNI).
+    Avx512Vnni,
+    /// [`Level::Avx512Vnni`] with the dot product of bf16.
     Avx512Bf16,
+}
+
+impl Level {
+    const ALL: [Self; 5] = [
+        Self::Portable,
+        Self::Avx2,
+        Self::Avx512,
+        Self::Avx512Vnni,
+        Self::Avx512Bf16,
+    ];
+
+    /// What the level is called in settings: `portable`, `avx2`, `avx512`, `avx512-vnni`, `avx512-bf16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512-vnni",
+            Self::Avx512Bf16 => "avx512-bf16",
+        }
+    }
 }
 
 /// Proof that the processor has the instructions of a [`Level`].
@@ -32,10 +55,11 @@ pub(crate) trait Kernel {
     fn run<S: Simd>(self, simd: S) -> Self::Out;
 }
 
+static BEST: OnceLock<Level> = OnceLock::new();
+
 impl Isa {
-    /// The richest level of this processor.
+    /// The richest level of this processor, unless [`Isa::settle`] chose another.
     pub fn detect() -> Self {
-        static BEST: OnceLock<Level> = OnceLock::new();
         #[cfg(test)]
         if let Some(forced) = tests::forced() {
             return forced;
@@ -43,10 +67,25 @@ impl Isa {
         Self(*BEST.get_or_init(best_level))
     }
 
+    /// Makes [`Isa::detect`] answer with the level called `name` from now on, if this processor has it; for measuring, and for
+    /// finding out where a difference comes from. Without effect once something was computed.
+    ///
+    /// # Errors
+    /// The names of the levels that there are.
+    pub fn settle(name: &str) -> Result<(), Vec<&'static str>> {
+        match Self::available().iter().find(|isa| isa.0.name() == name) {
+            Some(isa) => {
+                let _ = BEST.set(isa.0);
+                Ok(())
+            }
+            None => Err(Self::available().iter().map(|isa| isa.0.name()).collect()),
+        }
+    }
+
     /// Every level that this processor has, plainest first.
     pub fn available() -> Vec<Self> {
         let best = best_level();
-        [Level::Portable, Level::Avx2, Level::Avx512, Level::Avx512Bf16]
+        Level::ALL
             .into_iter()
             .filter(|level| *level <= best)
             .map(Self)
@@ -68,7 +107,7 @@ impl Isa {
             Level::Avx2 => unsafe { run_avx2(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` of these levels exists only where detection found AVX-512 F, BW, VL and DQ.
-            Level::Avx512 | Level::Avx512Bf16 => unsafe { run_avx512(kernel) },
+            Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16 => unsafe { run_avx512(kernel) },
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("x86 levels are only detected on x86"),
         }
@@ -77,17 +116,22 @@ impl Isa {
 
 #[cfg(target_arch = "x86_64")]
 fn best_level() -> Level {
-    if cfg!(miri) || !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+    if cfg!(miri) || !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")) {
         return Level::Portable;
     }
     let wide = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512dq");
-    match (wide, is_x86_feature_detected!("avx512bf16")) {
-        (false, _) => Level::Avx2,
-        (true, false) => Level::Avx512,
-        (true, true) => Level::Avx512Bf16,
+    let (vnni, bf16) = (
+        is_x86_feature_detected!("avx512vnni"),
+        is_x86_feature_detected!("avx512bf16"),
+    );
+    match (wide, vnni, bf16) {
+        (false, ..) => Level::Avx2,
+        (true, false, _) => Level::Avx512,
+        (true, true, false) => Level::Avx512Vnni,
+        (true, true, true) => Level::Avx512Bf16,
     }
 }
 

@@ -1,8 +1,57 @@
-//! Spreading work over the current rayon pool.
+//! Spreading work over one pool of threads that every kernel of the process shares.
+//!
+//! Between two products of a decoder lie microseconds, so a worker that has just worked looks for more for a while before
+//! it sleeps. A job takes in whoever comes while there is work left; nobody waits for a worker that sleeps. Work that
+//! is started inside a job, or while another thread uses the pool, runs on the thread that started it: there are never
+//! more busy threads than the pool has.
 
+mod pool;
+
+use std::cell::Cell;
 use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rayon::prelude::*;
+use pool::Pool;
+
+/// What [`use_threads`] asked for; zero = as many as the machine lets this process use.
+static WANTED: AtomicUsize = AtomicUsize::new(0);
+static POOL: OnceLock<Pool> = OnceLock::new();
+
+thread_local!(static LIMIT: Cell<Option<usize>> = const { Cell::new(None) });
+
+/// Lets kernels use so many threads, the caller's among them. Without effect once something was computed.
+pub fn use_threads(count: usize) {
+    WANTED.store(count, Ordering::Relaxed);
+}
+
+/// Runs `work` with its kernels on this thread alone: for callers that spread work themselves.
+pub fn alone<R>(work: impl FnOnce() -> R) -> R {
+    limited(1, work)
+}
+
+/// Runs `work` as if the pool had so many threads.
+pub(crate) fn limited<R>(threads: usize, work: impl FnOnce() -> R) -> R {
+    struct Reset(Option<usize>);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            LIMIT.set(self.0);
+        }
+    }
+    let _reset = Reset(LIMIT.replace(Some(threads)));
+    work()
+}
+
+fn pool() -> &'static Pool {
+    POOL.get_or_init(|| {
+        let machine = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = match WANTED.load(Ordering::Relaxed) {
+            0 => machine(),
+            count => count,
+        };
+        Pool::new(threads.saturating_sub(1))
+    })
+}
 
 /// A pointer that may cross threads. Whoever uses it writes to places no other task touches.
 #[derive(Clone, Copy)]
@@ -37,20 +86,19 @@ impl<T> Shared<T> {
 /// How many threads the caller may use.
 pub(crate) fn threads() -> usize {
     if cfg!(miri) {
-        1
-    } else {
-        rayon::current_num_threads()
+        return 1;
     }
+    LIMIT.get().unwrap_or_else(|| pool().threads())
 }
 
 /// Calls `task` for every index below `count`: on this thread when it is alone or the work (in floating-point
 /// operations, roughly) is small, else on the pool.
 pub(crate) fn for_each(count: usize, work: usize, task: impl Fn(usize) + Sync + Send) {
     /// Below this a hand-over costs more than it gains.
-    const SMALL: usize = 1 << 20;
+    const SMALL: usize = 1 << 18;
     if count < 2 || work < SMALL || threads() < 2 {
         (0..count).for_each(task);
     } else {
-        (0..count).into_par_iter().for_each(task);
+        pool().run(count, &task);
     }
 }

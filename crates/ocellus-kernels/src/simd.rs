@@ -49,6 +49,11 @@ pub(crate) trait Simd: Copy {
     fn sum(self, a: Self::V) -> f32;
     /// Largest lane.
     fn largest(self, a: Self::V) -> f32;
+    /// Writes whole numbers in -127..=127 as bytes; what anything else becomes is not said.
+    ///
+    /// # Safety
+    /// `to` must be writable for `LANES` bytes.
+    unsafe fn store_bytes(self, a: Self::V, to: *mut i8);
 
     #[inline(always)]
     fn zero(self) -> Self::V {

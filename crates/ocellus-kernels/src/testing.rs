@@ -3,14 +3,11 @@
 use crate::isa::Isa;
 pub(crate) use crate::isa::tests::on_every_isa;
 use crate::isa::tests::with_isa;
+use crate::parallel::limited;
 
-/// Runs `work` inside a pool of so many threads, with `isa` forced there too.
-pub(crate) fn on_threads<T: Send>(threads: usize, isa: Isa, work: impl FnOnce() -> T + Send) -> T {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .expect("a pool");
-    pool.install(|| with_isa(isa, work))
+/// Runs `work` cut up for so many threads, with `isa` forced.
+pub(crate) fn on_threads<T>(threads: usize, isa: Isa, work: impl FnOnce() -> T) -> T {
+    limited(threads, || with_isa(isa, work))
 }
 
 /// Reproducible values in -1..1 (xorshift).

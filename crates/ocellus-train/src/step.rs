@@ -4,7 +4,6 @@ use candle_core::{Device, Tensor};
 use ocellus_models::Generator;
 use ocellus_nn::ops::loss::cross_entropy;
 use ocellus_nn::{Linear, Taps};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -41,19 +40,12 @@ pub struct Sums {
     pub guides: usize,
 }
 
-/// A fixed team of single-thread workers, one a shard.
-pub struct Team(Vec<ThreadPool>);
+/// A fixed team of workers, one a shard, each with its kernels on its own thread.
+pub struct Team(usize);
 
 impl Team {
     pub fn new(shards: usize) -> Self {
-        // One thread each: a pool that cannot be made is a machine that cannot run anything.
-        let pool = || {
-            ThreadPoolBuilder::new()
-                .num_threads(1)
-                .build()
-                .expect("a thread can be started")
-        };
-        Self((0..shards).map(|_| pool()).collect())
+        Self(shards)
     }
 
     /// Gradients of the summed losses, one vector a slot, and the sums. `make(i)` gives example `i` of `count`.
@@ -65,16 +57,15 @@ impl Team {
         make: &(dyn Fn(usize) -> Result<Example, TrainError> + Sync),
         weights: Weights,
     ) -> Result<(Vec<Vec<f32>>, Sums), TrainError> {
-        let shards = self.0.len();
+        let shards = self.0;
         let results: Vec<Result<_, TrainError>> = std::thread::scope(|scope| {
-            let workers: Vec<_> = self
-                .0
-                .iter()
-                .enumerate()
-                .map(|(shard, pool)| {
+            let workers: Vec<_> = (0..shards)
+                .map(|shard| {
                     let (from, to) = (count * shard / shards, count * (shard + 1) / shards);
                     scope.spawn(move || {
-                        pool.install(|| one_shard(student, slots, from..to, micro_batch, make, weights))
+                        ocellus_kernels::alone(|| {
+                            one_shard(student, slots, from..to, micro_batch, make, weights)
+                        })
                     })
                 })
                 .collect();

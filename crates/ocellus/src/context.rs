@@ -65,7 +65,9 @@ impl Context {
 
     /// Gives the kernels' pool its size; before anything is computed.
     pub fn settle_pool(&self) {
-        // Fails only when there is a pool already, which nothing before this makes.
+        ocellus_kernels::use_threads(self.threads());
+        // Preprocessing has a pool of its own, which sleeps while kernels work. Fails only when there is a pool already, which
+        // nothing before this makes.
         let _ = rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads())
             .build_global();

@@ -65,7 +65,7 @@ impl Isa {
                 by_rows: &BF16_TILES,
             },
             #[cfg(target_arch = "x86_64")]
-            (Level::Avx512 | Level::Avx512Bf16, _) => {
+            (Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16, _) => {
                 // Rounding in software has no vector packer; it is the path of processors without bf16.
                 let wide = encoding == Encoding::F32;
                 let packer = if wide {

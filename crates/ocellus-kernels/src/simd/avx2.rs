@@ -110,4 +110,14 @@ impl Simd for Avx2 {
             _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
         })
     }
+    #[inline(always)]
+    unsafe fn store_bytes(self, a: __m256, to: *mut i8) {
+        // SAFETY: the caller gives 8 writable bytes; the token gives the instructions.
+        unsafe {
+            let whole = _mm256_cvtps_epi32(a);
+            let (low, high) = (_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
+            let words = _mm_packs_epi32(low, high);
+            _mm_storel_epi64(to.cast(), _mm_packs_epi16(words, words));
+        }
+    }
 }

@@ -97,4 +97,9 @@ impl Simd for Portable {
     fn largest(self, a: V) -> f32 {
         a[0].max(a[2]).max(a[1].max(a[3]))
     }
+    #[inline(always)]
+    unsafe fn store_bytes(self, a: V, to: *mut i8) {
+        // SAFETY: the caller gives four writable bytes.
+        unsafe { to.cast::<[i8; 4]>().write_unaligned(a.map(|x| x as i8)) }
+    }
 }

@@ -1,0 +1,39 @@
+//! Memory for packed weights.
+
+/// Zeroed bytes, aligned to pages, in large pages where the system has them: weights are read from end to end for every
+/// token, and with small pages the translation of addresses takes a noticeable part of that.
+pub(crate) struct Memory {
+    map: Option<memmap2::MmapMut>,
+    /// Where the system maps nothing.
+    plain: Vec<u8>,
+}
+
+impl Memory {
+    pub fn zeroed(len: usize) -> Self {
+        // Fails for no bytes, and where there is no such call.
+        let map = memmap2::MmapMut::map_anon(len).ok();
+        #[cfg(target_os = "linux")]
+        if let Some(map) = &map {
+            // Advice may be refused; then pages are small.
+            let _ = map.advise(memmap2::Advice::HugePage);
+        }
+        let plain = if map.is_some() { Vec::new() } else { vec![0; len] };
+        Self { map, plain }
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        match &mut self.map {
+            Some(map) => map,
+            None => &mut self.plain,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Memory {
+    fn as_ref(&self) -> &[u8] {
+        match &self.map {
+            Some(map) => map,
+            None => &self.plain,
+        }
+    }
+}

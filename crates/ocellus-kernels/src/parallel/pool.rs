@@ -1,0 +1,291 @@
+//! The threads themselves.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, TryLockError};
+
+/// How often a worker looks for a job before it sleeps: some hundred microseconds.
+const LOOKS: usize = 20_000;
+
+thread_local!(static WORKING: Cell<bool> = const { Cell::new(false) });
+
+/// Workers beside the calling thread.
+pub(super) struct Pool {
+    shared: Arc<Board>,
+    workers: usize,
+    /// Held by whoever has a job on the board.
+    user: Mutex<()>,
+}
+
+type Task<'a> = dyn Fn(usize) + Sync + 'a;
+
+/// The job of the moment.
+///
+/// `gate` holds the number of the job in its upper half, [`CLOSED`], and how many workers came in. A worker may touch the
+/// job only between coming in through an open gate and counting itself in `left`; the owner takes the job down only after
+/// closing the gate and seeing everybody leave.
+struct Board {
+    gate: AtomicU64,
+    left: AtomicU64,
+    /// The first index that nobody has taken, and one behind the last.
+    next: AtomicUsize,
+    count: AtomicUsize,
+    /// The task's address, as data and table of a `&Task`.
+    task: Mutex<Option<Address>>,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    asleep: AtomicUsize,
+    ended: AtomicBool,
+    bed: Mutex<()>,
+    bell: Condvar,
+}
+
+const CLOSED: u64 = 1 << 31;
+const JOB: u64 = 1 << 32;
+
+#[derive(Clone, Copy)]
+struct Address(*const Task<'static>);
+
+// SAFETY: the task is `Sync`, and is only called while its owner waits (see `Board`).
+unsafe impl Send for Address {}
+
+impl Pool {
+    pub fn new(workers: usize) -> Self {
+        let shared = Arc::new(Board {
+            gate: AtomicU64::new(CLOSED),
+            left: AtomicU64::new(0),
+            next: AtomicUsize::new(0),
+            count: AtomicUsize::new(0),
+            task: Mutex::new(None),
+            panic: Mutex::new(None),
+            asleep: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
+            bed: Mutex::new(()),
+            bell: Condvar::new(),
+        });
+        let mut started = 0;
+        for _ in 0..workers {
+            let board = shared.clone();
+            let thread = std::thread::Builder::new().name("kernels".into());
+            // A machine that gives no more threads computes with those it gave.
+            started += usize::from(thread.spawn(move || board.work()).is_ok());
+        }
+        Self {
+            shared,
+            workers: started,
+            user: Mutex::new(()),
+        }
+    }
+
+    /// Threads that can work at once.
+    pub fn threads(&self) -> usize {
+        self.workers + 1
+    }
+
+    /// Calls `task` for every index below `count`, and returns when all calls have returned. A panic of a task is passed on.
+    pub fn run(&self, count: usize, task: &Task) {
+        let owner = match self.user.try_lock() {
+            Ok(owner) => owner,
+            Err(TryLockError::Poisoned(owner)) => owner.into_inner(),
+            Err(TryLockError::WouldBlock) => return (0..count).for_each(task),
+        };
+        if self.workers == 0 || WORKING.get() {
+            return (0..count).for_each(task);
+        }
+        let board = &*self.shared;
+        // SAFETY: only the lifetime changes; the address is taken down before this call returns.
+        let address = Address(unsafe { std::mem::transmute::<*const Task, *const Task<'static>>(task) });
+        *lock(&board.task) = Some(address);
+        board.next.store(0, Ordering::Relaxed);
+        board.count.store(count, Ordering::Relaxed);
+        board.left.store(0, Ordering::Relaxed);
+        let number = (board.gate.load(Ordering::Relaxed) / JOB).wrapping_add(1);
+        board.gate.store(number.wrapping_mul(JOB), Ordering::SeqCst);
+        if board.asleep.load(Ordering::SeqCst) > 0 {
+            // With the bed locked, nobody is between looking at the gate and lying down.
+            drop(lock(&board.bed));
+            board.bell.notify_all();
+        }
+        WORKING.set(true);
+        let own = catch_unwind(AssertUnwindSafe(|| board.take(task)));
+        WORKING.set(false);
+        if own.is_err() {
+            // Nothing more is begun.
+            board.next.store(count, Ordering::Relaxed);
+        }
+        let came = board.gate.fetch_or(CLOSED, Ordering::AcqRel) % CLOSED;
+        let mut looks = 0;
+        while board.left.load(Ordering::Acquire) < came {
+            looks += 1;
+            if looks % 4096 == 0 {
+                std::thread::yield_now();
+            }
+            std::hint::spin_loop();
+        }
+        *lock(&board.task) = None;
+        let theirs = lock(&board.panic).take();
+        drop(owner);
+        if let Some(panic) = own.err().or(theirs) {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        drop(lock(&self.shared.bed));
+        self.shared.bell.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Board {
+    /// Calls the task for indices as long as there are any.
+    fn take(&self, task: &Task) {
+        let count = self.count.load(Ordering::Relaxed);
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return;
+            }
+            task(index);
+        }
+    }
+
+    /// A worker's life.
+    fn work(&self) {
+        WORKING.set(true);
+        let mut seen = 0;
+        while !self.ended.load(Ordering::Relaxed) {
+            if self.awaited(seen) {
+                seen = self.gate.load(Ordering::Acquire) / JOB;
+                self.join(seen);
+            } else {
+                let bed = lock(&self.bed);
+                self.asleep.fetch_add(1, Ordering::SeqCst);
+                let news = self.gate.load(Ordering::SeqCst) / JOB != seen || self.ended.load(Ordering::SeqCst);
+                if !news {
+                    drop(self.bell.wait(bed));
+                }
+                self.asleep.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Whether a job other than number `seen` came up while looking for it.
+    fn awaited(&self, seen: u64) -> bool {
+        for _ in 0..LOOKS {
+            if self.gate.load(Ordering::Relaxed) / JOB != seen {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
+    }
+
+    /// Takes part in job `number`, unless it is over.
+    fn join(&self, number: u64) {
+        let mut gate = self.gate.load(Ordering::Acquire);
+        loop {
+            if gate / JOB != number || gate & CLOSED != 0 {
+                return;
+            }
+            match self
+                .gate
+                .compare_exchange_weak(gate, gate + 1, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => break,
+                Err(now) => gate = now,
+            }
+        }
+        let address = *lock(&self.task);
+        if let Some(Address(task)) = address {
+            // SAFETY: this worker came in through the open gate, so the owner waits until it is counted in `left`.
+            let task = unsafe { &*task };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take(task))) {
+                *lock(&self.panic) = Some(panic);
+                let count = self.count.load(Ordering::Relaxed);
+                self.next.store(count, Ordering::Relaxed);
+            }
+        }
+        self.left.fetch_add(1, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_index_once_however_many_workers() {
+        for workers in [0, 1, 3] {
+            let pool = Pool::new(workers);
+            for count in [0, 1, 2, 7, 1000] {
+                for _ in 0..50 {
+                    let seen: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+                    pool.run(count, &|i| {
+                        seen[i].fetch_add(1, Ordering::Relaxed);
+                    });
+                    assert!(seen.iter().all(|n| n.load(Ordering::Relaxed) == 1), "{workers} {count}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn work_inside_work_and_from_many_threads() {
+        let pool = Pool::new(2);
+        let total = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        pool.run(5, &|_| {
+                            pool.run(3, &|_| {
+                                total.fetch_add(1, Ordering::Relaxed);
+                            })
+                        });
+                    }
+                });
+            }
+        });
+        assert_eq!(total.into_inner(), 4 * 100 * 15);
+    }
+
+    #[test]
+    fn a_panic_is_passed_on_and_the_pool_lives() {
+        let pool = Pool::new(2);
+        for round in 0..20 {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                pool.run(64, &|i| assert!(i != 40 + round % 3, "task {i}"))
+            }));
+            assert!(result.is_err());
+            let done = AtomicUsize::new(0);
+            pool.run(64, &|_| {
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(done.into_inner(), 64);
+        }
+    }
+
+    #[test]
+    fn sleepers_wake() {
+        let pool = Pool::new(1);
+        for _ in 0..5 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            let met = AtomicUsize::new(0);
+            // Both indices wait for each other, so two threads must take part.
+            pool.run(2, &|_| {
+                met.fetch_add(1, Ordering::SeqCst);
+                while met.load(Ordering::SeqCst) < 2 {
+                    std::thread::yield_now();
+                }
+            });
+        }
+    }
+}

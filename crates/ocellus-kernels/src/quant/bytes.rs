@@ -1,0 +1,19 @@
+//! Where packed weights lie: in memory of their own, or in a file that somebody mapped.
+
+use std::sync::Arc;
+
+/// Bytes that kernels only read, kept alive by whoever owns them.
+#[derive(Clone)]
+pub struct Bytes(pub Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl Bytes {
+    pub fn as_slice(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.as_slice().len())
+    }
+}

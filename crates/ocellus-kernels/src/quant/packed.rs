@@ -1,0 +1,304 @@
+//! A weight matrix in panels of few bits.
+
+use std::sync::Arc;
+
+use half::f16;
+
+use super::bytes::Bytes;
+use super::format::{Bits, Format, PANEL};
+use super::quantize::{Group, quantize_group};
+use crate::memory::Memory;
+use crate::parallel::{self, Shared};
+
+/// A matrix `[n, k]` as its [`Format`] says.
+#[derive(Clone, Debug)]
+pub struct PackedQ {
+    format: Format,
+    n: usize,
+    k: usize,
+    unit: f32,
+    bytes: Bytes,
+}
+
+/// Why bytes are no such matrix.
+#[derive(Clone, PartialEq, Debug)]
+pub enum PackedQError {
+    Format(Format),
+    Length { expected: Option<usize>, found: usize },
+    Unit(f32),
+}
+
+impl std::fmt::Display for PackedQError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Format(format) => write!(f, "groups of {} weights cannot be computed with", format.group),
+            Self::Length {
+                expected: Some(expected),
+                found,
+            } => {
+                write!(f, "packed weights should take {expected} bytes, there are {found}")
+            }
+            Self::Length { expected: None, .. } => f.write_str("packed weights of more bytes than memory has"),
+            Self::Unit(unit) => write!(f, "the unit of packed weights is {unit}, not a power of two"),
+        }
+    }
+}
+
+impl std::error::Error for PackedQError {}
+
+/// Up to [`PANEL`] rows of values with their scales and offsets, before they are packed. Rows follow one another.
+#[derive(Clone, Debug, Default)]
+pub struct Panel {
+    /// `[rows, k]`.
+    pub values: Vec<u8>,
+    /// `[rows, groups]`.
+    pub scales: Vec<f32>,
+    /// `[rows, groups]`; of no account with 8 bits.
+    pub offsets: Vec<f32>,
+}
+
+impl PackedQ {
+    /// Rounds the rows that `read(first row, into [rows, k])` gives, panel by panel on all threads. `importance [k]` says how much
+    /// an error of each column counts (the mean square of the activation there).
+    ///
+    /// # Panics
+    /// When the format is not valid or `importance` has another length than `k`.
+    pub fn quantize(
+        format: Format,
+        (n, k): (usize, usize),
+        importance: Option<&[f32]>,
+        read: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Self {
+        if let Some(importance) = importance {
+            assert_eq!(importance.len(), k, "quantize: importance is not [{k}]");
+        }
+        let unit = unit_for(format, largest(n, k, &read));
+        Self::build(format, (n, k), unit, |first, rows, panel| {
+            let mut weights = vec![0.0; rows * k];
+            read(first, &mut weights);
+            for row in weights.chunks_exact(k.max(1)) {
+                for start in (0..k).step_by(format.group) {
+                    let group = start..k.min(start + format.group);
+                    let importance = importance.map(|all| &all[group.clone()]);
+                    let Group { scale, offset, values } =
+                        quantize_group(format.bits, &row[group], importance, unit);
+                    panel.scales.push(scale);
+                    panel.offsets.push(offset);
+                    panel.values.extend(values);
+                }
+            }
+        })
+    }
+
+    /// Packs values that are rounded already: `read(first row, rows, into)` fills one panel. Scales and offsets are held as f16 of
+    /// the unit that `largest`, the largest of them in size, asks for.
+    ///
+    /// # Panics
+    /// When the format is not valid, or a panel has other lengths than it should.
+    pub fn from_values(
+        format: Format,
+        (n, k): (usize, usize),
+        largest: f32,
+        read: impl Fn(usize, usize, &mut Panel) + Sync,
+    ) -> Self {
+        Self::build(format, (n, k), power_of_two_for(largest), read)
+    }
+
+    fn build(
+        format: Format,
+        (n, k): (usize, usize),
+        unit: f32,
+        read: impl Fn(usize, usize, &mut Panel) + Sync,
+    ) -> Self {
+        assert!(format.is_valid(), "quantize: {format:?}");
+        let total = format.bytes(n, k).expect("a matrix that fits memory");
+        let mut memory = Memory::zeroed(total);
+        let panel_bytes = format.groups(k) * format.group_bytes();
+        let out = Shared::new(memory.as_mut_slice());
+        parallel::for_each(n.div_ceil(PANEL), usize::MAX, |index| {
+            let first = index * PANEL;
+            let rows = PANEL.min(n - first);
+            let mut panel = Panel::default();
+            read(first, rows, &mut panel);
+            let groups = rows * format.groups(k);
+            assert!(
+                panel.values.len() == rows * k && panel.scales.len() == groups && panel.offsets.len() == groups,
+                "quantize: a panel of {rows} rows has {} values and {} scales",
+                panel.values.len(),
+                panel.scales.len()
+            );
+            // SAFETY: every panel has its own bytes.
+            let to = unsafe { out.range(index * panel_bytes..(index + 1) * panel_bytes) };
+            pack(format, (rows, k), unit, &panel, to);
+        });
+        Self {
+            format,
+            n,
+            k,
+            unit,
+            bytes: Bytes(Arc::new(memory)),
+        }
+    }
+
+    /// A matrix whose bytes were packed before, by [`PackedQ::bytes`].
+    ///
+    /// # Errors
+    /// A format that no kernel takes, or bytes of another length than the shape asks for.
+    pub fn from_bytes(
+        format: Format,
+        (n, k): (usize, usize),
+        unit: f32,
+        bytes: Bytes,
+    ) -> Result<Self, PackedQError> {
+        if !format.is_valid() {
+            return Err(PackedQError::Format(format));
+        }
+        if !(unit.is_normal() && unit > 0.0 && unit.to_bits() & 0x7f_ffff == 0) {
+            return Err(PackedQError::Unit(unit));
+        }
+        let (expected, found) = (format.bytes(n, k), bytes.as_slice().len());
+        if expected != Some(found) {
+            return Err(PackedQError::Length { expected, found });
+        }
+        Ok(Self {
+            format,
+            n,
+            k,
+            unit,
+            bytes,
+        })
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Rows of the matrix: outputs.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Columns of the matrix: inputs.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// What scales and offsets are multiplied by.
+    pub fn unit(&self) -> f32 {
+        self.unit
+    }
+
+    /// All panels, one after another.
+    pub fn bytes(&self) -> &[u8] {
+        let total = self.format.bytes(self.n, self.k).unwrap_or(0);
+        &self.bytes.as_slice()[..total]
+    }
+
+    /// The groups of a panel from group `group` on.
+    pub(super) fn panel(&self, panel: usize, group: usize) -> &[u8] {
+        let groups = self.format.groups(self.k);
+        let size = self.format.group_bytes();
+        &self.bytes()[(panel * groups + group) * size..(panel + 1) * groups * size]
+    }
+
+    /// Row `row` in f32, into `[k]`.
+    ///
+    /// # Panics
+    /// When there is no such row, or `out` has another length.
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        assert!(row < self.n && out.len() == self.k);
+        let (format, lane) = (self.format, row % PANEL);
+        let panel = self.panel(row / PANEL, 0);
+        for (out, bytes) in out.chunks_mut(format.group).zip(panel.chunks_exact(format.group_bytes())) {
+            let number = |at: usize| {
+                let at = format.value_bytes() + 2 * (at + lane);
+                f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32() * self.unit
+            };
+            let scale = number(0);
+            let offset = if format.has_offsets() { number(PANEL) } else { -128.0 * scale };
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = scale * f32::from(value(format.bits, bytes, lane, i)) + offset;
+            }
+        }
+    }
+}
+
+/// Value `i` of row `lane` in the bytes of a group.
+pub(super) fn value(bits: Bits, bytes: &[u8], lane: usize, i: usize) -> u8 {
+    let (quad, byte) = (i / 4, 4 * lane + i % 4);
+    const QUAD: usize = 4 * PANEL;
+    match bits {
+        Bits::Eight => bytes[quad * QUAD + byte],
+        Bits::Four => bytes[quad / 2 * QUAD + byte] >> (4 * (quad % 2)) & 15,
+        Bits::Six => {
+            let unit = &bytes[quad / 4 * 3 * QUAD..];
+            let low = unit[quad % 4 / 2 * QUAD + byte] >> (4 * (quad % 2)) & 15;
+            let high = unit[2 * QUAD + byte] >> (2 * (quad % 4)) & 3;
+            low | high << 4
+        }
+    }
+}
+
+/// Puts one panel into its bytes, which are zero before.
+fn pack(format: Format, (rows, k): (usize, usize), unit: f32, panel: &Panel, out: &mut [u8]) {
+    const QUAD: usize = 4 * PANEL;
+    let groups = format.groups(k);
+    for (g, out) in out.chunks_exact_mut(format.group_bytes()).enumerate() {
+        for lane in 0..rows {
+            let row = &panel.values[lane * k..(lane + 1) * k];
+            let row = &row[g * format.group..k.min((g + 1) * format.group)];
+            for (i, q) in row.iter().copied().enumerate() {
+                let (quad, byte) = (i / 4, 4 * lane + i % 4);
+                match format.bits {
+                    Bits::Eight => out[quad * QUAD + byte] = q,
+                    Bits::Four => out[quad / 2 * QUAD + byte] |= q << (4 * (quad % 2)),
+                    Bits::Six => {
+                        let unit = &mut out[quad / 4 * 3 * QUAD..];
+                        unit[quad % 4 / 2 * QUAD + byte] |= (q & 15) << (4 * (quad % 2));
+                        unit[2 * QUAD + byte] |= (q >> 4) << (2 * (quad % 4));
+                    }
+                }
+            }
+            let mut put = |at: usize, value: f32| {
+                let at = format.value_bytes() + 2 * (at + lane);
+                out[at..at + 2].copy_from_slice(&f16::from_f32(value / unit).to_le_bytes());
+            };
+            put(0, panel.scales[lane * groups + g]);
+            if format.has_offsets() {
+                put(PANEL, panel.offsets[lane * groups + g]);
+            }
+        }
+    }
+}
+
+/// The largest weight in size that `read` gives.
+fn largest(n: usize, k: usize, read: &(impl Fn(usize, &mut [f32]) + Sync)) -> f32 {
+    let mut each = vec![0.0_f32; n.div_ceil(PANEL)];
+    let out = Shared::new(&mut each);
+    parallel::for_each(n.div_ceil(PANEL), usize::MAX, |index| {
+        let first = index * PANEL;
+        let mut weights = vec![0.0; PANEL.min(n - first) * k];
+        read(first, &mut weights);
+        // SAFETY: every panel has its own place.
+        unsafe { out.range(index..index + 1)[0] = weights.iter().fold(0.0, |most, w| most.max(w.abs())) };
+    });
+    each.into_iter().fold(0.0, f32::max)
+}
+
+/// The unit for weights of which none is larger than `largest`.
+fn unit_for(format: Format, largest: f32) -> f32 {
+    // An offset is as large as the largest weight; with 8 bits only scales are kept.
+    power_of_two_for(match format.bits {
+        Bits::Eight => largest / 127.0,
+        _ => 2.0 * largest,
+    })
+}
+
+/// A power of two by which `largest` divided is between 2^13 and 2^14, well inside f16.
+fn power_of_two_for(largest: f32) -> f32 {
+    if !(largest.is_finite() && largest > 0.0) {
+        return 1.0;
+    }
+    let exponent = (largest.log2().floor() as i32 - 13).clamp(-126, 127);
+    f32::from_bits(((exponent + 127) as u32) << 23)
+}

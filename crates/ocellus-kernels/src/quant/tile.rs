@@ -1,0 +1,346 @@
+//! The register tile: a few rows of activations by one panel of weights, over some groups.
+
+use half::f16;
+
+use super::format::{Bits, Format, PANEL};
+use super::unpack::{QUAD, places};
+use crate::isa::{Isa, Level};
+
+/// Most rows of a tile.
+pub(super) const ROWS: usize = 6;
+
+/// Where a tile reads and writes.
+#[derive(Clone, Copy)]
+pub(super) struct Args {
+    pub format: Format,
+    pub groups: usize,
+    /// The first of `groups` groups of a panel.
+    pub weights: *const u8,
+    /// The values of the first row in the first group, with the bytes from row to row.
+    pub values: *const i8,
+    pub value_row: usize,
+    /// Scales and sums of the first row in the first group, with the values from row to row.
+    pub scales: *const f32,
+    pub sums: *const i32,
+    pub number_row: usize,
+    /// What the sums start from, `[rows, PANEL]`; a row stride of zero repeats one row.
+    pub seed: *const f32,
+    pub seed_row: usize,
+    pub out: *mut f32,
+    pub out_row: usize,
+}
+
+/// # Safety
+/// All pointers must be good for the shape in the arguments, and the processor must have the instructions.
+pub(super) type Tile = unsafe fn(Args);
+
+/// Tiles of one to [`ROWS`] rows.
+pub(super) type Tiles = [Tile; ROWS];
+
+/// The tiles of an instruction set for weights of so many bits.
+pub(super) fn tiles(isa: Isa, bits: Bits) -> &'static Tiles {
+    match isa.level() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512Vnni | Level::Avx512Bf16 => match bits {
+            Bits::Four => &x86::VNNI_4,
+            Bits::Six => &x86::VNNI_6,
+            Bits::Eight => &x86::VNNI_8,
+        },
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 | Level::Avx512 => match bits {
+            Bits::Four => &x86::AVX2_4,
+            Bits::Six => &x86::AVX2_6,
+            Bits::Eight => &x86::AVX2_8,
+        },
+        _ => &[portable, portable2, portable3, portable4, portable5, portable6],
+    }
+}
+
+macro_rules! portables {
+    ($($name:ident $rows:literal),*) => { $(
+        /// # Safety
+        /// As [`Tile`].
+        unsafe fn $name(args: Args) {
+            // SAFETY: passed on to the caller.
+            unsafe { plain(args, $rows) }
+        }
+    )* };
+}
+portables!(portable 1, portable2 2, portable3 3, portable4 4, portable5 5, portable6 6);
+
+/// # Safety
+/// As [`Tile`].
+unsafe fn plain(args: Args, rows: usize) {
+    let format = args.format;
+    let mut sums = [[0.0_f32; PANEL]; ROWS];
+    // SAFETY: all addresses are inside the shapes the caller vouches for.
+    unsafe {
+        for (i, row) in sums.iter_mut().enumerate().take(rows) {
+            for (lane, sum) in row.iter_mut().enumerate() {
+                *sum = *args.seed.add(i * args.seed_row + lane);
+            }
+        }
+        for g in 0..args.groups {
+            let weights =
+                std::slice::from_raw_parts(args.weights.add(g * format.group_bytes()), format.group_bytes());
+            let number = |at: usize| {
+                let at = format.value_bytes() + 2 * at;
+                f16::from_le_bytes([weights[at], weights[at + 1]]).to_f32()
+            };
+            for (i, row) in sums.iter_mut().enumerate().take(rows) {
+                let values =
+                    std::slice::from_raw_parts(args.values.add(i * args.value_row + g * format.group), format.group);
+                let scale = *args.scales.add(i * args.number_row + g);
+                let total = *args.sums.add(i * args.number_row + g);
+                for (lane, sum) in row.iter_mut().enumerate() {
+                    let mut dot = if format.has_offsets() { 0 } else { -128 * total };
+                    for (quad, values) in values.chunks_exact(4).enumerate() {
+                        let (low, high) = places(format.bits, quad);
+                        for (byte, a) in values.iter().enumerate() {
+                            let byte = 4 * lane + byte;
+                            let q = match format.bits {
+                                Bits::Eight => weights[low + byte],
+                                Bits::Four => weights[low + byte] >> (4 * (quad % 2)) & 15,
+                                Bits::Six => {
+                                    let low = weights[low + byte] >> (4 * (quad % 2)) & 15;
+                                    low | (weights[high + byte] >> (2 * (quad % 4)) & 3) << 4
+                                }
+                            };
+                            dot += i32::from(q) * i32::from(*a);
+                        }
+                    }
+                    *sum = (dot as f32).mul_add(number(lane) * scale, *sum);
+                    if format.has_offsets() {
+                        *sum = number(PANEL + lane).mul_add(total as f32 * scale, *sum);
+                    }
+                }
+            }
+        }
+        for (i, row) in sums.iter().enumerate().take(rows) {
+            for (lane, sum) in row.iter().enumerate() {
+                *args.out.add(i * args.out_row + lane) = *sum;
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::*;
+
+    pub(super) static VNNI_4: Tiles = [vnni::<4, 1>, vnni::<4, 2>, vnni::<4, 3>, vnni::<4, 4>, vnni::<4, 5>, vnni::<4, 6>];
+    pub(super) static VNNI_6: Tiles = [vnni::<6, 1>, vnni::<6, 2>, vnni::<6, 3>, vnni::<6, 4>, vnni::<6, 5>, vnni::<6, 6>];
+    pub(super) static VNNI_8: Tiles = [vnni::<8, 1>, vnni::<8, 2>, vnni::<8, 3>, vnni::<8, 4>, vnni::<8, 5>, vnni::<8, 6>];
+    pub(super) static AVX2_4: Tiles = [avx2::<4, 1>, avx2::<4, 2>, avx2::<4, 3>, avx2::<4, 4>, avx2::<4, 5>, avx2::<4, 6>];
+    pub(super) static AVX2_6: Tiles = [avx2::<6, 1>, avx2::<6, 2>, avx2::<6, 3>, avx2::<6, 4>, avx2::<6, 5>, avx2::<6, 6>];
+    pub(super) static AVX2_8: Tiles = [avx2::<8, 1>, avx2::<8, 2>, avx2::<8, 3>, avx2::<8, 4>, avx2::<8, 5>, avx2::<8, 6>];
+
+    /// Two vectors of sixteen rows of weights by `R` rows of activations.
+    ///
+    /// # Safety
+    /// As [`Tile`], with AVX-512 F, BW, VL, DQ and VNNI; `args.format` has `BITS` bits.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+    unsafe fn vnni<const BITS: usize, const R: usize>(args: Args) {
+        /// So far ahead, in bytes, a lone row asks for its weights: it waits for memory and for nothing else.
+        const AHEAD: usize = 2048;
+        let format = args.format;
+        let (value_bytes, group_bytes) = (format.value_bytes(), format.group_bytes());
+        // SAFETY: all addresses are inside the shapes the caller vouches for; prefetching may name any address.
+        unsafe {
+            let mut out = [[_mm512_setzero_ps(); 2]; R];
+            for (i, row) in out.iter_mut().enumerate() {
+                for (j, sum) in row.iter_mut().enumerate() {
+                    *sum = _mm512_loadu_ps(args.seed.add(i * args.seed_row + 16 * j));
+                }
+            }
+            for g in 0..args.groups {
+                let weights = args.weights.add(g * group_bytes);
+                let values = args.values.add(g * format.group);
+                let mut sums = [[_mm512_setzero_si512(); 2]; R];
+                if BITS == 8 {
+                    for (i, row) in sums.iter_mut().enumerate() {
+                        let total = *args.sums.add(i * args.number_row + g);
+                        *row = [_mm512_set1_epi32(-128 * total); 2];
+                    }
+                }
+                macro_rules! quad {
+                    ($quad:expr, $w:expr) => {
+                        for (i, row) in sums.iter_mut().enumerate() {
+                            let a = values.add(i * args.value_row + 4 * $quad).cast::<i32>().read_unaligned();
+                            let a = _mm512_set1_epi32(a);
+                            row[0] = _mm512_dpbusd_epi32(row[0], $w[0], a);
+                            row[1] = _mm512_dpbusd_epi32(row[1], $w[1], a);
+                        }
+                    };
+                }
+                let pair = |at: usize| {
+                    let at = weights.add(at);
+                    if R == 1 {
+                        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
+                        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64).cast());
+                    }
+                    [_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(64).cast())]
+                };
+                let quads = format.group / 4;
+                let fifteen = _mm512_set1_epi8(15);
+                match BITS {
+                    8 => {
+                        for quad in 0..quads {
+                            let w = pair(quad * QUAD);
+                            quad!(quad, w);
+                        }
+                    }
+                    4 => {
+                        for two in 0..quads / 2 {
+                            let both = pair(two * QUAD);
+                            let low = both.map(|b| _mm512_and_si512(b, fifteen));
+                            let high = both.map(|b| _mm512_and_si512(_mm512_srli_epi16::<4>(b), fifteen));
+                            quad!(2 * two, low);
+                            quad!(2 * two + 1, high);
+                        }
+                    }
+                    _ => {
+                        // `a | (b & c)`
+                        const OR_AND: i32 = 0xf8;
+                        let upper = _mm512_set1_epi8(0x30);
+                        for four in 0..quads / 4 {
+                            let at = four * 3 * QUAD;
+                            let (first, second, top) = (pair(at), pair(at + QUAD), pair(at + 2 * QUAD));
+                            let mut w = [first[0]; 2];
+                            for j in 0..2 {
+                                let low = _mm512_and_si512(first[j], fifteen);
+                                w[j] = _mm512_ternarylogic_epi32::<OR_AND>(low, _mm512_slli_epi16::<4>(top[j]), upper);
+                            }
+                            quad!(4 * four, w);
+                            for j in 0..2 {
+                                let low = _mm512_and_si512(_mm512_srli_epi16::<4>(first[j]), fifteen);
+                                w[j] = _mm512_ternarylogic_epi32::<OR_AND>(low, _mm512_slli_epi16::<2>(top[j]), upper);
+                            }
+                            quad!(4 * four + 1, w);
+                            for j in 0..2 {
+                                let low = _mm512_and_si512(second[j], fifteen);
+                                w[j] = _mm512_ternarylogic_epi32::<OR_AND>(low, top[j], upper);
+                            }
+                            quad!(4 * four + 2, w);
+                            for j in 0..2 {
+                                let low = _mm512_and_si512(_mm512_srli_epi16::<4>(second[j]), fifteen);
+                                w[j] = _mm512_ternarylogic_epi32::<OR_AND>(low, _mm512_srli_epi16::<2>(top[j]), upper);
+                            }
+                            quad!(4 * four + 3, w);
+                        }
+                    }
+                }
+                let numbers = |at: usize| {
+                    let at = weights.add(value_bytes + at);
+                    [
+                        _mm512_cvtph_ps(_mm256_loadu_si256(at.cast())),
+                        _mm512_cvtph_ps(_mm256_loadu_si256(at.add(32).cast())),
+                    ]
+                };
+                let scales = numbers(0);
+                for (i, (row, sums)) in out.iter_mut().zip(sums).enumerate() {
+                    let scale = _mm512_set1_ps(*args.scales.add(i * args.number_row + g));
+                    for j in 0..2 {
+                        row[j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[j]), _mm512_mul_ps(scales[j], scale), row[j]);
+                    }
+                }
+                if BITS != 8 {
+                    let offsets = numbers(2 * PANEL);
+                    for (i, row) in out.iter_mut().enumerate() {
+                        let at = i * args.number_row + g;
+                        let total = _mm512_set1_ps(*args.sums.add(at) as f32 * *args.scales.add(at));
+                        for j in 0..2 {
+                            row[j] = _mm512_fmadd_ps(offsets[j], total, row[j]);
+                        }
+                    }
+                }
+            }
+            for (i, row) in out.iter().enumerate() {
+                for (j, sum) in row.iter().enumerate() {
+                    _mm512_storeu_ps(args.out.add(i * args.out_row + 16 * j), *sum);
+                }
+            }
+        }
+    }
+
+    /// Eight rows of weights at a time. There is no exact product of unsigned and signed bytes here: even and odd bytes are
+    /// multiplied as 16-bit numbers.
+    ///
+    /// # Safety
+    /// As [`Tile`], with AVX2, FMA and F16C; `args.format` has `BITS` bits.
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn avx2<const BITS: usize, const R: usize>(args: Args) {
+        let format = args.format;
+        // SAFETY: all addresses are inside the shapes the caller vouches for.
+        unsafe {
+            for lane in (0..PANEL).step_by(8) {
+                let mut out = [_mm256_setzero_ps(); R];
+                for (i, sum) in out.iter_mut().enumerate() {
+                    *sum = _mm256_loadu_ps(args.seed.add(i * args.seed_row + lane));
+                }
+                for g in 0..args.groups {
+                    let weights = args.weights.add(g * format.group_bytes());
+                    let values = args.values.add(g * format.group);
+                    let mut sums = [_mm256_setzero_si256(); R];
+                    for quad in 0..format.group / 4 {
+                        let (low, high) = places(format.bits, quad);
+                        let load = |at: usize| _mm256_loadu_si256(weights.add(at + 4 * lane).cast());
+                        let fifteen = _mm256_set1_epi8(15);
+                        let w = match BITS {
+                            8 => load(low),
+                            _ => {
+                                let both = load(low);
+                                let half = if quad % 2 == 0 { both } else { _mm256_srli_epi16::<4>(both) };
+                                let half = _mm256_and_si256(half, fifteen);
+                                if BITS == 4 {
+                                    half
+                                } else {
+                                    let top = load(high);
+                                    let top = match quad % 4 {
+                                        0 => _mm256_slli_epi16::<4>(top),
+                                        1 => _mm256_slli_epi16::<2>(top),
+                                        2 => top,
+                                        _ => _mm256_srli_epi16::<2>(top),
+                                    };
+                                    _mm256_or_si256(half, _mm256_and_si256(top, _mm256_set1_epi8(0x30)))
+                                }
+                            }
+                        };
+                        let even = _mm256_and_si256(w, _mm256_set1_epi16(0xff));
+                        let odd = _mm256_srli_epi16::<8>(w);
+                        for (i, sum) in sums.iter_mut().enumerate() {
+                            let a = values.add(i * args.value_row + 4 * quad).cast::<i32>().read_unaligned();
+                            let a = _mm256_set1_epi32(a);
+                            let a_even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(a));
+                            let a_odd = _mm256_srai_epi16::<8>(a);
+                            let dot = _mm256_add_epi32(_mm256_madd_epi16(even, a_even), _mm256_madd_epi16(odd, a_odd));
+                            *sum = _mm256_add_epi32(*sum, dot);
+                        }
+                    }
+                    let numbers = |at: usize| {
+                        _mm256_cvtph_ps(_mm_loadu_si128(
+                            weights.add(format.value_bytes() + 2 * (at + lane)).cast(),
+                        ))
+                    };
+                    let scales = numbers(0);
+                    for (i, (out, sum)) in out.iter_mut().zip(sums).enumerate() {
+                        let at = i * args.number_row + g;
+                        let (scale, total) = (*args.scales.add(at), *args.sums.add(at));
+                        let start = if BITS == 8 { -128 * total } else { 0 };
+                        let dot = _mm256_cvtepi32_ps(_mm256_add_epi32(sum, _mm256_set1_epi32(start)));
+                        *out = _mm256_fmadd_ps(dot, _mm256_mul_ps(scales, _mm256_set1_ps(scale)), *out);
+                        if BITS != 8 {
+                            let total = _mm256_set1_ps(total as f32 * scale);
+                            *out = _mm256_fmadd_ps(numbers(PANEL), total, *out);
+                        }
+                    }
+                }
+                for (i, sum) in out.iter().enumerate() {
+                    _mm256_storeu_ps(args.out.add(i * args.out_row + lane), *sum);
+                }
+            }
+        }
+    }
+}
