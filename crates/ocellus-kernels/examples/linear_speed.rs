@@ -24,7 +24,9 @@ fn main() {
     ];
     for (m, k, n) in shapes {
         for kind in ["bf16", "q8", "q6", "q4"] {
-            let weights: Vec<f32> = (0..n * k).map(|i| (i * 7919 % 1001) as f32 * 4e-5 - 0.02).collect();
+            let weights: Vec<f32> = (0..n * k)
+                .map(|i| (i * 7919 % 1001) as f32 * 4e-5 - 0.02)
+                .collect();
             let make = || match kind {
                 "bf16" => Matrix::Dense(PackedB::new(
                     Precision::Bf16,

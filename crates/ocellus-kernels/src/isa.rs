@@ -116,7 +116,11 @@ impl Isa {
 
 #[cfg(target_arch = "x86_64")]
 fn best_level() -> Level {
-    if cfg!(miri) || !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")) {
+    if cfg!(miri)
+        || !(is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c"))
+    {
         return Level::Portable;
     }
     let wide = is_x86_feature_detected!("avx512f")

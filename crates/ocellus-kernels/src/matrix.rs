@@ -62,10 +62,23 @@ fn quantized(x: &Mat, matrices: &[(&PackedQ, Option<&[f32]>, Shared<f32>, usize)
     x.check("x");
     let m = x.rows;
     for (q, bias, _, len) in matrices {
-        assert_eq!(x.cols, q.k(), "product: x has {} columns, the weights {}", x.cols, q.k());
-        assert!(x.col_stride == 1 || x.cols < 2, "product: the columns of x are not contiguous");
+        assert_eq!(
+            x.cols,
+            q.k(),
+            "product: x has {} columns, the weights {}",
+            x.cols,
+            q.k()
+        );
+        assert!(
+            x.col_stride == 1 || x.cols < 2,
+            "product: the columns of x are not contiguous"
+        );
         assert_eq!(*len, m * q.n(), "product: the output is not [{m}, {}]", q.n());
-        assert!(bias.is_none_or(|b| b.len() == q.n()), "product: the bias is not [{}]", q.n());
+        assert!(
+            bias.is_none_or(|b| b.len() == q.n()),
+            "product: the bias is not [{}]",
+            q.n()
+        );
     }
     if m == 0 {
         return;
@@ -101,7 +114,11 @@ fn quantized(x: &Mat, matrices: &[(&PackedQ, Option<&[f32]>, Shared<f32>, usize)
         let blocks = Blocks::of(m, threads);
         parallel::for_each(blocks.count * matrices.len(), work, |task| {
             let (index, block) = (task / blocks.count, task % blocks.count);
-            run(index, blocks.rows(block), 0..matrices[index].0.n().div_ceil(PANEL));
+            run(
+                index,
+                blocks.rows(block),
+                0..matrices[index].0.n().div_ceil(PANEL),
+            );
         });
     } else {
         // Few rows: every task takes some panels, about four for each thread.
@@ -166,7 +183,10 @@ thread_local!(static HIDDEN: Cell<[Vec<f32>; 3]> = const { Cell::new([Vec::new()
 pub fn gated(x: Mat, weights: Gated, out: &mut [f32], accumulate: bool) {
     let (m, width, n) = (x.rows, weights.gate.0.outputs(), weights.down.0.outputs());
     assert_eq!(out.len(), m * n, "gated: the output is not [{m}, {n}]");
-    assert!(weights.up.0.outputs() == width && weights.down.0.inputs() == width, "gated: widths differ");
+    assert!(
+        weights.up.0.outputs() == width && weights.down.0.inputs() == width,
+        "gated: widths differ"
+    );
     x.check("x");
     let threads = parallel::threads();
     let hidden = |x: Mat, out: &mut [f32]| {
@@ -191,7 +211,12 @@ pub fn gated(x: Mat, weights: Gated, out: &mut [f32], accumulate: bool) {
             }
         }
         silu_mul(gate, up, both);
-        weights.down.0.multiply(Mat::row_major(both, x.rows, width), weights.down.1, out, accumulate);
+        weights.down.0.multiply(
+            Mat::row_major(both, x.rows, width),
+            weights.down.1,
+            out,
+            accumulate,
+        );
         HIDDEN.set(buffers);
     };
     if m < 32 * threads {

@@ -2,6 +2,7 @@
 //! and for encoder-decoders a memory that every layer looks at.
 
 use candle_core::{Device, Tensor};
+use ocellus_kernels::quant::Format;
 use std::sync::Arc;
 
 use crate::attention::{Batch, Mask, Memory};
@@ -10,6 +11,7 @@ use crate::embeddings::{MaskedWords, rows};
 use crate::norm::NormLayer;
 use crate::relative::{Buckets, RelativeScores};
 use crate::rope::Rope;
+use crate::rows::Table;
 use crate::{Act, Cache, Linear, LoadError, Norm, Params, Result, Segment, Taps};
 
 /// The shape of a decoder.
@@ -56,7 +58,7 @@ enum Scores {
 /// A loaded decoder.
 pub struct Decoder {
     spec: Spec,
-    embedding: Tensor,
+    embedding: Table,
     positions: Option<Tensor>,
     relative: Option<RelativeScores>,
     embedding_norm: Option<NormLayer>,
@@ -70,7 +72,13 @@ impl Decoder {
     /// `head`.
     pub fn load(p: &Params, head: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
         let width = spec.block.width;
-        let embedding = p.at("embed_tokens").tensor("weight", &[spec.vocab, width])?;
+        let place = p.at("embed_tokens");
+        let embedding = match spec.head {
+            Head::Transformed { .. } => Table::Tensor(place.tensor("weight", &[spec.vocab, width])?),
+            Head::Tied { .. } | Head::Own => place.table("weight", [spec.vocab, width])?,
+        };
+        // Scores of words are what is left of a rounding at the very end.
+        let head = &head.at_least(Format::Q6);
         let layers = (0..spec.layers)
             .map(|i| Block::load(&p.at("layers").at(i), &spec.block))
             .collect::<std::result::Result<_, LoadError>>()?;
@@ -85,7 +93,7 @@ impl Decoder {
         };
         let head = match spec.head {
             Head::Tied { scale } => Scores::Linear {
-                matrix: Linear::new(embedding.clone(), None, head)?,
+                matrix: Linear::tied(&embedding, spec.vocab, width, head)?,
                 scale,
             },
             Head::Own => Scores::Linear {
@@ -93,7 +101,10 @@ impl Decoder {
                 scale: 1.0,
             },
             Head::Transformed { act, norm } => {
-                Scores::Transformed(MaskedWords::load(head, &embedding, act, norm)?)
+                let Table::Tensor(words) = &embedding else {
+                    unreachable!("taken as a tensor above");
+                };
+                Scores::Transformed(MaskedWords::load(head, words, act, norm)?)
             }
         };
         Ok(Self {
@@ -120,11 +131,6 @@ impl Decoder {
         self.embedding.device()
     }
 
-    /// The embedding table, `[vocab, width]`.
-    pub fn words(&self) -> &Tensor {
-        &self.embedding
-    }
-
     /// An empty cache for `slots` sequences of up to `capacity` tokens.
     pub fn cache(&self, slots: usize, capacity: usize) -> Result<Cache> {
         let attention = self.spec.block.attention;
@@ -139,7 +145,7 @@ impl Decoder {
 
     /// Rows of the embedding table, `[ids, width]`.
     pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        rows(&self.embedding, ids)
+        self.embedding.rows(ids)
     }
 
     /// Keys and values of memory rows `[rows, width]` for every layer; `lengths` rows belong to each sequence.

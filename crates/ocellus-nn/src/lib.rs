@@ -25,6 +25,7 @@ pub mod position_table;
 pub mod qformer;
 pub mod relative;
 pub mod rope;
+pub mod rows;
 pub mod taps;
 pub mod tower;
 pub mod vit;
@@ -38,7 +39,9 @@ pub use mlp::{Act, Mlp};
 pub use norm::Norm;
 pub use ocellus_kernels::attention::Segment;
 pub use ocellus_kernels::gemm::Precision;
+pub use ocellus_kernels::quant::Format;
 pub use params::{Frozen, LoadError, Names, Params, Source, Trainable};
+pub use rows::Table;
 pub use taps::Taps;
 
 /// The result of a forward pass: candle's own error, since a forward pass fails only on a bug or on memory.

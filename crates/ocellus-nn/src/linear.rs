@@ -1,10 +1,12 @@
 //! A matrix and an optional bias.
 
 use candle_core::Tensor;
-use ocellus_kernels::gemm::{Mat, PackedB, Precision};
+use ocellus_kernels::gemm::Precision;
+use ocellus_kernels::matrix::Matrix;
 use std::sync::Arc;
 
 use crate::ops::{self, linear};
+use crate::rows::Table;
 use crate::{LoadError, Params, Result};
 
 /// `y = x · Wᵀ + b`, with `W [out, in]` as checkpoints store it.
@@ -17,11 +19,14 @@ enum Kind {
         bias: Option<Tensor>,
         precision: Precision,
     },
-    /// Weights in the order in which the CPU's kernel reads them: for inference.
-    Packed {
-        weight: Arc<PackedB>,
-        bias: Option<Vec<f32>>,
-    },
+    /// Weights in the order in which the CPU's kernels read them: for inference.
+    Packed(Packed),
+}
+
+/// A packed matrix with its bias.
+pub(crate) struct Packed {
+    pub weight: Arc<Matrix>,
+    pub bias: Option<Vec<f32>>,
 }
 
 impl Linear {
@@ -32,39 +37,63 @@ impl Linear {
         outputs: usize,
         bias: bool,
     ) -> std::result::Result<Self, LoadError> {
-        let weight = p.tensor("weight", &[outputs, inputs])?;
         let bias = bias.then(|| p.tensor("bias", &[outputs])).transpose()?;
-        Self::new(weight, bias, p)
+        match p.rows("weight", [outputs, inputs])? {
+            Some(rows) => Self::packed(
+                p.pack((outputs, inputs), |first, into| rows.read(first, into)),
+                bias,
+            ),
+            None => Self::new(p.tensor("weight", &[outputs, inputs])?, bias, p),
+        }
     }
 
     /// A layer over tensors that were put together by the caller: `weight [outputs, inputs]`, `bias [outputs]`.
     pub fn new(weight: Tensor, bias: Option<Tensor>, p: &Params) -> std::result::Result<Self, LoadError> {
-        let precision = p.precision();
         if p.trainable() || !ops::fused(&weight) {
             return Ok(Self(Kind::Plain {
                 weight,
                 bias,
-                precision,
+                precision: p.precision(),
             }));
         }
         let (outputs, inputs) = weight.dims2()?;
-        let packed = ops::with_slice(&weight, |data| {
-            PackedB::new(
-                precision,
-                Mat {
-                    data,
-                    rows: inputs,
-                    cols: outputs,
-                    row_stride: 1,
-                    col_stride: inputs,
-                },
-            )
+        let matrix = ops::with_slice(&weight, |data| {
+            p.pack((outputs, inputs), |first, into| {
+                into.copy_from_slice(&data[first * inputs..first * inputs + into.len()]);
+            })
         })?;
+        Self::packed(matrix, bias)
+    }
+
+    /// A layer over the rows of a table: scores of words by the table of their embeddings.
+    pub fn tied(
+        table: &Table,
+        vocab: usize,
+        width: usize,
+        p: &Params,
+    ) -> std::result::Result<Self, LoadError> {
+        match table {
+            Table::Tensor(tensor) => Self::new(tensor.clone(), None, p),
+            Table::Stored(rows) => {
+                Self::packed(p.pack((vocab, width), |first, into| rows.read(first, into)), None)
+            }
+        }
+    }
+
+    fn packed(weight: Matrix, bias: Option<Tensor>) -> std::result::Result<Self, LoadError> {
         let bias = bias.map(|b| b.to_vec1::<f32>()).transpose()?;
-        Ok(Self(Kind::Packed {
-            weight: Arc::new(packed),
+        Ok(Self(Kind::Packed(Packed {
+            weight: Arc::new(weight),
             bias,
-        }))
+        })))
+    }
+
+    /// The packed matrix, where it is one.
+    pub(crate) fn as_packed(&self) -> Option<&Packed> {
+        match &self.0 {
+            Kind::Packed(packed) => Some(packed),
+            Kind::Plain { .. } => None,
+        }
     }
 
     /// `x [rows, in]` → `[rows, out]`.
@@ -75,7 +104,7 @@ impl Linear {
                 bias,
                 precision,
             } => linear::linear(x, weight, bias.as_ref(), *precision),
-            Kind::Packed { weight, bias } => linear::linear_packed(x, weight, bias.as_deref()),
+            Kind::Packed(packed) => linear::linear_packed(x, packed),
         }
     }
 }

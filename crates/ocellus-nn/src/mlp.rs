@@ -4,6 +4,7 @@ use candle_core::Tensor;
 
 pub use crate::ops::activation::Act;
 use crate::ops::activation::{activate, silu_mul};
+use crate::ops::linear::gated_packed;
 use crate::{Linear, LoadError, Params, Result};
 
 /// Which network, how wide inside, with or without biases.
@@ -53,6 +54,11 @@ impl MlpLayer {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Gated { act, gate, up, down } => {
+                if let (Act::Silu, Some(gate), Some(up), Some(down)) =
+                    (act, gate.as_packed(), up.as_packed(), down.as_packed())
+                {
+                    return gated_packed(x, gate, up, down);
+                }
                 let (gate, up) = (gate.forward(x)?, up.forward(x)?);
                 down.forward(&match act {
                     Act::Silu => silu_mul(&gate, &up)?,

@@ -10,8 +10,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor, Var};
-use ocellus_kernels::gemm::Precision;
-use ocellus_weights::{Weights, WeightsError};
+use ocellus_kernels::gemm::{PackedB, Precision};
+use ocellus_kernels::matrix::Matrix;
+use ocellus_kernels::quant::{Format, PackedQ};
+use ocellus_weights::{View, Weights, WeightsError};
+
+use crate::rows::{Rows, Table};
 
 /// Why a model could not be put together from its tensors.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,11 @@ pub trait Source {
     fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError>;
     /// Whether the source has a tensor of this name (without taking it).
     fn contains(&self, name: &str) -> bool;
+    /// The matrix `name` to be read by rows, checked against `shape`; nothing where tensors are wanted as they are.
+    fn rows(&self, name: &str, shape: [usize; 2]) -> Result<Option<Rows>, LoadError> {
+        let _ = (name, shape);
+        Ok(None)
+    }
     /// Whether gradients are wanted: layers then keep their tensors as they are instead of packing them.
     fn trainable(&self) -> bool;
 }
@@ -57,6 +66,8 @@ pub struct Params {
     names: Names,
     named_from: usize,
     precision: Precision,
+    /// What matrices are rounded to on the CPU, where they are.
+    format: Option<Format>,
     /// Tensors are asked for as states.
     untrained: bool,
     /// Another full name that a tensor is asked for under.
@@ -75,8 +86,25 @@ impl Params {
             names: &[],
             named_from: 0,
             precision,
+            format: None,
             untrained: false,
             shared: |_| None,
+        }
+    }
+
+    /// The same place, whose matrices are rounded to `format` for inference on the CPU.
+    pub fn rounded(&self, format: Format) -> Self {
+        Self {
+            format: Some(format),
+            ..self.clone()
+        }
+    }
+
+    /// The same place, whose matrices are not rounded to fewer bits than those of `least`.
+    pub fn at_least(&self, least: Format) -> Self {
+        Self {
+            format: self.format.map(|f| if f.bits < least.bits { least } else { f }),
+            ..self.clone()
         }
     }
 
@@ -156,6 +184,27 @@ impl Params {
         }
     }
 
+    /// The matrix `name` under this prefix to be read by rows, where the source gives it so.
+    pub fn rows(&self, name: &str, shape: [usize; 2]) -> Result<Option<Rows>, LoadError> {
+        self.source.rows(&self.full(name), shape)
+    }
+
+    /// The table `name [rows, width]` under this prefix.
+    pub fn table(&self, name: &str, shape: [usize; 2]) -> Result<Table, LoadError> {
+        Ok(match self.rows(name, shape)? {
+            Some(rows) => Table::Stored(rows),
+            None => Table::Tensor(self.tensor(name, &shape)?),
+        })
+    }
+
+    /// Packs the matrix `[outputs, inputs]` whose rows `read(first row, into)` gives, at the width that is asked for here.
+    pub(crate) fn pack(&self, shape: (usize, usize), read: impl Fn(usize, &mut [f32]) + Sync) -> Matrix {
+        match self.format {
+            Some(format) => Matrix::Quantized(PackedQ::quantize(format, shape, None, read)),
+            None => Matrix::Dense(PackedB::from_rows(self.precision, shape, read)),
+        }
+    }
+
     /// The `count` whole numbers of `name` under this prefix.
     pub fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {
         self.source.integers(&self.full(name), count)
@@ -218,7 +267,7 @@ fn untaken(
     Err(LoadError::Untaken { names, more })
 }
 
-fn read(weights: &Weights, name: &str, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
+fn checked<'w>(weights: &'w Weights, name: &str, shape: &[usize]) -> Result<View<'w>, LoadError> {
     if !weights.contains(name) {
         return Err(LoadError::Missing {
             name: name.to_owned(),
@@ -239,7 +288,13 @@ fn read(weights: &Weights, name: &str, shape: &[usize], device: &Device) -> Resu
             found: view.shape.clone(),
         });
     }
-    Ok(Tensor::from_vec(view.to_f32()?, shape, device)?)
+    Ok(view)
+}
+
+fn read(weights: &Weights, name: &str, shape: &[usize], device: &Device) -> Result<Tensor, LoadError> {
+    let values = checked(weights, name, shape)?.to_f32()?;
+    weights.release(name);
+    Ok(Tensor::from_vec(values, shape, device)?)
 }
 
 fn read_integers(weights: &Weights, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {
@@ -264,6 +319,15 @@ impl Source for Frozen {
         let tensor = read(&self.weights, name, shape, &self.device)?.to_dtype(self.dtype)?;
         self.taken.borrow_mut().insert(name.to_owned());
         Ok(tensor)
+    }
+
+    fn rows(&self, name: &str, shape: [usize; 2]) -> Result<Option<Rows>, LoadError> {
+        if !self.device.is_cpu() || self.dtype != DType::F32 {
+            return Ok(None);
+        }
+        checked(&self.weights, name, &shape)?.read_f32(0, &mut [])?;
+        self.taken.borrow_mut().insert(name.to_owned());
+        Ok(Some(Rows::new(self.weights.clone(), name.to_owned(), shape[1])))
     }
 
     fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {

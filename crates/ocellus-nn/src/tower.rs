@@ -1,6 +1,7 @@
 //! An image tower with learned positions (Dosovitskiy et al. 2021): patches, a class token, a stack of layers.
 
 use candle_core::Tensor;
+use ocellus_kernels::quant::Format;
 use std::sync::Arc;
 
 use crate::attention::{Mask, segments};
@@ -39,6 +40,7 @@ pub struct Tower {
 
 impl Tower {
     pub fn load(p: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
+        let p = &p.at_least(Format::Q8);
         let width = spec.encoder.block.width;
         let norm = |norm: Option<Norm>, name: &str| norm.map(|n| n.load(&p.at(name), width)).transpose();
         let class_rows = usize::from(spec.class_token);

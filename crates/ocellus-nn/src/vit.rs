@@ -4,6 +4,7 @@
 //! angles they stand.
 
 use candle_core::Tensor;
+use ocellus_kernels::quant::Format;
 use std::sync::Arc;
 
 use crate::attention::{Bias, Mask};
@@ -64,6 +65,7 @@ pub struct Vit {
 
 impl Vit {
     pub fn load(p: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
+        let p = &p.at_least(Format::Q8);
         let blocks = (0..spec.depth)
             .map(|i| Block::load(&p.at("blocks").at(i), &spec.block()))
             .collect::<std::result::Result<_, LoadError>>()?;

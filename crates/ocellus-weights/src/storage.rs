@@ -42,4 +42,22 @@ impl Storage {
             Storage::Owned(bytes) => bytes,
         }
     }
+
+    /// Tells the operating system that the bytes `range` are not needed in memory for now; they are read again when they are
+    /// touched. Without effect on bytes that are not mapped.
+    #[expect(
+        unsafe_code,
+        reason = "the advice is unsafe for maps that can be written; see the comment at the call"
+    )]
+    pub(crate) fn release(&self, range: std::ops::Range<usize>) {
+        #[cfg(unix)]
+        if let Storage::Mapped(map) = self {
+            // SAFETY: the map is read-only and backed by the file, so that dropped pages come back with the same bytes.
+            let _ = unsafe {
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len())
+            };
+        }
+        #[cfg(not(unix))]
+        let _ = range;
+    }
 }

@@ -30,6 +30,22 @@ impl View<'_> {
         })
     }
 
+    /// The elements from `first` on as f32, as many as `into` holds; exact for F32, F16 and BF16, an error for every other type.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    pub fn read_f32(&self, first: usize, into: &mut [f32]) -> Result<()> {
+        let size = self.dtype.size_bytes();
+        let bytes = &self.bytes[first * size..(first + into.len()) * size];
+        match self.dtype {
+            Dtype::F32 => fill(into, bytes, f32::from_le_bytes),
+            Dtype::F16 => fill(into, bytes, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::Bf16 => fill(into, bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            _ => return Err(self.wrong("F32, F16 or BF16")),
+        }
+        Ok(())
+    }
+
     /// All elements as i64, from any integer type. A U64 above `i64::MAX` is an error.
     pub fn to_i64(&self) -> Result<Vec<i64>> {
         Ok(match self.dtype {
@@ -73,4 +89,11 @@ impl View<'_> {
 fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
     let (chunks, _) = bytes.as_chunks::<N>();
     chunks.iter().map(|chunk| read(*chunk)).collect()
+}
+
+fn fill<const N: usize>(into: &mut [f32], bytes: &[u8], read: impl Fn([u8; N]) -> f32) {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    into.iter_mut()
+        .zip(chunks)
+        .for_each(|(to, chunk)| *to = read(*chunk));
 }

@@ -193,6 +193,13 @@ impl Weights {
         })
     }
 
+    /// Says that the bytes of the tensor `name` were taken over and need not stay in memory. They can still be read.
+    pub fn release(&self, name: &str) {
+        if let Some(placed) = self.tensors.get(name) {
+            self.files[placed.file].release(placed.entry.range.clone());
+        }
+    }
+
     /// Bytes of all tensors together (headers not counted).
     pub fn total_bytes(&self) -> u64 {
         self.tensors.values().map(|t| t.entry.range.len() as u64).sum()

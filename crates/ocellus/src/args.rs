@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 
-use crate::values::{self, Device, Dtype, Format, ImageSize, OcrFormat};
+use crate::values::{self, Device, Dtype, Format, ImageSize, OcrFormat, Quant};
 
 /// Runs, trains and measures vision-language models.
 ///
@@ -31,6 +31,15 @@ pub struct Global {
     /// Element type to compute in [default: f32 on the CPU, bf16 elsewhere]
     #[arg(long, global = true, value_enum)]
     pub dtype: Option<Dtype>,
+    /// What weights are rounded to on the CPU; the vision tower keeps 8 bits [default: none, or what the files hold]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WIDTH",
+        conflicts_with = "dtype"
+    )]
+    pub quant: Option<Quant>,
     /// Threads to compute with [default: OCELLUS_THREADS, else all]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,

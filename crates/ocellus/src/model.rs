@@ -9,7 +9,7 @@ use ocellus_hub::{Checkpoint, Location};
 use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::model::Sees;
 use ocellus_models::{FAMILIES, Facts, Grid, ModelError, Vlm};
-use ocellus_nn::{Frozen, Params, Precision};
+use ocellus_nn::{Format, Frozen, Params, Precision};
 use ocellus_text::{Template, TextForm, Tokenizer};
 
 use ocellus_weights::Weights;
@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::sight;
 use crate::speech::Speech;
-use crate::values::{self, Dtype};
+use crate::values::{self, Dtype, Quant};
 
 /// A model ready to be asked.
 pub struct Model {
@@ -117,8 +117,7 @@ impl<'a> Opened<'a> {
             Failure::new(format!("{name}: config.json is missing"))
                 .hint("a model folder holds config.json, or params.json in the layout of some publishers")
         })?;
-        let (device, dtype, precision) = device(context)?;
-        let loaded = build(&config, Arc::new(weights), device, dtype, precision)
+        let loaded = build(&config, Arc::new(weights), computing(context)?)
             .map_err(|e| Failure::from(e).about(name))?;
         Ok(Self {
             files,
@@ -297,33 +296,80 @@ impl Model {
 pub fn build(
     config: &str,
     weights: Arc<Weights>,
-    device: Device,
-    dtype: DType,
-    precision: Precision,
+    how: Computing,
 ) -> Result<Box<dyn ocellus_models::Model>, ModelError> {
-    let source = Rc::new(Frozen::new(weights, device, dtype));
+    let source = Rc::new(Frozen::new(weights, how.device, how.dtype));
     let family = ocellus_models::find(&ocellus_models::families::parse(config)?)?;
-    let model = ocellus_models::load(config, &Params::new(source.clone(), precision))?;
+    let mut params = Params::new(source.clone(), how.precision);
+    if let Some(format) = how.format {
+        params = params.rounded(format);
+    }
+    let model = ocellus_models::load(config, &params)?;
     source.finish(|name| family.ignores(name))?;
     Ok(model)
 }
 
+/// Where a model computes, in which type, and what its weights are rounded to.
+pub struct Computing {
+    device: Device,
+    dtype: DType,
+    precision: Precision,
+    format: Option<Format>,
+}
+
+impl Computing {
+    /// On the CPU, at one width.
+    pub fn on_cpu(width: Quant) -> Self {
+        let (precision, format) = match width {
+            Quant::F32 => (Precision::F32, None),
+            Quant::Bf16 => (Precision::Bf16, None),
+            // What is not rounded to few bits has no more to lose in bf16.
+            Quant::Q8 => (Precision::Bf16, Some(Format::Q8)),
+            Quant::Q6 => (Precision::Bf16, Some(Format::Q6)),
+            Quant::Q4 => (Precision::Bf16, Some(Format::Q4)),
+        };
+        Self {
+            device: Device::Cpu,
+            dtype: DType::F32,
+            precision,
+            format,
+        }
+    }
+
+    fn elsewhere(device: Device, dtype: DType) -> Self {
+        Self {
+            device,
+            dtype,
+            precision: Precision::F32,
+            format: None,
+        }
+    }
+}
+
 /// Where and in which type to compute: f32 on the CPU unless asked otherwise, bf16 elsewhere.
-fn device(context: &Context) -> Result<(Device, DType, Precision), Failure> {
+fn computing(context: &Context) -> Result<Computing, Failure> {
     let device = match context.device()? {
         values::Device::Cpu => Device::Cpu,
         values::Device::Cuda(index) => Device::new_cuda(index).map_err(|e| no_device(&e))?,
         values::Device::Metal => Device::new_metal(0).map_err(|e| no_device(&e))?,
     };
+    if let Some(width) = context.global.quant {
+        if !device.is_cpu() {
+            return Err(
+                Failure::new("--quant works on the CPU only").hint("use --dtype bf16 or f16 on this device")
+            );
+        }
+        return Ok(Computing::on_cpu(width));
+    }
     match (context.global.dtype, device.is_cpu()) {
-        (None | Some(Dtype::F32), true) => Ok((device, DType::F32, Precision::F32)),
-        (Some(Dtype::Bf16), true) => Ok((device, DType::F32, Precision::Bf16)),
+        (None | Some(Dtype::F32), true) => Ok(Computing::on_cpu(Quant::F32)),
+        (Some(Dtype::Bf16), true) => Ok(Computing::on_cpu(Quant::Bf16)),
         (Some(Dtype::F16), true) => {
             Err(Failure::new("the CPU does not compute in f16").hint("use --dtype bf16 or f32"))
         }
-        (Some(Dtype::F32), false) => Ok((device, DType::F32, Precision::F32)),
-        (Some(Dtype::F16), false) => Ok((device, DType::F16, Precision::F32)),
-        (None | Some(Dtype::Bf16), false) => Ok((device, DType::BF16, Precision::F32)),
+        (Some(Dtype::F32), false) => Ok(Computing::elsewhere(device, DType::F32)),
+        (Some(Dtype::F16), false) => Ok(Computing::elsewhere(device, DType::F16)),
+        (None | Some(Dtype::Bf16), false) => Ok(Computing::elsewhere(device, DType::BF16)),
     }
 }
 

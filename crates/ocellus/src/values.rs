@@ -47,6 +47,21 @@ pub enum Dtype {
     F16,
 }
 
+/// What weights are held as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Quant {
+    /// 8.1 bits a weight
+    Q8,
+    /// 6.5 bits a weight
+    Q6,
+    /// 4.5 bits a weight
+    Q4,
+    /// As --dtype bf16
+    Bf16,
+    /// As --dtype f32
+    F32,
+}
+
 /// Plain text for people or JSON for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {

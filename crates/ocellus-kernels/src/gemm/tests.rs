@@ -77,6 +77,14 @@ fn check(case: &Case, precision: Precision) {
         case.accumulate,
     );
     assert_same_bits("packed", &packed, &c);
+    let by_rows = PackedB::from_rows(precision, (n, k), |first, into| {
+        for (i, to) in into.iter_mut().enumerate() {
+            *to = b.data[i % k * b.row_stride + (first + i / k) * b.col_stride];
+        }
+    });
+    let mut packed = before.clone();
+    gemm_packed(a, &by_rows, bias, &mut packed, ldc, case.accumulate);
+    assert_same_bits("packed by rows", &packed, &c);
     for i in 0..m {
         for j in 0..ldc {
             let (found, before) = (c[i * ldc + j], before[i * ldc + j]);

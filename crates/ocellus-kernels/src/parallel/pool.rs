@@ -168,7 +168,8 @@ impl Board {
             } else {
                 let bed = lock(&self.bed);
                 self.asleep.fetch_add(1, Ordering::SeqCst);
-                let news = self.gate.load(Ordering::SeqCst) / JOB != seen || self.ended.load(Ordering::SeqCst);
+                let news =
+                    self.gate.load(Ordering::SeqCst) / JOB != seen || self.ended.load(Ordering::SeqCst);
                 if !news {
                     drop(self.bell.wait(bed));
                 }
@@ -231,7 +232,10 @@ mod tests {
                     pool.run(count, &|i| {
                         seen[i].fetch_add(1, Ordering::Relaxed);
                     });
-                    assert!(seen.iter().all(|n| n.load(Ordering::Relaxed) == 1), "{workers} {count}");
+                    assert!(
+                        seen.iter().all(|n| n.load(Ordering::Relaxed) == 1),
+                        "{workers} {count}"
+                    );
                 }
             }
         }

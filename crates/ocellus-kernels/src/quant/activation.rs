@@ -60,7 +60,10 @@ impl Kernel for Row<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let groups = self.from.chunks(self.group).zip(self.values.chunks_exact_mut(self.group));
+        let groups = self
+            .from
+            .chunks(self.group)
+            .zip(self.values.chunks_exact_mut(self.group));
         for ((from, to), (scale, sum)) in groups.zip(self.scales.iter_mut().zip(self.sums)) {
             // Of magnitudes: the larger of the largest and minus the smallest.
             let most = magnitude(s, from);

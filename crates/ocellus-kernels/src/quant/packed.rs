@@ -36,9 +36,14 @@ impl std::fmt::Display for PackedQError {
                 expected: Some(expected),
                 found,
             } => {
-                write!(f, "packed weights should take {expected} bytes, there are {found}")
+                write!(
+                    f,
+                    "packed weights should take {expected} bytes, there are {found}"
+                )
             }
-            Self::Length { expected: None, .. } => f.write_str("packed weights of more bytes than memory has"),
+            Self::Length { expected: None, .. } => {
+                f.write_str("packed weights of more bytes than memory has")
+            }
             Self::Unit(unit) => write!(f, "the unit of packed weights is {unit}, not a power of two"),
         }
     }
@@ -80,8 +85,11 @@ impl PackedQ {
                 for start in (0..k).step_by(format.group) {
                     let group = start..k.min(start + format.group);
                     let importance = importance.map(|all| &all[group.clone()]);
-                    let Group { scale, offset, values } =
-                        quantize_group(format.bits, &row[group], importance, unit);
+                    let Group {
+                        scale,
+                        offset,
+                        values,
+                    } = quantize_group(format.bits, &row[group], importance, unit);
                     panel.scales.push(scale);
                     panel.offsets.push(offset);
                     panel.values.extend(values);
@@ -122,7 +130,9 @@ impl PackedQ {
             read(first, rows, &mut panel);
             let groups = rows * format.groups(k);
             assert!(
-                panel.values.len() == rows * k && panel.scales.len() == groups && panel.offsets.len() == groups,
+                panel.values.len() == rows * k
+                    && panel.scales.len() == groups
+                    && panel.offsets.len() == groups,
                 "quantize: a panel of {rows} rows has {} values and {} scales",
                 panel.values.len(),
                 panel.scales.len()
@@ -209,13 +219,20 @@ impl PackedQ {
         assert!(row < self.n && out.len() == self.k);
         let (format, lane) = (self.format, row % PANEL);
         let panel = self.panel(row / PANEL, 0);
-        for (out, bytes) in out.chunks_mut(format.group).zip(panel.chunks_exact(format.group_bytes())) {
+        for (out, bytes) in out
+            .chunks_mut(format.group)
+            .zip(panel.chunks_exact(format.group_bytes()))
+        {
             let number = |at: usize| {
                 let at = format.value_bytes() + 2 * (at + lane);
                 f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32() * self.unit
             };
             let scale = number(0);
-            let offset = if format.has_offsets() { number(PANEL) } else { -128.0 * scale };
+            let offset = if format.has_offsets() {
+                number(PANEL)
+            } else {
+                -128.0 * scale
+            };
             for (i, out) in out.iter_mut().enumerate() {
                 *out = scale * f32::from(value(format.bits, bytes, lane, i)) + offset;
             }

@@ -38,9 +38,11 @@ fn symmetric(weights: &[f32], unit: f32) -> Group {
 }
 
 fn searched(levels: u8, weights: &[f32], importance: Option<&[f32]>, unit: f32) -> Group {
-    let (least, most) = weights.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), w| {
-        (a.min(*w), b.max(*w))
-    });
+    let (least, most) = weights
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), w| {
+            (a.min(*w), b.max(*w))
+        });
     let levels = f32::from(levels);
     let (mut best, mut best_error) = (None, f32::INFINITY);
     let mut values = vec![0.0_f32; weights.len()];
@@ -58,7 +60,11 @@ fn searched(levels: u8, weights: &[f32], importance: Option<&[f32]>, unit: f32) 
     }
     let Some((scale, offset)) = best else {
         // All weights are the same.
-        let offset = if weights.is_empty() { 0.0 } else { held(least, unit) };
+        let offset = if weights.is_empty() {
+            0.0
+        } else {
+            held(least, unit)
+        };
         return Group {
             scale: 0.0,
             offset,

@@ -77,13 +77,20 @@ fn check(format: Format, (m, n, k): (usize, usize, usize), with_bias: bool, accu
     let matrix = Matrix::Quantized(q);
     let mut first: Option<Vec<f32>> = None;
     on_every_isa(|isa| {
-        let mut out = if accumulate { before.clone() } else { poisoned(m * n) };
+        let mut out = if accumulate {
+            before.clone()
+        } else {
+            poisoned(m * n)
+        };
         matrix.multiply(Mat::row_major(&x, m, k), bias, &mut out, accumulate);
         for (i, (found, (sum, size))) in out.iter().zip(&expected).enumerate() {
             let sum = sum + if accumulate { f64::from(before[i]) } else { 0.0 };
             let bound = f64::from(f32::EPSILON) * (k + 8) as f64 * size.max(1e-3);
             let error = (f64::from(*found) - sum).abs();
-            assert!(error <= bound, "{format:?} {m}x{n}x{k} {isa:?} [{i}]: {found} for {sum}, {error:.2e}");
+            assert!(
+                error <= bound,
+                "{format:?} {m}x{n}x{k} {isa:?} [{i}]: {found} for {sum}, {error:.2e}"
+            );
         }
         // Whole numbers are exact, and the rest is the same arithmetic everywhere.
         match &first {
@@ -155,7 +162,9 @@ fn worst(format: Format, weights: &[f32], k: usize) -> f32 {
     let mut worst = 0.0_f32;
     for (row, held) in weights.chunks(k).zip(held.chunks(k)) {
         for (w, h) in row.chunks(format.group).zip(held.chunks(format.group)) {
-            let (least, most) = w.iter().fold((0.0_f32, 0.0_f32), |(a, b), w| (a.min(*w), b.max(*w)));
+            let (least, most) = w
+                .iter()
+                .fold((0.0_f32, 0.0_f32), |(a, b), w| (a.min(*w), b.max(*w)));
             for (w, h) in w.iter().zip(h) {
                 worst = worst.max((w - h).abs() / (most - least).max(1e-30));
             }
@@ -213,7 +222,8 @@ fn packed_values_come_back_as_they_were() {
     for format in FORMATS {
         let (n, k) = (37, 3 * format.group + 5);
         let groups = format.groups(k);
-        let q = |row: usize, i: usize| (row * 7 + i * 13) as u8 % format.bits.largest().saturating_add(1).max(1);
+        let q =
+            |row: usize, i: usize| (row * 7 + i * 13) as u8 % format.bits.largest().saturating_add(1).max(1);
         let scale = |row: usize, g: usize| 2.0_f32.powi(-((row + g) as i32 % 9));
         let packed = PackedQ::from_values(format, (n, k), 1.0, |first, rows, panel| {
             for row in first..first + rows {
@@ -252,12 +262,34 @@ fn bytes_that_are_no_matrix() {
         (Format::Q4, (usize::MAX, usize::MAX), 1.0, right, false),
         (Format::Q4, (40, 100), 0.3, right, false),
         (Format::Q4, (40, 100), f32::NAN, right, false),
-        (Format { bits: Bits::Four, group: 24 }, (40, 100), 1.0, right, false),
-        (Format { bits: Bits::Four, group: 0 }, (40, 100), 1.0, right, false),
+        (
+            Format {
+                bits: Bits::Four,
+                group: 24,
+            },
+            (40, 100),
+            1.0,
+            right,
+            false,
+        ),
+        (
+            Format {
+                bits: Bits::Four,
+                group: 0,
+            },
+            (40, 100),
+            1.0,
+            right,
+            false,
+        ),
     ];
     for (format, shape, unit, len, good) in cases {
         let found = PackedQ::from_bytes(format, shape, unit, bytes(len));
-        assert_eq!(found.is_ok(), good, "{format:?} {shape:?} {unit} {len}: {found:?}");
+        assert_eq!(
+            found.is_ok(),
+            good,
+            "{format:?} {shape:?} {unit} {len}: {found:?}"
+        );
     }
 }
 
@@ -271,7 +303,10 @@ fn an_activation_that_is_no_number_spoils_its_own_row_alone() {
         on_every_isa(|isa| {
             let mut out = poisoned(3 * n);
             matrix.multiply(Mat::row_major(&x, 3, k), None, &mut out, false);
-            assert!(out[..n].iter().chain(&out[2 * n..]).all(|y| y.is_finite()), "{isa:?}");
+            assert!(
+                out[..n].iter().chain(&out[2 * n..]).all(|y| y.is_finite()),
+                "{isa:?}"
+            );
             assert!(out[n..2 * n].iter().all(|y| !y.is_finite()), "{isa:?}");
         });
     }
@@ -283,11 +318,20 @@ fn the_gated_network_is_its_parts() {
     for m in [1, 5, 200] {
         let dense = |rows: usize, cols: usize, seed| {
             let w = values(rows * cols, seed);
-            Matrix::Dense(PackedB::new(Precision::F32, Mat::row_major(&w, rows, cols).transposed()))
+            Matrix::Dense(PackedB::new(
+                Precision::F32,
+                Mat::row_major(&w, rows, cols).transposed(),
+            ))
         };
         let few = |rows, cols, seed| Matrix::Quantized(quantized(Format::Q8, rows, cols, seed).0);
         for few_bits in [false, true] {
-            let make = |rows, cols, seed| if few_bits { few(rows, cols, seed) } else { dense(rows, cols, seed) };
+            let make = |rows, cols, seed| {
+                if few_bits {
+                    few(rows, cols, seed)
+                } else {
+                    dense(rows, cols, seed)
+                }
+            };
             let (gate, up, down) = (make(width, k, 1), make(width, k, 2), make(n, width, 3));
             let (x, bias) = (values(m * k, 4), values(width, 5));
             on_every_isa(|_| {

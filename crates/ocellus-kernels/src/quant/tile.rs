@@ -88,8 +88,10 @@ unsafe fn plain(args: Args, rows: usize) {
                 f16::from_le_bytes([weights[at], weights[at + 1]]).to_f32()
             };
             for (i, row) in sums.iter_mut().enumerate().take(rows) {
-                let values =
-                    std::slice::from_raw_parts(args.values.add(i * args.value_row + g * format.group), format.group);
+                let values = std::slice::from_raw_parts(
+                    args.values.add(i * args.value_row + g * format.group),
+                    format.group,
+                );
                 let scale = *args.scales.add(i * args.number_row + g);
                 let total = *args.sums.add(i * args.number_row + g);
                 for (lane, sum) in row.iter_mut().enumerate() {
@@ -130,12 +132,54 @@ mod x86 {
 
     use super::*;
 
-    pub(super) static VNNI_4: Tiles = [vnni::<4, 1>, vnni::<4, 2>, vnni::<4, 3>, vnni::<4, 4>, vnni::<4, 5>, vnni::<4, 6>];
-    pub(super) static VNNI_6: Tiles = [vnni::<6, 1>, vnni::<6, 2>, vnni::<6, 3>, vnni::<6, 4>, vnni::<6, 5>, vnni::<6, 6>];
-    pub(super) static VNNI_8: Tiles = [vnni::<8, 1>, vnni::<8, 2>, vnni::<8, 3>, vnni::<8, 4>, vnni::<8, 5>, vnni::<8, 6>];
-    pub(super) static AVX2_4: Tiles = [avx2::<4, 1>, avx2::<4, 2>, avx2::<4, 3>, avx2::<4, 4>, avx2::<4, 5>, avx2::<4, 6>];
-    pub(super) static AVX2_6: Tiles = [avx2::<6, 1>, avx2::<6, 2>, avx2::<6, 3>, avx2::<6, 4>, avx2::<6, 5>, avx2::<6, 6>];
-    pub(super) static AVX2_8: Tiles = [avx2::<8, 1>, avx2::<8, 2>, avx2::<8, 3>, avx2::<8, 4>, avx2::<8, 5>, avx2::<8, 6>];
+    pub(super) static VNNI_4: Tiles = [
+        vnni::<4, 1>,
+        vnni::<4, 2>,
+        vnni::<4, 3>,
+        vnni::<4, 4>,
+        vnni::<4, 5>,
+        vnni::<4, 6>,
+    ];
+    pub(super) static VNNI_6: Tiles = [
+        vnni::<6, 1>,
+        vnni::<6, 2>,
+        vnni::<6, 3>,
+        vnni::<6, 4>,
+        vnni::<6, 5>,
+        vnni::<6, 6>,
+    ];
+    pub(super) static VNNI_8: Tiles = [
+        vnni::<8, 1>,
+        vnni::<8, 2>,
+        vnni::<8, 3>,
+        vnni::<8, 4>,
+        vnni::<8, 5>,
+        vnni::<8, 6>,
+    ];
+    pub(super) static AVX2_4: Tiles = [
+        avx2::<4, 1>,
+        avx2::<4, 2>,
+        avx2::<4, 3>,
+        avx2::<4, 4>,
+        avx2::<4, 5>,
+        avx2::<4, 6>,
+    ];
+    pub(super) static AVX2_6: Tiles = [
+        avx2::<6, 1>,
+        avx2::<6, 2>,
+        avx2::<6, 3>,
+        avx2::<6, 4>,
+        avx2::<6, 5>,
+        avx2::<6, 6>,
+    ];
+    pub(super) static AVX2_8: Tiles = [
+        avx2::<8, 1>,
+        avx2::<8, 2>,
+        avx2::<8, 3>,
+        avx2::<8, 4>,
+        avx2::<8, 5>,
+        avx2::<8, 6>,
+    ];
 
     /// Two vectors of sixteen rows of weights by `R` rows of activations.
     ///
@@ -168,7 +212,10 @@ mod x86 {
                 macro_rules! quad {
                     ($quad:expr, $w:expr) => {
                         for (i, row) in sums.iter_mut().enumerate() {
-                            let a = values.add(i * args.value_row + 4 * $quad).cast::<i32>().read_unaligned();
+                            let a = values
+                                .add(i * args.value_row + 4 * $quad)
+                                .cast::<i32>()
+                                .read_unaligned();
                             let a = _mm512_set1_epi32(a);
                             row[0] = _mm512_dpbusd_epi32(row[0], $w[0], a);
                             row[1] = _mm512_dpbusd_epi32(row[1], $w[1], a);
@@ -181,7 +228,10 @@ mod x86 {
                         _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
                         _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64).cast());
                     }
-                    [_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(64).cast())]
+                    [
+                        _mm512_loadu_si512(at.cast()),
+                        _mm512_loadu_si512(at.add(64).cast()),
+                    ]
                 };
                 let quads = format.group / 4;
                 let fifteen = _mm512_set1_epi8(15);
@@ -211,12 +261,20 @@ mod x86 {
                             let mut w = [first[0]; 2];
                             for j in 0..2 {
                                 let low = _mm512_and_si512(first[j], fifteen);
-                                w[j] = _mm512_ternarylogic_epi32::<OR_AND>(low, _mm512_slli_epi16::<4>(top[j]), upper);
+                                w[j] = _mm512_ternarylogic_epi32::<OR_AND>(
+                                    low,
+                                    _mm512_slli_epi16::<4>(top[j]),
+                                    upper,
+                                );
                             }
                             quad!(4 * four, w);
                             for j in 0..2 {
                                 let low = _mm512_and_si512(_mm512_srli_epi16::<4>(first[j]), fifteen);
-                                w[j] = _mm512_ternarylogic_epi32::<OR_AND>(low, _mm512_slli_epi16::<2>(top[j]), upper);
+                                w[j] = _mm512_ternarylogic_epi32::<OR_AND>(
+                                    low,
+                                    _mm512_slli_epi16::<2>(top[j]),
+                                    upper,
+                                );
                             }
                             quad!(4 * four + 1, w);
                             for j in 0..2 {
@@ -226,7 +284,11 @@ mod x86 {
                             quad!(4 * four + 2, w);
                             for j in 0..2 {
                                 let low = _mm512_and_si512(_mm512_srli_epi16::<4>(second[j]), fifteen);
-                                w[j] = _mm512_ternarylogic_epi32::<OR_AND>(low, _mm512_srli_epi16::<2>(top[j]), upper);
+                                w[j] = _mm512_ternarylogic_epi32::<OR_AND>(
+                                    low,
+                                    _mm512_srli_epi16::<2>(top[j]),
+                                    upper,
+                                );
                             }
                             quad!(4 * four + 3, w);
                         }
@@ -243,7 +305,11 @@ mod x86 {
                 for (i, (row, sums)) in out.iter_mut().zip(sums).enumerate() {
                     let scale = _mm512_set1_ps(*args.scales.add(i * args.number_row + g));
                     for j in 0..2 {
-                        row[j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[j]), _mm512_mul_ps(scales[j], scale), row[j]);
+                        row[j] = _mm512_fmadd_ps(
+                            _mm512_cvtepi32_ps(sums[j]),
+                            _mm512_mul_ps(scales[j], scale),
+                            row[j],
+                        );
                     }
                 }
                 if BITS != 8 {
@@ -292,7 +358,11 @@ mod x86 {
                             8 => load(low),
                             _ => {
                                 let both = load(low);
-                                let half = if quad % 2 == 0 { both } else { _mm256_srli_epi16::<4>(both) };
+                                let half = if quad % 2 == 0 {
+                                    both
+                                } else {
+                                    _mm256_srli_epi16::<4>(both)
+                                };
                                 let half = _mm256_and_si256(half, fifteen);
                                 if BITS == 4 {
                                     half
@@ -311,11 +381,17 @@ mod x86 {
                         let even = _mm256_and_si256(w, _mm256_set1_epi16(0xff));
                         let odd = _mm256_srli_epi16::<8>(w);
                         for (i, sum) in sums.iter_mut().enumerate() {
-                            let a = values.add(i * args.value_row + 4 * quad).cast::<i32>().read_unaligned();
+                            let a = values
+                                .add(i * args.value_row + 4 * quad)
+                                .cast::<i32>()
+                                .read_unaligned();
                             let a = _mm256_set1_epi32(a);
                             let a_even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(a));
                             let a_odd = _mm256_srai_epi16::<8>(a);
-                            let dot = _mm256_add_epi32(_mm256_madd_epi16(even, a_even), _mm256_madd_epi16(odd, a_odd));
+                            let dot = _mm256_add_epi32(
+                                _mm256_madd_epi16(even, a_even),
+                                _mm256_madd_epi16(odd, a_odd),
+                            );
                             *sum = _mm256_add_epi32(*sum, dot);
                         }
                     }

@@ -115,7 +115,10 @@ impl Simd for Avx2 {
         // SAFETY: the caller gives 8 writable bytes; the token gives the instructions.
         unsafe {
             let whole = _mm256_cvtps_epi32(a);
-            let (low, high) = (_mm256_castsi256_si128(whole), _mm256_extracti128_si256::<1>(whole));
+            let (low, high) = (
+                _mm256_castsi256_si128(whole),
+                _mm256_extracti128_si256::<1>(whole),
+            );
             let words = _mm_packs_epi32(low, high);
             _mm_storel_epi64(to.cast(), _mm_packs_epi16(words, words));
         }

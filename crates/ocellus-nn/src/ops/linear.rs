@@ -1,10 +1,11 @@
 //! `x · Wᵀ + b`, the matrix product of every layer.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
-use ocellus_kernels::gemm::{Mat, PackedB, Precision, gemm, gemm_packed};
-use std::sync::Arc;
+use ocellus_kernels::gemm::{Mat, Precision, gemm};
+use ocellus_kernels::matrix::{Gated, gated};
 
 use super::{done, fused, slice, with_slice};
+use crate::linear::Packed;
 
 /// `x [.., in] · weight [out, in]ᵀ + bias [out]` → `[.., out]`.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, precision: Precision) -> Result<Tensor> {
@@ -28,32 +29,47 @@ pub fn composed(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Te
 }
 
 /// The same with a weight that was packed ahead; no gradient.
-pub fn linear_packed(x: &Tensor, weight: &Arc<PackedB>, bias: Option<&[f32]>) -> Result<Tensor> {
-    x.contiguous()?.apply_op1_no_bwd(&Packed { weight, bias })
+pub(crate) fn linear_packed(x: &Tensor, packed: &Packed) -> Result<Tensor> {
+    x.contiguous()?.apply_op1_no_bwd(packed)
 }
 
-struct Packed<'a> {
-    weight: &'a PackedB,
-    bias: Option<&'a [f32]>,
-}
-
-impl CustomOp1 for Packed<'_> {
+impl CustomOp1 for Packed {
     fn name(&self) -> &'static str {
         "linear-packed"
     }
 
     fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, (rows, inner)) = (slice(s, l)?, l.shape().dims2()?);
-        let cols = self.weight.n();
+        let cols = self.weight.outputs();
         let mut out = vec![0.0; rows * cols];
-        gemm_packed(
-            row_major(x, rows, inner),
-            self.weight,
-            self.bias,
-            &mut out,
-            cols,
-            false,
-        );
+        self.weight
+            .multiply(row_major(x, rows, inner), self.bias.as_deref(), &mut out, false);
+        done(out, (rows, cols))
+    }
+}
+
+/// `down(silu(gate(x)) · up(x))` with weights that were packed ahead, `x [rows, in]` → `[rows, out]`; no gradient.
+pub(crate) fn gated_packed(x: &Tensor, gate: &Packed, up: &Packed, down: &Packed) -> Result<Tensor> {
+    let op = GatedNetwork(Gated {
+        gate: (&gate.weight, gate.bias.as_deref()),
+        up: (&up.weight, up.bias.as_deref()),
+        down: (&down.weight, down.bias.as_deref()),
+    });
+    x.contiguous()?.apply_op1_no_bwd(&op)
+}
+
+struct GatedNetwork<'a>(Gated<'a>);
+
+impl CustomOp1 for GatedNetwork<'_> {
+    fn name(&self) -> &'static str {
+        "gated-packed"
+    }
+
+    fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, (rows, inner)) = (slice(s, l)?, l.shape().dims2()?);
+        let cols = self.0.down.0.outputs();
+        let mut out = vec![0.0; rows * cols];
+        gated(row_major(x, rows, inner), self.0, &mut out, false);
         done(out, (rows, cols))
     }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use ocellus_models::{CONFIG_FILES, Facts, Model, families};
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_weights::Weights;
@@ -11,6 +11,7 @@ use ocellus_weights::Weights;
 use super::case::{Case, read_text};
 use super::error::CaseError;
 use crate::model;
+use crate::values::Quant;
 
 /// For inference, on the CPU in f32.
 pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
@@ -18,9 +19,7 @@ pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
     Ok(model::build(
         &config(case)?,
         weights,
-        Device::Cpu,
-        DType::F32,
-        Precision::F32,
+        model::Computing::on_cpu(Quant::F32),
     )?)
 }
 

@@ -1,0 +1,79 @@
+//! Rows of a stored matrix, read piece by piece: how weights are packed without a whole copy in f32 between, and how a table
+//! stays in its file.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use ocellus_weights::Weights;
+
+use crate::Result;
+
+/// A matrix `[rows, width]` in the files of a checkpoint.
+#[derive(Clone)]
+pub struct Rows {
+    weights: Arc<Weights>,
+    name: String,
+    width: usize,
+}
+
+impl Rows {
+    /// `name` must be a tensor of a floating-point type whose elements are rows of `width`.
+    pub(crate) fn new(weights: Arc<Weights>, name: String, width: usize) -> Self {
+        Self { weights, name, width }
+    }
+
+    /// Rows from `first` on, as many as `into` holds.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    pub fn read(&self, first: usize, into: &mut [f32]) {
+        let read = self
+            .weights
+            .view(&self.name)
+            .and_then(|view| view.read_f32(first * self.width, into));
+        read.expect("the tensor was there, with such elements, when its file was opened");
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.weights.release(&self.name);
+    }
+}
+
+/// A table of rows that are looked up by number: a tensor, or rows left in the checkpoint.
+#[derive(Clone)]
+pub enum Table {
+    Tensor(Tensor),
+    Stored(Rows),
+}
+
+impl Table {
+    /// Rows `index`, `[index, width]`.
+    pub fn rows(&self, index: &[u32]) -> Result<Tensor> {
+        match self {
+            Self::Tensor(table) => crate::embeddings::rows(table, index),
+            Self::Stored(rows) => {
+                let mut out = vec![0.0; index.len() * rows.width];
+                for (to, row) in out.chunks_exact_mut(rows.width).zip(index) {
+                    rows.read(*row as usize, to);
+                }
+                Tensor::from_vec(out, (index.len(), rows.width), &Device::Cpu)
+            }
+        }
+    }
+
+    pub fn dtype(&self) -> DType {
+        match self {
+            Self::Tensor(table) => table.dtype(),
+            Self::Stored(_) => DType::F32,
+        }
+    }
+
+    pub fn device(&self) -> &Device {
+        match self {
+            Self::Tensor(table) => table.device(),
+            Self::Stored(_) => &Device::Cpu,
+        }
+    }
+}
