@@ -10,17 +10,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub trait Clock: Send + Sync {
     /// Milliseconds since a fixed but unspecified moment; never smaller than an earlier answer.
     fn now_ms(&self) -> u64;
+
+    /// The same in nanoseconds, as finely as the clock can tell; for measuring.
+    fn now_ns(&self) -> u64 {
+        self.now_ms().saturating_mul(1_000_000)
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for &C {
     fn now_ms(&self) -> u64 {
         (**self).now_ms()
     }
+
+    fn now_ns(&self) -> u64 {
+        (**self).now_ns()
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now_ms(&self) -> u64 {
         (**self).now_ms()
+    }
+
+    fn now_ns(&self) -> u64 {
+        (**self).now_ns()
     }
 }
 
@@ -60,7 +73,7 @@ mod tests {
         assert_eq!(shared.now_ms(), 7);
         assert_eq!(shared.now_ms(), 7);
         clock.advance(5);
-        assert_eq!(shared.now_ms(), 12);
+        assert_eq!((shared.now_ms(), shared.now_ns()), (12, 12_000_000));
         clock.advance(u64::MAX);
         assert_eq!(shared.now_ms(), u64::MAX);
     }

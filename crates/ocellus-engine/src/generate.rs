@@ -31,9 +31,9 @@ pub fn generate(
     if requests.is_empty() {
         return Ok((Vec::new(), Timing::default()));
     }
-    let started = clock.now_ms();
+    let started = clock.now_ns();
     let cells = Cells::of(model, requests)?;
-    let encoded = clock.now_ms();
+    let encoded = clock.now_ns();
 
     let (mut turns, prefilled) = Turns::start(model, requests, &cells, 1)?;
     let starts = requests.iter().zip(&prefilled.ids).zip(&prefilled.next);
@@ -47,7 +47,7 @@ pub fn generate(
         })
         .collect();
     let mut logits = prefilled.logits;
-    let prefilled = clock.now_ms();
+    let prefilled = clock.now_ns();
 
     let mut running: Vec<usize> = (0..sequences.len()).collect();
     loop {
@@ -61,9 +61,9 @@ pub fn generate(
         logits = turn(&mut turns, &mut sequences, &running)?;
     }
     let timing = Timing {
-        encode_ms: encoded - started,
-        prefill_ms: prefilled - encoded,
-        decode_ms: clock.now_ms() - prefilled,
+        encode_ns: encoded - started,
+        prefill_ns: prefilled - encoded,
+        decode_ns: clock.now_ns() - prefilled,
     };
     let done = |s: Sequence| Generated {
         tokens: s.tokens,

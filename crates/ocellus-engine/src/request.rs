@@ -102,7 +102,17 @@ pub struct Generated {
 /// Where the time of a call went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
-    pub encode_ms: u64,
-    pub prefill_ms: u64,
-    pub decode_ms: u64,
+    /// Pictures to cells.
+    pub encode_ns: u64,
+    /// The prompt, up to the scores of the first token.
+    pub prefill_ns: u64,
+    /// All tokens.
+    pub decode_ns: u64,
+}
+
+impl Timing {
+    /// The three parts in milliseconds: encoding, prefill, decoding.
+    pub fn ms(&self) -> [u64; 3] {
+        [self.encode_ns, self.prefill_ns, self.decode_ns].map(|ns| ns / 1_000_000)
+    }
 }

@@ -22,6 +22,7 @@ mod resize;
 pub mod size_rules;
 mod smart_resize;
 pub mod strip;
+mod test_card;
 
 pub use batch::{PixelBatch, pad_batch};
 pub use decode::{Decoded, decode};
@@ -33,3 +34,4 @@ pub use raster::{Gray, Rgb};
 pub use recipe::Recipe;
 pub use resize::{resize, resize_gray};
 pub use smart_resize::smart_resize;
+pub use test_card::test_card;

@@ -81,6 +81,8 @@ pub enum Command {
     Data(Data),
     /// Train a model as a recipe says
     Train(Train),
+    /// Measure how fast a model runs on this machine
+    Bench(Bench),
     /// Show what this machine offers and whether anything is wrong
     Doctor(Doctor),
     /// Print a completion script for a shell
@@ -427,6 +429,35 @@ pub struct Train {
     /// Stop after this many steps, as if interrupted
     #[arg(long, value_name = "N")]
     pub stop_after: Option<NonZeroU32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// The model, as for `--model`
+    #[arg(value_name = "MODEL", conflicts_with = "model")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub model: Model,
+    /// Size of the picture, which is drawn in memory
+    #[arg(long, value_name = "WxH", default_value = "1092x784")]
+    pub image_size: ImageSize,
+    #[command(flatten)]
+    pub pixels: Pixels,
+    /// Tokens of the prompt beside those of the picture
+    #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u32).range(2..))]
+    pub prompt_tokens: u32,
+    /// Tokens to generate; end tokens are passed over
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(2..))]
+    pub tokens: u32,
+    /// Times to measure; the table shows the median
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(1..))]
+    pub runs: u16,
+    /// Leave the ceilings of the machine out: memory bandwidth and peaks of arithmetic
+    #[arg(long)]
+    pub no_ceilings: bool,
+    /// Print one line of JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

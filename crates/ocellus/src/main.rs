@@ -4,6 +4,7 @@
 //! failed, 2 wrong usage, 130 interrupted.
 
 mod args;
+mod bench;
 mod builtin;
 mod clock;
 mod commands;

@@ -3,7 +3,7 @@
 use ocellus_engine::{
     FinishReason, Flow, Generated, Picture, Request, StopStrings, Timing, Token, stop::Released,
 };
-use ocellus_media::{Recipe, Rgb, patchify, patchify_exact, strip};
+use ocellus_media::{Decoded, Recipe, Rgb, patchify, patchify_exact, strip};
 use ocellus_models::{Grid, PositionRule};
 use ocellus_text::{Conversation, Special};
 use serde_json::{Value, json};
@@ -30,6 +30,11 @@ impl Seen {
     /// Decodes and cuts up a picture. A line reader gets it as one strip of print.
     pub fn new(model: &Model, bytes: &[u8], pixels: &Pixels) -> Result<Self, Failure> {
         let decoded = ocellus_media::decode(bytes, &ocellus_base::limits::Limits::default())?;
+        Self::of(model, &decoded, pixels)
+    }
+
+    /// Cuts up a picture that is decoded already.
+    pub fn of(model: &Model, decoded: &Decoded, pixels: &Pixels) -> Result<Self, Failure> {
         let recipe = Recipe {
             min_pixels: pixels
                 .min_pixels
@@ -47,7 +52,7 @@ impl Seen {
             .hint("change --min-pixels or --max-pixels"));
         }
         if model.planes.is_some() {
-            let (patches, grid) = sight::patches(model, bytes)?;
+            let (patches, grid) = sight::patches_of(model, &decoded.image)?;
             let values = patches.flatten_all().and_then(|p| p.to_vec1());
             let side = model.loaded.facts().patch_size;
             return Ok(Self {

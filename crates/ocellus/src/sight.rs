@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use ocellus_media::PixelRecipe;
+use ocellus_media::{PixelRecipe, Rgb};
 use ocellus_models::given::patch_rows;
 use ocellus_models::model::Sees;
 use ocellus_models::{Grid, Regions, Sight};
@@ -41,13 +41,18 @@ pub fn sight(model: &Model, picture: &Path, found: Option<&Path>) -> Result<Sigh
 /// The patch rows of one picture.
 pub fn patches(model: &Model, bytes: &[u8]) -> Result<(Tensor, Grid), Failure> {
     let decoded = ocellus_media::decode(bytes, &ocellus_base::limits::Limits::default())?;
+    patches_of(model, &decoded.image)
+}
+
+/// The same of a picture that is decoded already.
+pub fn patches_of(model: &Model, image: &Rgb) -> Result<(Tensor, Grid), Failure> {
     let Some(recipe) = &model.planes else {
         return Err(
             Failure::new(format!("{} sees pictures as part of its text", model.name))
                 .hint("`ocellus ask --image FILE` shows it a picture"),
         );
     };
-    let pixels = recipe.apply(&decoded.image)?;
+    let pixels = recipe.apply(image)?;
     let shape = (1, 3, pixels.height, pixels.width);
     let planes = Tensor::from_vec(pixels.values, shape, &Device::Cpu).map_err(tensor)?;
     let (patches, grids) = patch_rows(&planes, model.loaded.facts().patch_size, None)?;

@@ -62,7 +62,7 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
         Format::Text if stream => output::line("")?,
         Format::Text => output::line(&answer.text)?,
         Format::Json => {
-            let timing = &answer.timing;
+            let [encode_ms, prefill_ms, decode_ms] = answer.timing.ms();
             let tokens = answer.generated.tokens.len();
             let vision: Vec<_> = pictures.iter().enumerate().map(|(i, p)| p.json(i)).collect();
             let image_tokens: u64 = vision.iter().filter_map(|v| v["tokens"].as_u64()).sum();
@@ -77,9 +77,9 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
                 },
                 "vision": vision,
                 "timing": {
-                    "load_ms": load_ms as u64, "encode_ms": timing.encode_ms, "prefill_ms": timing.prefill_ms,
-                    "decode_ms": timing.decode_ms,
-                    "tokens_per_second": tokens as f64 * 1000.0 / timing.decode_ms.max(1) as f64,
+                    "load_ms": load_ms as u64, "encode_ms": encode_ms, "prefill_ms": prefill_ms,
+                    "decode_ms": decode_ms,
+                    "tokens_per_second": tokens as f64 * 1000.0 / decode_ms.max(1) as f64,
                 },
             }))?;
         }

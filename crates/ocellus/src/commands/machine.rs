@@ -1,8 +1,8 @@
-//! What the machine is made of, for `doctor`.
+//! What the machine is made of, for `doctor` and `bench`.
 
 use std::process::{Command, Stdio};
 
-use sysinfo::{MemoryRefreshKind, System};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, System};
 
 /// Memory of the machine, or of the container that this process is in when that is less.
 pub struct Memory {
@@ -68,4 +68,46 @@ pub fn version_of(program: &str) -> Option<String> {
         .filter(|output| output.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().next().map(|line| line.chars().take(60).collect())
+}
+
+/// The processor's name; empty where the system does not tell.
+pub fn processor() -> String {
+    let mut system = System::new();
+    system.refresh_cpu_list(CpuRefreshKind::nothing());
+    let brand = system.cpus().first().map(|cpu| cpu.brand().trim().to_owned());
+    brand
+        .filter(|brand| !brand.is_empty())
+        .unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+}
+
+/// The most memory that this process has held so far, where the system tells.
+pub fn peak_bytes() -> Option<u64> {
+    peak_in(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn peak_in(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::peak_in;
+
+    #[test]
+    fn the_peak_is_read_from_the_status_of_a_process() {
+        assert_eq!(
+            peak_in("Name:\tx\nVmHWM:\t   2048 kB\nVmRSS:\t 1 kB\n"),
+            Some(2 << 20)
+        );
+        for other in [
+            "",
+            "VmHWM:\n",
+            "VmHWM: many kB\n",
+            "VmHWM: 99999999999999999999 kB\n",
+        ] {
+            assert_eq!(peak_in(other), None, "{other}");
+        }
+    }
 }

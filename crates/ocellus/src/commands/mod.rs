@@ -3,6 +3,7 @@
 mod able;
 mod answers;
 mod ask;
+mod bench;
 mod caption;
 mod chat;
 mod classify;
@@ -40,6 +41,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
             | Command::Detect(_)
             | Command::Train(_)
             | Command::Verify(_)
+            | Command::Bench(_)
     );
     if computes {
         environment::settle_threads();
@@ -59,6 +61,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(context, args),
         Command::Data(args) => data::run(context, args),
         Command::Train(args) => train::run(context, args),
+        Command::Bench(args) => bench::run(context, &args),
         Command::Doctor(args) => doctor::run(context, args),
         Command::Completions(args) => completions::run(args),
     }

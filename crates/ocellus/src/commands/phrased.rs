@@ -39,6 +39,7 @@ pub fn run(model: &Model, args: &Ask, pictures: &[Vec<u8>], phrase: &str) -> Res
     let answer = question::answer(model, &request, &args.sampling.stop, |piece| {
         if stream { output::write(piece) } else { Ok(()) }
     })?;
+    let [encode_ms, prefill_ms, decode_ms] = answer.timing.ms();
     match args.format {
         Format::Text if stream => output::line("")?,
         Format::Text => output::line(answer.text.trim())?,
@@ -49,8 +50,8 @@ pub fn run(model: &Model, args: &Ask, pictures: &[Vec<u8>], phrase: &str) -> Res
             "seed": request.sampling.seed,
             "token_ids": answer.generated.tokens.iter().map(|t| t.id).collect::<Vec<_>>(),
             "timing": {
-                "encode_ms": answer.timing.encode_ms, "prefill_ms": answer.timing.prefill_ms,
-                "decode_ms": answer.timing.decode_ms,
+                "encode_ms": encode_ms, "prefill_ms": prefill_ms,
+                "decode_ms": decode_ms,
             },
         }))?,
     }

@@ -25,6 +25,7 @@ const PAGES: &[&[&str]] = &[
     &["verify"],
     &["data", "synth"],
     &["train"],
+    &["bench"],
     &["doctor"],
     &["completions"],
 ];

@@ -1,0 +1,134 @@
+//! The runs: preprocessing, tower, prefill and decoding of one request, each timed.
+
+use ocellus_base::clock::Clock;
+use ocellus_engine::{Flow, Request, Sampling, Token, generate};
+use ocellus_media::{Decoded, Rgb};
+use ocellus_models::{Grid, PositionRule};
+
+use super::{Work, prompt};
+use crate::args::Pixels;
+use crate::error::Failure;
+use crate::model::Model;
+use crate::question::Seen;
+
+/// One run, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Run {
+    /// Pixels to patches.
+    pub preprocess_s: f64,
+    /// Patches to cells.
+    pub encode_s: f64,
+    /// The prompt, up to the scores of the first token.
+    pub prefill_s: f64,
+    /// Pixels to the first token: all of the above, and choosing it.
+    pub first_token_s: f64,
+    /// The tokens behind the first.
+    pub decode_s: f64,
+}
+
+/// All runs, and what they were about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    pub grid: Grid,
+    /// Tokens of the prompt, those of the picture included.
+    pub prompt_tokens: usize,
+    pub image_tokens: usize,
+    /// Tokens that were generated.
+    pub tokens: usize,
+    /// The first of them.
+    pub first_tokens: Vec<u32>,
+    pub runs: Vec<Run>,
+}
+
+impl Measured {
+    pub fn prefill_tok_s(&self, run: &Run) -> f64 {
+        self.prompt_tokens as f64 / run.prefill_s
+    }
+
+    pub fn decode_tok_s(&self, run: &Run) -> f64 {
+        (self.tokens - 1) as f64 / run.decode_s
+    }
+}
+
+/// Ids that a report shows.
+const SHOWN: usize = 8;
+
+/// Measures `work` on a picture; `seen` is told of every run.
+pub fn measure(
+    model: &Model,
+    picture: &Rgb,
+    pixels: &Pixels,
+    work: &Work,
+    clock: &dyn Clock,
+    mut seen: impl FnMut(&Measured),
+) -> Result<Measured, Failure> {
+    let size = (picture.width, picture.height);
+    let decoded = Decoded {
+        original: size,
+        oriented: size,
+        image: picture.clone(),
+    };
+    let mut all: Option<Measured> = None;
+    for _ in 0..work.runs {
+        let started = clock.now_ns();
+        let patches = Seen::of(model, &decoded, pixels)?;
+        let preprocess_s = seconds(clock.now_ns() - started);
+        let prompt = prompt::exact(model, &patches, work.prompt_tokens)?;
+        let measured = all.get_or_insert_with(|| Measured {
+            grid: patches.picture.grid,
+            prompt_tokens: prompt.ids.len(),
+            image_tokens: prompt.image_tokens,
+            tokens: work.tokens,
+            first_tokens: Vec::new(),
+            runs: Vec::with_capacity(work.runs),
+        });
+        let request = Request {
+            ids: prompt.ids,
+            pictures: vec![patches.picture],
+            max_tokens: work.tokens,
+            min_tokens: 0,
+            sampling: Sampling::default(),
+            // Nothing ends the answer before it has its length.
+            end: Vec::new(),
+            rule: PositionRule::default(),
+        };
+        let (run, ids) = one(model, &request, preprocess_s, clock)?;
+        measured.first_tokens = ids.into_iter().take(SHOWN).collect();
+        measured.runs.push(run);
+        seen(measured);
+    }
+    all.ok_or_else(|| Failure::usage("nothing is measured in no run"))
+}
+
+/// One request from its patches on, and the ids that it gave.
+fn one(
+    model: &Model,
+    request: &Request,
+    preprocess_s: f64,
+    clock: &dyn Clock,
+) -> Result<(Run, Vec<u32>), Failure> {
+    let mut stamps: Vec<(u64, u32)> = Vec::with_capacity(request.max_tokens);
+    let mut receive = |_: usize, token: Token| {
+        stamps.push((clock.now_ns(), token.id));
+        Flow::Continue
+    };
+    let started = clock.now_ns();
+    let requests = std::slice::from_ref(request);
+    let (_, timing) = generate(model.vlm()?, requests, clock, &mut receive)?;
+    let (first, last) = match (stamps.first(), stamps.last()) {
+        (Some(first), Some(last)) => (first.0, last.0),
+        _ => (started, started),
+    };
+    let run = Run {
+        preprocess_s,
+        encode_s: seconds(timing.encode_ns),
+        prefill_s: seconds(timing.prefill_ns),
+        first_token_s: preprocess_s + seconds(first - started),
+        decode_s: seconds(last - first),
+    };
+    Ok((run, stamps.into_iter().map(|s| s.1).collect()))
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
