@@ -2,6 +2,7 @@
 //! stays in its file.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_weights::Weights;
@@ -9,17 +10,26 @@ use ocellus_weights::Weights;
 use crate::Result;
 
 /// A matrix `[rows, width]` in the files of a checkpoint.
-#[derive(Clone)]
 pub struct Rows {
     weights: Arc<Weights>,
     name: String,
     width: usize,
+    /// Values read since the file's pages were last let go of.
+    held: AtomicUsize,
 }
+
+/// So many values are read before their pages are let go of; they are in the way of what is made of them.
+const HELD: usize = 1 << 24;
 
 impl Rows {
     /// `name` must be a tensor of a floating-point type whose elements are rows of `width`.
     pub(crate) fn new(weights: Arc<Weights>, name: String, width: usize) -> Self {
-        Self { weights, name, width }
+        Self {
+            weights,
+            name,
+            width,
+            held: AtomicUsize::new(0),
+        }
     }
 
     /// Rows from `first` on, as many as `into` holds.
@@ -32,6 +42,10 @@ impl Rows {
             .view(&self.name)
             .and_then(|view| view.read_f32(first * self.width, into));
         read.expect("the tensor was there, with such elements, when its file was opened");
+        if self.held.fetch_add(into.len(), Ordering::Relaxed) > HELD {
+            self.held.store(0, Ordering::Relaxed);
+            self.weights.release(&self.name);
+        }
     }
 }
 
@@ -42,7 +56,6 @@ impl Drop for Rows {
 }
 
 /// A table of rows that are looked up by number: a tensor, or rows left in the checkpoint.
-#[derive(Clone)]
 pub enum Table {
     Tensor(Tensor),
     Stored(Rows),

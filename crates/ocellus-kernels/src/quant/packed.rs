@@ -6,7 +6,8 @@ use half::f16;
 
 use super::bytes::Bytes;
 use super::format::{Bits, Format, PANEL};
-use super::quantize::{Group, quantize_group};
+use super::quantize::{Largest, Rounding};
+use crate::isa::Isa;
 use crate::memory::Memory;
 use crate::parallel::{self, Shared};
 
@@ -78,21 +79,27 @@ impl PackedQ {
             assert_eq!(importance.len(), k, "quantize: importance is not [{k}]");
         }
         let unit = unit_for(format, largest(n, k, &read));
+        let isa = Isa::detect();
         Self::build(format, (n, k), unit, |first, rows, panel| {
             let mut weights = vec![0.0; rows * k];
             read(first, &mut weights);
+            panel.values.resize(rows * k, 0);
+            let mut at = 0;
             for row in weights.chunks_exact(k.max(1)) {
                 for start in (0..k).step_by(format.group) {
                     let group = start..k.min(start + format.group);
                     let importance = importance.map(|all| &all[group.clone()]);
-                    let Group {
-                        scale,
-                        offset,
+                    let values = &mut panel.values[at..at + group.len()];
+                    at += group.len();
+                    let (scale, offset) = isa.run(Rounding {
+                        bits: format.bits,
+                        weights: &row[group],
+                        importance,
+                        unit,
                         values,
-                    } = quantize_group(format.bits, &row[group], importance, unit);
+                    });
                     panel.scales.push(scale);
                     panel.offsets.push(offset);
-                    panel.values.extend(values);
                 }
             }
         })
@@ -264,15 +271,24 @@ fn pack(format: Format, (rows, k): (usize, usize), unit: f32, panel: &Panel, out
         for lane in 0..rows {
             let row = &panel.values[lane * k..(lane + 1) * k];
             let row = &row[g * format.group..k.min((g + 1) * format.group)];
-            for (i, q) in row.iter().copied().enumerate() {
-                let (quad, byte) = (i / 4, 4 * lane + i % 4);
+            for (quad, values) in row.chunks(4).enumerate() {
+                let mut four = [0; 4];
+                four[..values.len()].copy_from_slice(values);
+                let word = u32::from_le_bytes(four);
+                let mut or = |at: usize, bits: u32| {
+                    let to = &mut out[at + 4 * lane..at + 4 * lane + 4];
+                    let held = u32::from_le_bytes([to[0], to[1], to[2], to[3]]);
+                    to.copy_from_slice(&(held | bits).to_le_bytes());
+                };
+                // Whole quads at a time: no value is wider than its place, so that shifts stay inside bytes.
                 match format.bits {
-                    Bits::Eight => out[quad * QUAD + byte] = q,
-                    Bits::Four => out[quad / 2 * QUAD + byte] |= q << (4 * (quad % 2)),
+                    Bits::Eight => or(quad * QUAD, word),
+                    Bits::Four => or(quad / 2 * QUAD, word << (4 * (quad % 2))),
                     Bits::Six => {
-                        let unit = &mut out[quad / 4 * 3 * QUAD..];
-                        unit[quad % 4 / 2 * QUAD + byte] |= (q & 15) << (4 * (quad % 2));
-                        unit[2 * QUAD + byte] |= (q >> 4) << (2 * (quad % 4));
+                        let unit = quad / 4 * 3 * QUAD;
+                        let (low, high) = (word & 0x0f0f_0f0f, word >> 4 & 0x0303_0303);
+                        or(unit + quad % 4 / 2 * QUAD, low << (4 * (quad % 2)));
+                        or(unit + 2 * QUAD, high << (2 * (quad % 4)));
                     }
                 }
             }
@@ -292,12 +308,13 @@ fn pack(format: Format, (rows, k): (usize, usize), unit: f32, panel: &Panel, out
 fn largest(n: usize, k: usize, read: &(impl Fn(usize, &mut [f32]) + Sync)) -> f32 {
     let mut each = vec![0.0_f32; n.div_ceil(PANEL)];
     let out = Shared::new(&mut each);
+    let isa = Isa::detect();
     parallel::for_each(n.div_ceil(PANEL), usize::MAX, |index| {
         let first = index * PANEL;
         let mut weights = vec![0.0; PANEL.min(n - first) * k];
         read(first, &mut weights);
         // SAFETY: every panel has its own place.
-        unsafe { out.range(index..index + 1)[0] = weights.iter().fold(0.0, |most, w| most.max(w.abs())) };
+        unsafe { out.range(index..index + 1)[0] = isa.run(Largest(&weights)) };
     });
     each.into_iter().fold(0.0, f32::max)
 }

@@ -3,12 +3,49 @@
 use half::f16;
 
 use super::format::{Bits, Format};
+use crate::isa::Kernel;
+use crate::simd::Simd;
 
-/// One group of weights as `scale * value + offset`.
-pub(super) struct Group {
-    pub scale: f32,
-    pub offset: f32,
-    pub values: Vec<u8>,
+/// The largest weight in size.
+pub(super) struct Largest<'a>(pub &'a [f32]);
+
+impl Kernel for Largest<'_> {
+    type Out = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        let mut most = s.zero();
+        let mut chunks = self.0.chunks_exact(S::LANES);
+        for chunk in &mut chunks {
+            most = s.max(most, s.abs(s.load(chunk)));
+        }
+        let rest = chunks.remainder().iter();
+        rest.fold(s.largest(most), |most, w| most.max(w.abs()))
+    }
+}
+
+/// Rounds a group to `scale * value + offset` and gives scale and offset. With 8 bits the largest weight decides the scale;
+/// below, scale and offset are the least-squares ones of the best of several roundings, in which an error counts
+/// `importance`.
+pub(super) struct Rounding<'a> {
+    pub bits: Bits,
+    pub weights: &'a [f32],
+    pub importance: Option<&'a [f32]>,
+    /// Scale and offset are held as f16 of this.
+    pub unit: f32,
+    pub values: &'a mut [u8],
+}
+
+impl Kernel for Rounding<'_> {
+    type Out = (f32, f32);
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> (f32, f32) {
+        match self.bits {
+            Bits::Eight => self.symmetric(s),
+            _ => self.searched(s),
+        }
+    }
 }
 
 /// `x` as it comes back from f16 in units of `unit`.
@@ -16,136 +53,148 @@ fn held(x: f32, unit: f32) -> f32 {
     f16::from_f32(x / unit).to_f32() * unit
 }
 
-/// Rounds a group. With 8 bits the largest weight decides the scale; below, the scale and the offset are the least-squares
-/// ones of the best of several roundings, in which an error counts `importance`.
-pub(super) fn quantize_group(bits: Bits, weights: &[f32], importance: Option<&[f32]>, unit: f32) -> Group {
-    match bits {
-        Bits::Eight => symmetric(weights, unit),
-        _ => searched(bits.largest(), weights, importance, unit),
+/// Ranges somewhat narrower and wider than the weights' own: with a narrower one the outermost are cut off.
+const MARGINS: [f32; 4] = [0.0, -0.05, -0.1, 0.025];
+
+impl Rounding<'_> {
+    #[inline(always)]
+    fn symmetric<S: Simd>(self, s: S) -> (f32, f32) {
+        let most = Largest(self.weights).run(s);
+        let scale = held(most / 127.0, self.unit);
+        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        let (low, high, factor) = (s.splat(-127.0), s.splat(127.0), s.splat(inverse));
+        let mut from = self.weights.chunks_exact(S::LANES);
+        let mut to = self.values.chunks_exact_mut(S::LANES);
+        for (from, to) in (&mut from).zip(&mut to) {
+            let rounded = s.round(s.mul(s.load(from), factor));
+            // SAFETY: `to` has `LANES` bytes.
+            unsafe { s.store_bytes(s.min(s.max(rounded, low), high), to.as_mut_ptr().cast()) };
+            // The sign bit turned over is the same as 128 added.
+            to.iter_mut().for_each(|byte| *byte ^= 0x80);
+        }
+        for (w, to) in from.remainder().iter().zip(to.into_remainder()) {
+            *to = ((w * inverse).round_ties_even().clamp(-127.0, 127.0) + 128.0) as u8;
+        }
+        (scale, -128.0 * scale)
+    }
+
+    #[inline(always)]
+    fn searched<S: Simd>(self, s: S) -> (f32, f32) {
+        // Through padded copies: a group is at most 256 weights, and what is behind its end counts nothing.
+        const MOST: usize = 256;
+        let len = self.weights.len();
+        let padded = len.next_multiple_of(16);
+        let (mut weights, mut counts) = ([0.0_f32; MOST], [0.0_f32; MOST]);
+        weights[..len].copy_from_slice(self.weights);
+        match self.importance {
+            Some(importance) => counts[..len].copy_from_slice(importance),
+            None => counts[..len].fill(1.0),
+        }
+        let (weights, counts) = (&weights[..padded], &counts[..padded]);
+        let fold = |f: fn(f32, f32) -> f32, start| self.weights.iter().fold(start, |a: f32, b| f(a, *b));
+        let (least, most) = (fold(f32::min, f32::INFINITY), fold(f32::max, f32::NEG_INFINITY));
+        let levels = f32::from(self.bits.largest());
+        let mut best = (0.0, if len == 0 { 0.0 } else { held(least, self.unit) });
+        let mut least_error = f32::INFINITY;
+        for margin in MARGINS {
+            let margin = (most - least) * margin;
+            let (low, high) = (least - margin, most + margin);
+            let Some(fitted) = fit(s, levels, low, high, weights, counts, self.unit) else {
+                continue;
+            };
+            let error = error(s, fitted, levels, weights, counts);
+            if error < least_error {
+                (best, least_error) = (fitted, error);
+            }
+        }
+        let level = Level::new(s, best, levels);
+        let mut values = [0.0_f32; MOST];
+        for (from, to) in weights.chunks_exact(S::LANES).zip(values.chunks_exact_mut(S::LANES)) {
+            s.store(level.of(s, s.load(from)), to);
+        }
+        for (to, value) in self.values.iter_mut().zip(values) {
+            *to = value as u8;
+        }
+        best
     }
 }
 
-fn symmetric(weights: &[f32], unit: f32) -> Group {
-    let most = weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
-    let scale = held(most / 127.0, unit);
-    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-    let value = |w: &f32| ((w * inverse).round_ties_even().clamp(-127.0, 127.0) + 128.0) as u8;
-    Group {
-        scale,
-        offset: -128.0 * scale,
-        values: weights.iter().map(value).collect(),
-    }
+/// The nearest level of weights at a scale and offset.
+#[derive(Clone, Copy)]
+struct Level<S: Simd> {
+    offset: S::V,
+    inverse: S::V,
+    levels: S::V,
 }
 
-fn searched(levels: u8, weights: &[f32], importance: Option<&[f32]>, unit: f32) -> Group {
-    let (least, most) = weights
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), w| {
-            (a.min(*w), b.max(*w))
-        });
-    let levels = f32::from(levels);
-    let (mut best, mut best_error) = (None, f32::INFINITY);
-    let mut values = vec![0.0_f32; weights.len()];
-    // Ranges somewhat wider and narrower than the weights': with a narrower one the outermost are cut off.
-    for step in [0.0_f32, -0.1, -0.2, 0.05] {
-        let margin = (most - least) * step * 0.5;
-        let (low, high) = (least - margin, most + margin);
-        let Some((scale, offset)) = fit(levels, low, high, weights, importance, unit, &mut values) else {
-            continue;
-        };
-        let error = error(scale, offset, weights, &values, importance);
-        if error < best_error {
-            (best, best_error) = (Some((scale, offset)), error);
+impl<S: Simd> Level<S> {
+    #[inline(always)]
+    fn new(s: S, (scale, offset): (f32, f32), levels: f32) -> Self {
+        let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+        Self {
+            offset: s.splat(offset),
+            inverse: s.splat(inverse),
+            levels: s.splat(levels),
         }
     }
-    let Some((scale, offset)) = best else {
-        // All weights are the same.
-        let offset = if weights.is_empty() {
-            0.0
-        } else {
-            held(least, unit)
-        };
-        return Group {
-            scale: 0.0,
-            offset,
-            values: vec![0; weights.len()],
-        };
-    };
-    round(scale, offset, levels, weights, &mut values);
-    Group {
-        scale,
-        offset,
-        values: values.iter().map(|v| *v as u8).collect(),
+
+    #[inline(always)]
+    fn of(self, s: S, weights: S::V) -> S::V {
+        let level = s.round(s.mul(s.sub(weights, self.offset), self.inverse));
+        s.min(s.max(level, s.zero()), self.levels)
     }
 }
 
-/// The nearest level of every weight.
-fn round(scale: f32, offset: f32, levels: f32, weights: &[f32], values: &mut [f32]) {
-    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-    for (value, weight) in values.iter_mut().zip(weights) {
-        *value = ((weight - offset) * inverse).round_ties_even().clamp(0.0, levels);
-    }
-}
-
-/// Scale and offset of the weighted least squares over levels between `low` and `high`; `values` are rounded with them.
-fn fit(
+/// Scale and offset of the weighted least squares over levels between `low` and `high`, as they will be held.
+#[inline(always)]
+fn fit<S: Simd>(
+    s: S,
     levels: f32,
     low: f32,
     high: f32,
     weights: &[f32],
-    importance: Option<&[f32]>,
+    counts: &[f32],
     unit: f32,
-    values: &mut [f32],
 ) -> Option<(f32, f32)> {
     let scale = (high - low) / levels;
     if !(scale > 0.0 && scale.is_finite()) {
         return None;
     }
-    round(scale, low, levels, weights, values);
-    let (mut n, mut q, mut qq, mut w, mut qw) = (0.0_f32, 0.0, 0.0, 0.0, 0.0);
-    let mut add = |c: f32, value: f32, weight: f32| {
-        n += c;
-        q += c * value;
-        qq += c * value * value;
-        w += c * weight;
-        qw += c * value * weight;
-    };
-    match importance {
-        Some(importance) => {
-            for ((c, value), weight) in importance.iter().zip(values.iter()).zip(weights) {
-                add(*c, *value, *weight);
-            }
-        }
-        None => values.iter().zip(weights).for_each(|(v, w)| add(1.0, *v, *w)),
+    let level = Level::new(s, (scale, low), levels);
+    let mut sums = [s.zero(); 5];
+    for (w, c) in weights.chunks_exact(S::LANES).zip(counts.chunks_exact(S::LANES)) {
+        let (w, c) = (s.load(w), s.load(c));
+        let value = level.of(s, w);
+        let (cv, cw) = (s.mul(c, value), s.mul(c, w));
+        sums[0] = s.add(sums[0], c);
+        sums[1] = s.add(sums[1], cv);
+        sums[2] = s.mul_add(cv, value, sums[2]);
+        sums[3] = s.add(sums[3], cw);
+        sums[4] = s.mul_add(cv, w, sums[4]);
     }
-    let determinant = n * qq - q * q;
+    let [n, v, vv, w, vw] = sums.map(|sum| s.sum(sum));
+    let determinant = n * vv - v * v;
     let (mut scale, mut offset) = (scale, low);
     if determinant > 0.0 {
-        let fitted = (n * qw - q * w) / determinant;
+        let fitted = (n * vw - v * w) / determinant;
         if fitted > 0.0 && fitted.is_finite() {
-            (scale, offset) = (fitted, (w - fitted * q) / n);
+            (scale, offset) = (fitted, (w - fitted * v) / n);
         }
     }
     let (scale, offset) = (held(scale, unit), held(offset, unit));
-    if scale == 0.0 {
-        return None;
-    }
-    round(scale, offset, levels, weights, values);
-    Some((scale, offset))
+    (scale != 0.0).then_some((scale, offset))
 }
 
-fn error(scale: f32, offset: f32, weights: &[f32], values: &[f32], importance: Option<&[f32]>) -> f32 {
-    let square = |(v, w): (&f32, &f32)| {
-        let d = scale * v + offset - w;
-        d * d
-    };
-    match importance {
-        Some(importance) => {
-            let pairs = values.iter().zip(weights).map(square);
-            pairs.zip(importance).map(|(e, c)| e * c).sum()
-        }
-        None => values.iter().zip(weights).map(square).sum(),
+#[inline(always)]
+fn error<S: Simd>(s: S, (scale, offset): (f32, f32), levels: f32, weights: &[f32], counts: &[f32]) -> f32 {
+    let level = Level::new(s, (scale, offset), levels);
+    let (scale, offset, mut sum) = (s.splat(scale), s.splat(offset), s.zero());
+    for (w, c) in weights.chunks_exact(S::LANES).zip(counts.chunks_exact(S::LANES)) {
+        let w = s.load(w);
+        let d = s.sub(s.mul_add(level.of(s, w), scale, offset), w);
+        sum = s.mul_add(s.mul(d, d), s.load(c), sum);
     }
+    s.sum(sum)
 }
 
 /// Rows `[rows, k]` rounded to `format` and back, as a model with such weights would see them.
