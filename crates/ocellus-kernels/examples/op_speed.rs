@@ -44,7 +44,18 @@ fn attention_speed(len: usize, count: usize, heads: usize, kv_heads: usize, head
     let (mut dq, mut dk, mut dv) = (q.clone(), k.clone(), v.clone());
     // Causal attention needs half of the pairs.
     let flops = 2.0 * (tokens * len * heads * head_dim) as f64 / if causal { 2.0 } else { 1.0 };
-    let forward = best(|| attention::forward(&shape, &segments, &q, &k, &v, black_box(&mut out), &mut lse));
+    let forward = best(|| {
+        attention::forward(
+            ocellus_kernels::Precision::F32,
+            &shape,
+            &segments,
+            &q,
+            &k,
+            &v,
+            black_box(&mut out),
+            &mut lse,
+        )
+    });
     let backward = best(|| {
         let saved = Saved {
             q: &q,

@@ -7,7 +7,9 @@
 //! row depend on its own query and the keys it sees alone: not on other rows, other segments or threads.
 
 mod backward;
+mod flash;
 mod forward;
+mod pages;
 mod rows;
 mod scratch;
 #[cfg(test)]
@@ -16,7 +18,8 @@ mod tests;
 use std::ops::Range;
 
 pub use backward::{Gradients, Saved, backward};
-pub use forward::forward;
+pub use forward::{forward, forward_cached};
+pub use pages::KvCache;
 
 /// One sequence among the packed ones. Segments may share keys, but not queries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

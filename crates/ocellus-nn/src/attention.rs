@@ -4,11 +4,12 @@
 use candle_core::Tensor;
 use std::sync::Arc;
 
+use crate::cache::Layer;
 use crate::norm::NormLayer;
-use crate::ops::attention::{attention, biased};
+use crate::ops::attention::{attention, attention_cached, biased};
 use crate::ops::rope::rotate;
 use crate::rope::Angles;
-use crate::{Cache, Linear, LoadError, Norm, Params, Result, Segment, Taps};
+use crate::{Cache, Linear, LoadError, Norm, Params, Precision, Result, Segment, Taps};
 
 /// Heads and projections of an attention.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -213,6 +214,7 @@ pub struct Attention {
     inputs: Inputs,
     norms: Option<(NormLayer, NormLayer)>,
     o: Linear,
+    precision: Precision,
 }
 
 impl Attention {
@@ -270,6 +272,10 @@ impl Attention {
             inputs,
             norms: norms.transpose()?,
             o: Linear::load(&p.at("o_proj"), inner, width, spec.bias.o)?,
+            precision: match p.trainable() {
+                true => Precision::F32,
+                false => p.precision(),
+            },
         })
     }
 
@@ -343,8 +349,16 @@ impl Attention {
     fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, mask: &Mask) -> Result<Tensor> {
         let out = match mask.bias {
             Some(bias) => biased(q, k, v, mask.segments, mask.causal, self.scale(), bias)?,
-            None => attention(q, k, v, mask.segments, mask.causal, self.scale())?,
+            None => {
+                let (segments, causal) = (mask.segments, mask.causal);
+                attention(q, k, v, segments, causal, self.scale(), self.precision)?
+            }
         };
+        self.output(&out)
+    }
+
+    /// `[tokens, heads, head_dim]` → `[tokens, width]`.
+    fn output(&self, out: &Tensor) -> Result<Tensor> {
         let rows = out.dim(0)?;
         self.o
             .forward(&out.reshape((rows, self.spec.heads * self.spec.head_dim))?)
@@ -378,8 +392,21 @@ impl Attention {
             cache.write(layer, slot, &k, &v, from, count)?;
             from += count;
         }
-        let (keys, values) = cache.layer(layer);
-        self.attend(&q, keys, values, mask)
+        match cache.layer(layer) {
+            Layer::Tensors(keys, values) => self.attend(&q, keys, values, mask),
+            Layer::Pages(pages) => {
+                let (segments, causal) = (mask.segments, mask.causal);
+                let kv_heads = self.spec.kv_heads;
+                self.output(&attention_cached(
+                    &q,
+                    pages,
+                    kv_heads,
+                    segments,
+                    causal,
+                    self.scale(),
+                )?)
+            }
+        }
     }
 
     /// Keys and values of a memory `[rows, kv_width]`, for [`across`](Self::across).

@@ -1,20 +1,32 @@
 //! The keys and values that a decoder keeps of the tokens it has read.
 
 use candle_core::{DType, Device, Tensor};
+use ocellus_kernels::attention::KvCache;
+use std::sync::{PoisonError, RwLock};
 
-use crate::Result;
+use crate::ops::with_slice;
+use crate::{Precision, Result};
 
-/// Keys and values of several sequences, each in a slot of fixed capacity.
-///
-/// One tensor pair a layer, `[slots · capacity, kv_heads, head_dim]`; slot `s` owns the rows from `s · capacity`. Whoever made
-/// the cache decides which sequence has which slot.
+/// Keys and values of several sequences, each in a slot of fixed capacity. Whoever made the cache decides which sequence has
+/// which slot.
 pub struct Cache {
-    layers: Vec<(Tensor, Tensor)>,
+    layers: Vec<Layer>,
+    /// Rows from slot to slot.
+    stride: usize,
     capacity: usize,
     lengths: Vec<usize>,
 }
 
+/// What a layer keeps.
+pub enum Layer {
+    /// Keys and values `[slots · stride, kv_heads, head_dim]`; slot `s` owns the rows from `s · stride`.
+    Tensors(Tensor, Tensor),
+    /// The CPU kernels' own pages.
+    Pages(RwLock<KvCache>),
+}
+
 impl Cache {
+    /// Tensors of any type on any device.
     pub fn new(
         layers: usize,
         (slots, capacity): (usize, usize),
@@ -24,13 +36,30 @@ impl Cache {
     ) -> Result<Self> {
         let zeros = || Tensor::zeros((slots * capacity, kv_heads, head_dim), dtype, device);
         let layers = (0..layers)
-            .map(|_| Ok((zeros()?, zeros()?)))
+            .map(|_| Ok(Layer::Tensors(zeros()?, zeros()?)))
             .collect::<Result<_>>()?;
         Ok(Self {
             layers,
+            stride: capacity,
             capacity,
             lengths: vec![0; slots],
         })
+    }
+
+    /// Pages for the CPU's kernels, at `precision`.
+    pub fn paged(
+        layers: usize,
+        (slots, capacity): (usize, usize),
+        heads: (usize, usize),
+        precision: Precision,
+    ) -> Self {
+        let pages = || KvCache::new(precision, (slots, capacity), heads);
+        Self {
+            layers: (0..layers).map(|_| Layer::Pages(RwLock::new(pages()))).collect(),
+            stride: pages().capacity(),
+            capacity,
+            lengths: vec![0; slots],
+        }
     }
 
     /// Tokens that the sequence in `slot` has.
@@ -45,7 +74,7 @@ impl Cache {
 
     /// The row of the first token of `slot`.
     pub fn start(&self, slot: usize) -> usize {
-        slot * self.capacity
+        slot * self.stride
     }
 
     /// Writes `count` new rows of `k` and `v` `[rows, kv_heads, head_dim]`, from row `from`, behind the tokens of `slot`.
@@ -66,32 +95,59 @@ impl Cache {
                 self.capacity
             );
         }
-        let (keys, values) = &self.layers[layer];
-        let row = self.start(slot) + at;
-        keys.slice_set(&k.narrow(0, from, count)?.contiguous()?, 0, row)?;
-        values.slice_set(&v.narrow(0, from, count)?.contiguous()?, 0, row)
+        match &self.layers[layer] {
+            Layer::Tensors(keys, values) => {
+                let row = self.start(slot) + at;
+                keys.slice_set(&k.narrow(0, from, count)?.contiguous()?, 0, row)?;
+                values.slice_set(&v.narrow(0, from, count)?.contiguous()?, 0, row)
+            }
+            Layer::Pages(pages) => {
+                let mut pages = pages.write().unwrap_or_else(PoisonError::into_inner);
+                let width = k.dim(1)? * k.dim(2)?;
+                with_slice(k, |k| {
+                    with_slice(v, |v| {
+                        for i in 0..count {
+                            let row = (from + i) * width..(from + i + 1) * width;
+                            pages.write(slot, at + i, &k[row.clone()], &v[row]);
+                        }
+                    })
+                })?
+            }
+        }
     }
 
     /// The keys and values of a layer, all slots.
-    pub fn layer(&self, layer: usize) -> (&Tensor, &Tensor) {
-        let (keys, values) = &self.layers[layer];
-        (keys, values)
+    pub fn layer(&self, layer: usize) -> &Layer {
+        &self.layers[layer]
     }
 
     /// Gives every slot `to` of the pairs `(from, to)` the tokens of slot `from`, for searches whose hypotheses branch. All are
     /// read before any is written, so slots may change places.
     pub fn copy(&mut self, pairs: &[(usize, usize)]) -> Result<()> {
         let moved = || pairs.iter().filter(|(from, to)| from != to);
-        for (keys, values) in &self.layers {
-            let read = |(from, _): &(usize, usize)| {
-                let rows = |t: &Tensor| t.narrow(0, from * self.capacity, self.lengths[*from])?.copy();
-                Ok((rows(keys)?, rows(values)?))
-            };
-            let old: Vec<(Tensor, Tensor)> = moved().map(read).collect::<Result<_>>()?;
-            for ((k, v), (_, to)) in old.iter().zip(moved()) {
-                if k.dim(0)? > 0 {
-                    keys.slice_set(k, 0, to * self.capacity)?;
-                    values.slice_set(v, 0, to * self.capacity)?;
+        for layer in &self.layers {
+            match layer {
+                Layer::Tensors(keys, values) => {
+                    let read = |(from, _): &(usize, usize)| {
+                        let rows = |t: &Tensor| t.narrow(0, from * self.stride, self.lengths[*from])?.copy();
+                        Ok((rows(keys)?, rows(values)?))
+                    };
+                    let old: Vec<(Tensor, Tensor)> = moved().map(read).collect::<Result<_>>()?;
+                    for ((k, v), (_, to)) in old.iter().zip(moved()) {
+                        if k.dim(0)? > 0 {
+                            keys.slice_set(k, 0, to * self.stride)?;
+                            values.slice_set(v, 0, to * self.stride)?;
+                        }
+                    }
+                }
+                Layer::Pages(pages) => {
+                    let mut pages = pages.write().unwrap_or_else(PoisonError::into_inner);
+                    let old: Vec<Vec<u8>> = moved()
+                        .map(|(from, _)| pages.save(*from, self.lengths[*from]))
+                        .collect();
+                    old.iter()
+                        .zip(moved())
+                        .for_each(|(saved, (_, to))| pages.restore(*to, saved));
                 }
             }
         }
@@ -119,7 +175,10 @@ mod tests {
 
     /// The keys of a slot.
     fn held(cache: &Cache, layer: usize, slot: usize) -> Vec<f32> {
-        let rows = cache.layer(layer).0.narrow(0, cache.start(slot), cache.len(slot));
+        let Layer::Tensors(keys, _) = cache.layer(layer) else {
+            panic!("made of tensors");
+        };
+        let rows = keys.narrow(0, cache.start(slot), cache.len(slot));
         rows.unwrap().flatten_all().unwrap().to_vec1().unwrap()
     }
 

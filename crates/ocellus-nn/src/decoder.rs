@@ -12,7 +12,7 @@ use crate::norm::NormLayer;
 use crate::relative::{Buckets, RelativeScores};
 use crate::rope::Rope;
 use crate::rows::Table;
-use crate::{Act, Cache, Linear, LoadError, Norm, Params, Result, Segment, Taps};
+use crate::{Act, Cache, Linear, LoadError, Norm, Params, Precision, Result, Segment, Taps};
 
 /// The shape of a decoder.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +65,7 @@ pub struct Decoder {
     layers: Vec<Block>,
     norm: Option<NormLayer>,
     head: Scores,
+    precision: Precision,
 }
 
 impl Decoder {
@@ -115,6 +116,7 @@ impl Decoder {
             layers,
             norm: norm(spec.final_norm, "norm")?,
             head,
+            precision: p.precision(),
             spec,
         })
     }
@@ -134,10 +136,20 @@ impl Decoder {
     /// An empty cache for `slots` sequences of up to `capacity` tokens.
     pub fn cache(&self, slots: usize, capacity: usize) -> Result<Cache> {
         let attention = self.spec.block.attention;
+        let heads = (attention.kv_heads, attention.head_dim);
+        // Scores with something added to them are computed on tensors.
+        if self.relative.is_none() && self.device().is_cpu() && self.dtype() == candle_core::DType::F32 {
+            return Ok(Cache::paged(
+                self.spec.layers,
+                (slots, capacity),
+                heads,
+                self.precision,
+            ));
+        }
         Cache::new(
             self.spec.layers,
             (slots, capacity),
-            (attention.kv_heads, attention.head_dim),
+            heads,
             self.embedding.dtype(),
             self.device(),
         )

@@ -37,13 +37,20 @@ impl Linear {
         outputs: usize,
         bias: bool,
     ) -> std::result::Result<Self, LoadError> {
-        let bias = bias.then(|| p.tensor("bias", &[outputs])).transpose()?;
+        // What does not fit is said of the weight first.
+        let of_bias = || bias.then(|| p.tensor("bias", &[outputs])).transpose();
         match p.rows("weight", [outputs, inputs])? {
-            Some(rows) => Self::packed(
-                p.pack((outputs, inputs), |first, into| rows.read(first, into)),
-                bias,
-            ),
-            None => Self::new(p.tensor("weight", &[outputs, inputs])?, bias, p),
+            Some(rows) => {
+                let bias = of_bias()?;
+                Self::packed(
+                    p.pack((outputs, inputs), |first, into| rows.read(first, into)),
+                    bias,
+                )
+            }
+            None => {
+                let weight = p.tensor("weight", &[outputs, inputs])?;
+                Self::new(weight, of_bias()?, p)
+            }
         }
     }
 

@@ -219,7 +219,7 @@ fn attentions() {
                 var(14, &[tk, kv_heads, dim]),
                 var(15, &[tk, kv_heads, dim]),
             ],
-            &|t| attention(&t[0], &t[1], &t[2], &s, causal, 0.4),
+            &|t| attention(&t[0], &t[1], &t[2], &s, causal, 0.4, ocellus_nn::Precision::F32),
             &|t| attention_composed(&t[0], &t[1], &t[2], &s, causal, 0.4),
         );
     }

@@ -1,17 +1,23 @@
-//! Forward: a block of rows against all the keys it sees, softmax, then against the values.
+//! Outputs, over keys and values that lie beside one another or in a cache.
 
-use super::rows::{Rows, Scale, Softmax};
-use super::scratch::{Block, Products, ROWS, grown, stride, with_scratch};
+use super::flash::{Page, Walk};
+use super::pages::{KvCache, Layout, PAGE};
+use super::rows::Rows;
+use super::scratch::{Block, with_scratch};
 use super::{Segment, Shape};
+use crate::gemm::Precision;
+use crate::gemm::pack::room;
 use crate::isa::Isa;
 use crate::parallel::{self, Shared};
 
 /// `out = softmax(q . k * scale) . v` inside every segment, and the log-sum-exp of each row that [`super::backward`]
-/// needs. Rows in no segment, or that see no key, get zeros and minus infinity.
+/// needs. Rows in no segment, or that see no key, get zeros and minus infinity. Operands of products are rounded to
+/// `precision`.
 ///
 /// # Panics
 /// When shapes disagree, a segment lies outside the slices, or two segments share queries.
 pub fn forward(
+    precision: Precision,
     shape: &Shape,
     segments: &[Segment],
     q: &[f32],
@@ -29,112 +35,111 @@ pub fn forward(
     );
     out.fill(0.0);
     lse.fill(f32::NEG_INFINITY);
-    let call = Forward {
-        isa: Isa::detect(),
+    let isa = Isa::detect();
+    let dim = shape.head_dim;
+    let layout = Layout::new(isa, precision, dim);
+    let walk = Walk {
+        isa,
+        layout: &layout,
         q,
-        k,
-        v,
         out: Shared::new(out),
-        lse: Shared::new(lse),
+        lse: Some(Shared::new(lse)),
     };
     parallel::for_each(
         segments.len() * shape.kv_heads,
         2 * shape.work(segments),
         |task| {
             let segment = &segments[task / shape.kv_heads];
-            call.run(&Rows {
+            let rows = Rows {
                 shape,
                 segment,
                 kv_head: task % shape.kv_heads,
+            };
+            let keys = segment.k_len;
+            if keys == 0 || rows.len() == 0 {
+                return;
+            }
+            let (at, stride) = (rows.keys_at(), shape.kv_heads * dim);
+            with_scratch(|scratch| {
+                let mut pages = std::mem::take(&mut scratch.keys_across);
+                let start = room(&mut pages, keys.div_ceil(PAGE) * layout.page());
+                for base in (0..keys).step_by(PAGE) {
+                    let part = |data| Block {
+                        data,
+                        rows: PAGE.min(keys - base),
+                        cols: dim,
+                        stride,
+                    };
+                    let from = at + base * stride;
+                    // SAFETY: there is room for all pages, and the segment was checked against the slices.
+                    unsafe {
+                        let page = start.add(base / PAGE * layout.page());
+                        layout.pack(part(&k[from..]), part(&v[from..]), page);
+                    }
+                }
+                let page = |i: usize| Page {
+                    // SAFETY: as above.
+                    words: unsafe { start.add(i * layout.page()) },
+                    value_depth: layout.depth(PAGE.min(keys - i * PAGE)),
+                };
+                // SAFETY: the pages were packed above; every row of every task has its own place, because segments share no
+                // queries.
+                unsafe { walk.run(&rows, scratch, page) };
+                scratch.keys_across = pages;
             });
         },
     );
 }
 
-struct Forward<'a> {
-    isa: Isa,
-    q: &'a [f32],
-    k: &'a [f32],
-    v: &'a [f32],
-    out: Shared<f32>,
-    lse: Shared<f32>,
-}
-
-impl Forward<'_> {
-    fn run(&self, rows: &Rows) {
-        let (dim, keys) = (rows.shape.head_dim, rows.segment.k_len);
-        if keys == 0 || rows.len() == 0 {
-            return;
-        }
-        let products = Products::new(self.isa);
-        let (at, step) = (rows.keys_at(), rows.shape.kv_heads * dim);
-        let segment = |data| Block {
-            data,
-            rows: keys,
-            cols: dim,
-            stride: step,
-        };
-        let (wide, long) = (stride(dim), stride(keys));
-        with_scratch(|scratch| {
-            let across = products.pack(segment(&self.k[at..]), true, &mut scratch.keys_across);
-            let values = products.pack(segment(&self.v[at..]), false, &mut scratch.down);
-            let scaled = grown(&mut scratch.scaled, ROWS * wide);
-            let sums = grown(&mut scratch.sums, ROWS * wide);
-            let scores = grown(&mut scratch.scores, ROWS * long);
-            for first in (0..rows.len()).step_by(ROWS) {
-                let count = ROWS.min(rows.len() - first);
-                let seen = rows.visible(first + count - 1);
-                for i in 0..count {
-                    let from = &self.q[rows.place(first + i) * dim..];
-                    let to = &mut scaled[i * wide..i * wide + dim];
-                    self.isa.run(Scale {
-                        from,
-                        factor: rows.shape.scale,
-                        to,
-                    });
-                }
-                let queries = Block {
-                    data: scaled,
-                    rows: count,
-                    cols: dim,
-                    stride: wide,
-                };
-                products.multiply(queries, false, across, seen, scores, long, false);
-                let mut norms = [(0.0, 0.0); ROWS];
-                for (i, norm) in norms.iter_mut().enumerate().take(count) {
-                    let scores = &mut scores[i * long..i * long + seen];
-                    *norm = self.isa.run(Softmax {
-                        scores,
-                        visible: rows.visible(first + i),
-                    });
-                }
-                let weights = Block {
-                    data: scores,
-                    rows: count,
-                    cols: seen,
-                    stride: long,
-                };
-                products.multiply(weights, false, values, dim, sums, wide, false);
-                for (i, (most, sum)) in norms.iter().enumerate().take(count) {
-                    if rows.visible(first + i) == 0 {
-                        continue;
-                    }
-                    let place = rows.place(first + i);
-                    // SAFETY: every row of every task has its own place, because segments share no queries.
-                    let (to, lse) = unsafe {
-                        (
-                            self.out.range(place * dim..(place + 1) * dim),
-                            self.lse.range(place..place + 1),
-                        )
-                    };
-                    self.isa.run(Scale {
-                        from: &sums[i * wide..],
-                        factor: 1.0 / sum,
-                        to,
-                    });
-                    lse[0] = most + sum.ln();
-                }
-            }
-        });
+/// As [`forward`], with keys and values from a cache: those of a segment are the first `k_len` of the slot `k_start /
+/// capacity`. The same bits as [`forward`] on the same keys at the cache's precision.
+///
+/// # Panics
+/// When shapes disagree, a segment lies outside, or two segments share queries.
+pub fn forward_cached(shape: &Shape, segments: &[Segment], q: &[f32], cache: &KvCache, out: &mut [f32]) {
+    let rows = cache.slots() * cache.capacity() * shape.kv_heads * shape.head_dim;
+    shape.check(segments, q.len(), rows, rows);
+    assert_eq!(out.len(), q.len(), "attention: out and q differ in length");
+    let layout = cache.layout();
+    assert!(
+        layout.dim == shape.head_dim && cache.kv_heads() == shape.kv_heads,
+        "attention: the cache holds {} heads of {}",
+        cache.kv_heads(),
+        layout.dim
+    );
+    for s in segments {
+        assert!(
+            s.k_start.is_multiple_of(cache.capacity()) && s.k_len <= cache.capacity(),
+            "attention: {s:?} is no slot of {} tokens",
+            cache.capacity()
+        );
     }
+    out.fill(0.0);
+    let walk = Walk {
+        isa: Isa::detect(),
+        layout,
+        q,
+        out: Shared::new(out),
+        lse: None,
+    };
+    parallel::for_each(
+        segments.len() * shape.kv_heads,
+        2 * shape.work(segments),
+        |task| {
+            let segment = &segments[task / shape.kv_heads];
+            let kv_head = task % shape.kv_heads;
+            let rows = Rows {
+                shape,
+                segment,
+                kv_head,
+            };
+            let slot = segment.k_start / cache.capacity();
+            let page = |i: usize| Page {
+                words: cache.page(slot, i, kv_head),
+                value_depth: layout.depth(PAGE),
+            };
+            // SAFETY: pages of the cache are in its layout; every row of every task has its own place.
+            with_scratch(|scratch| unsafe { walk.run(&rows, scratch, page) });
+        },
+    );
 }

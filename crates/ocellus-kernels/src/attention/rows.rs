@@ -62,20 +62,25 @@ impl Kernel for Scale<'_> {
     }
 }
 
-/// Scores of one row to `e^(score - largest)` over the visible ones and zero after them; gives the largest and the sum.
-pub(super) struct Softmax<'a> {
+/// Scores of one row against a page to `e^(score - largest)` over the visible ones and zero after them, where the largest is at
+/// least `before`; gives the largest and the sum.
+pub(super) struct PageSoftmax<'a> {
     pub scores: &'a mut [f32],
     pub visible: usize,
+    pub before: f32,
 }
 
-impl Kernel for Softmax<'_> {
+impl Kernel for PageSoftmax<'_> {
     type Out = (f32, f32);
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> (f32, f32) {
         let (scores, hidden) = self.scores.split_at_mut(self.visible);
         hidden.fill(0.0);
-        let most = largest(s, scores);
+        if scores.is_empty() {
+            return (self.before, 0.0);
+        }
+        let most = largest(s, scores).max(self.before);
         let shift = s.splat(most);
         let mut sum = s.zero();
         let mut chunks = scores.chunks_exact_mut(S::LANES);

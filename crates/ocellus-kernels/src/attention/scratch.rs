@@ -14,10 +14,10 @@ pub(super) const ROWS: usize = 48;
 /// Panels of packed operands, and blocks of rows. A row holds one head of one query.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// Keys and values as `[head_dim, k_len]`.
+    /// Keys and values as `[head_dim, k_len]`; forward, all pages of both.
     pub keys_across: Vec<Line>,
     pub values_across: Vec<Line>,
-    /// Keys (backward) or values (forward) as `[k_len, head_dim]`.
+    /// Keys as `[k_len, head_dim]`.
     pub down: Vec<Line>,
     /// Scaled queries and gradients of a block of rows, as right operands `[rows, head_dim]`.
     pub queries: Vec<Line>,
@@ -25,6 +25,9 @@ pub(super) struct Scratch {
     /// The same as left operands, `[rows, head_dim]`.
     pub scaled: Vec<f32>,
     pub gathered: Vec<f32>,
+    /// Left operands as the tiles read them, where that is not as they are.
+    pub encoded: Vec<Line>,
+    pub encoded_scores: Vec<Line>,
     /// Scores and their gradients, `[rows, k_len]`.
     pub scores: Vec<f32>,
     pub slopes: Vec<f32>,

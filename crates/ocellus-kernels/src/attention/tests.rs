@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::Precision;
 use crate::testing::{
     assert_close, assert_same_bits, cases, differences, inner, on_every_isa, on_threads, poisoned, values,
     wide,
@@ -67,7 +68,7 @@ fn data(shape: &Shape, q_tokens: usize, k_tokens: usize, seed: u64) -> Data {
 fn run(shape: &Shape, segments: &[Segment], data: &Data) -> [Vec<f32>; 5] {
     let Data { q, k, v, grad } = data;
     let (mut out, mut lse) = (poisoned(q.len()), poisoned(q.len() / shape.head_dim));
-    forward(shape, segments, q, k, v, &mut out, &mut lse);
+    forward(Precision::F32, shape, segments, q, k, v, &mut out, &mut lse);
     let (mut dq, mut dk, mut dv) = (poisoned(q.len()), poisoned(k.len()), poisoned(v.len()));
     let saved = Saved {
         q,
@@ -166,7 +167,16 @@ proptest! {
 #[cfg_attr(miri, ignore = "large")]
 fn blocks_of_rows_and_keys_at_their_edges() {
     for head_dim in [16, 24, 32, 64, 80, 128, 33] {
-        for (q_len, k_len) in [(1, 1), (1, 77), (48, 48), (49, 130), (150, 150)] {
+        for (q_len, k_len) in [
+            (1, 1),
+            (1, 77),
+            (48, 48),
+            (49, 130),
+            (150, 150),
+            (3, 256),
+            (50, 257),
+            (2, 700),
+        ] {
             for causal in [false, true] {
                 check(
                     &shape(2, 1, head_dim, causal),
@@ -239,7 +249,7 @@ fn a_segment_outside_is_refused() {
 fn a_row_does_not_depend_on_its_neighbours_or_threads() {
     for head_dim in [32, 80] {
         let shape = shape(6, 2, head_dim, true);
-        let (first, len) = (70, 133);
+        let (first, len) = (70, 333);
         let segments = [
             segment(0, first, 0, first),
             segment(first, len, first, len),
@@ -255,17 +265,94 @@ fn a_row_does_not_depend_on_its_neighbours_or_threads() {
                 assert_same_bits("three threads", found, expected);
             }
             let (k, v) = (&all.k[first * k_width..], &all.v[first * k_width..]);
-            for (from, count) in [(0, 1), (0, 50), (50, 83), (132, 1), (47, 3), (64, 1)] {
+            for (from, count) in [(0, 1), (0, 50), (50, 283), (332, 1), (47, 3), (64, 1), (250, 10)] {
                 let rows = (first + from) * q_width..(first + from + count) * q_width;
                 let (mut out, mut lse) = (poisoned(rows.len()), poisoned(count * shape.heads));
                 let keys = from + count;
                 let alone = [segment(0, count, 0, keys)];
                 let (k, v) = (&k[..keys * k_width], &v[..keys * k_width]);
-                forward(&shape, &alone, &all.q[rows.clone()], k, v, &mut out, &mut lse);
+                forward(
+                    Precision::F32,
+                    &shape,
+                    &alone,
+                    &all.q[rows.clone()],
+                    k,
+                    v,
+                    &mut out,
+                    &mut lse,
+                );
                 assert_same_bits("out of rows alone", &out, &whole[0][rows.clone()]);
                 let rows = rows.start / head_dim..rows.end / head_dim;
                 assert_same_bits("lse of rows alone", &lse, &whole[1][rows]);
             }
         });
+    }
+}
+
+/// Outputs alone.
+fn outputs(precision: Precision, shape: &Shape, segments: &[Segment], data: &Data) -> Vec<f32> {
+    let (mut out, mut lse) = (poisoned(data.q.len()), poisoned(data.q.len() / shape.head_dim));
+    forward(
+        precision, shape, segments, &data.q, &data.k, &data.v, &mut out, &mut lse,
+    );
+    out
+}
+
+/// Products in bf16 err by what their operands lose: 2^-9 of each, twice.
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn in_bf16() {
+    for (head_dim, q_len, k_len) in [(80, 70, 70), (128, 3, 300), (33, 49, 257)] {
+        for causal in [false, true] {
+            let shape = shape(4, 2, head_dim, causal);
+            let segments = [segment(0, q_len, 0, k_len)];
+            let data = data(&shape, q_len, k_len, 9);
+            let (q, k, v) = (wide(&data.q), wide(&data.k), wide(&data.v));
+            let (expected, _) = exact(&shape, &segments, &q, &k, &v);
+            on_every_isa(|_| {
+                assert_close(
+                    "out",
+                    &outputs(Precision::Bf16, &shape, &segments, &data),
+                    &expected,
+                    0.03,
+                )
+            });
+        }
+    }
+}
+
+/// Keys that were written token by token into a cache, in any slot and after copies, give the bits of keys that lie beside
+/// one another.
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn a_cache_gives_the_same_bits() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        for head_dim in [32, 33, 80] {
+            let shape = shape(6, 2, head_dim, true);
+            let width = shape.kv_heads * head_dim;
+            let (len, slots) = (530, 3);
+            let data = data(&shape, len, len, 41);
+            on_every_isa(|isa| {
+                let mut cache = KvCache::new(precision, (slots, len), (shape.kv_heads, head_dim));
+                for at in 0..len {
+                    let row = at * width..(at + 1) * width;
+                    cache.write(1, at, &data.k[row.clone()], &data.v[row]);
+                }
+                cache.copy(1, 0, len);
+                let saved = cache.save(0, len);
+                cache.restore(2, &saved);
+                let whole = outputs(precision, &shape, &[segment(0, len, 0, len)], &data);
+                let q_width = shape.heads * head_dim;
+                for (slot, from, count) in [(0, 0, len), (1, 529, 1), (2, 255, 3), (1, 511, 2)] {
+                    let rows = from * q_width..(from + count) * q_width;
+                    let mut out = poisoned(rows.len());
+                    let own = [segment(0, count, slot * cache.capacity(), from + count)];
+                    on_threads(2, isa, || {
+                        forward_cached(&shape, &own, &data.q[rows.clone()], &cache, &mut out)
+                    });
+                    assert_same_bits("cached", &out, &whole[rows]);
+                }
+            });
+        }
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn values_per_word(encoding: Encoding) -> usize {
 }
 
 /// Words that `k` values take.
-pub(super) fn words(encoding: Encoding, k: usize) -> usize {
+pub(crate) fn words(encoding: Encoding, k: usize) -> usize {
     k.div_ceil(values_per_word(encoding))
 }
 

@@ -109,7 +109,10 @@ impl Rounding<'_> {
         }
         let level = Level::new(s, best, levels);
         let mut values = [0.0_f32; MOST];
-        for (from, to) in weights.chunks_exact(S::LANES).zip(values.chunks_exact_mut(S::LANES)) {
+        for (from, to) in weights
+            .chunks_exact(S::LANES)
+            .zip(values.chunks_exact_mut(S::LANES))
+        {
             s.store(level.of(s, s.load(from)), to);
         }
         for (to, value) in self.values.iter_mut().zip(values) {

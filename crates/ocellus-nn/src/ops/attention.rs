@@ -1,15 +1,17 @@
 //! Softmax attention over packed sequences, with grouped key-value heads.
 
-use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
-use ocellus_kernels::attention::{self, Segment};
-use std::sync::Arc;
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
+use ocellus_kernels::attention::{self, KvCache, Segment};
+use ocellus_kernels::gemm::Precision;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{done, fused, slice, with_slice};
 
 /// `softmax(q · kᵀ · scale) · v` inside every segment.
 ///
 /// `q [tq, heads, d]`, `k` and `v` `[tk, kv_heads, d]` with `heads` a multiple of `kv_heads` → `[tq, heads, d]`. With `causal`,
-/// query `i` of a segment sees its keys up to `k_len - q_len + i`. Rows of `q` in no segment come out as zero.
+/// query `i` of a segment sees its keys up to `k_len - q_len + i`. Rows of `q` in no segment come out as zero. The kernels round
+/// operands of products to `precision`.
 pub fn attention(
     q: &Tensor,
     k: &Tensor,
@@ -17,6 +19,7 @@ pub fn attention(
     segments: &Arc<[Segment]>,
     causal: bool,
     scale: f32,
+    precision: Precision,
 ) -> Result<Tensor> {
     if !fused(q) {
         return composed(q, k, v, segments, causal, scale);
@@ -25,8 +28,58 @@ pub fn attention(
         segments: segments.clone(),
         causal,
         scale,
+        precision,
     };
     q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
+}
+
+/// As [`attention()`], with keys and values of a cache; a segment's `k_start` is a multiple of its capacity. No gradient.
+pub fn attention_cached(
+    q: &Tensor,
+    cache: &RwLock<KvCache>,
+    kv_heads: usize,
+    segments: &Arc<[Segment]>,
+    causal: bool,
+    scale: f32,
+) -> Result<Tensor> {
+    let op = Cached {
+        cache,
+        segments,
+        kv_heads,
+        causal,
+        scale,
+    };
+    q.contiguous()?.apply_op1_no_bwd(&op)
+}
+
+struct Cached<'a> {
+    cache: &'a RwLock<KvCache>,
+    segments: &'a [Segment],
+    kv_heads: usize,
+    causal: bool,
+    scale: f32,
+}
+
+impl CustomOp1 for Cached<'_> {
+    fn name(&self) -> &'static str {
+        "attention-cached"
+    }
+
+    fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, heads, head_dim) = l.shape().dims3()?;
+        let shape = attention::Shape {
+            heads,
+            kv_heads: self.kv_heads,
+            head_dim,
+            causal: self.causal,
+            scale: self.scale,
+        };
+        let q = slice(s, l)?;
+        let mut out = vec![0.0; q.len()];
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        attention::forward_cached(&shape, self.segments, q, &cache, &mut out);
+        done(out, l.shape())
+    }
 }
 
 /// As [`attention()`], with `bias(segment) [heads, q_len, k_len]` added to the scaled scores of every segment (relative
@@ -106,6 +159,7 @@ struct Attention {
     segments: Arc<[Segment]>,
     causal: bool,
     scale: f32,
+    precision: Precision,
 }
 
 impl Attention {
@@ -121,7 +175,7 @@ impl Attention {
 
     fn run(&self, shape: &attention::Shape, q: &[f32], k: &[f32], v: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let (mut out, mut lse) = (vec![0.0; q.len()], vec![0.0; q.len() / shape.head_dim.max(1)]);
-        attention::forward(shape, &self.segments, q, k, v, &mut out, &mut lse);
+        attention::forward(self.precision, shape, &self.segments, q, k, v, &mut out, &mut lse);
         (out, lse)
     }
 }

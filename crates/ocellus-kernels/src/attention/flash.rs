@@ -1,0 +1,153 @@
+//! The walk over keys, page by page, without ever holding all scores of a row (Dao et al. 2022, "FlashAttention").
+//!
+//! Every row keeps its largest score so far, the sum of its weights relative to that, and the weighted sum of values. Pages
+//! are counted from the start of the segment, so that what a row gives depends on itself and on the keys it sees alone. A
+//! page of which it sees nothing changes no bit: its weights are zero and its factor is one.
+
+use super::pages::{Layout, PAGE};
+use super::rows::{PageSoftmax, Rows, Scale};
+use super::scratch::{ROWS, Scratch, grown, stride};
+use crate::gemm::pack::{Encoding, PackedA, Strided};
+use crate::gemm::panel::{PanelProduct, Start};
+use crate::isa::Isa;
+use crate::parallel::Shared;
+
+/// A page as products read it: its first word, and how deep the panels of values are.
+#[derive(Clone, Copy)]
+pub(super) struct Page {
+    pub words: *const u32,
+    pub value_depth: usize,
+}
+
+/// Where rows come from and go to.
+pub(super) struct Walk<'a> {
+    pub isa: Isa,
+    pub layout: &'a Layout,
+    pub q: &'a [f32],
+    pub out: Shared<f32>,
+    /// Nothing when nobody wants the log-sum-exps.
+    pub lse: Option<Shared<f32>>,
+}
+
+impl Walk<'_> {
+    /// Computes all rows of one head of one segment. `page(i)` gives the keys from `i * PAGE` on.
+    ///
+    /// # Safety
+    /// Pages must hold the segment's keys in this walk's layout, and nobody else may touch the outputs of these rows.
+    pub unsafe fn run(&self, rows: &Rows, scratch: &mut Scratch, page: impl Fn(usize) -> Page) {
+        let (dim, tiles) = (self.layout.dim, &self.layout.tiles);
+        let (wide, long) = (stride(dim), stride(PAGE));
+        let Scratch {
+            scaled,
+            sums,
+            scores,
+            encoded,
+            encoded_scores,
+            ..
+        } = scratch;
+        let scaled = grown(scaled, ROWS * wide);
+        let sums = grown(sums, ROWS * wide);
+        let scores = grown(scores, ROWS * long);
+        let pairs = tiles.encoding == Encoding::Bf16Pair;
+        for first in (0..rows.len()).step_by(ROWS) {
+            let count = ROWS.min(rows.len() - first);
+            let seen = rows.visible(first + count - 1);
+            if seen == 0 {
+                continue;
+            }
+            for i in 0..count {
+                self.isa.run(Scale {
+                    from: &self.q[rows.place(first + i) * dim..],
+                    factor: rows.shape.scale,
+                    to: &mut scaled[i * wide..i * wide + dim],
+                });
+            }
+            // Left operands: rows as they are, or encoded beside.
+            let left = |data: *const f32, row: usize, k: usize, beside: &mut Vec<_>| {
+                if !pairs {
+                    let words = data.cast();
+                    return PackedA { words, row, depth: 1 };
+                }
+                let from = Strided { data, row, col: 1 };
+                // SAFETY: `count` rows of `k` values are there.
+                unsafe { tiles.pack_a(from, k, &(0..self.layout.depth(k)), &(0..count), beside) }
+            };
+            let queries = left(scaled.as_ptr(), wide, dim, encoded);
+            let mut state = [(f32::NEG_INFINITY, 0.0_f32); ROWS];
+            for base in (0..seen).step_by(PAGE) {
+                let keys = PAGE.min(seen - base);
+                let Page { words, value_depth } = page(base / PAGE);
+                let product = PanelProduct {
+                    tiles,
+                    a: queries,
+                    panels: words,
+                    rows: count,
+                    depth: self.layout.depth(dim),
+                    cols: keys,
+                    start: Start::Zero,
+                    c: scores.as_mut_ptr(),
+                    ldc: long,
+                };
+                // SAFETY: `count` rows of `keys` columns are in `scores`; the page holds so many keys.
+                unsafe { product.run() };
+                for (i, (most, sum)) in state.iter_mut().enumerate().take(count) {
+                    let visible = rows.visible(first + i).saturating_sub(base).min(keys);
+                    let before = *most;
+                    let (now, added) = self.isa.run(PageSoftmax {
+                        scores: &mut scores[i * long..i * long + keys],
+                        visible,
+                        before,
+                    });
+                    *most = now;
+                    if base == 0 {
+                        *sum = added;
+                    } else if now > before {
+                        let factor = (before - now).exp();
+                        *sum = *sum * factor + added;
+                        let row = &mut sums[i * wide..i * wide + dim];
+                        row.iter_mut().for_each(|x| *x *= factor);
+                    } else {
+                        *sum += added;
+                    }
+                }
+                let weights = left(scores.as_ptr(), long, keys, encoded_scores);
+                let depth = self.layout.depth(keys);
+                for col in (0..dim).step_by(tiles.nr) {
+                    // A panel at a time, because fewer keys than a panel is deep may be wanted.
+                    // SAFETY: `count` rows of `dim` columns are in `sums`; panels are `value_depth` words deep, at least `depth`.
+                    unsafe {
+                        let product = PanelProduct {
+                            tiles,
+                            a: weights,
+                            panels: words.add(self.layout.values_at() + col * value_depth),
+                            rows: count,
+                            depth,
+                            cols: tiles.nr.min(dim - col),
+                            start: if base == 0 { Start::Zero } else { Start::Kept },
+                            c: sums.as_mut_ptr().add(col),
+                            ldc: wide,
+                        };
+                        product.run();
+                    }
+                }
+            }
+            for (i, (most, sum)) in state.iter().enumerate().take(count) {
+                if rows.visible(first + i) == 0 {
+                    continue;
+                }
+                let place = rows.place(first + i);
+                // SAFETY: passed on to the caller.
+                unsafe {
+                    self.isa.run(Scale {
+                        from: &sums[i * wide..],
+                        factor: 1.0 / sum,
+                        to: self.out.range(place * dim..(place + 1) * dim),
+                    });
+                    if let Some(lse) = &self.lse {
+                        lse.range(place..place + 1)[0] = most + sum.ln();
+                    }
+                }
+            }
+        }
+    }
+}
