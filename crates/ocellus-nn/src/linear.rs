@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::ops::{self, linear};
 use crate::rows::Table;
+use crate::stored::Stored;
 use crate::{LoadError, Params, Result};
 
 /// `y = x · Wᵀ + b`, with `W [out, in]` as checkpoints store it.
@@ -39,13 +40,11 @@ impl Linear {
     ) -> std::result::Result<Self, LoadError> {
         // What does not fit is said of the weight first.
         let of_bias = || bias.then(|| p.tensor("bias", &[outputs])).transpose();
-        match p.rows("weight", [outputs, inputs])? {
-            Some(rows) => {
+        match p.stored("weight", [outputs, inputs])? {
+            Some(Stored::Packed(packed)) => Self::packed(Arc::new(Matrix::Quantized(packed)), of_bias()?),
+            Some(Stored::Rows(rows)) => {
                 let bias = of_bias()?;
-                Self::packed(
-                    p.pack((outputs, inputs), |first, into| rows.read(first, into)),
-                    bias,
-                )
+                Self::packed(p.pack_stored((outputs, inputs), &rows), bias)
             }
             None => {
                 let weight = p.tensor("weight", &[outputs, inputs])?;
@@ -79,20 +78,27 @@ impl Linear {
         width: usize,
         p: &Params,
     ) -> std::result::Result<Self, LoadError> {
-        match table {
-            Table::Tensor(tensor) => Self::new(tensor.clone(), None, p),
-            Table::Stored(rows) => {
-                Self::packed(p.pack((vocab, width), |first, into| rows.read(first, into)), None)
+        let rows = match table {
+            Table::Tensor(tensor) => return Self::new(tensor.clone(), None, p),
+            Table::Packed(packed) => {
+                return Self::packed(Arc::new(Matrix::Quantized(packed.clone())), None);
             }
+            Table::Stored(rows) => rows,
+        };
+        // A checkpoint that was packed before holds the scores' matrix beside the table.
+        if p.contains("weight")
+            && let Some(Stored::Packed(packed)) = p.stored("weight", [vocab, width])?
+        {
+            return Self::packed(Arc::new(Matrix::Quantized(packed)), None);
         }
+        let matrix = p.pack_stored((vocab, width), rows);
+        rows.release();
+        Self::packed(matrix, None)
     }
 
-    fn packed(weight: Matrix, bias: Option<Tensor>) -> std::result::Result<Self, LoadError> {
+    fn packed(weight: Arc<Matrix>, bias: Option<Tensor>) -> std::result::Result<Self, LoadError> {
         let bias = bias.map(|b| b.to_vec1::<f32>()).transpose()?;
-        Ok(Self(Kind::Packed(Packed {
-            weight: Arc::new(weight),
-            bias,
-        })))
+        Ok(Self(Kind::Packed(Packed { weight, bias })))
     }
 
     /// The packed matrix, where it is one.

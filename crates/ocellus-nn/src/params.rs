@@ -16,6 +16,7 @@ use ocellus_kernels::quant::{Format, PackedQ};
 use ocellus_weights::{View, Weights, WeightsError};
 
 use crate::rows::{Rows, Table};
+use crate::stored::{self, Kept, Stored};
 
 /// Why a model could not be put together from its tensors.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,8 @@ pub enum LoadError {
     },
     #[error("nobody takes the tensors {}{}", .names.join(", "), if *.more > 0 { format!(" and {} more", .more) } else { String::new() })]
     Untaken { names: Vec<String>, more: usize },
+    #[error("the packed tensor `{name}` cannot be used: {reason}")]
+    Packed { name: String, reason: String },
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error("{0}")]
@@ -48,10 +51,19 @@ pub trait Source {
     fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError>;
     /// Whether the source has a tensor of this name (without taking it).
     fn contains(&self, name: &str) -> bool;
-    /// The matrix `name` to be read by rows, checked against `shape`; nothing where tensors are wanted as they are.
-    fn rows(&self, name: &str, shape: [usize; 2]) -> Result<Option<Rows>, LoadError> {
+    /// The matrix `name` as it is stored, checked against `shape`; nothing where tensors are wanted as they are.
+    fn stored(&self, name: &str, shape: [usize; 2]) -> Result<Option<Stored>, LoadError> {
         let _ = (name, shape);
         Ok(None)
+    }
+    /// Is told what the matrix `name` was packed to.
+    fn packed(&self, name: &str, matrix: &Arc<Matrix>) {
+        let _ = (name, matrix);
+    }
+    /// How much an error in each column of the matrix `name` counts, where that is known.
+    fn importance(&self, name: &str) -> Option<Arc<[f32]>> {
+        let _ = name;
+        None
     }
     /// Whether gradients are wanted: layers then keep their tensors as they are instead of packing them.
     fn trainable(&self) -> bool;
@@ -184,25 +196,40 @@ impl Params {
         }
     }
 
-    /// The matrix `name` under this prefix to be read by rows, where the source gives it so.
-    pub fn rows(&self, name: &str, shape: [usize; 2]) -> Result<Option<Rows>, LoadError> {
-        self.source.rows(&self.full(name), shape)
+    /// The matrix `name` under this prefix as it is stored, where the source gives it so.
+    pub(crate) fn stored(&self, name: &str, shape: [usize; 2]) -> Result<Option<Stored>, LoadError> {
+        self.source.stored(&self.full(name), shape)
     }
 
     /// The table `name [rows, width]` under this prefix.
     pub fn table(&self, name: &str, shape: [usize; 2]) -> Result<Table, LoadError> {
-        Ok(match self.rows(name, shape)? {
-            Some(rows) => Table::Stored(rows),
+        Ok(match self.stored(name, shape)? {
+            Some(Stored::Rows(rows)) => Table::Stored(rows),
+            Some(Stored::Packed(packed)) => Table::Packed(packed),
             None => Table::Tensor(self.tensor(name, &shape)?),
         })
     }
 
-    /// Packs the matrix `[outputs, inputs]` whose rows `read(first row, into)` gives, at the width that is asked for here.
-    pub(crate) fn pack(&self, shape: (usize, usize), read: impl Fn(usize, &mut [f32]) + Sync) -> Matrix {
-        match self.format {
-            Some(format) => Matrix::Quantized(PackedQ::quantize(format, shape, None, read)),
+    /// Packs the matrix `weight [outputs, inputs]`, whose rows `read(first row, into)` gives, at the width that is asked for
+    /// here.
+    pub(crate) fn pack(&self, shape: (usize, usize), read: impl Fn(usize, &mut [f32]) + Sync) -> Arc<Matrix> {
+        Arc::new(match self.format {
+            Some(format) => {
+                let importance = self
+                    .source
+                    .importance(&self.full("weight"))
+                    .filter(|i| i.len() == shape.1);
+                Matrix::Quantized(PackedQ::quantize(format, shape, importance.as_deref(), read))
+            }
             None => Matrix::Dense(PackedB::from_rows(self.precision, shape, read)),
-        }
+        })
+    }
+
+    /// As [`pack`](Self::pack), of a matrix that stands in the checkpoint as it is packed.
+    pub(crate) fn pack_stored(&self, shape: (usize, usize), rows: &Rows) -> Arc<Matrix> {
+        let matrix = self.pack(shape, |first, into| rows.read(first, into));
+        self.source.packed(&self.full("weight"), &matrix);
+        matrix
     }
 
     /// The `count` whole numbers of `name` under this prefix.
@@ -229,15 +256,38 @@ pub struct Frozen {
     device: Device,
     dtype: DType,
     taken: RefCell<BTreeSet<String>>,
+    importance: BTreeMap<String, Arc<[f32]>>,
+    /// What was packed, for whoever wants it.
+    kept: Option<RefCell<Vec<Kept>>>,
 }
 
 impl Frozen {
+    /// The same, which rounds weights by how much their columns count (see [`Source::importance`]) and keeps what it packs for
+    /// [`kept`](Self::kept).
+    pub fn keeping(self, importance: BTreeMap<String, Arc<[f32]>>) -> Self {
+        Self {
+            importance,
+            kept: Some(RefCell::default()),
+            ..self
+        }
+    }
+
+    /// Every matrix that was packed so far.
+    pub fn kept(&self) -> Vec<Kept> {
+        self.kept
+            .as_ref()
+            .map(|kept| kept.borrow().clone())
+            .unwrap_or_default()
+    }
+
     pub fn new(weights: Arc<Weights>, device: Device, dtype: DType) -> Self {
         Self {
             weights,
             device,
             dtype,
             taken: RefCell::default(),
+            importance: BTreeMap::new(),
+            kept: None,
         }
     }
 
@@ -321,13 +371,28 @@ impl Source for Frozen {
         Ok(tensor)
     }
 
-    fn rows(&self, name: &str, shape: [usize; 2]) -> Result<Option<Rows>, LoadError> {
+    fn stored(&self, name: &str, shape: [usize; 2]) -> Result<Option<Stored>, LoadError> {
         if !self.device.is_cpu() || self.dtype != DType::F32 {
             return Ok(None);
         }
+        if let Some(packed) = stored::packed(&self.weights, name, shape)? {
+            self.taken.borrow_mut().insert(name.to_owned());
+            return Ok(Some(Stored::Packed(packed)));
+        }
         checked(&self.weights, name, &shape)?.read_f32(0, &mut [])?;
         self.taken.borrow_mut().insert(name.to_owned());
-        Ok(Some(Rows::new(self.weights.clone(), name.to_owned(), shape[1])))
+        let rows = Rows::new(self.weights.clone(), name.to_owned(), shape[1]);
+        Ok(Some(Stored::Rows(rows)))
+    }
+
+    fn packed(&self, name: &str, matrix: &Arc<Matrix>) {
+        if let Some(kept) = &self.kept {
+            kept.borrow_mut().push((name.to_owned(), matrix.clone()));
+        }
+    }
+
+    fn importance(&self, name: &str) -> Option<Arc<[f32]>> {
+        self.importance.get(name).cloned()
     }
 
     fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {

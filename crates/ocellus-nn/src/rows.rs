@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
+use ocellus_kernels::quant::PackedQ;
 use ocellus_weights::Weights;
 
 use crate::Result;
@@ -49,9 +50,16 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// Lets go of the file's pages.
+    pub(crate) fn release(&self) {
+        self.weights.release(&self.name);
+    }
+}
+
 impl Drop for Rows {
     fn drop(&mut self) {
-        self.weights.release(&self.name);
+        self.release();
     }
 }
 
@@ -59,6 +67,7 @@ impl Drop for Rows {
 pub enum Table {
     Tensor(Tensor),
     Stored(Rows),
+    Packed(PackedQ),
 }
 
 impl Table {
@@ -73,20 +82,28 @@ impl Table {
                 }
                 Tensor::from_vec(out, (index.len(), rows.width), &Device::Cpu)
             }
+            Self::Packed(packed) => {
+                let width = packed.k();
+                let mut out = vec![0.0; index.len() * width];
+                for (to, row) in out.chunks_exact_mut(width).zip(index) {
+                    packed.row(*row as usize, to);
+                }
+                Tensor::from_vec(out, (index.len(), width), &Device::Cpu)
+            }
         }
     }
 
     pub fn dtype(&self) -> DType {
         match self {
             Self::Tensor(table) => table.dtype(),
-            Self::Stored(_) => DType::F32,
+            Self::Stored(_) | Self::Packed(_) => DType::F32,
         }
     }
 
     pub fn device(&self) -> &Device {
         match self {
             Self::Tensor(table) => table.device(),
-            Self::Stored(_) => &Device::Cpu,
+            Self::Stored(_) | Self::Packed(_) => &Device::Cpu,
         }
     }
 }

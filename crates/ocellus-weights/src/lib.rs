@@ -37,7 +37,7 @@ pub use index::{MAX_INDEX_BYTES, MAX_SHARDS};
 pub use regions::{MAX_REGIONS, MAX_REGIONS_BYTES, Regions, RegionsError};
 pub use view::View;
 pub use weights::Weights;
-pub use write::{TensorBytes, encode, f32_bytes, i64_bytes, write};
+pub use write::{TensorBytes, TensorRef, encode, f32_bytes, i64_bytes, write, write_refs};
 
 /// What every fallible function of this crate returns.
 pub type Result<T> = std::result::Result<T, WeightsError>;

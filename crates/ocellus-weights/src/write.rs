@@ -11,11 +11,53 @@ use std::path::{Path, PathBuf};
 /// Name, element type, shape and little-endian bytes of one tensor.
 pub type TensorBytes = (String, Dtype, Vec<usize>, Vec<u8>);
 
+/// One tensor whose bytes lie elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct TensorRef<'a> {
+    pub name: &'a str,
+    pub dtype: Dtype,
+    pub shape: &'a [usize],
+    pub bytes: &'a [u8],
+}
+
+impl<'a> From<&'a TensorBytes> for TensorRef<'a> {
+    fn from((name, dtype, shape, bytes): &'a TensorBytes) -> Self {
+        Self {
+            name,
+            dtype: *dtype,
+            shape,
+            bytes,
+        }
+    }
+}
+
+impl TensorRef<'_> {
+    /// What the tensor's place in the file is a multiple of: its element size, or a cache line for bytes that fill cache lines.
+    fn alignment(&self) -> usize {
+        const LINE: usize = 64;
+        match self.dtype {
+            Dtype::U8 if self.bytes.len().is_multiple_of(LINE) => LINE,
+            other => other.size_bytes(),
+        }
+    }
+}
+
 /// Writes `tensors` to `path`, replacing what is there.
 ///
 /// The bytes go to a new file in the same folder, are flushed to the disk, and take the final name by a rename: a reader
 /// sees the old file or the new one, and a crash leaves at most a stray `.tmp` file. The same input gives the same bytes.
 pub fn write(path: &Path, tensors: &[TensorBytes], metadata: &BTreeMap<String, String>) -> Result<()> {
+    let tensors: Vec<TensorRef> = tensors.iter().map(TensorRef::from).collect();
+    write_refs(path, &tensors, metadata, &mut |_| ())
+}
+
+/// The same with tensors whose bytes lie elsewhere. `written_bytes` is told the bytes of every tensor when it is in the file.
+pub fn write_refs(
+    path: &Path,
+    tensors: &[TensorRef],
+    metadata: &BTreeMap<String, String>,
+    written_bytes: &mut dyn FnMut(u64),
+) -> Result<()> {
     let (header, order) = layout(path, tensors, metadata)?;
     let io = |source| WeightsError::Io {
         file: path.to_path_buf(),
@@ -26,7 +68,8 @@ pub fn write(path: &Path, tensors: &[TensorBytes], metadata: &BTreeMap<String, S
         let mut out = BufWriter::new(file);
         out.write_all(&header)?;
         for tensor in &order {
-            out.write_all(&tensor.3)?;
+            out.write_all(tensor.bytes)?;
+            written_bytes(tensor.bytes.len() as u64);
         }
         let file = out.into_inner().map_err(|e| e.into_error())?;
         file.sync_all()?;
@@ -43,9 +86,10 @@ pub fn write(path: &Path, tensors: &[TensorBytes], metadata: &BTreeMap<String, S
 
 /// The same file as [`write()`], in memory.
 pub fn encode(tensors: &[TensorBytes], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
-    let (mut bytes, order) = layout(Path::new("safetensors"), tensors, metadata)?;
+    let tensors: Vec<TensorRef> = tensors.iter().map(TensorRef::from).collect();
+    let (mut bytes, order) = layout(Path::new("safetensors"), &tensors, metadata)?;
     for tensor in &order {
-        bytes.extend_from_slice(&tensor.3);
+        bytes.extend_from_slice(tensor.bytes);
     }
     Ok(bytes)
 }
@@ -76,21 +120,17 @@ pub fn i64_bytes(values: &[i64]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// Length prefix and header, and the tensors in the order of their data: largest elements first, so that every tensor is
-/// aligned to its element size (the header is padded to a multiple of 8), then by name.
+/// Length prefix and header, and the tensors in the order of their data: largest alignment first, so that every tensor is
+/// aligned (the header is padded to whole cache lines), then by name.
 fn layout<'t>(
     path: &Path,
-    tensors: &'t [TensorBytes],
+    tensors: &[TensorRef<'t>],
     metadata: &BTreeMap<String, String>,
-) -> Result<(Vec<u8>, Vec<&'t TensorBytes>)> {
+) -> Result<(Vec<u8>, Vec<TensorRef<'t>>)> {
     let file = || path.display().to_string();
-    let mut order: Vec<&TensorBytes> = tensors.iter().collect();
-    order.sort_by(|a, b| {
-        b.1.size_bytes()
-            .cmp(&a.1.size_bytes())
-            .then_with(|| a.0.cmp(&b.0))
-    });
-    if let Some(tensor) = crate::header::first_duplicate(tensors.iter().map(|t| t.0.as_str())) {
+    let mut order = tensors.to_vec();
+    order.sort_by(|a, b| b.alignment().cmp(&a.alignment()).then_with(|| a.name.cmp(b.name)));
+    if let Some(tensor) = crate::header::first_duplicate(tensors.iter().map(|t| t.name)) {
         return Err(WeightsError::Duplicate {
             file: file(),
             tensor: tensor.to_string(),
@@ -101,33 +141,39 @@ fn layout<'t>(
         header.insert("__metadata__".to_string(), serde_json::json!(metadata));
     }
     let mut start = 0;
-    for (name, dtype, shape, bytes) in order.iter().copied() {
+    for TensorRef {
+        name,
+        dtype,
+        shape,
+        bytes,
+    } in order.iter().copied()
+    {
         if name == "__metadata__" {
             let reason = "no tensor may be called `__metadata__`".to_string();
             return Err(WeightsError::Header { file: file(), reason });
         }
-        let expected = byte_length(*dtype, shape).ok_or_else(|| WeightsError::ShapeOverflow {
+        let expected = byte_length(dtype, shape).ok_or_else(|| WeightsError::ShapeOverflow {
             file: file(),
-            tensor: name.clone(),
-            shape: shape.clone(),
+            tensor: name.to_owned(),
+            shape: shape.to_vec(),
         })?;
         if expected != bytes.len() {
             return Err(WeightsError::Length {
                 file: file(),
-                tensor: name.clone(),
-                dtype: *dtype,
-                shape: shape.clone(),
+                tensor: name.to_owned(),
+                dtype,
+                shape: shape.to_vec(),
                 expected: expected as u64,
                 found: bytes.len() as u64,
             });
         }
         let end = start + bytes.len();
         let info = serde_json::json!({ "dtype": dtype.name(), "shape": shape, "data_offsets": [start, end] });
-        header.insert(name.clone(), info);
+        header.insert(name.to_owned(), info);
         start = end;
     }
     let mut json = serde_json::Value::Object(header).to_string().into_bytes();
-    json.resize(json.len().next_multiple_of(8), b' ');
+    json.resize((json.len() + 8).next_multiple_of(64) - 8, b' ');
     let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
     bytes.append(&mut json);
     Ok((bytes, order))

@@ -351,6 +351,18 @@ pub enum Models {
     },
     /// Tell how much memory a model needs before it is loaded
     Plan(Plan),
+    /// Write a model with weights of few bits, which loads at once
+    Quantize(Quantize),
+}
+
+#[derive(Debug, Args)]
+pub struct Quantize {
+    /// The model
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+    /// The folder to write, which must not be there yet
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, Args)]

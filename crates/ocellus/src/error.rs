@@ -194,6 +194,9 @@ impl From<ModelError> for Failure {
             ModelError::Load(LoadError::Weights(_) | LoadError::Missing { .. } | LoadError::Shape { .. }) => {
                 "weights and config.json do not belong together; download the model again"
             }
+            ModelError::Load(LoadError::Packed { .. }) => {
+                "quantise the checkpoint again with `ocellus models quantize`"
+            }
             ModelError::Load(LoadError::Untaken { .. }) => {
                 "the checkpoint holds more than its config describes; it may be of another kind"
             }

@@ -73,6 +73,17 @@ impl Files<'_> {
         }
     }
 
+    /// The text of the file that says what the model is.
+    fn config(&self) -> Result<String, Failure> {
+        for name in ocellus_models::CONFIG_FILES {
+            if let Some(text) = self.text(name)? {
+                return Ok(text);
+            }
+        }
+        Err(Failure::new("config.json is missing")
+            .hint("a model folder holds config.json, or params.json in the layout of some publishers"))
+    }
+
     fn json(&self, name: &str) -> Result<Option<Value>, Failure> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
@@ -82,6 +93,11 @@ impl Files<'_> {
             Failure::new(format!("{name} is not valid JSON: {error}")).hint("download the model again")
         })
     }
+}
+
+/// The text of the file in a model's folder that says what it is.
+pub fn config(folder: &Path) -> Result<String, Failure> {
+    Files::Folder(folder).config()
 }
 
 /// A model, and the files beside its weights.
@@ -107,18 +123,9 @@ impl<'a> Opened<'a> {
                 );
             }
         };
-        let mut config = None;
-        for name in ocellus_models::CONFIG_FILES {
-            if config.is_none() {
-                config = files.text(name)?;
-            }
-        }
-        let config = config.ok_or_else(|| {
-            Failure::new(format!("{name}: config.json is missing"))
-                .hint("a model folder holds config.json, or params.json in the layout of some publishers")
-        })?;
-        let loaded = build(&config, Arc::new(weights), computing(context)?)
-            .map_err(|e| Failure::from(e).about(name))?;
+        let config = files.config().map_err(|failure| failure.about(name))?;
+        let how = computing(context, &weights).map_err(|failure| failure.about(name))?;
+        let loaded = build(&config, Arc::new(weights), how).map_err(|e| Failure::from(e).about(name))?;
         Ok(Self {
             files,
             config,
@@ -298,7 +305,15 @@ pub fn build(
     weights: Arc<Weights>,
     how: Computing,
 ) -> Result<Box<dyn ocellus_models::Model>, ModelError> {
-    let source = Rc::new(Frozen::new(weights, how.device, how.dtype));
+    assemble(config, &Rc::new(how.source(weights)), &how)
+}
+
+/// The same over a source of tensors that the caller made.
+pub fn assemble(
+    config: &str,
+    source: &Rc<Frozen>,
+    how: &Computing,
+) -> Result<Box<dyn ocellus_models::Model>, ModelError> {
     let family = ocellus_models::find(&ocellus_models::families::parse(config)?)?;
     let mut params = Params::new(source.clone(), how.precision);
     if let Some(format) = how.format {
@@ -336,6 +351,11 @@ impl Computing {
         }
     }
 
+    /// The tensors of a checkpoint as this wants them.
+    pub fn source(&self, weights: Arc<Weights>) -> Frozen {
+        Frozen::new(weights, self.device.clone(), self.dtype)
+    }
+
     fn elsewhere(device: Device, dtype: DType) -> Self {
         Self {
             device,
@@ -347,12 +367,25 @@ impl Computing {
 }
 
 /// Where and in which type to compute: f32 on the CPU unless asked otherwise, bf16 elsewhere.
-fn computing(context: &Context) -> Result<Computing, Failure> {
+fn computing(context: &Context, weights: &Weights) -> Result<Computing, Failure> {
     let device = match context.device()? {
         values::Device::Cpu => Device::Cpu,
         values::Device::Cuda(index) => Device::new_cuda(index).map_err(|e| no_device(&e))?,
         values::Device::Metal => Device::new_metal(0).map_err(|e| no_device(&e))?,
     };
+    let packed = weights.metadata().contains_key(ocellus_nn::stored::LAYOUT);
+    if packed && !device.is_cpu() {
+        return Err(Failure::new("quantised weights work on the CPU only")
+            .hint("use the checkpoint that they were made from on this device"));
+    }
+    if packed && context.global.quant.is_some() {
+        return Err(Failure::new("the model is quantised already").hint("leave out --quant"));
+    }
+    if packed {
+        // What is not packed has no more to lose in bf16.
+        let asked = context.global.dtype == Some(Dtype::F32);
+        return Ok(Computing::on_cpu(if asked { Quant::F32 } else { Quant::Bf16 }));
+    }
     if let Some(width) = context.global.quant {
         if !device.is_cpu() {
             return Err(

@@ -4,6 +4,7 @@ mod families;
 mod list;
 mod plan;
 mod pull;
+mod quantize;
 mod rm;
 mod show;
 
@@ -19,5 +20,6 @@ pub fn run(context: &Context, args: Models) -> Result<(), Failure> {
         Models::Rm { models } => rm::run(context, &models),
         Models::Families { format } => families::run(format),
         Models::Plan(args) => plan::run(context, &args),
+        Models::Quantize(args) => quantize::run(context, &args),
     }
 }
