@@ -1,7 +1,8 @@
 //! Which programs take part: a JSON file, and the placeholders in its commands.
 //!
 //! ```json
-//! { "ours":  [ { "weights": "q8", "bits": 8, "model": "{peers}/models/3b", "arguments": ["--quant", "q8"] } ],
+//! { "about": "random numbers in the shape of …",
+//!   "ours":  [ { "weights": "q8", "bits": 8, "model": "{peers}/models/3b", "arguments": ["--quant", "q8"] } ],
 //!   "peers": [ { "name": "other", "weights": "int8", "bits": 8, "command": ["{peers}/other/bin/other", "{tokens}"],
 //!                "environment": {"OMP_NUM_THREADS": "{threads}"}, "files": ["{peers}/models/other"] } ] }
 //! ```
@@ -54,6 +55,8 @@ impl Side {
 /// Those that take part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List {
+    /// What everybody's weights are, for the page.
+    pub about: String,
     pub sides: Vec<Side>,
 }
 
@@ -83,7 +86,10 @@ impl List {
                 return Err(format!("`{}` stands there twice", side.label()));
             }
         }
-        Ok(Self { sides })
+        Ok(Self {
+            about: word(&value, "about")?,
+            sides,
+        })
     }
 
     /// Those that `words` name; all when there are no words.
@@ -174,10 +180,8 @@ fn side(entry: &Value) -> Result<Side, String> {
 }
 
 fn word(entry: &Value, field: &str) -> Result<String, String> {
-    entry[field]
-        .as_str()
-        .map(str::to_owned)
-        .ok_or_else(|| format!("`{field}` is no string in {entry}"))
+    let text = entry[field].as_str().map(str::to_owned);
+    text.ok_or_else(|| format!("`{field}` is no string in {entry}"))
 }
 
 /// A word that can stand in a row and in a table as it is.

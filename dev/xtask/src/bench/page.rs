@@ -13,12 +13,16 @@ use super::summary::{Ratio, Summary};
 /// What the numbers do not tell.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    pub machine: Machine,
-    pub commit: Option<String>,
-    pub image: String,
-    pub tokens: u32,
-    pub threads: usize,
-    pub rounds: u32,
+    machine: Machine,
+    /// Of the weights.
+    about: String,
+    commit: Option<String>,
+    /// Whether our program was built from that commit, or handed over.
+    built: bool,
+    image: String,
+    tokens: u32,
+    threads: usize,
+    rounds: u32,
     /// Programs that ran, with their versions, as they first did.
     programs: Vec<(Side, Option<String>)>,
     failures: Vec<String>,
@@ -29,7 +33,9 @@ impl Setting {
     pub fn new(root: &Path, machine: &Machine, options: &Options, list: &List) -> Self {
         Self {
             machine: machine.clone(),
+            about: list.about.clone(),
             commit: machine::commit(root),
+            built: options.ocellus.is_none(),
             image: options.image.clone(),
             tokens: options.tokens,
             threads: options.threads,
@@ -69,6 +75,10 @@ fn head(setting: &Setting, summary: &Summary) -> String {
         .memory_gib
         .map_or_else(String::new, |gib| format!(", {gib} GiB of memory"));
     let commit = setting.commit.as_deref().unwrap_or("unknown");
+    let program = match setting.built {
+        true => format!("commit {commit}"),
+        false => format!("a program that was handed over, measured from commit {commit}"),
+    };
     let noise = match summary.noise() {
         Some([others, stolen]) => format!(
             "other processes used {:.1} % of the cores (median of the runs; at most {:.1} %), the host took {:.1} % (at \
@@ -83,11 +93,11 @@ fn head(setting: &Setting, summary: &Summary) -> String {
 - machine: {}, {} cores ({}){memory}
 - work: one picture of {} pixels, 32 tokens of text (some more where a program's template adds them), {} tokens generated
   greedily, one request at a time, {} threads. What each program's times hold stands in `tools/peers/README.md`
-- weights: random numbers in the shape of a published model of 3 billion weights. Speed does not depend on their values
+- weights: {}. Speed does not depend on their values
 - rounds: {} of {}. In each every program ran once, in its own process, those with weights of the same width one after
   another, in turn forwards and backwards; its files were read into the system's cache before it started
 - noise: {noise}
-- ocellus: commit {commit}
+- ocellus: {program}
 - `raw.csv` has every value, with the noise during its run
 
 ![speed beside the fastest other program of the same width](bars.svg)
@@ -104,6 +114,7 @@ round, and in brackets the lowest and the highest.
         setting.image,
         setting.tokens,
         setting.threads,
+        setting.about,
         summary.rounds,
         setting.rounds,
     )
@@ -200,7 +211,9 @@ mod tests {
                 memory_gib: Some(23),
                 date: "2026-11-24".into(),
             },
+            about: "random numbers in the shape of a published model".into(),
             commit: Some("abc1234".into()),
+            built: true,
             image: "1092x784".into(),
             tokens: 64,
             threads: 2,

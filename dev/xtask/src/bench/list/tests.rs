@@ -1,6 +1,7 @@
 use super::*;
 
 const TWO: &str = r#"{
+    "about": "random numbers",
     "ours": [{"weights": "q8", "bits": 8, "model": "{peers}/m", "arguments": ["--quant", "q8"]}],
     "peers": [{"name": "other", "weights": "int8", "bits": 8, "command": ["{peers}/bin/other", "-n", "{tokens}"],
                "environment": {"THREADS": "{threads}"}, "files": ["{peers}/m.bin"]}]}"#;
@@ -55,6 +56,7 @@ fn what_is_wrong_with_a_list_is_named() {
     for (from, to, expected) in [
         ("{\n", "", "not JSON"),
         ("\"peers\"", "\"pears\"", "`peers` is no list"),
+        ("\"random numbers\"", "1", "`about` is no string"),
         ("\"bits\": 8, \"model\"", "\"model\"", "`bits` is no number"),
         (
             "\"q8\", \"bits\"",
@@ -74,7 +76,7 @@ fn what_is_wrong_with_a_list_is_named() {
         let found = List::parse(&TWO.replacen(from, to, 1)).unwrap_err();
         assert!(found.contains(expected), "{to}: {found}");
     }
-    let twice = r#"{"ours": [{"weights": "q8", "bits": 8, "model": "m"}, {"weights": "q8", "bits": 8, "model": "n"}],
+    let twice = r#"{"about": "", "ours": [{"weights": "q8", "bits": 8, "model": "m"}, {"weights": "q8", "bits": 8, "model": "n"}],
                     "peers": []}"#;
     assert_eq!(List::parse(twice).unwrap_err(), "`ocellus q8` stands there twice");
 }
