@@ -1,5 +1,6 @@
-//! `cargo xtask <command>`: checks of the source tree, and what CI runs.
+//! `cargo xtask <command>`: checks of the source tree, what CI runs, and comparisons of speed.
 
+mod bench;
 mod ci;
 mod tidy;
 
@@ -11,6 +12,7 @@ usage: cargo xtask <command>
 
   ci       everything a change must pass: fmt, clippy, tidy, tests, docs, deny
   tidy     the rules of ARCHITECTURE.md that a machine can check
+  bench    our program and others that do the same work, measured in turn
   help     this text
 ";
 
@@ -19,8 +21,9 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["ci"] => ci::run(&root()),
         ["tidy"] => tidy::run(&root()),
+        ["bench", "peers", ..] => bench::peers(&root(), &arguments[2..]),
         ["help" | "--help" | "-h"] => {
-            print!("{HELP}");
+            print!("{HELP}\n{}", bench::HELP);
             ExitCode::SUCCESS
         }
         _ => {
