@@ -20,6 +20,7 @@
 
 mod dtype;
 mod error;
+mod grouped;
 mod header;
 mod index;
 mod npy;
@@ -32,6 +33,7 @@ mod write;
 
 pub use dtype::Dtype;
 pub use error::WeightsError;
+pub use grouped::Grouped;
 pub use header::{MAX_HEADER_BYTES, MAX_RANK, MAX_TENSORS};
 pub use index::{MAX_INDEX_BYTES, MAX_SHARDS};
 pub use regions::{MAX_REGIONS, MAX_REGIONS_BYTES, Regions, RegionsError};
