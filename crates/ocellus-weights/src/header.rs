@@ -140,7 +140,7 @@ fn check(file: &str, name: &str, info: Info, data_start: usize, data_bytes: usiz
             limit: MAX_RANK,
         });
     }
-    let Some(expected) = byte_length(dtype, &info.shape) else {
+    let Some(expected) = dtype.length_bytes(&info.shape) else {
         return Err(WeightsError::ShapeOverflow {
             file: file(),
             tensor: tensor(),
@@ -175,15 +175,6 @@ fn check(file: &str, name: &str, info: Info, data_start: usize, data_bytes: usiz
         shape: info.shape,
         range,
     })
-}
-
-/// Bytes of a tensor, or `None` when they do not fit a `usize`.
-///
-/// Multiplied in any order, an empty tensor may not hide an overflow, so zeros are not skipped early.
-pub(crate) fn byte_length(dtype: Dtype, shape: &[usize]) -> Option<usize> {
-    shape
-        .iter()
-        .try_fold(dtype.size_bytes(), |n, &side| n.checked_mul(side))
 }
 
 /// All tensors together must cover the data section exactly once. Sorts `tensors` by place.
