@@ -112,9 +112,6 @@ pub(crate) fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"PK\x03\x04") {
         return Some("it is a zip archive (perhaps a torch checkpoint)");
     }
-    if bytes.starts_with(b"GGUF") {
-        return Some("it is a GGUF file");
-    }
     if bytes.starts_with(b"<!DOCTYPE") || bytes.starts_with(b"<html") || bytes.starts_with(b"<!doctype") {
         return Some("it is an HTML page (perhaps the error page of a failed download)");
     }

@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn damaged(&self, reason: String) -> WeightsError {
-        WeightsError::Header {
+        WeightsError::NotGguf {
             file: self.file.to_string(),
             reason,
         }
