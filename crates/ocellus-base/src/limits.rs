@@ -52,6 +52,9 @@ pub const WEIGHTS_HEADER_BYTES: u64 = 64 << 20;
 /// Tensors of one weight file.
 pub const TENSORS: usize = 1 << 18;
 
+/// Keys of the metadata of one weight file. Published files have about fifty.
+pub const METADATA_KEYS: usize = 1 << 16;
+
 /// Axes of one tensor.
 pub const TENSOR_AXES: usize = 8;
 

@@ -227,7 +227,14 @@ impl Params {
 
     /// As [`pack`](Self::pack), of a matrix that stands in the checkpoint as it is packed.
     pub(crate) fn pack_stored(&self, shape: (usize, usize), rows: &Rows) -> Arc<Matrix> {
-        let matrix = self.pack(shape, |first, into| rows.read(first, into));
+        // Where nothing else is asked for, weights of few bits stay as they are.
+        let own = match self.format {
+            None => rows
+                .few_bits(shape.0)
+                .map(|packed| Arc::new(Matrix::Quantized(packed))),
+            Some(_) => None,
+        };
+        let matrix = own.unwrap_or_else(|| self.pack(shape, |first, into| rows.read(first, into)));
         self.source.packed(&self.full("weight"), &matrix);
         matrix
     }
@@ -379,9 +386,9 @@ impl Source for Frozen {
             self.taken.borrow_mut().insert(name.to_owned());
             return Ok(Some(Stored::Packed(packed)));
         }
-        checked(&self.weights, name, &shape)?.read_f32(0, &mut [])?;
+        checked(&self.weights, name, &shape)?;
         self.taken.borrow_mut().insert(name.to_owned());
-        let rows = Rows::new(self.weights.clone(), name.to_owned(), shape[1]);
+        let rows = Rows::new(self.weights.clone(), name.to_owned(), shape[1])?;
         Ok(Some(Stored::Rows(rows)))
     }
 

@@ -1,12 +1,13 @@
 //! Rows of a stored matrix, read piece by piece: how weights are packed without a whole copy in f32 between, and how a table
 //! stays in its file.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
-use ocellus_kernels::quant::PackedQ;
-use ocellus_weights::Weights;
+use ocellus_kernels::quant::{Bits, Format, PackedQ};
+use ocellus_weights::{Grouped, Weights, WeightsError};
 
 use crate::Result;
 
@@ -15,6 +16,8 @@ pub struct Rows {
     weights: Arc<Weights>,
     name: String,
     width: usize,
+    /// The values themselves, where the checkpoint puts the tensor together from others.
+    made: Option<Vec<f32>>,
     /// Values read since the file's pages were last let go of.
     held: AtomicUsize,
 }
@@ -24,13 +27,48 @@ const HELD: usize = 1 << 24;
 
 impl Rows {
     /// `name` must be a tensor of a floating-point type whose elements are rows of `width`.
-    pub(crate) fn new(weights: Arc<Weights>, name: String, width: usize) -> Self {
-        Self {
+    pub(crate) fn new(
+        weights: Arc<Weights>,
+        name: String,
+        width: usize,
+    ) -> std::result::Result<Self, WeightsError> {
+        let view = weights.view(&name)?;
+        let made = match view.bytes {
+            Cow::Owned(_) if view.grouped(0..0).is_none() => Some(view.to_f32()?),
+            _ => {
+                view.read_f32(0, &mut [])?;
+                None
+            }
+        };
+        Ok(Self {
             weights,
             name,
             width,
+            made,
             held: AtomicUsize::new(0),
+        })
+    }
+
+    /// The matrix at the width at which it is stored, when that is of few bits.
+    pub(crate) fn few_bits(&self, rows: usize) -> Option<PackedQ> {
+        let view = self.weights.view(&self.name).ok()?;
+        let Grouped { group, bits, .. } = view.grouped(0..0)?;
+        let bits = match bits {
+            0..=4 => Bits::Four,
+            5..=6 => Bits::Six,
+            _ => Bits::Eight,
+        };
+        let format = Format { bits, group };
+        if !format.is_valid() {
+            return None;
         }
+        let packed = PackedQ::from_values(format, (rows, self.width), |first, count, panel| {
+            if let Some(part) = view.grouped(first..first + count) {
+                (panel.values, panel.scales, panel.offsets) = (part.values, part.scales, part.offsets);
+            }
+        });
+        self.release();
+        Some(packed)
     }
 
     /// Rows from `first` on, as many as `into` holds.
@@ -38,6 +76,10 @@ impl Rows {
     /// # Panics
     /// When there are not so many.
     pub fn read(&self, first: usize, into: &mut [f32]) {
+        if let Some(made) = &self.made {
+            let start = first * self.width;
+            return into.copy_from_slice(&made[start..start + into.len()]);
+        }
         let read = self
             .weights
             .view(&self.name)

@@ -43,8 +43,8 @@ struct Lent {
 
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        let view = self.weights.view(&self.name);
-        view.expect("the tensor was there when its file was opened").bytes
+        let bytes = self.weights.bytes(&self.name);
+        bytes.expect("the tensor was there when its file was opened")
     }
 }
 

@@ -1,8 +1,11 @@
-//! Element types, under the names that the safetensors header uses.
+//! Element types, under the names that file headers use.
 
 use std::fmt;
 
 /// Element type of a stored tensor. Values are little-endian on disk.
+///
+/// The plain types are those of safetensors. The quantised ones (`Q…`) are those of GGUF files: rows are cut into blocks of 32
+/// or 256 elements, a block keeps small integers and what they are multiplied by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dtype {
     Bool,
@@ -20,46 +23,94 @@ pub enum Dtype {
     U64,
     I64,
     F64,
+    Q4_0,
+    Q4_1,
+    Q5_0,
+    Q5_1,
+    Q8_0,
+    Q4K,
+    Q5K,
+    Q6K,
 }
 
-/// Type, name in the header, size of one element in bytes.
-const TABLE: &[(Dtype, &str, usize)] = &[
-    (Dtype::Bool, "BOOL", 1),
-    (Dtype::U8, "U8", 1),
-    (Dtype::I8, "I8", 1),
-    (Dtype::F8E4M3, "F8_E4M3", 1),
-    (Dtype::F8E5M2, "F8_E5M2", 1),
-    (Dtype::U16, "U16", 2),
-    (Dtype::I16, "I16", 2),
-    (Dtype::F16, "F16", 2),
-    (Dtype::Bf16, "BF16", 2),
-    (Dtype::U32, "U32", 4),
-    (Dtype::I32, "I32", 4),
-    (Dtype::F32, "F32", 4),
-    (Dtype::U64, "U64", 8),
-    (Dtype::I64, "I64", 8),
-    (Dtype::F64, "F64", 8),
+/// Type, name in the header, elements and bytes of what is stored together: one element, or a block.
+const TABLE: &[(Dtype, &str, usize, usize)] = &[
+    (Dtype::Bool, "BOOL", 1, 1),
+    (Dtype::U8, "U8", 1, 1),
+    (Dtype::I8, "I8", 1, 1),
+    (Dtype::F8E4M3, "F8_E4M3", 1, 1),
+    (Dtype::F8E5M2, "F8_E5M2", 1, 1),
+    (Dtype::U16, "U16", 1, 2),
+    (Dtype::I16, "I16", 1, 2),
+    (Dtype::F16, "F16", 1, 2),
+    (Dtype::Bf16, "BF16", 1, 2),
+    (Dtype::U32, "U32", 1, 4),
+    (Dtype::I32, "I32", 1, 4),
+    (Dtype::F32, "F32", 1, 4),
+    (Dtype::U64, "U64", 1, 8),
+    (Dtype::I64, "I64", 1, 8),
+    (Dtype::F64, "F64", 1, 8),
+    (Dtype::Q4_0, "Q4_0", 32, 18),
+    (Dtype::Q4_1, "Q4_1", 32, 20),
+    (Dtype::Q5_0, "Q5_0", 32, 22),
+    (Dtype::Q5_1, "Q5_1", 32, 24),
+    (Dtype::Q8_0, "Q8_0", 32, 34),
+    (Dtype::Q4K, "Q4_K", 256, 144),
+    (Dtype::Q5K, "Q5_K", 256, 176),
+    (Dtype::Q6K, "Q6_K", 256, 210),
 ];
 
 impl Dtype {
-    /// Every element type, in the order of the enum.
+    /// Every plain element type, in the order of the enum.
     pub fn all() -> impl Iterator<Item = Dtype> {
-        TABLE.iter().map(|row| row.0)
+        TABLE
+            .iter()
+            .map(|row| row.0)
+            .filter(|dtype| !dtype.is_quantised())
     }
 
-    /// Bytes of one element.
-    pub fn size_bytes(self) -> usize {
+    /// Every quantised type, in the order of the enum.
+    pub fn quantised() -> impl Iterator<Item = Dtype> {
+        TABLE.iter().map(|row| row.0).filter(|dtype| dtype.is_quantised())
+    }
+
+    pub fn is_quantised(self) -> bool {
+        self.block_elements() > 1
+    }
+
+    /// Elements that are stored together: 1, or those of a block.
+    pub fn block_elements(self) -> usize {
         TABLE[self as usize].2
     }
 
-    /// Name in a safetensors header, such as `BF16`.
+    /// Bytes of one element; of a quantised type, of one block.
+    pub fn size_bytes(self) -> usize {
+        TABLE[self as usize].3
+    }
+
+    /// Name in a header, such as `BF16` or `Q4_K`.
     pub fn name(self) -> &'static str {
         TABLE[self as usize].1
     }
 
-    /// The type that a header calls `name`.
+    /// The plain type that a safetensors header calls `name`.
     pub fn from_name(name: &str) -> Option<Dtype> {
-        TABLE.iter().find(|row| row.1 == name).map(|row| row.0)
+        Dtype::all().find(|dtype| dtype.name() == name)
+    }
+
+    /// Bytes of a tensor of this type; `None` when they do not fit a `usize`, or when rows are not whole blocks.
+    ///
+    /// Zeros are not looked for first: an empty tensor may not hide an overflow in front of its empty axis.
+    pub(crate) fn length_bytes(self, shape: &[usize]) -> Option<usize> {
+        let block = self.block_elements();
+        let whole = |at: usize, side: usize| match at + 1 == shape.len() {
+            true => side.is_multiple_of(block).then_some(side / block),
+            false => Some(side),
+        };
+        let blocked = block == 1 || !shape.is_empty();
+        let start = blocked.then_some(self.size_bytes())?;
+        let mut sides = shape.iter().enumerate();
+        sides.try_fold(start, |bytes, (at, &side)| bytes.checked_mul(whole(at, side)?))
     }
 }
 
@@ -75,11 +126,25 @@ mod tests {
 
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
-        for (row, dtype) in TABLE.iter().zip(Dtype::all()) {
+        for (row, dtype) in TABLE.iter().zip(Dtype::all().chain(Dtype::quantised())) {
             assert_eq!(row.0 as usize, TABLE.iter().position(|r| r.0 == dtype).unwrap());
-            assert_eq!(Dtype::from_name(dtype.name()), Some(dtype));
-            assert_eq!(row.2, dtype.size_bytes());
+            assert_eq!(row.1, dtype.name());
+            assert_eq!((row.2, row.3), (dtype.block_elements(), dtype.size_bytes()));
+            // Safetensors have no blocks.
+            let read = Dtype::from_name(dtype.name());
+            assert_eq!(read, Some(dtype).filter(|d| !d.is_quantised()));
         }
         assert_eq!(Dtype::from_name("bf16"), None);
+    }
+
+    #[test]
+    fn rows_are_whole_blocks() {
+        assert_eq!(Dtype::F32.length_bytes(&[]), Some(4));
+        assert_eq!(Dtype::F32.length_bytes(&[2, 3]), Some(24));
+        assert_eq!(Dtype::F32.length_bytes(&[usize::MAX, 0]), None);
+        assert_eq!(Dtype::Q8_0.length_bytes(&[]), None);
+        assert_eq!(Dtype::Q8_0.length_bytes(&[3, 64]), Some(3 * 2 * 34));
+        assert_eq!(Dtype::Q8_0.length_bytes(&[32, 3]), None);
+        assert_eq!(Dtype::Q6K.length_bytes(&[usize::MAX, 256]), None);
     }
 }

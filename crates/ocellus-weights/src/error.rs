@@ -23,6 +23,16 @@ pub enum WeightsError {
     #[error("{file} is not a safetensors file: {reason}")]
     NotSafetensors { file: String, reason: String },
 
+    #[error("{file} is not a GGUF file that can be read: {reason}")]
+    NotGguf { file: String, reason: String },
+
+    #[error("{file}: the metadata `{key}` cannot be used: {reason}")]
+    Key {
+        file: String,
+        key: String,
+        reason: String,
+    },
+
     #[error("{file} is not a checkpoint that torch saved: {reason}")]
     NotTorch { file: String, reason: String },
 

@@ -112,9 +112,6 @@ pub(crate) fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"PK\x03\x04") {
         return Some("it is a zip archive (perhaps a torch checkpoint)");
     }
-    if bytes.starts_with(b"GGUF") {
-        return Some("it is a GGUF file");
-    }
     if bytes.starts_with(b"<!DOCTYPE") || bytes.starts_with(b"<html") || bytes.starts_with(b"<!doctype") {
         return Some("it is an HTML page (perhaps the error page of a failed download)");
     }
@@ -140,7 +137,7 @@ fn check(file: &str, name: &str, info: Info, data_start: usize, data_bytes: usiz
             limit: MAX_RANK,
         });
     }
-    let Some(expected) = byte_length(dtype, &info.shape) else {
+    let Some(expected) = dtype.length_bytes(&info.shape) else {
         return Err(WeightsError::ShapeOverflow {
             file: file(),
             tensor: tensor(),
@@ -175,15 +172,6 @@ fn check(file: &str, name: &str, info: Info, data_start: usize, data_bytes: usiz
         shape: info.shape,
         range,
     })
-}
-
-/// Bytes of a tensor, or `None` when they do not fit a `usize`.
-///
-/// Multiplied in any order, an empty tensor may not hide an overflow, so zeros are not skipped early.
-pub(crate) fn byte_length(dtype: Dtype, shape: &[usize]) -> Option<usize> {
-    shape
-        .iter()
-        .try_fold(dtype.size_bytes(), |n, &side| n.checked_mul(side))
 }
 
 /// All tensors together must cover the data section exactly once. Sorts `tensors` by place.

@@ -1,8 +1,10 @@
 //! Weight files: names to tensors, without knowing what a name means.
 //!
-//! Reads the safetensors format, and the tensors of a torch checkpoint (`.bin`, `.pt`, `.pth`), from a memory-mapped file,
-//! from shards that an index lists, from bytes compiled into the program, or from owned bytes. Every offset, shape and
+//! Reads the safetensors format, GGUF files, and the tensors of a torch checkpoint (`.bin`, `.pt`, `.pth`), from a memory-mapped
+//! file, from shards that an index lists, from bytes compiled into the program, or from owned bytes. Every offset, shape and
 //! length is checked once, when a file is opened; a [`View`] handed out later cannot be out of range.
+//!
+//! Quantised tensors stay as they are stored: [`View::to_f32`] gives their values, [`View::grouped`] their integers and scales.
 //!
 //! A torch checkpoint is a pickle, a program that could import and call anything. Nothing of it is run: it is read as a
 //! description of tensors, and one that wants to import anything else is refused with the name of what it wants
@@ -18,11 +20,15 @@
 //! # Ok::<(), ocellus_weights::WeightsError>(())
 //! ```
 
+mod blocks;
 mod dtype;
 mod error;
+pub mod gguf;
+mod grouped;
 mod header;
 mod index;
 mod npy;
+mod rebuilt;
 mod regions;
 mod storage;
 mod torch;
@@ -32,8 +38,10 @@ mod write;
 
 pub use dtype::Dtype;
 pub use error::WeightsError;
+pub use grouped::Grouped;
 pub use header::{MAX_HEADER_BYTES, MAX_RANK, MAX_TENSORS};
 pub use index::{MAX_INDEX_BYTES, MAX_SHARDS};
+pub use rebuilt::Recipe;
 pub use regions::{MAX_REGIONS, MAX_REGIONS_BYTES, Regions, RegionsError};
 pub use view::View;
 pub use weights::Weights;

@@ -1,12 +1,18 @@
 //! A checkpoint's tensors, from one file or many.
 
+use crate::gguf::{self, Metadata};
 use crate::header::{Entry, Header};
 use crate::index::Index;
+use crate::rebuilt::Made;
 use crate::storage::Storage;
 use crate::{Result, View, WeightsError, torch};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+
+mod joined;
 
 /// Named tensors of one checkpoint. Cheap to open: tensor data is not read until a [`View`] is.
 ///
@@ -14,11 +20,15 @@ use std::path::Path;
 pub struct Weights {
     /// What messages call the whole: a file, or the index of a sharded checkpoint.
     name: String,
-    files: Vec<Storage>,
+    files: Vec<Arc<Storage>>,
     tensors: BTreeMap<String, Placed>,
+    /// Tensors that are put together from those above, which have no names of their own then.
+    made: BTreeMap<String, (Made, Vec<Placed>)>,
     metadata: BTreeMap<String, String>,
+    gguf: Option<Metadata>,
 }
 
+#[derive(Clone)]
 struct Placed {
     file: usize,
     entry: Entry,
@@ -53,7 +63,7 @@ impl Weights {
         }
     }
 
-    /// Maps one file: safetensors or a torch checkpoint, by its contents.
+    /// Maps one file: safetensors, GGUF or a torch checkpoint, by its contents.
     ///
     /// Of a torch checkpoint, the tensors of its state dict are read: the dictionary at the top, or the one that a trainer
     /// put under `state_dict`, `model` or `module`; what else was saved (an optimizer's state) is left out. A tensor whose
@@ -131,17 +141,32 @@ impl Weights {
             name: name.to_string(),
             files: Vec::new(),
             tensors: BTreeMap::new(),
+            made: BTreeMap::new(),
             metadata: BTreeMap::new(),
+            gguf: None,
         }
     }
 
     /// Takes in one more file, which messages call `name`, and says what it holds.
     fn add(&mut self, storage: Storage, name: &str) -> Result<BTreeMap<String, Placed>> {
         let file = self.files.len();
+        let storage = Arc::new(storage);
+        if storage.bytes().starts_with(gguf::MAGIC) {
+            let table = gguf::parse(storage.bytes(), name)?;
+            self.files.push(storage.clone());
+            self.gguf.get_or_insert_with(|| Metadata {
+                file: name.to_string(),
+                storage,
+                values: table.values,
+            });
+            let placed = |(name, entry)| (name, Placed { file, entry });
+            return Ok(table.tensors.into_iter().map(placed).collect());
+        }
         if torch::is_torch(storage.bytes(), name) {
             let read = torch::read(storage.bytes(), name)?;
             self.files.push(storage);
-            self.files.extend(read.copies.into_iter().map(Storage::Owned));
+            self.files
+                .extend(read.copies.into_iter().map(|copy| Arc::new(Storage::Owned(copy))));
             let place = |copy: Option<usize>| copy.map_or(file, |copy| file + 1 + copy);
             let placed = |(name, (copy, entry))| {
                 let file = place(copy);
@@ -156,41 +181,45 @@ impl Weights {
         Ok(header.tensors.into_iter().map(placed).collect())
     }
 
-    /// Tensor names in alphabetical order.
+    /// Tensor names: those of stored tensors in alphabetical order, then those of tensors that were put together.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
+        self.tensors.keys().chain(self.made.keys()).map(String::as_str)
     }
 
     /// Number of tensors.
     pub fn len(&self) -> usize {
-        self.tensors.len()
+        self.tensors.len() + self.made.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.tensors.is_empty()
+        self.len() == 0
     }
 
     pub fn contains(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
+        self.tensors.contains_key(name) || self.made.contains_key(name)
     }
 
-    /// The tensor called `name`, borrowed.
+    /// The tensor called `name`: borrowed, or put together from borrowed ones.
     pub fn view(&self, name: &str) -> Result<View<'_>> {
-        let Some((name, placed)) = self.tensors.get_key_value(name) else {
-            return Err(WeightsError::Missing {
-                file: self.name.clone(),
-                tensor: name.to_string(),
-                nearest: self.nearest(name),
-            });
+        if let Some((name, placed)) = self.tensors.get_key_value(name) {
+            return Ok(self.stored(name, placed));
+        }
+        let Some((name, (made, parts))) = self.made.get_key_value(name) else {
+            return Err(self.missing(name));
         };
-        let Entry { dtype, shape, range } = &placed.entry;
-        let bytes = &self.files[placed.file].bytes()[range.clone()];
+        let parts: Vec<View<'_>> = parts.iter().map(|part| self.stored(name, part)).collect();
         Ok(View {
             name,
-            dtype: *dtype,
-            shape: shape.clone(),
-            bytes,
+            dtype: made.dtype,
+            shape: made.shape.clone(),
+            bytes: made.recipe.make(made.dtype, &parts)?,
         })
+    }
+
+    /// The bytes of the tensor `name` where they lie in one file; nothing of a tensor that is put together.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let placed = self.tensors.get(name)?;
+        Some(&self.files[placed.file].bytes()[placed.entry.range.clone()])
     }
 
     /// Says that the bytes of the tensor `name` were taken over and need not stay in memory. They can still be read.
@@ -200,9 +229,37 @@ impl Weights {
         }
     }
 
-    /// Bytes of all tensors together (headers not counted).
+    fn stored<'a>(&'a self, name: &'a str, placed: &Placed) -> View<'a> {
+        let Entry { dtype, shape, range } = &placed.entry;
+        View {
+            name,
+            dtype: *dtype,
+            shape: shape.clone(),
+            bytes: Cow::Borrowed(&self.files[placed.file].bytes()[range.clone()]),
+        }
+    }
+
+    fn missing(&self, name: &str) -> WeightsError {
+        WeightsError::Missing {
+            file: self.name.clone(),
+            tensor: name.to_string(),
+            nearest: self.nearest(name),
+        }
+    }
+
+    /// Bytes of all tensors together, as they are stored (headers not counted).
     pub fn total_bytes(&self) -> u64 {
-        self.tensors.values().map(|t| t.entry.range.len() as u64).sum()
+        let parts = self.made.values().flat_map(|(_, parts)| parts);
+        self.tensors
+            .values()
+            .chain(parts)
+            .map(|t| t.entry.range.len() as u64)
+            .sum()
+    }
+
+    /// The typed metadata of GGUF files.
+    pub fn gguf(&self) -> Option<&Metadata> {
+        self.gguf.as_ref()
     }
 
     /// The free text of the files' `__metadata__`; of shards, all together (a later shard's value wins).
@@ -224,7 +281,7 @@ impl Weights {
                 .collect::<Vec<_>>()
         };
         let wanted = tail(wanted);
-        self.tensors.keys().find(|name| tail(name) == wanted).cloned()
+        self.names().find(|name| tail(name) == wanted).map(str::to_string)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Writing safetensors: a new file appears whole or not at all.
 
-use crate::header::byte_length;
 use crate::{Dtype, Result, WeightsError};
 use half::{bf16, f16};
 use std::collections::BTreeMap;
@@ -152,11 +151,19 @@ fn layout<'t>(
             let reason = "no tensor may be called `__metadata__`".to_string();
             return Err(WeightsError::Header { file: file(), reason });
         }
-        let expected = byte_length(dtype, shape).ok_or_else(|| WeightsError::ShapeOverflow {
-            file: file(),
-            tensor: name.to_owned(),
-            shape: shape.to_vec(),
-        })?;
+        if dtype.is_quantised() {
+            return Err(WeightsError::WriteDtype {
+                expected: "a plain type",
+                found: dtype,
+            });
+        }
+        let expected = dtype
+            .length_bytes(shape)
+            .ok_or_else(|| WeightsError::ShapeOverflow {
+                file: file(),
+                tensor: name.to_owned(),
+                shape: shape.to_vec(),
+            })?;
         if expected != bytes.len() {
             return Err(WeightsError::Length {
                 file: file(),

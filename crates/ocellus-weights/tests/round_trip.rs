@@ -28,7 +28,7 @@ proptest! {
         prop_assert_eq!(weights.metadata(), &metadata);
         for (name, dtype, shape, data) in &tensors {
             let view = weights.view(name).unwrap();
-            prop_assert_eq!((view.dtype, &view.shape, view.bytes), (*dtype, shape, &data[..]));
+            prop_assert_eq!((view.dtype, &view.shape, &view.bytes[..]), (*dtype, shape, &data[..]));
         }
         let mut reversed = tensors.clone();
         reversed.reverse();

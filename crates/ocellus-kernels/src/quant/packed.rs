@@ -105,17 +105,23 @@ impl PackedQ {
         })
     }
 
-    /// Packs values that are rounded already: `read(first row, rows, into)` fills one panel. Scales and offsets are held as f16 of
-    /// the unit that `largest`, the largest of them in size, asks for.
+    /// Packs values that are rounded already: `read(first row, rows, into)` fills one panel. Scales and offsets are rounded to f16
+    /// of a unit that fits them.
     ///
     /// # Panics
     /// When the format is not valid, or a panel has other lengths than it should.
     pub fn from_values(
         format: Format,
         (n, k): (usize, usize),
-        largest: f32,
         read: impl Fn(usize, usize, &mut Panel) + Sync,
     ) -> Self {
+        let largest = over_panels(n, |first, rows| {
+            let mut panel = Panel::default();
+            read(first, rows, &mut panel);
+            let offsets = panel.offsets.iter().filter(|_| format.has_offsets());
+            let numbers = panel.scales.iter().chain(offsets);
+            numbers.fold(0.0, |most: f32, x| most.max(x.abs()))
+        });
         Self::build(format, (n, k), power_of_two_for(largest), read)
     }
 
@@ -306,15 +312,22 @@ fn pack(format: Format, (rows, k): (usize, usize), unit: f32, panel: &Panel, out
 
 /// The largest weight in size that `read` gives.
 fn largest(n: usize, k: usize, read: &(impl Fn(usize, &mut [f32]) + Sync)) -> f32 {
+    let isa = Isa::detect();
+    over_panels(n, |first, rows| {
+        let mut weights = vec![0.0; rows * k];
+        read(first, &mut weights);
+        isa.run(Largest(&weights))
+    })
+}
+
+/// The largest of what `of(first row, rows)` gives for every panel.
+fn over_panels(n: usize, of: impl Fn(usize, usize) -> f32 + Sync) -> f32 {
     let mut each = vec![0.0_f32; n.div_ceil(PANEL)];
     let out = Shared::new(&mut each);
-    let isa = Isa::detect();
     parallel::for_each(n.div_ceil(PANEL), usize::MAX, |index| {
         let first = index * PANEL;
-        let mut weights = vec![0.0; PANEL.min(n - first) * k];
-        read(first, &mut weights);
         // SAFETY: every panel has its own place.
-        unsafe { out.range(index..index + 1)[0] = isa.run(Largest(&weights)) };
+        unsafe { out.range(index..index + 1)[0] = of(first, PANEL.min(n - first)) };
     });
     each.into_iter().fold(0.0, f32::max)
 }

@@ -80,7 +80,7 @@ fn storages_of_every_type() {
         ] {
             let weights = open(bytes).unwrap();
             let view = weights.view("w").unwrap();
-            assert_eq!((view.dtype, view.bytes), (dtype, &data[..]), "{class}");
+            assert_eq!((view.dtype, &view.bytes[..]), (dtype, &data[..]), "{class}");
         }
     }
 }

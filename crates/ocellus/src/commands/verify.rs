@@ -6,7 +6,7 @@ use crate::args::Verify;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output;
-use crate::values::Format;
+use crate::values::{Dtype, Format, Quant};
 use crate::verify;
 
 /// Checks every case; exit code 0 only when every tensor of every case passes.
@@ -26,7 +26,11 @@ pub fn run(context: &Context, args: Verify) -> Result<(), Failure> {
     for other in others.iter().filter(|_| !context.global.quiet) {
         output::note(&format!("{}: not a case, left out", other.display()));
     }
-    let reports = verify::verify(&cases, &args.vocabulary);
+    let width = context.global.quant.unwrap_or(match context.global.dtype {
+        Some(Dtype::Bf16) => Quant::Bf16,
+        _ => Quant::F32,
+    });
+    let reports = verify::verify(&cases, &args.vocabulary, width);
     match args.format {
         Format::Text => output::write(&verify::text(&reports))?,
         Format::Json => output::json(&verify::json(&reports))?,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::array::{Array, Values};
 use super::error::CaseError;
+use crate::values::Quant;
 
 /// One expected tensor.
 pub struct Stage {
@@ -23,13 +24,15 @@ pub struct Case {
     pub family: String,
     pub task: String,
     pub options: Value,
+    /// What its weights are rounded to; a case expects f32.
+    pub width: Quant,
     /// From early to late; tensors of the file that `stages` forgets come last.
     pub stages: Vec<Stage>,
     inputs: Option<Weights>,
 }
 
 impl Case {
-    pub fn read(folder: &Path) -> Result<Self, CaseError> {
+    pub fn read(folder: &Path, width: Quant) -> Result<Self, CaseError> {
         let path = folder.join("case.json");
         let json: Value = serde_json::from_str(&read_text(&path)?).map_err(|e| CaseError::file(&path, e))?;
         let inputs = folder.join("inputs.safetensors");
@@ -38,6 +41,7 @@ impl Case {
             family: text(&json, "family")?.to_owned(),
             task: text(&json, "task")?.to_owned(),
             stages: stages(&json, &Weights::from_file(folder.join("expected.safetensors"))?)?,
+            width,
             options: json.get("options").cloned().unwrap_or_default(),
             inputs: inputs.exists().then(|| Weights::from_file(&inputs)).transpose()?,
         })

@@ -11,15 +11,14 @@ use ocellus_weights::Weights;
 use super::case::{Case, read_text};
 use super::error::CaseError;
 use crate::model;
-use crate::values::Quant;
 
-/// For inference, on the CPU in f32.
+/// For inference, on the CPU at the case's width.
 pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
     let weights = Arc::new(Weights::open(&case.model())?);
     Ok(model::build(
         &config(case)?,
         weights,
-        model::Computing::on_cpu(Quant::F32),
+        model::Computing::on_cpu(case.width),
     )?)
 }
 

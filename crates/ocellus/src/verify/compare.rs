@@ -1,6 +1,7 @@
 //! Expected against produced, one row a tensor.
 
 use super::array::{Array, Values};
+use crate::values::Quant;
 
 /// The verdict on one tensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +79,51 @@ pub fn compare(name: &str, expected: &Array, got: &Array, atol: f64, rtol: f64) 
         cosine: Some(cosine),
         pass: wrong == 0,
         note,
+    }
+}
+
+/// The verdict on what was computed with rounded weights: the root mean square of the differences over that of what was expected
+/// may be as large as the width allows. Tokens that scores decided, and what follows from them, are shown and not judged: a
+/// small difference may choose another one. Other integers must be equal.
+pub fn rounded(name: &str, expected: &Array, got: &Array, width: Quant) -> Row {
+    let decided = ["greedy", "beam", "answer"]
+        .iter()
+        .any(|word| name.contains(word));
+    if decided || got.shape != expected.shape {
+        let row = compare(name, expected, got, 0.0, 0.0);
+        let pass = decided;
+        return Row { pass, ..row };
+    }
+    let floats = matches!(
+        (&expected.values, &got.values),
+        (Values::Float(_), Values::Float(_))
+    );
+    let row = compare(name, expected, got, f64::MAX, 0.0);
+    if !floats {
+        return compare(name, expected, got, 0.0, 0.0);
+    }
+    let (mut apart, mut size) = (0.0, 0.0);
+    for index in 0..expected.len() {
+        let (g, e) = (got.get(index), expected.get(index));
+        if e.is_finite() {
+            apart += (g - e) * (g - e);
+            size += e * e;
+        }
+    }
+    let error = if apart == 0.0 { 0.0 } else { (apart / size).sqrt() };
+    let (bound, pass) = (bound(width), error <= bound(width));
+    let note = (!pass).then(|| format!("relative error {error:.4}, at most {bound}"));
+    Row { pass, note, ..row }
+}
+
+/// Relative error that a width may have against f32 on a model of random weights, which forgives less than a trained one.
+fn bound(width: Quant) -> f64 {
+    match width {
+        Quant::F32 => 1e-4,
+        Quant::Bf16 => 0.02,
+        Quant::Q8 => 0.04,
+        Quant::Q6 => 0.08,
+        Quant::Q4 => 0.3,
     }
 }
 

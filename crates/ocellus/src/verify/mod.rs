@@ -35,6 +35,8 @@ use error::CaseError;
 
 pub use report::{json, text};
 
+use crate::values::Quant;
+
 /// What came of one case.
 #[derive(Debug)]
 pub struct CaseReport {
@@ -92,13 +94,16 @@ const TASKS: &[(&str, Task)] = &[
     ("template", template::run),
 ];
 
-/// Runs every case; `vocabularies` are rank files, `tekken.json` and `tokenizer.json` for the cases that need one.
-pub fn verify(cases: &[PathBuf], vocabularies: &[PathBuf]) -> Vec<CaseReport> {
-    cases.iter().map(|folder| one(folder, vocabularies)).collect()
+/// Runs every case with its weights at `width`; `vocabularies` are rank files, `tekken.json` and `tokenizer.json` for the cases that need one.
+pub fn verify(cases: &[PathBuf], vocabularies: &[PathBuf], width: Quant) -> Vec<CaseReport> {
+    cases
+        .iter()
+        .map(|folder| one(folder, vocabularies, width))
+        .collect()
 }
 
-fn one(folder: &Path, vocabularies: &[PathBuf]) -> CaseReport {
-    let case = match Case::read(folder) {
+fn one(folder: &Path, vocabularies: &[PathBuf], width: Quant) -> CaseReport {
+    let case = match Case::read(folder, width) {
         Ok(case) => case,
         Err(error) => {
             let trouble = Some(error.to_string());
@@ -116,6 +121,7 @@ fn one(folder: &Path, vocabularies: &[PathBuf]) -> CaseReport {
         .err()
         .map(|e| e.to_string());
     let row = |stage: &case::Stage| match produced.arrays.get(&stage.name) {
+        Some(got) if width != Quant::F32 => compare::rounded(&stage.name, &stage.expected, got, width),
         Some(got) => compare::compare(&stage.name, &stage.expected, got, stage.atol, stage.rtol),
         None => compare::missing(&stage.name, &stage.expected),
     };

@@ -122,7 +122,7 @@ fn fill(from: &Path, to: &Path, weights: &Weights, kept: &[Kept]) -> Result<u64,
             name: view.name,
             dtype: view.dtype,
             shape: &view.shape,
-            bytes: view.bytes,
+            bytes: &view.bytes,
         })
         .collect();
     tensors.extend(packed.iter().map(|(name, packed)| TensorRef {

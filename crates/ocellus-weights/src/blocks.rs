@@ -1,0 +1,223 @@
+//! Blocks of quantised types, unpacked into unsigned values and what they are scaled by.
+//!
+//! A block of 32 elements has one scale; one of 256 has a scale for every 32 or 16 of them, as small integers that share a
+//! factor. The published layouts, all numbers little-endian, `d` and `m` halves:
+//!
+//! | type | bytes | weight |
+//! |---|---|---|
+//! | Q4_0 | `d`, 16 × two values | `d · (q - 8)` |
+//! | Q4_1 | `d`, `m`, 16 × two values | `d · q + m` |
+//! | Q5_0 | `d`, 32 fifth bits, 16 × two values | `d · (q - 16)` |
+//! | Q5_1 | `d`, `m`, 32 fifth bits, 16 × two values | `d · q + m` |
+//! | Q8_0 | `d`, 32 signed values | `d · q` |
+//! | Q4_K | `d`, `m`, 12 of scales, 128 × two values | `d · s · q - m · t` |
+//! | Q5_K | `d`, `m`, 12 of scales, 32 of fifth bits, 128 × two values | `d · s · q - m · t` |
+//! | Q6_K | 128 × four low bits twice, 64 of high bits, 16 signed scales, `d` | `d · s · (q - 32)` |
+//!
+//! Every product of a scale is exact in f32: a half has 11 bits, a small scale at most 7, a value at most 8.
+
+use crate::{Dtype, Grouped};
+use half::f16;
+
+/// Most elements of a block.
+const MOST: usize = 256;
+/// Most groups of a block.
+const MOST_GROUPS: usize = 16;
+
+/// One block, unpacked. Of the arrays, as much is used as the type has.
+struct Block {
+    values: [u8; MOST],
+    scales: [f32; MOST_GROUPS],
+    offsets: [f32; MOST_GROUPS],
+}
+
+impl Block {
+    const EMPTY: Self = Self {
+        values: [0; MOST],
+        scales: [0.0; MOST_GROUPS],
+        offsets: [0.0; MOST_GROUPS],
+    };
+}
+
+/// How a type's blocks are unpacked.
+struct Layout {
+    /// Elements that share scale and offset.
+    group: usize,
+    bits: u8,
+    unpack: fn(&[u8], &mut Block),
+}
+
+fn layout(dtype: Dtype) -> Option<Layout> {
+    let (group, bits, unpack): (_, _, fn(&[u8], &mut Block)) = match dtype {
+        Dtype::Q4_0 => (32, 4, q4_0),
+        Dtype::Q4_1 => (32, 4, q4_1),
+        Dtype::Q5_0 => (32, 5, q5_0),
+        Dtype::Q5_1 => (32, 5, q5_1),
+        Dtype::Q8_0 => (32, 8, q8_0),
+        Dtype::Q4K => (32, 4, q4_k),
+        Dtype::Q5K => (32, 5, q5_k),
+        Dtype::Q6K => (16, 6, q6_k),
+        _ => return None,
+    };
+    Some(Layout { group, bits, unpack })
+}
+
+/// The weights of whole blocks of `dtype`; `None` for a plain type.
+pub(crate) fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    let layout = layout(dtype)?;
+    let (elements, size) = (dtype.block_elements(), dtype.size_bytes());
+    let mut out = Vec::with_capacity(bytes.len() / size * elements);
+    let mut block = Block::EMPTY;
+    for packed in bytes.chunks_exact(size) {
+        (layout.unpack)(packed, &mut block);
+        for (at, values) in block.values[..elements].chunks_exact(layout.group).enumerate() {
+            let (scale, offset) = (block.scales[at], block.offsets[at]);
+            out.extend(values.iter().map(|&value| scale * f32::from(value) + offset));
+        }
+    }
+    Some(out)
+}
+
+/// Rows of `cols` elements each; `None` for a plain type.
+pub(crate) fn grouped(dtype: Dtype, bytes: &[u8], rows: usize, cols: usize) -> Option<Grouped> {
+    let layout = layout(dtype)?;
+    let (elements, groups) = (dtype.block_elements(), dtype.block_elements() / layout.group);
+    let count = rows * cols;
+    let mut out = Grouped {
+        rows,
+        cols,
+        group: layout.group,
+        bits: layout.bits,
+        values: Vec::with_capacity(count),
+        scales: Vec::with_capacity(count / layout.group),
+        offsets: Vec::with_capacity(count / layout.group),
+    };
+    let mut block = Block::EMPTY;
+    for packed in bytes.chunks_exact(dtype.size_bytes()) {
+        (layout.unpack)(packed, &mut block);
+        out.values.extend_from_slice(&block.values[..elements]);
+        out.scales.extend_from_slice(&block.scales[..groups]);
+        out.offsets.extend_from_slice(&block.offsets[..groups]);
+    }
+    Some(out)
+}
+
+fn half(bytes: &[u8], at: usize) -> f32 {
+    f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32()
+}
+
+/// Low halves of `packed` first, then high halves.
+fn nibbles(packed: &[u8], out: &mut [u8]) {
+    let (low, high) = out.split_at_mut(packed.len());
+    for ((byte, low), high) in packed.iter().zip(low).zip(high) {
+        (*low, *high) = (byte & 15, byte >> 4);
+    }
+}
+
+/// Puts bit `bit` of each byte as bit 4 of each value.
+fn fifth_bits(bytes: &[u8], bit: usize, values: &mut [u8]) {
+    for (byte, value) in bytes.iter().zip(values) {
+        *value |= (byte >> bit & 1) << 4;
+    }
+}
+
+/// Puts the bits of four bytes, in order, as bit 4 of 32 values.
+fn fifth_bits_in_order(bytes: &[u8], values: &mut [u8]) {
+    for (at, value) in values.iter_mut().enumerate() {
+        *value |= (bytes[at / 8] >> (at % 8) & 1) << 4;
+    }
+}
+
+fn q4_0(b: &[u8], out: &mut Block) {
+    let d = half(b, 0);
+    (out.scales[0], out.offsets[0]) = (d, -8.0 * d);
+    nibbles(&b[2..18], &mut out.values[..32]);
+}
+
+fn q4_1(b: &[u8], out: &mut Block) {
+    (out.scales[0], out.offsets[0]) = (half(b, 0), half(b, 2));
+    nibbles(&b[4..20], &mut out.values[..32]);
+}
+
+fn q5_0(b: &[u8], out: &mut Block) {
+    let d = half(b, 0);
+    (out.scales[0], out.offsets[0]) = (d, -16.0 * d);
+    nibbles(&b[6..22], &mut out.values[..32]);
+    fifth_bits_in_order(&b[2..6], &mut out.values[..32]);
+}
+
+fn q5_1(b: &[u8], out: &mut Block) {
+    (out.scales[0], out.offsets[0]) = (half(b, 0), half(b, 2));
+    nibbles(&b[8..24], &mut out.values[..32]);
+    fifth_bits_in_order(&b[4..8], &mut out.values[..32]);
+}
+
+fn q8_0(b: &[u8], out: &mut Block) {
+    let d = half(b, 0);
+    (out.scales[0], out.offsets[0]) = (d, -128.0 * d);
+    for (value, byte) in out.values.iter_mut().zip(&b[2..34]) {
+        // From -128..128 to 0..256.
+        *value = byte ^ 0x80;
+    }
+}
+
+/// Eight scales and eight offsets of six bits in twelve bytes: four bytes hold the low bits of the first four scales, four of
+/// the first four offsets, both with two high bits of the last four on top; four hold the low halves of the last four.
+fn six_bits(packed: &[u8], at: usize) -> (u8, u8) {
+    if at < 4 {
+        return (packed[at] & 63, packed[at + 4] & 63);
+    }
+    let low = packed[at + 4];
+    (
+        low & 15 | packed[at - 4] >> 6 << 4,
+        low >> 4 | packed[at] >> 6 << 4,
+    )
+}
+
+/// Factors at the start of a block of 256, and its scales behind them.
+fn eight_groups(b: &[u8], out: &mut Block) {
+    let (d, m) = (half(b, 0), half(b, 2));
+    for at in 0..8 {
+        let (scale, offset) = six_bits(&b[4..16], at);
+        out.scales[at] = d * f32::from(scale);
+        out.offsets[at] = -(m * f32::from(offset));
+    }
+}
+
+/// 32 bytes hold two groups: low halves, then high halves.
+fn pairs_of_groups(packed: &[u8], values: &mut [u8]) {
+    for (packed, values) in packed.chunks_exact(32).zip(values.chunks_exact_mut(64)) {
+        nibbles(packed, values);
+    }
+}
+
+fn q4_k(b: &[u8], out: &mut Block) {
+    eight_groups(b, out);
+    pairs_of_groups(&b[16..144], &mut out.values);
+}
+
+fn q5_k(b: &[u8], out: &mut Block) {
+    eight_groups(b, out);
+    pairs_of_groups(&b[48..176], &mut out.values);
+    for (group, values) in out.values.chunks_exact_mut(32).enumerate() {
+        fifth_bits(&b[16..48], group, values);
+    }
+}
+
+fn q6_k(b: &[u8], out: &mut Block) {
+    let (low, high, scales, d) = (&b[..128], &b[128..192], &b[192..208], half(b, 208));
+    for (at, scale) in scales.iter().enumerate() {
+        let scale = d * f32::from(i8::from_le_bytes([*scale]));
+        (out.scales[at], out.offsets[at]) = (scale, -32.0 * scale);
+    }
+    // 64 bytes of low halves and 32 of pairs of high bits make 128 values, in quarters of 32.
+    for (half, values) in out.values.chunks_exact_mut(128).enumerate() {
+        let (low, high) = (&low[64 * half..][..64], &high[32 * half..][..32]);
+        nibbles(low, values);
+        for (quarter, values) in values.chunks_exact_mut(32).enumerate() {
+            for (byte, value) in high.iter().zip(values) {
+                *value |= (byte >> (2 * quarter) & 3) << 4;
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! GGUF files: one header with typed metadata and a table of tensors, then their data, aligned.
+//!
+//! Versions 2 and 3, little-endian, are read. As with the other formats everything is checked once, when a file is opened,
+//! against the length of the whole file; metadata stay where they are and are turned into values when they are asked for. What
+//! a key or a name means is not known here.
+
+mod header;
+mod metadata;
+mod reader;
+mod types;
+
+pub use metadata::Metadata;
+
+pub(crate) use header::parse;
+
+/// The first bytes of a file.
+pub(crate) const MAGIC: &[u8] = b"GGUF";

@@ -1,0 +1,149 @@
+//! Tensors put together from others, for formats that cut or order them differently.
+//!
+//! Nothing is computed: bytes of stored tensors stand in another order. They are put together anew for every view, so that no
+//! second copy of a checkpoint stays in memory.
+
+use crate::header::Entry;
+use crate::{Dtype, Result, View, WeightsError};
+use std::borrow::Cow;
+
+/// How a tensor follows from others, which are named as they are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// Another name for a tensor.
+    As(String),
+    /// The rows of these tensors one after another; of parts in different types the whole is F32.
+    Stacked(Vec<String>),
+    /// The rows in `heads` equal parts, in each of which the even rows come first and the odd ones behind them.
+    EvenRowsFirst { of: String, heads: usize },
+    /// The last two axes of each of these tensors become a frame: of parts `[n, channels, h, w]` the whole is
+    /// `[n, channels, parts, h, w]`.
+    Frames(Vec<String>),
+}
+
+impl Recipe {
+    /// The tensors that go into it.
+    pub fn parts(&self) -> &[String] {
+        match self {
+            Recipe::As(one) | Recipe::EvenRowsFirst { of: one, .. } => std::slice::from_ref(one),
+            Recipe::Stacked(parts) | Recipe::Frames(parts) => parts,
+        }
+    }
+
+    /// Type and shape of the tensor that it makes of `parts`; the error says what does not fit.
+    pub(crate) fn check(&self, parts: &[&Entry]) -> std::result::Result<(Dtype, Vec<usize>), String> {
+        let [first, rest @ ..] = parts else {
+            return Err("it has no parts".to_string());
+        };
+        let one_type = rest.iter().all(|part| part.dtype == first.dtype);
+        let plain = |dtype: Dtype| if one_type { dtype } else { Dtype::F32 };
+        let mut shape = first.shape.clone();
+        match self {
+            Recipe::As(_) => Ok((first.dtype, shape)),
+            Recipe::Stacked(_) => {
+                let fits =
+                    |part: &&Entry| part.shape.get(1..) == first.shape.get(1..) && !part.shape.is_empty();
+                if !parts.iter().all(fits) {
+                    return Err(shapes("rows of one length", parts));
+                }
+                let rows = parts
+                    .iter()
+                    .try_fold(0usize, |rows, part| rows.checked_add(part.shape[0]));
+                shape[0] = rows.ok_or_else(|| shapes("fewer rows", parts))?;
+                Ok((plain(first.dtype), shape))
+            }
+            Recipe::EvenRowsFirst { heads, .. } => {
+                let rows = shape.first().copied().unwrap_or(0);
+                // Elements of a vector are not rows of blocks.
+                let blocks = shape.len() < 2 && first.dtype.is_quantised();
+                let even = heads.checked_mul(2).filter(|halves| *halves > 0);
+                if !even.is_some_and(|halves| rows.is_multiple_of(halves)) || blocks {
+                    return Err(shapes(&format!("rows for {heads} heads of an even size"), parts));
+                }
+                Ok((first.dtype, shape))
+            }
+            Recipe::Frames(_) => {
+                if shape.len() < 3 || rest.iter().any(|part| part.shape != first.shape) {
+                    return Err(shapes("frames of one shape", parts));
+                }
+                shape.insert(shape.len() - 2, parts.len());
+                let dtype = if first.dtype.is_quantised() {
+                    Dtype::F32
+                } else {
+                    plain(first.dtype)
+                };
+                Ok((dtype, shape))
+            }
+        }
+    }
+
+    /// The bytes of the tensor of type `dtype` that it makes of `parts`.
+    pub(crate) fn make<'a>(&self, dtype: Dtype, parts: &[View<'a>]) -> Result<Cow<'a, [u8]>> {
+        let bytes: Vec<Cow<'a, [u8]>> = parts
+            .iter()
+            .map(|part| {
+                Ok(if part.dtype == dtype {
+                    part.bytes.clone()
+                } else {
+                    widened(part)?
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(match (self, &bytes[..]) {
+            (Recipe::EvenRowsFirst { heads, .. }, [bytes]) => {
+                let rows = parts[0].shape[0];
+                let (row, head) = (bytes.len() / rows, rows / heads);
+                let order = (0..*heads).flat_map(|h| {
+                    let evens = (0..head).step_by(2).chain((1..head).step_by(2));
+                    evens.map(move |at| h * head + at)
+                });
+                Cow::Owned(order.flat_map(|at| &bytes[at * row..][..row]).copied().collect())
+            }
+            (Recipe::Frames(_), _) => {
+                let [.., height, width] = parts[0].shape[..] else {
+                    return Ok(Cow::Owned(Vec::new()));
+                };
+                let frame = height * width * dtype.size_bytes();
+                let frames = bytes[0].len() / frame;
+                let order =
+                    (0..frames).flat_map(|at| bytes.iter().map(move |part| &part[at * frame..][..frame]));
+                Cow::Owned(order.flatten().copied().collect())
+            }
+            (_, [bytes]) => bytes.clone(),
+            _ => Cow::Owned(bytes.concat()),
+        })
+    }
+}
+
+fn widened(part: &View<'_>) -> Result<Cow<'static, [u8]>> {
+    Ok(Cow::Owned(
+        part.to_f32()?
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+    ))
+}
+
+fn shapes(expected: &str, parts: &[&Entry]) -> String {
+    let found: Vec<&[usize]> = parts.iter().map(|part| &part.shape[..]).collect();
+    format!("its parts have the shapes {found:?}, expected {expected}")
+}
+
+/// A recipe whose parts were checked.
+pub(crate) struct Made {
+    pub recipe: Recipe,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+}
+
+impl Made {
+    pub fn new(file: &str, name: &str, recipe: Recipe, parts: &[&Entry]) -> Result<Self> {
+        let refused = |reason: String| WeightsError::Tensor {
+            file: file.to_string(),
+            tensor: name.to_string(),
+            reason,
+        };
+        let (dtype, shape) = recipe.check(parts).map_err(refused)?;
+        Ok(Self { recipe, dtype, shape })
+    }
+}
