@@ -41,7 +41,7 @@ impl Linear {
         // What does not fit is said of the weight first.
         let of_bias = || bias.then(|| p.tensor("bias", &[outputs])).transpose();
         match p.stored("weight", [outputs, inputs])? {
-            Some(Stored::Packed(packed)) => Self::packed(Arc::new(Matrix::Quantized(packed)), of_bias()?),
+            Some(Stored::Packed(packed)) => Self::packed(p.resident(&packed), of_bias()?),
             Some(Stored::Rows(rows)) => {
                 let bias = of_bias()?;
                 Self::packed(p.pack_stored((outputs, inputs), &rows), bias)
@@ -81,7 +81,7 @@ impl Linear {
         let rows = match table {
             Table::Tensor(tensor) => return Self::new(tensor.clone(), None, p),
             Table::Packed(packed) => {
-                return Self::packed(Arc::new(Matrix::Quantized(packed.clone())), None);
+                return Self::packed(p.resident(packed), None);
             }
             Table::Stored(rows) => rows,
         };
@@ -89,7 +89,7 @@ impl Linear {
         if p.contains("weight")
             && let Some(Stored::Packed(packed)) = p.stored("weight", [vocab, width])?
         {
-            return Self::packed(Arc::new(Matrix::Quantized(packed)), None);
+            return Self::packed(p.resident(&packed), None);
         }
         let matrix = p.pack_stored((vocab, width), rows);
         rows.release();

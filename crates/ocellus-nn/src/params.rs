@@ -56,6 +56,10 @@ pub trait Source {
         let _ = (name, shape);
         Ok(None)
     }
+    /// Is told that the stored bytes of `name` are not needed for now.
+    fn release(&self, name: &str) {
+        let _ = name;
+    }
     /// Is told what the matrix `name` was packed to.
     fn packed(&self, name: &str, matrix: &Arc<Matrix>) {
         let _ = (name, matrix);
@@ -199,6 +203,13 @@ impl Params {
     /// The matrix `name` under this prefix as it is stored, where the source gives it so.
     pub(crate) fn stored(&self, name: &str, shape: [usize; 2]) -> Result<Option<Stored>, LoadError> {
         self.source.stored(&self.full(name), shape)
+    }
+
+    /// A packed matrix `weight` of the source for products: out of its file, into memory.
+    pub(crate) fn resident(&self, packed: &PackedQ) -> Arc<Matrix> {
+        let matrix = Arc::new(Matrix::Quantized(packed.resident()));
+        self.source.release(&self.full("weight"));
+        matrix
     }
 
     /// The table `name [rows, width]` under this prefix.
@@ -390,6 +401,10 @@ impl Source for Frozen {
         self.taken.borrow_mut().insert(name.to_owned());
         let rows = Rows::new(self.weights.clone(), name.to_owned(), shape[1])?;
         Ok(Some(Stored::Rows(rows)))
+    }
+
+    fn release(&self, name: &str) {
+        self.weights.release(name);
     }
 
     fn packed(&self, name: &str, matrix: &Arc<Matrix>) {

@@ -249,6 +249,7 @@ fn packed_values_come_back_as_they_were() {
         packed.row(n - 1, &mut a);
         again.row(n - 1, &mut b);
         assert_same_bits("lent", &a, &b);
+        assert_eq!(again.resident().bytes(), packed.bytes());
     }
 }
 
