@@ -57,8 +57,11 @@ impl Matrix {
     }
 }
 
+/// A matrix, its bias, and its output with the number of values there.
+type Factor<'a> = (&'a PackedQ, Option<&'a [f32]>, Shared<f32>, usize);
+
 /// Products of the same rows with several matrices of few bits.
-fn quantized(x: &Mat, matrices: &[(&PackedQ, Option<&[f32]>, Shared<f32>, usize)], accumulate: bool) {
+fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
     x.check("x");
     let m = x.rows;
     for (q, bias, _, len) in matrices {

@@ -214,7 +214,7 @@ fn importance_moves_the_error_to_where_it_does_not_count() {
         }
         total
     };
-    let counts = |j: usize| j % 4 == 0;
+    let counts = |j: usize| j.is_multiple_of(4);
     assert!(error(Some(&importance), counts) < 0.8 * error(None, counts));
 }
 
