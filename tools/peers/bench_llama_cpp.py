@@ -7,9 +7,12 @@ FOLDER holds `llama-mtmd-cli`. It is asked once a run, and its log says how long
 picture's tokens; the time to the first token is the tower's plus that of all tokens of the prompt at the same rate.
 """
 
+import ctypes
 import re
 import resource
+import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,6 +25,15 @@ def more(parse) -> None:
 
 
 given = work.arguments(__doc__.splitlines()[0], more)
+
+
+PR_SET_PDEATHSIG = 1  # of Linux
+
+
+def end_with_parent() -> None:
+    """Has the system end this process when the script is ended, so that it spoils nobody's measurement."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def numbers(pattern: str, log: str) -> tuple[float, ...]:
@@ -37,7 +49,8 @@ def run(picture: str) -> dict[str, float]:
     command = [given.bin / "llama-mtmd-cli", "-m", given.model, "--mmproj", given.mmproj, "--image", picture]
     command += ["-p", work.PROMPT, "-n", given.tokens, "--temp", 0, "--ignore-eos", "-t", given.threads]
     command += ["-c", 4096, "-b", 2048, "-ub", 512, "--no-warmup", "-lv", 4]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace")
+    command = [str(word) for word in command]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", preexec_fn=end_with_parent)
     log = done.stdout + done.stderr
     if done.returncode != 0:
         raise SystemExit(f"llama-mtmd-cli ended with {done.returncode}:\n{log[-1500:]}")
