@@ -1,6 +1,7 @@
 //! Softmax attention over packed sequences, with grouped key-value heads.
 
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
+use ocellus_base::trace::span;
 use ocellus_kernels::attention::{self, Segment};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub fn attention(
     causal: bool,
     scale: f32,
 ) -> Result<Tensor> {
+    let _span = span("attention");
     if !fused(q) {
         return composed(q, k, v, segments, causal, scale);
     }
@@ -40,6 +42,7 @@ pub fn biased(
     scale: f32,
     bias: &dyn Fn(&Segment) -> Result<Tensor>,
 ) -> Result<Tensor> {
+    let _span = span("attention");
     by_segment(q, k, v, segments, causal, scale, Some(bias))
 }
 
