@@ -8,6 +8,7 @@ use candle_core::{DType, Device};
 use ocellus_hub::{Checkpoint, Location};
 use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::model::Sees;
+use ocellus_models::plan::Shape;
 use ocellus_models::{FAMILIES, Facts, Grid, ModelError, Vlm};
 use ocellus_nn::{Frozen, Params, Precision};
 use ocellus_text::{Template, TextForm, Tokenizer};
@@ -18,6 +19,7 @@ use serde_json::Value;
 use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::foresight::{self, Usage};
 use crate::sight;
 use crate::speech::Speech;
 use crate::values::{self, Dtype};
@@ -26,6 +28,8 @@ use crate::values::{self, Dtype};
 pub struct Model {
     pub name: String,
     pub loaded: Box<dyn ocellus_models::Model>,
+    /// Its sizes, where the family tells them from the config.
+    pub shape: Option<Shape>,
     pub tokenizer: Tokenizer,
     pub speech: Speech,
     pub recipe: Recipe,
@@ -92,7 +96,7 @@ struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    fn load(context: &Context, checkpoint: &'a Checkpoint) -> Result<Self, Failure> {
+    fn load(context: &Context, checkpoint: &'a Checkpoint, usage: &Usage) -> Result<Self, Failure> {
         let name = &checkpoint.name;
         let (files, weights) = match &checkpoint.location {
             Location::BuiltIn => {
@@ -117,6 +121,8 @@ impl<'a> Opened<'a> {
             Failure::new(format!("{name}: config.json is missing"))
                 .hint("a model folder holds config.json, or params.json in the layout of some publishers")
         })?;
+        let text = |file: &str| files.text(file);
+        foresight::check(context, name, (&config, &weights), text, usage)?;
         let (device, dtype, precision) = device(context)?;
         let loaded = build(&config, Arc::new(weights), device, dtype, precision)
             .map_err(|e| Failure::from(e).about(name))?;
@@ -142,7 +148,7 @@ const LABELS: [&str; 2] = ["objects_vocab.txt", "attributes_vocab.txt"];
 impl Wordless {
     /// Loads a checkpoint onto the device that the user asked for.
     pub fn load(context: &Context, checkpoint: &Checkpoint) -> Result<Self, Failure> {
-        let Opened { files, loaded, .. } = Opened::load(context, checkpoint)?;
+        let Opened { files, loaded, .. } = Opened::load(context, checkpoint, &Usage::default())?;
         let name = |line: &str| line.split(',').next().unwrap_or_default().trim().to_owned();
         let [objects, attributes] = LABELS.map(|file| {
             let text = files.text(file)?.unwrap_or_default();
@@ -159,13 +165,18 @@ impl Wordless {
 impl Model {
     /// Loads a checkpoint onto the device that the user asked for.
     pub fn load(context: &Context, checkpoint: &Checkpoint) -> Result<Self, Failure> {
+        Self::load_for(context, checkpoint, &Usage::default())
+    }
+
+    /// The same for a use that is known already; what the machine cannot hold is refused.
+    pub fn load_for(context: &Context, checkpoint: &Checkpoint, usage: &Usage) -> Result<Self, Failure> {
         let name = &checkpoint.name;
         let about = |failure: Failure| failure.about(name);
         let Opened {
             files,
             config,
             loaded,
-        } = Opened::load(context, checkpoint)?;
+        } = Opened::load(context, checkpoint, usage)?;
         if loaded.detector().is_some() {
             return Err(
                 Failure::new(format!("{name} finds regions in pictures and takes no text"))
@@ -223,6 +234,7 @@ impl Model {
         Ok(Self {
             name: name.clone(),
             loaded,
+            shape: shape(&config),
             tokenizer,
             speech,
             recipe,
@@ -291,6 +303,12 @@ impl Model {
             own
         }
     }
+}
+
+/// The sizes of a config's model, where its family tells them.
+fn shape(config: &str) -> Option<Shape> {
+    let config = ocellus_models::families::parse(config).ok()?;
+    (ocellus_models::find(&config).ok()?.shape?)(&config).ok()
 }
 
 /// The model of a config over a set of tensors, none of them left over.
