@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 use ocellus_base::clock::Clock;
+use ocellus_base::trace::span;
 use ocellus_models::Vlm;
 
 use crate::prefill::{Cells, Turns, check, rows};
@@ -107,7 +108,9 @@ fn take(
         early = without_end;
         scores = &early;
     }
+    let choosing = span("sample");
     let token = sequence.sampler.next(scores);
+    drop(choosing);
     if sequence.request.end.contains(&token.id) {
         sequence.finish = Some(FinishReason::Stop);
         return;

@@ -1,6 +1,7 @@
 //! Requests are read: pictures encoded, prompts in one packed pass; and what every further turn needs.
 
 use candle_core::Tensor;
+use ocellus_base::trace::span;
 use ocellus_models::{Grid, ModelError, Prompt, Vision, Vlm};
 use ocellus_nn::attention::{Batch, Memory};
 use ocellus_nn::{Cache, Taps};
@@ -72,6 +73,7 @@ fn encode<'p>(
     let decoder = model.decoder();
     let rows = patches.len() / features;
     let patches = Tensor::from_vec(patches, (rows, features), decoder.device())?.to_dtype(decoder.dtype())?;
+    let _span = span("tower");
     Ok(Some(model.encode(&patches, &grids, &mut Taps::none())?))
 }
 
@@ -101,6 +103,7 @@ impl<'m> Turns<'m> {
         cells: &Cells,
         slots: usize,
     ) -> Result<(Self, Prefilled), EngineError> {
+        let _span = span("prefill");
         let vision = |p: &Picture| Vision {
             grid: p.grid,
             video_seconds: p.video_seconds,
@@ -118,7 +121,9 @@ impl<'m> Turns<'m> {
         };
         let prompts: Vec<Prompt> = requests.iter().map(prompt).collect();
         let (images, videos) = (cells.images.as_ref(), cells.videos.as_ref());
-        let opening = model.open(&prompts, images, videos, &mut Taps::none())?;
+        let opening = within("embed", || {
+            model.open(&prompts, images, videos, &mut Taps::none())
+        })?;
         let lengths = opening.lengths();
         let rooms = lengths.iter().zip(requests).map(|(n, r)| n + r.max_tokens);
         let mut cache = model.cache(requests.len() * slots, rooms.max().unwrap_or(0))?;
@@ -141,8 +146,9 @@ impl<'m> Turns<'m> {
             Some(&mut cache),
             &mut Taps::none(),
         )?;
+        let ends = hidden.index_select(&last, 0)?;
         let prefilled = Prefilled {
-            logits: model.logits(&hidden.index_select(&last, 0)?)?,
+            logits: within("head", || model.logits(&ends))?,
             ids: opening.ids,
             next: opening.next,
         };
@@ -168,16 +174,23 @@ impl<'m> Turns<'m> {
         positions: &[[i64; 3]],
         (lengths, slots): (Vec<usize>, Vec<usize>),
     ) -> Result<Tensor, EngineError> {
+        let _span = span("decode");
         let batch = Batch {
             lengths,
             slots,
             memory: self.memory.clone(),
         };
         let (model, mut taps) = (self.model, Taps::none());
-        let embeds = model.embed(ids, None, None, &mut taps)?;
+        let embeds = within("embed", || model.embed(ids, None, None, &mut taps))?;
         let hidden = model.forward(&embeds, positions, &batch, Some(&mut self.cache), &mut taps)?;
-        Ok(model.logits(&hidden)?)
+        Ok(within("head", || model.logits(&hidden))?)
     }
+}
+
+/// A part of the work as a span of its own.
+fn within<R>(name: &'static str, work: impl FnOnce() -> R) -> R {
+    let _span = span(name);
+    work()
 }
 
 /// Rows of scores, `[rows, vocab]`, in f32.

@@ -7,6 +7,7 @@
 pub mod activation;
 pub mod adam;
 pub mod attention;
+pub mod ceilings;
 pub mod gemm;
 pub mod isa;
 pub mod loss;

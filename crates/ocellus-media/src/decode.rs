@@ -46,6 +46,22 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, MediaError> {
         .unwrap_or_else(|_| Err(damaged(format, "its data contradicts itself")))
 }
 
+/// Width and height of a picture as stored, px, from its header alone, within `limits`.
+pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), MediaError> {
+    if bytes.is_empty() {
+        return Err(MediaError::Empty);
+    }
+    let format = Format::of(bytes)?;
+    let read = || {
+        let reader = ImageReader::with_format(Cursor::new(bytes), format.codec());
+        let size = reader.into_dimensions();
+        let size = size.map_err(|error| translate(format, limits, error))?;
+        check_size(size, limits).map(|()| size)
+    };
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(damaged(format, "its data contradicts itself")))
+}
+
 fn decode_as(format: Format, bytes: &[u8], limits: &Limits) -> Result<Decoded, MediaError> {
     let refused = |error: ImageError| translate(format, limits, error);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format.codec());

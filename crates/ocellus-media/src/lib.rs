@@ -25,7 +25,7 @@ pub mod strip;
 mod test_card;
 
 pub use batch::{PixelBatch, pad_batch};
-pub use decode::{Decoded, decode};
+pub use decode::{Decoded, decode, dimensions};
 pub use error::MediaError;
 pub use ocellus_base::Limits;
 pub use patch::{Grid, Patches, patchify, patchify_exact, patchify_frames};

@@ -6,7 +6,7 @@ use std::io::Cursor;
 
 use golden::{read, root};
 use image::{DynamicImage, ImageFormat};
-use ocellus_media::{Limits, MediaError, decode};
+use ocellus_media::{Limits, MediaError, decode, dimensions};
 
 /// A picture of one grey level, encoded.
 fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
@@ -106,6 +106,10 @@ fn refusals_say_what_was_expected_and_what_was_found() {
     ] {
         let error = decode(&file, &limits).expect_err(name);
         assert_eq!(error.to_string(), sentence, "{name}");
+        // The header alone may look right; never does it look different.
+        if let Err(error) = dimensions(&file, &limits) {
+            assert_eq!(error.to_string(), sentence, "{name}");
+        }
     }
 }
 
@@ -113,7 +117,9 @@ fn refusals_say_what_was_expected_and_what_was_found() {
 fn the_smallest_and_the_narrowest_pictures_are_read() {
     for format in ALL {
         for size in [(1, 1), (200, 1), (1, 200)] {
-            let picture = decode(&encoded(size.0, size.1, format), &Limits::default()).expect("a picture");
+            let file = encoded(size.0, size.1, format);
+            let picture = decode(&file, &Limits::default()).expect("a picture");
+            assert_eq!(dimensions(&file, &Limits::default()), Ok(size), "{format:?}");
             assert_eq!((picture.original, picture.oriented), (size, size), "{format:?}");
             let level = picture.image.pixel(0, 0)[1];
             assert!(level.abs_diff(90) <= 2, "{format:?}: {level}");

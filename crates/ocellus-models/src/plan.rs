@@ -1,20 +1,31 @@
-//! What a model needs in memory, from its config alone.
+//! What a model needs in memory and what its work costs, from its config alone.
 
-use ocellus_nn::{Mlp, decoder, vit};
+mod vision;
+mod widths;
+mod work;
 
-use crate::vlm::Facts;
+use ocellus_nn::{Mlp, Norm, block, decoder};
+
+use crate::model::Sees;
+use crate::vlm::{Facts, Grid};
+
+pub use vision::{Behind, Vision, Windows};
+pub use widths::{Width, Widths};
+pub use work::Turn;
 
 /// The sizes of a model's towers.
 pub struct Shape {
     pub decoder: decoder::Spec,
-    pub vision: vit::Spec,
+    pub vision: Vision,
     pub facts: Facts,
+    /// How it takes pictures.
+    pub sees: Sees,
 }
 
 /// Memory of one use of a model, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Weights at the given width.
+    /// Weights at the widths at which they are held.
     pub weights_bytes: u64,
     /// Keys and values of the whole context.
     pub cache_bytes: u64,
@@ -29,72 +40,151 @@ pub struct Plan {
 impl Plan {
     pub fn total_bytes(&self) -> u64 {
         // The tower's results are gone when the prompt is read.
-        self.weights_bytes + self.cache_bytes + self.vision_bytes.max(self.prefill_bytes)
+        let passing = self.vision_bytes.max(self.prefill_bytes);
+        sum(&[self.weights_bytes, self.cache_bytes, passing])
     }
 }
 
 impl Shape {
-    /// Parameters of the vision tower with its merger.
+    /// Parameters of the vision tower with what stands between it and the decoder.
     pub fn vision_parameters(&self) -> u64 {
-        let v = &self.vision;
-        let (width, inner) = (v.width as u64, (v.width * v.merged) as u64);
-        let mlp = match v.mlp {
-            Mlp::Gated { width: m, .. } => 3 * width * m as u64 + 2 * m as u64 + width,
-            Mlp::Plain { width: m, .. } => 2 * width * m as u64 + m as u64 + width,
-        };
-        let norm = if matches!(v.norm, ocellus_nn::Norm::Layer { .. }) {
-            2 * width
-        } else {
-            width
-        };
-        let block = 4 * width * width + 4 * width + mlp + 2 * norm;
-        v.patch as u64 * width
-            + v.depth as u64 * block
-            + norm
-            + inner * inner
-            + inner
-            + inner * v.out as u64
-            + v.out as u64
+        self.vision.parameters()
     }
 
     /// Parameters of the decoder with its embedding and head.
     pub fn decoder_parameters(&self) -> u64 {
-        let d = &self.decoder;
-        let (width, a) = (d.block.width as u64, d.block.attention);
-        let (q, kv) = ((a.heads * a.head_dim) as u64, (a.kv_heads * a.head_dim) as u64);
-        let mlp = match d.block.mlp {
-            Mlp::Gated { width: m, .. } => 3 * width * m as u64,
-            Mlp::Plain { width: m, .. } => 2 * width * m as u64,
+        let tables = match self.decoder.head {
+            decoder::Head::Own => 2,
+            _ => 1,
         };
-        let layer = 2 * width * q + 2 * width * kv + if a.bias.q { q + 2 * kv } else { 0 } + mlp + 2 * width;
-        let tables = if matches!(d.head, decoder::Head::Tied { .. }) {
-            1
-        } else {
-            2
-        };
-        tables * d.vocab as u64 * width + d.layers as u64 * layer + width
+        sum(&[
+            product(&[tables, self.decoder.vocab, self.decoder.block.width]),
+            self.layer_parameters(),
+        ])
     }
 
-    /// Memory for a prompt of `image_patches` patches in pictures and `context` tokens in all, weights `weight_bytes` wide and
-    /// everything else in f32. `images` are `(patches, cells)`.
-    pub fn plan(&self, images: &[(u64, u64)], context: u64, weight_bytes: u64, state_bytes: u64) -> Plan {
+    /// Parameters of the decoder's layers and of its last norm.
+    fn layer_parameters(&self) -> u64 {
+        let d = &self.decoder;
+        let last = d
+            .final_norm
+            .map_or(0, |norm| norm_parameters(norm, d.block.width));
+        sum(&[times(block_parameters(&d.block), d.layers), last])
+    }
+
+    /// Bytes of all weights.
+    pub fn weights_bytes(&self, widths: &Widths) -> u64 {
+        let table = product(&[self.decoder.vocab, self.decoder.block.width]);
+        sum(&[
+            widths.vision.bytes(self.vision_parameters()),
+            widths.layers.bytes(self.layer_parameters()),
+            widths.head.bytes(table),
+            widths.table.map_or(0, |width| width.bytes(table)),
+        ])
+    }
+
+    /// Bytes of the keys and values of `context` tokens, values of `state_bytes`.
+    pub fn cache_bytes(&self, context: u64, state_bytes: u64) -> u64 {
+        let a = self.decoder.block.attention;
+        product(&[2, a.kv_heads, a.head_dim, self.decoder.layers])
+            .saturating_mul(context)
+            .saturating_mul(state_bytes)
+    }
+
+    /// Memory for a prompt with pictures of these grids and `context` tokens in all, pictures, text and answer; keys and
+    /// values take `state_bytes` each, everything else that passes is f32.
+    pub fn plan(&self, grids: &[Grid], context: u64, widths: &Widths, state_bytes: u64) -> Plan {
         let (d, v) = (&self.decoder, &self.vision);
-        let patches: u64 = images.iter().map(|i| i.0).sum();
-        let image_tokens: u64 = images.iter().map(|i| i.1).sum();
+        let patches: Vec<u64> = grids.iter().map(|g| product(&[g.t, g.h, g.w])).collect();
+        let tokens: Vec<u64> = grids.iter().map(|g| self.facts.cells(g) as u64).collect();
         let inside = |mlp: Mlp| match mlp {
-            Mlp::Gated { width, .. } => 2 * width as u64,
-            Mlp::Plain { width, .. } => width as u64,
+            Mlp::Gated { width, .. } => product(&[2, width]),
+            Mlp::Plain { width, .. } => product(&[width]),
         };
-        let a = d.block.attention;
+        let width = v.block.width;
+        let patch = sum(&[
+            product(&[v.patch]),
+            product(&[3, width]),
+            inside(v.block.mlp).max(product(&[4, width])),
+        ]);
+        let token = sum(&[product(&[3, d.block.width]), inside(d.block.mlp)]);
         Plan {
-            weights_bytes: (self.vision_parameters() + self.decoder_parameters()) * weight_bytes,
-            cache_bytes: context * 2 * (a.kv_heads * a.head_dim * d.layers) as u64 * state_bytes,
-            vision_bytes: patches
-                * (v.patch as u64 + 3 * v.width as u64 + inside(v.mlp).max(4 * v.width as u64))
-                * 4,
-            prefill_bytes: context * (3 * d.block.width as u64 + inside(d.block.mlp)) * 4
-                + d.vocab as u64 * 4,
-            image_tokens,
+            weights_bytes: self.weights_bytes(widths),
+            cache_bytes: self.cache_bytes(context, state_bytes),
+            vision_bytes: sum(&patches).saturating_mul(patch).saturating_mul(4),
+            prefill_bytes: sum(&[context.saturating_mul(token), product(&[d.vocab])]).saturating_mul(4),
+            image_tokens: sum(&tokens),
         }
     }
+}
+
+/// Parameters of a layer that looks at its own tokens.
+fn block_parameters(b: &block::Spec) -> u64 {
+    let (a, width) = (b.attention, b.width);
+    let (q, kv) = (
+        product(&[a.heads, a.head_dim]),
+        product(&[a.kv_heads, a.head_dim]),
+    );
+    let biases = [
+        (a.bias.q, q),
+        (a.bias.k, kv),
+        (a.bias.v, kv),
+        (a.bias.o, width as u64),
+    ];
+    let biases: Vec<u64> = biases.into_iter().filter(|b| b.0).map(|b| b.1).collect();
+    let inner = match b.mlp {
+        Mlp::Gated {
+            width: inner,
+            bias: true,
+            ..
+        } => sum(&[product(&[2, inner]), width as u64]),
+        Mlp::Plain {
+            width: inner,
+            bias: true,
+            ..
+        } => sum(&[inner as u64, width as u64]),
+        _ => 0,
+    };
+    let heads = a.head_norm.map_or(0, |norm| norm_parameters(norm, a.head_dim));
+    sum(&[
+        block_matrices(b),
+        sum(&biases),
+        inner,
+        times(heads, 2),
+        times(norm_parameters(b.norm, width), 2),
+    ])
+}
+
+/// Parameters of a layer's matrices: its multiplications for one row.
+fn block_matrices(b: &block::Spec) -> u64 {
+    let a = b.attention;
+    let (outer, inner, matrices) = match b.mlp {
+        Mlp::Gated { width, .. } => (b.width, width, 3),
+        Mlp::Plain { width, .. } => (b.width, width, 2),
+    };
+    sum(&[
+        product(&[2, b.width, a.heads, a.head_dim]),
+        product(&[2, b.width, a.kv_heads, a.head_dim]),
+        product(&[matrices, outer, inner]),
+    ])
+}
+
+fn norm_parameters(norm: Norm, width: usize) -> u64 {
+    match norm {
+        Norm::Layer { .. } => product(&[2, width]),
+        Norm::Rms { .. } => width as u64,
+    }
+}
+
+/// Sizes come from files: a product or sum that is out of range stays at the end of the range.
+fn product(factors: &[usize]) -> u64 {
+    factors.iter().fold(1, |all, f| times(all, *f))
+}
+
+fn times(value: u64, factor: usize) -> u64 {
+    value.saturating_mul(factor as u64)
+}
+
+fn sum(values: &[u64]) -> u64 {
+    values.iter().fold(0, |all, v| all.saturating_add(*v))
 }

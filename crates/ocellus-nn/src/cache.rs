@@ -1,6 +1,7 @@
 //! The keys and values that a decoder keeps of the tokens it has read.
 
 use candle_core::{DType, Device, Tensor};
+use ocellus_base::trace::span;
 use ocellus_kernels::attention::KvCache;
 use std::sync::{PoisonError, RwLock};
 
@@ -87,6 +88,7 @@ impl Cache {
         from: usize,
         count: usize,
     ) -> Result<()> {
+        let _span = span("cache");
         let at = self.lengths[slot];
         if at + count > self.capacity {
             candle_core::bail!(

@@ -1,6 +1,7 @@
 //! A matrix and an optional bias.
 
 use candle_core::Tensor;
+use ocellus_base::trace::span;
 use ocellus_kernels::gemm::Precision;
 use ocellus_kernels::matrix::Matrix;
 use std::sync::Arc;
@@ -111,6 +112,7 @@ impl Linear {
 
     /// `x [rows, in]` → `[rows, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let _span = span("linear");
         match &self.0 {
             Kind::Plain {
                 weight,

@@ -1,6 +1,7 @@
 //! The position-wise network of a block, chosen by a spec.
 
 use candle_core::Tensor;
+use ocellus_base::trace::span;
 
 pub use crate::ops::activation::Act;
 use crate::ops::activation::{activate, silu_mul};
@@ -52,6 +53,7 @@ pub enum MlpLayer {
 impl MlpLayer {
     /// `x [rows, outer]` → `[rows, outer]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let _span = span("mlp");
         match self {
             Self::Gated { act, gate, up, down } => {
                 if let (Act::Silu, Some(gate), Some(up), Some(down)) =

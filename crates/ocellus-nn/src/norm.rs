@@ -1,6 +1,7 @@
 //! Normalisation layers, chosen by a spec.
 
 use candle_core::Tensor;
+use ocellus_base::trace::span;
 
 use crate::ops::norm;
 use crate::{LoadError, Params, Result};
@@ -44,6 +45,7 @@ pub enum NormLayer {
 impl NormLayer {
     /// Over the last dimension of `x [rows, width]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let _span = span("norm");
         match self {
             Self::Rms { weight, eps } => norm::rms_norm(x, weight, *eps),
             Self::Layer { weight, bias, eps } => norm::layer_norm(x, weight, bias, *eps),

@@ -349,7 +349,7 @@ pub enum Models {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Tell how much memory a model needs before it is loaded
+    /// Tell what a model needs in memory, and what its work costs, before it is loaded
     Plan(Plan),
     /// Write a model with weights of few bits, which loads at once
     Quantize(Quantize),
@@ -467,6 +467,9 @@ pub struct Bench {
     /// Leave the ceilings of the machine out: memory bandwidth and peaks of arithmetic
     #[arg(long)]
     pub no_ceilings: bool,
+    /// Also measure every operation: a table, a flame graph in FILE, and its stacks as text in FILE.folded
+    #[arg(long, value_name = "FILE.svg", value_hint = ValueHint::FilePath)]
+    pub profile: Option<PathBuf>,
     /// Print one line of JSON instead of a table
     #[arg(long)]
     pub json: bool,

@@ -3,8 +3,9 @@
 use ocellus_hub::{Checkpoint, Hub, HubConfig, Reference};
 
 use crate::args::Global;
-use crate::environment::Environment;
+use crate::environment::{Allowance, Environment};
 use crate::error::Failure;
+use crate::memory;
 use crate::progress::Downloads;
 use crate::values::Device;
 
@@ -61,6 +62,17 @@ impl Context {
             .map(usize::from)
             .or(self.environment.threads)
             .unwrap_or_else(machine)
+    }
+
+    /// Bytes that a model may take: what the environment allows, else what is free; `None` = nobody asks. What lies on other
+    /// devices is not counted.
+    pub fn available_bytes(&self) -> Option<u64> {
+        match self.environment.memory {
+            Some(Allowance::Any) => None,
+            Some(Allowance::Bytes(bytes)) => Some(bytes),
+            None if self.global.device != Device::Cpu => None,
+            None => Some(memory::memory().available_bytes),
+        }
     }
 
     /// Gives the kernels' pool its size; before anything is computed.

@@ -53,10 +53,41 @@ pub struct Environment {
     pub offline: bool,
     /// `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY`, and `NO_PROXY`; also in lower case.
     pub proxy: Option<Proxy>,
+    /// `OCELLUS_MEMORY`: what a model may take, in place of what the machine says it has.
+    pub memory: Option<Allowance>,
     /// `OCELLUS_THREADS`.
     pub threads: Option<usize>,
     /// `OCELLUS_LOG`.
     pub log: Option<log::LevelFilter>,
+}
+
+/// How much memory a model may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowance {
+    /// Nobody asks.
+    Any,
+    Bytes(u64),
+}
+
+impl Allowance {
+    /// `any`, or a number of bytes, which `kB`, `MB`, `GB` or `TB` multiplies by powers of 1000.
+    fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.eq_ignore_ascii_case("any") {
+            return Some(Self::Any);
+        }
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" | "kb" => 1_000,
+            "m" | "mb" => 1_000_000,
+            "g" | "gb" => 1_000_000_000u64,
+            "t" | "tb" => 1_000_000_000_000,
+            _ => return None,
+        };
+        let bytes = digits.trim().parse::<u64>().ok()?.checked_mul(factor)?;
+        Some(Self::Bytes(bytes))
+    }
 }
 
 impl Environment {
@@ -83,6 +114,13 @@ impl Environment {
                 Ok(threads @ 1..=1024) => Some(threads),
                 _ => return Err(wrong("OCELLUS_THREADS", &text, "a number from 1 to 1024")),
             },
+        };
+        let memory = match get("OCELLUS_MEMORY") {
+            None => None,
+            Some(text) => {
+                let read = Allowance::read(&text);
+                Some(read.ok_or_else(|| wrong("OCELLUS_MEMORY", &text, "a size such as 12GB, or any"))?)
+            }
         };
         let log = match get("OCELLUS_LOG") {
             None => None,
@@ -119,6 +157,7 @@ impl Environment {
                         bypass: bypass.map(str::to_owned).collect(),
                     }
                 }),
+            memory,
             threads,
             log,
         })
@@ -222,6 +261,23 @@ mod tests {
         assert_eq!(read(&both[..1]).unwrap().endpoint, "https://mirror.example");
         assert_eq!(read(&both).unwrap().endpoint, "https://modelscope.cn");
         assert_eq!(read(&[]).unwrap().endpoint, "https://huggingface.co");
+    }
+
+    #[test]
+    fn memory_is_a_size_or_any() {
+        let memory = |text: &str| read(&[("OCELLUS_MEMORY", text)]).map(|e| e.memory);
+        for (text, expected) in [
+            ("any", Allowance::Any),
+            ("4096", Allowance::Bytes(4096)),
+            ("12GB", Allowance::Bytes(12_000_000_000)),
+            ("500 mb", Allowance::Bytes(500_000_000)),
+        ] {
+            assert_eq!(memory(text).unwrap(), Some(expected), "{text}");
+        }
+        assert_eq!(memory("").unwrap(), None);
+        for text in ["much", "-1", "1.5GB", "9999999999999TB", "GB", "3 GiB"] {
+            assert_eq!(memory(text).unwrap_err().code(), 2, "{text}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use candle_core::{DType, Device};
 use ocellus_hub::{Checkpoint, Location};
 use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::model::Sees;
+use ocellus_models::plan::Shape;
 use ocellus_models::{FAMILIES, Facts, Grid, ModelError, Vlm};
 use ocellus_nn::{Format, Frozen, Params, Precision};
 use ocellus_text::{Template, TextForm, Tokenizer};
@@ -18,6 +19,8 @@ use serde_json::Value;
 use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::foresight::{self, Usage};
+use crate::held::Held;
 use crate::sight;
 use crate::speech::Speech;
 use crate::values::{self, Dtype, Quant};
@@ -26,6 +29,9 @@ use crate::values::{self, Dtype, Quant};
 pub struct Model {
     pub name: String,
     pub loaded: Box<dyn ocellus_models::Model>,
+    /// Its sizes, where the family tells them from the config.
+    pub shape: Option<Shape>,
+    pub held: Held,
     pub tokenizer: Tokenizer,
     pub speech: Speech,
     pub recipe: Recipe,
@@ -104,11 +110,12 @@ pub fn config(folder: &Path) -> Result<String, Failure> {
 struct Opened<'a> {
     files: Files<'a>,
     config: String,
+    held: Held,
     loaded: Box<dyn ocellus_models::Model>,
 }
 
 impl<'a> Opened<'a> {
-    fn load(context: &Context, checkpoint: &'a Checkpoint) -> Result<Self, Failure> {
+    fn load(context: &Context, checkpoint: &'a Checkpoint, usage: &Usage) -> Result<Self, Failure> {
         let name = &checkpoint.name;
         let (files, weights) = match &checkpoint.location {
             Location::BuiltIn => {
@@ -124,11 +131,15 @@ impl<'a> Opened<'a> {
             }
         };
         let config = files.config().map_err(|failure| failure.about(name))?;
+        let text = |file: &str| files.text(file);
+        foresight::check(context, name, (&config, &weights), text, usage)?;
+        let held = Held::of(context, Some(&weights));
         let how = computing(context, &weights).map_err(|failure| failure.about(name))?;
         let loaded = build(&config, Arc::new(weights), how).map_err(|e| Failure::from(e).about(name))?;
         Ok(Self {
             files,
             config,
+            held,
             loaded,
         })
     }
@@ -148,7 +159,7 @@ const LABELS: [&str; 2] = ["objects_vocab.txt", "attributes_vocab.txt"];
 impl Wordless {
     /// Loads a checkpoint onto the device that the user asked for.
     pub fn load(context: &Context, checkpoint: &Checkpoint) -> Result<Self, Failure> {
-        let Opened { files, loaded, .. } = Opened::load(context, checkpoint)?;
+        let Opened { files, loaded, .. } = Opened::load(context, checkpoint, &Usage::default())?;
         let name = |line: &str| line.split(',').next().unwrap_or_default().trim().to_owned();
         let [objects, attributes] = LABELS.map(|file| {
             let text = files.text(file)?.unwrap_or_default();
@@ -165,13 +176,19 @@ impl Wordless {
 impl Model {
     /// Loads a checkpoint onto the device that the user asked for.
     pub fn load(context: &Context, checkpoint: &Checkpoint) -> Result<Self, Failure> {
+        Self::load_for(context, checkpoint, &Usage::default())
+    }
+
+    /// The same for a use that is known already; what the machine cannot hold is refused.
+    pub fn load_for(context: &Context, checkpoint: &Checkpoint, usage: &Usage) -> Result<Self, Failure> {
         let name = &checkpoint.name;
         let about = |failure: Failure| failure.about(name);
         let Opened {
             files,
             config,
+            held,
             loaded,
-        } = Opened::load(context, checkpoint)?;
+        } = Opened::load(context, checkpoint, usage)?;
         if loaded.detector().is_some() {
             return Err(
                 Failure::new(format!("{name} finds regions in pictures and takes no text"))
@@ -229,6 +246,8 @@ impl Model {
         Ok(Self {
             name: name.clone(),
             loaded,
+            shape: shape(&config),
+            held,
             tokenizer,
             speech,
             recipe,
@@ -297,6 +316,12 @@ impl Model {
             own
         }
     }
+}
+
+/// The sizes of a config's model, where its family tells them.
+fn shape(config: &str) -> Option<Shape> {
+    let config = ocellus_models::families::parse(config).ok()?;
+    (ocellus_models::find(&config).ok()?.shape?)(&config).ok()
 }
 
 /// The model of a config over a set of tensors, none of them left over.

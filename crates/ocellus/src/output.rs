@@ -100,13 +100,14 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// `3.75 B` parameters.
+/// `3.75 B`: thousands, millions, billions, trillions.
 pub fn count(number: u64) -> String {
     match number {
         0..1_000 => number.to_string(),
         1_000..1_000_000 => format!("{:.1} k", number as f64 / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} M", number as f64 / 1e6),
-        _ => format!("{:.2} B", number as f64 / 1e9),
+        1_000_000_000..1_000_000_000_000 => format!("{:.2} B", number as f64 / 1e9),
+        _ => format!("{:.2} T", number as f64 / 1e12),
     }
 }
 
@@ -126,7 +127,12 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(size(bytes), expected);
         }
-        for (number, expected) in [(7, "7"), (12_300, "12.3 k"), (3_754_622_976, "3.75 B")] {
+        for (number, expected) in [
+            (7, "7"),
+            (12_300, "12.3 k"),
+            (3_754_622_976, "3.75 B"),
+            (6_026_000_000_000, "6.03 T"),
+        ] {
             assert_eq!(count(number), expected);
         }
     }

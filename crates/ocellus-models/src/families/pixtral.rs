@@ -57,8 +57,24 @@ pub(super) const FAMILY: Family = Family {
     processors: &[("pixtral-hf", LIBRARY), ("pixtral-mistral", PUBLISHER)],
     unused: &[],
     load: |config, params| Ok(Box::new(Pixtral::load(Config::read(config)?, params)?)),
-    shape: None,
+    shape: Some(|config| Ok(Config::read(config)?.shape())),
 };
+
+/// How pictures are scaled for a checkpoint of this layout.
+fn sees(layout: Layout, longest: usize, patch_size: usize) -> Sees {
+    let patch = patch_size as u32;
+    let longest = (longest as u32).saturating_mul(patch);
+    Sees::Planes(match layout {
+        Layout::Library => PixelRecipe {
+            resize: Resize::LongerSide { longest, patch },
+            ..LIBRARY
+        },
+        Layout::Publisher => PixelRecipe {
+            resize: Resize::LongerSideRounded { longest, patch },
+            ..PUBLISHER
+        },
+    })
+}
 
 struct Pixtral {
     facts: Facts,
@@ -81,7 +97,7 @@ impl Pixtral {
         Ok(Self {
             facts: config.facts(),
             layout: config.layout,
-            longest: eyes.image_size / eyes.patch_size,
+            longest: eyes.longest(),
             rope: Rope::plain(eyes.theta, eyes.width / eyes.heads),
             tower: Tower::load(&from.tower, config.tower())?,
             adapter: (adapter(0, eyes.width)?, adapter(1, outer)?),
@@ -156,18 +172,7 @@ impl Model for Pixtral {
     }
 
     fn sees(&self) -> Sees {
-        let patch = self.facts.patch_size as u32;
-        let longest = self.longest as u32 * patch;
-        Sees::Planes(match self.layout {
-            Layout::Library => PixelRecipe {
-                resize: Resize::LongerSide { longest, patch },
-                ..LIBRARY
-            },
-            Layout::Publisher => PixelRecipe {
-                resize: Resize::LongerSideRounded { longest, patch },
-                ..PUBLISHER
-            },
-        })
+        sees(self.layout, self.longest, self.facts.patch_size)
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {

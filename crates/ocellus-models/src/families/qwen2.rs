@@ -5,11 +5,13 @@ use candle_core::{Device, Tensor};
 use ocellus_nn::attention::segments;
 use ocellus_nn::decoder::{Head, Positions};
 use ocellus_nn::rope::{Angles, Rope, Yarn};
-use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, block, decoder, vit};
+use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, block, decoder};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 use crate::config::{ConfigError, Fields};
+use crate::model::Sees;
+use crate::plan::{Shape, Vision};
 use crate::vlm::{Facts, Grid, ModelError};
 
 /// Fields of the decoder that do not change the computation here: sliding windows are refused where they would be on,
@@ -351,10 +353,11 @@ pub(super) fn reorder(x: &Tensor, index: &[u32], merged: usize) -> Result<Tensor
 }
 
 /// The sizes of both towers, for planning.
-pub(super) fn shape(text: &Text, vision: &vit::Spec, facts: Facts) -> crate::plan::Shape {
-    crate::plan::Shape {
+pub(super) fn shape(text: &Text, vision: Vision, facts: Facts) -> Shape {
+    Shape {
         decoder: text.decoder.clone(),
-        vision: vision.clone(),
+        vision,
         facts,
+        sees: Sees::Cells,
     }
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use super::{Family, Task, qwen2};
 use crate::config::{ConfigError, Fields};
 use crate::model::Model;
+use crate::plan::{Vision, Windows};
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
 pub(super) const FAMILY: Family = Family {
@@ -28,7 +29,14 @@ pub(super) const FAMILY: Family = Family {
     load: |config, params| Ok(Box::new(Qwen25Vl::load(Config::read(config)?, params)?)),
     shape: Some(|config| {
         let config = Config::read(config)?;
-        Ok(qwen2::shape(&config.text, &config.vision(), config.facts()))
+        let vision = Vision {
+            windows: Some(Windows {
+                side: config.window() * config.patching.merge,
+                whole: config.whole(),
+            }),
+            ..Vision::merged(&config.vision())
+        };
+        Ok(qwen2::shape(&config.text, vision, config.facts()))
     }),
 };
 
@@ -86,6 +94,17 @@ impl Config {
         }
     }
 
+    /// Cells along a side of a window.
+    fn window(&self) -> usize {
+        (self.window_size / self.patching.merge / self.patching.patch_size).max(1)
+    }
+
+    /// Layers that see frames whole.
+    fn whole(&self) -> usize {
+        let layers = 0..self.depth;
+        layers.filter(|i| self.fullatt_block_indexes.contains(i)).count()
+    }
+
     fn facts(&self) -> Facts {
         self.patching
             .facts(FAMILY.id, &self.text, Some(self.tokens_per_second as f32))
@@ -107,7 +126,7 @@ impl Qwen25Vl {
         let (visual, model, head) = qwen2::roots(p);
         Ok(Self {
             facts: config.facts(),
-            window: (config.window_size / config.patching.merge / config.patching.patch_size).max(1),
+            window: config.window(),
             vit: Vit::load(&visual, config.vision())?,
             full: config.fullatt_block_indexes,
             decoder: Decoder::load(&model, &head, config.text.decoder)?,

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{Family, Task, qwen2};
 use crate::config::{ConfigError, Fields};
 use crate::model::Model;
+use crate::plan::Vision;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
 pub(super) const FAMILY: Family = Family {
@@ -25,7 +26,8 @@ pub(super) const FAMILY: Family = Family {
     load: |config, params| Ok(Box::new(Qwen2Vl::load(Config::read(config)?, params)?)),
     shape: Some(|config| {
         let config = Config::read(config)?;
-        Ok(qwen2::shape(&config.text, &config.vision(), config.facts()))
+        let vision = Vision::merged(&config.vision());
+        Ok(qwen2::shape(&config.text, vision, config.facts()))
     }),
 };
 

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::{Family, Task, qwen2};
 use crate::config::{ConfigError, Fields};
 use crate::model::Model;
+use crate::plan::Vision;
 use crate::vlm::{Facts, Grid, ModelError, Vlm};
 
 pub(super) const FAMILY: Family = Family {
@@ -28,7 +29,7 @@ pub(super) const FAMILY: Family = Family {
     load: |config, params| Ok(Box::new(Qwen3Vl::load(Config::read(config)?, params)?)),
     shape: Some(|config| {
         let config = Config::read(config)?;
-        Ok(qwen2::shape(&config.text, &config.vision(), config.facts()))
+        Ok(qwen2::shape(&config.text, config.planned(), config.facts()))
     }),
     processors: &[],
     unused: &[],
@@ -117,6 +118,25 @@ impl Config {
         }
     }
 
+    /// What hands one depth of the tower to the decoder.
+    fn deep_merger(&self) -> merger::Spec {
+        merger::Spec {
+            norm_cells: true,
+            ..self.vision().merger()
+        }
+    }
+
+    fn planned(&self) -> Vision {
+        let spec = self.vision();
+        let taken = self.deepstack_visual_indexes.iter();
+        let mut vision = taken.fold(Vision::merged(&spec), |v, _| v.with_merger(&self.deep_merger()));
+        let rows = (self.table_side as u64).saturating_mul(self.table_side as u64);
+        vision.beside = vision
+            .beside
+            .saturating_add(rows.saturating_mul(spec.width as u64));
+        vision
+    }
+
     fn facts(&self) -> Facts {
         Facts {
             frames_apart: true,
@@ -141,10 +161,7 @@ impl Qwen3Vl {
     fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
         let (visual, model, head) = qwen2::roots_with(p, VISION_NAMES);
         let spec = config.vision();
-        let merger = merger::Spec {
-            norm_cells: true,
-            ..spec.merger()
-        };
+        let merger = config.deep_merger();
         let list = visual.at("deepstack_merger_list");
         let taken = config.deepstack_visual_indexes.iter().enumerate();
         let deepstack = taken

@@ -1,6 +1,7 @@
 //! Softmax attention over packed sequences, with grouped key-value heads.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
+use ocellus_base::trace::span;
 use ocellus_kernels::attention::{self, KvCache, Segment};
 use ocellus_kernels::gemm::Precision;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,6 +22,7 @@ pub fn attention(
     scale: f32,
     precision: Precision,
 ) -> Result<Tensor> {
+    let _span = span("attention");
     if !fused(q) {
         return composed(q, k, v, segments, causal, scale);
     }
@@ -93,6 +95,7 @@ pub fn biased(
     scale: f32,
     bias: &dyn Fn(&Segment) -> Result<Tensor>,
 ) -> Result<Tensor> {
+    let _span = span("attention");
     by_segment(q, k, v, segments, causal, scale, Some(bias))
 }
 

@@ -1,12 +1,14 @@
 //! Rotary positions in the rotate-half form: the two halves of a head are the two coordinates of each rotation.
 
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
+use ocellus_base::trace::span;
 use ocellus_kernels::rope;
 
 use super::{done, fused, slice, with_slice};
 
 /// `x · cos + rotate_half(x) · sin` for `x [tokens, heads, head_dim]`, `cos` and `sin` `[tokens, head_dim]` in f32.
 pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+    let _span = span("rope");
     if !fused(x) {
         return composed(x, cos, sin);
     }

@@ -1,7 +1,8 @@
 //! The runs: preprocessing, tower, prefill and decoding of one request, each timed.
 
 use ocellus_base::clock::Clock;
-use ocellus_engine::{Flow, Request, Sampling, Token, generate};
+use ocellus_base::trace::span;
+use ocellus_engine::{EngineError, Flow, Request, Sampling, Token, generate};
 use ocellus_media::{Decoded, Rgb};
 use ocellus_models::{Grid, PositionRule};
 
@@ -71,7 +72,10 @@ pub fn measure(
     let mut all: Option<Measured> = None;
     for _ in 0..work.runs {
         let started = clock.now_ns();
-        let patches = Seen::of(model, &decoded, pixels)?;
+        let patches = {
+            let _span = span("preprocess");
+            Seen::of(model, &decoded, pixels)?
+        };
         let preprocess_s = seconds(clock.now_ns() - started);
         let prompt = prompt::exact(model, &patches, work.prompt_tokens)?;
         let measured = all.get_or_insert_with(|| Measured {
@@ -114,7 +118,12 @@ fn one(
     };
     let started = clock.now_ns();
     let requests = std::slice::from_ref(request);
-    let (_, timing) = generate(model.vlm()?, requests, clock, &mut receive)?;
+    let (_, timing) = generate(model.vlm()?, requests, clock, &mut receive).map_err(|error| match error {
+        EngineError::Context { .. } => Failure::new(&error).hint(
+            "measure with fewer tokens (--tokens, --prompt-tokens) or a smaller picture (--image-size)",
+        ),
+        other => other.into(),
+    })?;
     let (first, last) = match (stamps.first(), stamps.last()) {
         (Some(first), Some(last)) => (first.0, last.0),
         _ => (started, started),

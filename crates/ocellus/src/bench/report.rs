@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Intake, Measured, Run, median};
-use crate::output;
+use super::{Ceilings, Costs, Intake, Measured, Profile, Run, Shares, median};
 
 /// Where and with what was measured.
 #[derive(Debug, Clone)]
@@ -29,10 +28,22 @@ pub struct Report {
     pub load_s: f64,
     /// The most memory that the process held, where the system tells.
     pub peak_bytes: Option<u64>,
+    /// What the work costs, for families whose sizes can be told from the config.
+    pub costs: Option<Costs>,
+    pub ceilings: Option<Ceilings>,
+    pub profile: Option<Profile>,
+}
+
+impl Setting {
+    /// The model and the width of its weights.
+    pub fn title(&self) -> String {
+        format!("{} in {}", self.model, self.weights)
+    }
 }
 
 impl Report {
-    fn median(&self, value: impl Fn(&Run) -> f64) -> f64 {
+    /// The middle value of all runs.
+    pub(super) fn median(&self, value: impl Fn(&Run) -> f64) -> f64 {
         median(self.measured.runs.iter().map(value))
     }
 
@@ -43,7 +54,7 @@ impl Report {
         let decode = |r: &Run| m.decode_tok_s(r);
         let all =
             |value: &dyn Fn(&Run) -> f64| -> Value { m.runs.iter().map(|r| rounded(value(r))).collect() };
-        let fields = json!({
+        json!({
             "peer": "ocellus", "version": env!("CARGO_PKG_VERSION"), "model": s.model, "weights": s.weights,
             "image": format!("{}x{}", s.image.0, s.image.1),
             "patches": m.grid.t * m.grid.h * m.grid.w, "prompt_tokens": m.prompt_tokens, "image_tokens": m.image_tokens,
@@ -58,83 +69,24 @@ impl Report {
             "decode_tok_s_runs": all(&decode), "ttft_s_runs": all(&|r| r.first_token_s),
             "first_tokens": m.first_tokens,
             "processor": s.processor, "cores": s.cores, "isa": s.isa,
-            "ceilings": Value::Null, "shares": Value::Null,
-        });
-        fields
+            "costs": self.costs.map(|c| json!({
+                "tower_flops": c.tower_flops, "prefill_flops": c.prefill_flops, "token_bytes": c.token_bytes,
+            })),
+            "ceilings": self.ceilings.map(|c| json!({
+                "read_gb_s": rounded(c.read_gb_s), "f32_gflops": c.f32_gflops.map(rounded),
+                "bf16_gflops": c.bf16_gflops.map(rounded), "int8_gops": c.int8_gops.map(rounded),
+            })),
+            "shares": self.shares().map(|s| json!({
+                "tower": s.tower.map(rounded), "prefill": s.prefill.map(rounded), "decode": rounded(s.decode),
+            })),
+            "profile": self.profile.as_ref().map(Profile::json),
+        })
     }
 
-    /// Rows for people.
-    pub fn table(&self) -> String {
-        let (s, m) = (&self.setting, &self.measured);
-        let mut rows: Vec<Vec<String>> = Vec::new();
-        let mut row = |name: &str, value: String, runs: String| rows.push(vec![name.to_owned(), value, runs]);
-        let each = |value: &dyn Fn(&Run) -> f64| -> String {
-            let values: Vec<String> = m.runs.iter().map(|r| short(value(r))).collect();
-            values.join(" ")
-        };
-        let prefill = |r: &Run| m.prefill_tok_s(r);
-        let decode = |r: &Run| m.decode_tok_s(r);
-        row("", "median".into(), "runs".into());
-        row("load", format!("{} s", short(self.load_s)), String::new());
-        row(
-            "preprocessing",
-            format!("{} s", short(self.median(|r| r.preprocess_s))),
-            each(&|r| r.preprocess_s),
-        );
-        row(
-            "vision tower",
-            format!("{} s", short(self.median(|r| r.encode_s))),
-            each(&|r| r.encode_s),
-        );
-        row(
-            "prefill",
-            format!("{} tokens/s", short(self.median(prefill))),
-            each(&prefill),
-        );
-        row(
-            "decoding",
-            format!("{} tokens/s", short(self.median(decode))),
-            each(&decode),
-        );
-        row(
-            "to the first token",
-            format!("{} s", short(self.median(|r| r.first_token_s))),
-            each(&|r| r.first_token_s),
-        );
-        if let Some(peak) = self.peak_bytes {
-            row("memory at its peak", output::size(peak), String::new());
-        }
-        let intake = self.intake;
-        row(
-            "PNG to patches",
-            format!("{} Mpx/s", short(intake.png_mpx_s)),
-            "one core".into(),
-        );
-        row(
-            "JPEG to patches",
-            format!("{} Mpx/s", short(intake.jpeg_mpx_s)),
-            "one core".into(),
-        );
-        let head = format!(
-            "{} {}, {}x{} px = {} image tokens, {} tokens of prompt, {} generated, {} runs\n{}, {} cores, {}, {} threads\n\n",
-            s.model,
-            s.weights,
-            s.image.0,
-            s.image.1,
-            m.image_tokens,
-            m.prompt_tokens - m.image_tokens,
-            m.tokens,
-            m.runs.len(),
-            s.processor,
-            s.cores,
-            s.isa,
-            s.threads
-        );
-        let body: String = output::table(&rows)
-            .lines()
-            .map(|line| format!("{}\n", line.trim_end()))
-            .collect();
-        head + &body
+    /// What was reached of the ceilings, where both they and the costs are known.
+    pub(super) fn shares(&self) -> Option<Shares> {
+        let (costs, ceilings) = (self.costs.as_ref()?, self.ceilings.as_ref()?);
+        Some(Shares::of(&self.measured, costs, ceilings))
     }
 }
 
@@ -148,12 +100,43 @@ fn gib(bytes: u64) -> Value {
     json!((bytes as f64 / f64::from(1 << 30) * 100.0).round() / 100.0)
 }
 
-/// About three digits.
-fn short(value: f64) -> String {
-    match value.abs() {
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 0.1 => format!("{value:.2}"),
-        _ => format!("{value:.4}"),
+#[cfg(test)]
+mod tests {
+    use super::super::tests::report;
+    use super::*;
+
+    #[test]
+    fn the_object_has_the_fields_that_tables_of_engines_are_made_of() {
+        let found = report().json();
+        let expected = json!({
+            "peer": "ocellus", "version": env!("CARGO_PKG_VERSION"), "model": "org/model", "weights": "bf16",
+            "image": "1092x784", "patches": 4368, "prompt_tokens": 1124, "image_tokens": 1092, "gen": 65, "threads": 2,
+            "runs": 3, "preprocess_s": 0.05, "png_mpx_s": 40.0, "jpeg_mpx_s": 55.5, "encode_s": 20.0,
+            "prefill_tok_s": 112.4, "decode_tok_s": 8.0, "ttft_s": 30.1, "load_s": 2.5,
+            "peak_rss_gb": 7.5, "peak_rss_bytes": 8_053_063_680u64,
+            "encode_s_runs": [25.0, 20.0, 10.0], "prefill_tok_s_runs": [89.92, 112.4, 224.8],
+            "decode_tok_s_runs": [6.4, 8.0, 16.0], "ttft_s_runs": [37.625, 30.1, 15.05], "first_tokens": [5, 6, 7],
+            "processor": "A processor", "cores": 2, "isa": "avx512",
+            "costs": {"tower_flops": 4_000_000_000_000u64, "prefill_flops": 2_000_000_000_000u64,
+                      "token_bytes": 5_000_000_000u64},
+            "ceilings": {"read_gb_s": 50.0, "f32_gflops": 200.0, "bf16_gflops": 400.0, "int8_gops": null},
+            "shares": {"tower": 0.5, "prefill": 0.5, "decode": 0.8}, "profile": null,
+        });
+        assert_eq!(found, expected, "{found:#}");
+        assert!(!found.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn what_is_not_known_is_null() {
+        let report = Report {
+            peak_bytes: None,
+            costs: None,
+            ceilings: None,
+            ..report()
+        };
+        let found = report.json();
+        for field in ["peak_rss_gb", "peak_rss_bytes", "costs", "ceilings", "shares"] {
+            assert_eq!(found[field], Value::Null, "{field}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::{able, answers, phrased};
 use crate::args::Ask;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::foresight::Usage;
 use crate::model::Model;
 use crate::question::{self, Seen};
 use crate::values::Format;
@@ -30,7 +31,12 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     let checkpoint = context.checkpoint(args.model.model.as_deref())?;
     let started = std::time::Instant::now();
-    let model = Model::load(context, &checkpoint)?;
+    let asked = args.sampling.max_tokens.map_or(question::MAX_TOKENS, |n| n.get());
+    let usage = Usage {
+        new_tokens: asked as u64,
+        ..Usage::of_files(&files).within(pixels)
+    };
+    let model = Model::load_for(context, &checkpoint, &usage)?;
     let load_ms = started.elapsed().as_millis();
     if let (None, Some(classifier)) = (model.loaded.generator(), model.loaded.classifier()) {
         able::takes_only(&model, &args, &["--regions"])?;

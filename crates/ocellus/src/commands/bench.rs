@@ -1,18 +1,22 @@
 //! `ocellus bench`: how fast a model runs on this machine.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use ocellus_base::clock::Clock;
 use ocellus_kernels::isa::Isa;
 use ocellus_media::test_card;
 
 use super::machine;
 use crate::args::Bench;
-use crate::bench::{Measured, Report, Setting, Work, intake, measure};
+use crate::bench::{Costs, Measured, Profiler, Report, Setting, Work, ceilings, intake, measure};
 use crate::clock::SystemClock;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::foresight::Usage;
+use crate::memory;
 use crate::model::Model;
 use crate::output;
-use crate::values::Dtype;
 
 /// Seed of the picture.
 const SEED: u64 = 0;
@@ -22,8 +26,17 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
     let work = Work::of(args);
     let name = args.name.as_deref().or(args.model.model.as_deref());
     let checkpoint = context.checkpoint(name)?;
-    let clock = SystemClock::start();
-    let model = Model::load(context, &checkpoint)?;
+    let clock = Arc::new(SystemClock::start());
+    for file in args.profile.iter().chain(&stacks(args)) {
+        output::place(file)?;
+    }
+    let usage = Usage {
+        pictures: vec![(work.image.width_px, work.image.height_px)],
+        text_tokens: work.prompt_tokens as u64,
+        new_tokens: work.tokens as u64,
+        ..Usage::default().within(&args.pixels)
+    };
+    let model = Model::load_for(context, &checkpoint, &usage)?;
     let load_s = clock.now_ns() as f64 / 1e9;
     // A model that cannot be timed says so before the work begins.
     model.vlm()?;
@@ -34,13 +47,25 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
             tell(measured, work.runs);
         }
     };
-    let measured = measure(&model, &picture, &args.pixels, &work, &clock, told)?;
-    let peak_bytes = machine::peak_bytes();
-    let intake = intake(&model, &picture, &args.pixels, work.runs, &clock)?;
+    let profiler = args.profile.as_ref().map(|_| Profiler::new(clock.clone()));
+    if let Some(profiler) = &profiler {
+        ocellus_base::trace::record(Box::new(profiler.clone()));
+    }
+    let measured = measure(&model, &picture, &args.pixels, &work, &*clock, told)?;
+    let peak_bytes = memory::peak_bytes();
+    let profile = profiler.map(|profiler| profiler.profile());
+    let intake = intake(&model, &picture, &args.pixels, work.runs, &*clock)?;
+    let held = model.held;
+    let shape = model.shape.as_ref();
+    let costs = shape.map(|shape| Costs::of(shape, &measured, &held));
+    let name = model.name.clone();
+    // The ceilings want its memory.
+    drop(model);
+    let ceilings = (!args.no_ceilings).then(|| ceilings(memory::memory().available_bytes, &*clock));
     let report = Report {
         setting: Setting {
-            model: model.name.clone(),
-            weights: weights(context).to_owned(),
+            model: name,
+            weights: held.name.to_owned(),
             image: (size.width_px, size.height_px),
             threads: context.threads(),
             processor: machine::processor(),
@@ -51,20 +76,25 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         intake,
         load_s,
         peak_bytes,
+        costs,
+        ceilings,
+        profile,
     };
+    if let (Some(flames), Some(folded), Some(profile)) = (&args.profile, stacks(args), &report.profile) {
+        output::file(flames, profile.flames(&report.setting.title()).as_bytes())?;
+        output::file(&folded, profile.folded().as_bytes())?;
+    }
     match args.json {
         true => output::line(&report.json().to_string()),
         false => output::write(&report.table()),
     }
 }
 
-/// How the weights are held.
-fn weights(context: &Context) -> &'static str {
-    match context.global.dtype {
-        None | Some(Dtype::F32) => "f32",
-        Some(Dtype::Bf16) => "bf16",
-        Some(Dtype::F16) => "f16",
-    }
+/// The file with the stacks of the profile.
+fn stacks(args: &Bench) -> Option<PathBuf> {
+    let mut name = args.profile.clone()?.into_os_string();
+    name.push(".folded");
+    Some(name.into())
 }
 
 /// A line about the run that just ended.

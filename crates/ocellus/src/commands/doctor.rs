@@ -10,6 +10,7 @@ use crate::args::Doctor;
 use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::memory;
 use crate::output::{self, size};
 use crate::values::Format;
 
@@ -97,7 +98,7 @@ pub fn run(context: &Context, args: Doctor) -> Result<(), Failure> {
 }
 
 fn machine(context: &Context) -> Vec<Finding> {
-    let memory = machine::memory();
+    let memory = memory::memory();
     let features = machine::cpu_features();
     let vector = |name: &str| features.contains(&name);
     let fast = vector("avx2") && vector("fma") || vector("neon");

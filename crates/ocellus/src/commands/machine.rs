@@ -2,29 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use sysinfo::{CpuRefreshKind, MemoryRefreshKind, System};
-
-/// Memory of the machine, or of the container that this process is in when that is less.
-pub struct Memory {
-    pub total_bytes: u64,
-    pub available_bytes: u64,
-}
-
-pub fn memory() -> Memory {
-    let mut system = System::new();
-    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-    let (total, available) = (system.total_memory(), system.available_memory());
-    match system.cgroup_limits() {
-        Some(limits) if limits.total_memory > 0 && limits.total_memory < total => Memory {
-            total_bytes: limits.total_memory,
-            available_bytes: limits.free_memory.min(available),
-        },
-        _ => Memory {
-            total_bytes: total,
-            available_bytes: available,
-        },
-    }
-}
+use sysinfo::{CpuRefreshKind, System};
 
 /// The processor's extensions that kernels make use of, as far as this process can tell.
 pub fn cpu_features() -> Vec<&'static str> {
@@ -78,36 +56,4 @@ pub fn processor() -> String {
     brand
         .filter(|brand| !brand.is_empty())
         .unwrap_or_else(|| std::env::consts::ARCH.to_owned())
-}
-
-/// The most memory that this process has held so far, where the system tells.
-pub fn peak_bytes() -> Option<u64> {
-    peak_in(&std::fs::read_to_string("/proc/self/status").ok()?)
-}
-
-fn peak_in(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::peak_in;
-
-    #[test]
-    fn the_peak_is_read_from_the_status_of_a_process() {
-        assert_eq!(
-            peak_in("Name:\tx\nVmHWM:\t   2048 kB\nVmRSS:\t 1 kB\n"),
-            Some(2 << 20)
-        );
-        for other in [
-            "",
-            "VmHWM:\n",
-            "VmHWM: many kB\n",
-            "VmHWM: 99999999999999999999 kB\n",
-        ] {
-            assert_eq!(peak_in(other), None, "{other}");
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The program from outside: what users and their scripts see.
 
 mod abilities;
+mod bench;
 mod checkpoints;
 mod detect;
 mod errors;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::names::Layout;
 use super::{FAMILY, library, publisher};
 use crate::config::{ConfigError, Fields};
+use crate::plan::{Behind, Shape, Vision};
 use crate::vlm::Facts;
 
 /// A config, read.
@@ -69,6 +70,13 @@ impl Marks {
             row_end: id("image_break_token_id", 12)?,
             picture_end: id("image_end_token_id", 13)?,
         })
+    }
+}
+
+impl Eyes {
+    /// Patches along the longest side of a picture.
+    pub fn longest(&self) -> usize {
+        self.image_size / self.patch_size
     }
 }
 
@@ -133,6 +141,26 @@ impl Config {
                 bias: false,
             },
             memory: None,
+        }
+    }
+
+    /// The sizes of both towers and of the adapter between them.
+    pub fn shape(&self) -> Shape {
+        let outer = self.words.width;
+        let behind = [self.eyes.width, outer].map(|inputs| Behind {
+            patches: 1,
+            inputs,
+            outputs: outer,
+            bias: self.adapter_bias,
+        });
+        Shape {
+            decoder: self.decoder(),
+            vision: Vision {
+                behind: behind.to_vec(),
+                ..Vision::tower(&self.tower())
+            },
+            facts: self.facts(),
+            sees: super::sees(self.layout, self.eyes.longest(), self.eyes.patch_size),
         }
     }
 

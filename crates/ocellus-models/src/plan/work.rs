@@ -1,0 +1,53 @@
+//! What a model's work costs: operations of arithmetic, bytes that are read.
+
+use super::{Shape, Widths, block_matrices, product, sum, times};
+use crate::vlm::Grid;
+
+/// What one generated token of one sequence reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The decoder's weights, each once.
+    pub weights_bytes: u64,
+    /// Keys and values of the tokens before it.
+    pub cache_bytes: u64,
+}
+
+impl Turn {
+    pub fn bytes(&self) -> u64 {
+        sum(&[self.weights_bytes, self.cache_bytes])
+    }
+}
+
+impl Shape {
+    /// Floating-point operations of the tower for these pictures; a multiplication and an addition are two.
+    pub fn vision_flops(&self, grids: &[Grid]) -> u64 {
+        let each: Vec<u64> = grids.iter().map(|g| self.vision.flops(g)).collect();
+        sum(&each)
+    }
+
+    /// Floating-point operations for a prompt of `tokens` tokens: the layers and their causal attention over all of it, the head
+    /// for its last token.
+    pub fn prefill_flops(&self, tokens: u64) -> u64 {
+        let (d, a) = (&self.decoder, self.decoder.block.attention);
+        let pairs = tokens.saturating_mul(tokens.saturating_add(1)) / 2;
+        sum(&[
+            times(block_matrices(&d.block), d.layers)
+                .saturating_mul(2)
+                .saturating_mul(tokens),
+            product(&[4, a.heads, a.head_dim, d.layers]).saturating_mul(pairs),
+            product(&[2, d.vocab, d.block.width]),
+        ])
+    }
+
+    /// What a generated token behind `context` others reads; values of keys and values take `state_bytes`.
+    pub fn turn(&self, context: u64, widths: &Widths, state_bytes: u64) -> Turn {
+        let d = &self.decoder;
+        Turn {
+            weights_bytes: sum(&[
+                widths.layers.bytes(self.layer_parameters()),
+                widths.head.bytes(product(&[d.vocab, d.block.width])),
+            ]),
+            cache_bytes: self.cache_bytes(context, state_bytes),
+        }
+    }
+}
