@@ -10,6 +10,7 @@ mod commands;
 mod context;
 mod environment;
 mod error;
+mod gguf;
 mod inputs;
 mod interrupt;
 mod logging;

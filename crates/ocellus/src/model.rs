@@ -1,5 +1,6 @@
 //! A model with everything that turns questions and pictures into its input: tokenizer, template, preprocessing, defaults.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::model::Sees;
 use ocellus_models::{FAMILIES, Facts, Grid, ModelError, Vlm};
 use ocellus_nn::{Frozen, Params, Precision};
-use ocellus_text::{Template, TextForm, Tokenizer};
+use ocellus_text::{Template, TextError, TextForm, Tokenizer};
 
 use ocellus_weights::Weights;
 use serde_json::Value;
@@ -18,6 +19,7 @@ use serde_json::Value;
 use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::gguf;
 use crate::sight;
 use crate::speech::Speech;
 use crate::values::{self, Dtype};
@@ -53,6 +55,8 @@ pub struct Generation {
 enum Files<'a> {
     BuiltIn,
     Folder(&'a Path),
+    /// Made of the metadata of other files.
+    Made(BTreeMap<&'static str, String>),
 }
 
 impl Files<'_> {
@@ -62,6 +66,7 @@ impl Files<'_> {
             Files::BuiltIn => {
                 Ok(builtin::file(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
             }
+            Files::Made(texts) => Ok(texts.get(name).cloned()),
             Files::Folder(folder) => {
                 let path = folder.join(name);
                 match std::fs::read_to_string(&path) {
@@ -84,27 +89,52 @@ impl Files<'_> {
     }
 }
 
+impl Files<'_> {
+    /// Tokenizer and template, from files of their own.
+    fn words(&self) -> Result<(Tokenizer, Option<Template>), TextError> {
+        match self {
+            Files::Folder(folder) => Ok((Tokenizer::from_dir(folder)?, Template::from_dir(folder)?)),
+            Files::BuiltIn | Files::Made(_) => {
+                let bytes = |name| builtin::file(name).unwrap_or_default();
+                let source = String::from_utf8_lossy(bytes("chat_template.jinja"));
+                let template = Some(source).filter(|source| !source.is_empty());
+                Ok((
+                    Tokenizer::from_json(bytes("tokenizer.json"))?,
+                    template.map(|source| Template::new(&source)).transpose()?,
+                ))
+            }
+        }
+    }
+}
+
 /// A model, and the files beside its weights.
 struct Opened<'a> {
     files: Files<'a>,
     config: String,
     loaded: Box<dyn ocellus_models::Model>,
+    /// Tokenizer and template where no file of their own has them.
+    words: Option<(Tokenizer, Option<Template>)>,
 }
 
 impl<'a> Opened<'a> {
     fn load(context: &Context, checkpoint: &'a Checkpoint) -> Result<Self, Failure> {
         let name = &checkpoint.name;
+        let mut words = None;
         let (files, weights) = match &checkpoint.location {
             Location::BuiltIn => {
                 let bytes = builtin::file("model.safetensors").unwrap_or_default();
                 (Files::BuiltIn, Weights::from_static(bytes)?)
             }
             Location::Folder(folder) => (Files::Folder(folder), Weights::open(folder)?),
-            Location::Gguf(path) => {
-                return Err(
-                    Failure::new(format!("{}: GGUF files cannot be run yet", path.display()))
-                        .hint("use the model's safetensors checkpoint"),
-                );
+            Location::Gguf(paths) => {
+                let made = gguf::open(paths)?;
+                words = Some((made.tokenizer, made.template));
+                let texts = BTreeMap::from([
+                    ("config.json", made.config),
+                    ("preprocessor_config.json", made.preprocessor),
+                    ("generation_config.json", made.generation),
+                ]);
+                (Files::Made(texts), made.weights)
             }
         };
         let mut config = None;
@@ -124,6 +154,7 @@ impl<'a> Opened<'a> {
             files,
             config,
             loaded,
+            words,
         })
     }
 }
@@ -165,6 +196,7 @@ impl Model {
             files,
             config,
             loaded,
+            words,
         } = Opened::load(context, checkpoint)?;
         if loaded.detector().is_some() {
             return Err(
@@ -172,19 +204,10 @@ impl Model {
                     .hint("`ocellus detect` runs it"),
             );
         }
-        let tokenizer = match &files {
-            Files::BuiltIn => Tokenizer::from_json(builtin::file("tokenizer.json").unwrap_or_default()),
-            Files::Folder(folder) => Tokenizer::from_dir(folder),
-        }
-        .map_err(|e| about(e.into()))?;
-        let template = match &files {
-            Files::BuiltIn => files
-                .text("chat_template.jinja")?
-                .map(|t| Template::new(&t))
-                .transpose(),
-            Files::Folder(folder) => Template::from_dir(folder),
-        }
-        .map_err(|e| about(e.into()))?;
+        let (tokenizer, template) = match words {
+            Some(words) => words,
+            None => files.words().map_err(|e| about(e.into()))?,
+        };
         let stand_in = template.is_none();
         let speech = match template {
             Some(template) => Speech::Template(Box::new(template)),

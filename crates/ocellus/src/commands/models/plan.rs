@@ -8,6 +8,7 @@ use crate::args::Plan;
 use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::gguf;
 use crate::output::{self, size};
 use crate::values::{Dtype, Format};
 
@@ -111,10 +112,9 @@ fn texts(context: &Context, model: &str) -> Result<(String, Option<String>), Fai
                 std::fs::read_to_string(folder.join("preprocessor_config.json")).ok(),
             ))
         }
-        Location::Gguf(path) => Err(Failure::new(format!(
-            "{}: GGUF files cannot be read yet",
-            path.display()
-        ))
-        .hint("use the model's safetensors checkpoint")),
+        Location::Gguf(files) => {
+            let made = gguf::open(&files)?;
+            Ok((made.config, Some(made.preprocessor)))
+        }
     }
 }
