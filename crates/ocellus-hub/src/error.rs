@@ -15,6 +15,18 @@ pub enum HubError {
     /// A local folder without the files of a checkpoint.
     #[error("{path}: not a model folder, expected {expected}", path = path.display())]
     NotACheckpoint { path: PathBuf, expected: &'static str },
+    /// A language model in GGUF without the other file.
+    #[error("{path}: its vision tower is missing, no other file beside it has `mmproj` in its name", path = path.display())]
+    NoTower { path: PathBuf },
+    /// A vision tower in GGUF without the other file.
+    #[error("{path}: a vision tower alone, expected the file of the language model", path = path.display())]
+    TowerAlone { path: PathBuf },
+    /// A folder from which a language model in GGUF has to be chosen.
+    #[error("{path}: several models: {found}", path = path.display())]
+    SeveralModels { path: PathBuf, found: String },
+    /// A language model in GGUF with more than one tower beside it.
+    #[error("{path}: beside it lie several vision towers: {found}", path = path.display())]
+    SeveralTowers { path: PathBuf, found: String },
     /// The endpoint given by the caller cannot be used.
     #[error("the hub address `{url}` cannot be used: {reason}")]
     BadEndpoint { url: String, reason: String },

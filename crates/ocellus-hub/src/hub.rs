@@ -8,6 +8,7 @@ use ocellus_base::limits::JSON_BYTES;
 use crate::cache::Repository;
 use crate::disk::{Disk, RealDisk};
 use crate::download::{Downloader, refusal};
+use crate::gguf::{self, GgufFiles};
 use crate::http::{self, Client, Failure};
 use crate::listing::{self, Listing, RemoteFile};
 use crate::lock::Lock;
@@ -34,8 +35,8 @@ pub enum Location {
     BuiltIn,
     /// A folder with `config.json` (or `params.json`), weights, tokenizer.
     Folder(PathBuf),
-    /// A single `.gguf` file.
-    Gguf(PathBuf),
+    /// A language model and a vision tower in GGUF.
+    Gguf(GgufFiles),
 }
 
 /// Finds and fetches checkpoints.
@@ -153,7 +154,7 @@ impl Hub {
     fn local<'r>(&self, reference: &'r Reference) -> Result<Found<'r>, HubError> {
         let location = match reference {
             Reference::BuiltIn => Location::BuiltIn,
-            Reference::Gguf(path) if path.is_file() => Location::Gguf(path.clone()),
+            Reference::Gguf(path) if path.is_file() => Location::Gguf(gguf::of_file(path)?),
             Reference::Gguf(path) => {
                 return Err(HubError::Missing {
                     path: path.clone(),
@@ -167,6 +168,13 @@ impl Hub {
                 });
             }
             Reference::Folder(path) => {
+                if let Some(files) = Self::gguf(path)? {
+                    return Ok(Found::Here(Checkpoint {
+                        name: reference.to_string(),
+                        location: Location::Gguf(files),
+                        commit: None,
+                    }));
+                }
                 if !selection::CONFIGS.iter().any(|name| path.join(name).is_file()) {
                     let expected = "config.json (or params.json) in it";
                     return Err(HubError::NotACheckpoint {
@@ -193,6 +201,20 @@ impl Hub {
             location,
             commit: None,
         }))
+    }
+
+    /// The model in GGUF of a folder that holds no checkpoint in another format.
+    fn gguf(folder: &Path) -> Result<Option<GgufFiles>, HubError> {
+        let entries = std::fs::read_dir(folder).map_err(HubError::io("read the folder", folder))?;
+        let names: Vec<String> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        match selection::weights(&names).is_empty() {
+            true => gguf::in_folder(folder),
+            false => Ok(None),
+        }
     }
 
     fn download(

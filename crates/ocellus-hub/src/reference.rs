@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::HubError;
+use crate::gguf::is_gguf;
 
 /// The one model whose bytes are inside the program.
 pub const BUILT_IN: &str = "nano";
@@ -42,7 +43,7 @@ impl Reference {
             return Ok(Self::BuiltIn);
         }
         let path = Path::new(text);
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")) {
+        if is_gguf(path) {
             return Ok(Self::Gguf(path.into()));
         }
         if text.starts_with('~') {

@@ -10,6 +10,7 @@ mod byte_alphabet;
 mod byte_pairs;
 mod byte_reader;
 mod byte_spans;
+mod byte_vocabulary;
 mod characters;
 mod conversation;
 mod detokenizer;
@@ -30,6 +31,7 @@ mod tokenizer;
 mod word_end;
 mod word_piece;
 
+pub use byte_vocabulary::ByteVocabulary;
 pub use conversation::{Conversation, Message, Part, Role};
 pub use detokenizer::Detokenizer;
 pub use error::TextError;

@@ -25,7 +25,7 @@ pub struct Weights {
     /// Tensors that are put together from those above, which have no names of their own then.
     made: BTreeMap<String, (Made, Vec<Placed>)>,
     metadata: BTreeMap<String, String>,
-    gguf: Option<Metadata>,
+    gguf: Option<Arc<Metadata>>,
 }
 
 #[derive(Clone)]
@@ -154,10 +154,13 @@ impl Weights {
         if storage.bytes().starts_with(gguf::MAGIC) {
             let table = gguf::parse(storage.bytes(), name)?;
             self.files.push(storage.clone());
-            self.gguf.get_or_insert_with(|| Metadata {
-                file: name.to_string(),
-                storage,
-                values: table.values,
+            self.gguf.get_or_insert_with(|| {
+                let file = name.to_string();
+                Arc::new(Metadata {
+                    file,
+                    storage,
+                    values: table.values,
+                })
             });
             let placed = |(name, entry)| (name, Placed { file, entry });
             return Ok(table.tensors.into_iter().map(placed).collect());
@@ -257,8 +260,8 @@ impl Weights {
             .sum()
     }
 
-    /// The typed metadata of GGUF files.
-    pub fn gguf(&self) -> Option<&Metadata> {
+    /// The typed metadata of GGUF files: of several, the first one's.
+    pub fn gguf(&self) -> Option<&Arc<Metadata>> {
         self.gguf.as_ref()
     }
 

@@ -136,6 +136,14 @@ impl From<HubError> for Failure {
             HubError::Missing { kind: "folder", .. } | HubError::NotACheckpoint { .. } => {
                 "a model folder holds config.json, tokenizer files and weights: *.safetensors, or torch files".into()
             }
+            HubError::NoTower { .. } => "a model in GGUF is two files: put the one whose name has `mmproj` in it beside the \
+                language model"
+                .into(),
+            HubError::TowerAlone { .. } => {
+                "name the file of the language model; the vision tower is found beside it".into()
+            }
+            HubError::SeveralModels { .. } => "name one of the files instead of the folder".into(),
+            HubError::SeveralTowers { .. } => "keep one of them in the folder".into(),
             HubError::Missing { .. } => "check the path; it is relative to the current folder".into(),
             HubError::BadEndpoint { .. } => "HF_ENDPOINT holds an address such as https://huggingface.co".into(),
             HubError::BadProxy => "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY".into(),
@@ -294,6 +302,9 @@ impl From<WeightsError> for Failure {
             WeightsError::Import { .. } => "get the checkpoint from its publisher, best as safetensors",
             WeightsError::NotTorch { .. } | WeightsError::Pickle { .. } | WeightsError::Archive { .. } => {
                 "the file is damaged or of another kind; a safetensors file of the model is the safer choice"
+            }
+            WeightsError::NotGguf { .. } | WeightsError::Tensor { .. } | WeightsError::Key { .. } => {
+                "the file is damaged, or stored in a way that is not read; another file of the model may be"
             }
             WeightsError::LfsPointer { .. } => "run `git lfs pull` in the model folder",
             WeightsError::ShardMissing { .. } => {

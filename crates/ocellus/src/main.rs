@@ -12,6 +12,7 @@ mod context;
 mod environment;
 mod error;
 mod foresight;
+mod gguf;
 mod held;
 mod inputs;
 mod interrupt;

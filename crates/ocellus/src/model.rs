@@ -1,5 +1,6 @@
 //! A model with everything that turns questions and pictures into its input: tokenizer, template, preprocessing, defaults.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use ocellus_models::model::Sees;
 use ocellus_models::plan::Shape;
 use ocellus_models::{FAMILIES, Facts, Grid, ModelError, Vlm};
 use ocellus_nn::{Format, Frozen, Params, Precision};
-use ocellus_text::{Template, TextForm, Tokenizer};
+use ocellus_text::{Template, TextError, TextForm, Tokenizer};
 
 use ocellus_weights::Weights;
 use serde_json::Value;
@@ -20,6 +21,7 @@ use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::foresight::{self, Usage};
+use crate::gguf;
 use crate::held::Held;
 use crate::sight;
 use crate::speech::Speech;
@@ -59,6 +61,8 @@ pub struct Generation {
 enum Files<'a> {
     BuiltIn,
     Folder(&'a Path),
+    /// Made of the metadata of other files.
+    Made(BTreeMap<&'static str, String>),
 }
 
 impl Files<'_> {
@@ -68,6 +72,7 @@ impl Files<'_> {
             Files::BuiltIn => {
                 Ok(builtin::file(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
             }
+            Files::Made(texts) => Ok(texts.get(name).cloned()),
             Files::Folder(folder) => {
                 let path = folder.join(name);
                 match std::fs::read_to_string(&path) {
@@ -106,28 +111,53 @@ pub fn config(folder: &Path) -> Result<String, Failure> {
     Files::Folder(folder).config()
 }
 
+impl Files<'_> {
+    /// Tokenizer and template, from files of their own.
+    fn words(&self) -> Result<(Tokenizer, Option<Template>), TextError> {
+        match self {
+            Files::Folder(folder) => Ok((Tokenizer::from_dir(folder)?, Template::from_dir(folder)?)),
+            Files::BuiltIn | Files::Made(_) => {
+                let bytes = |name| builtin::file(name).unwrap_or_default();
+                let source = String::from_utf8_lossy(bytes("chat_template.jinja"));
+                let template = Some(source).filter(|source| !source.is_empty());
+                Ok((
+                    Tokenizer::from_json(bytes("tokenizer.json"))?,
+                    template.map(|source| Template::new(&source)).transpose()?,
+                ))
+            }
+        }
+    }
+}
+
 /// A model, and the files beside its weights.
 struct Opened<'a> {
     files: Files<'a>,
     config: String,
     held: Held,
     loaded: Box<dyn ocellus_models::Model>,
+    /// Tokenizer and template where no file of their own has them.
+    words: Option<(Tokenizer, Option<Template>)>,
 }
 
 impl<'a> Opened<'a> {
     fn load(context: &Context, checkpoint: &'a Checkpoint, usage: &Usage) -> Result<Self, Failure> {
         let name = &checkpoint.name;
+        let mut words = None;
         let (files, weights) = match &checkpoint.location {
             Location::BuiltIn => {
                 let bytes = builtin::file("model.safetensors").unwrap_or_default();
                 (Files::BuiltIn, Weights::from_static(bytes)?)
             }
             Location::Folder(folder) => (Files::Folder(folder), Weights::open(folder)?),
-            Location::Gguf(path) => {
-                return Err(
-                    Failure::new(format!("{}: GGUF files cannot be run yet", path.display()))
-                        .hint("use the model's safetensors checkpoint"),
-                );
+            Location::Gguf(paths) => {
+                let made = gguf::open(paths)?;
+                words = Some((made.tokenizer, made.template));
+                let texts = BTreeMap::from([
+                    ("config.json", made.config),
+                    ("preprocessor_config.json", made.preprocessor),
+                    ("generation_config.json", made.generation),
+                ]);
+                (Files::Made(texts), made.weights)
             }
         };
         let config = files.config().map_err(|failure| failure.about(name))?;
@@ -141,6 +171,7 @@ impl<'a> Opened<'a> {
             config,
             held,
             loaded,
+            words,
         })
     }
 }
@@ -188,6 +219,7 @@ impl Model {
             config,
             held,
             loaded,
+            words,
         } = Opened::load(context, checkpoint, usage)?;
         if loaded.detector().is_some() {
             return Err(
@@ -195,19 +227,10 @@ impl Model {
                     .hint("`ocellus detect` runs it"),
             );
         }
-        let tokenizer = match &files {
-            Files::BuiltIn => Tokenizer::from_json(builtin::file("tokenizer.json").unwrap_or_default()),
-            Files::Folder(folder) => Tokenizer::from_dir(folder),
-        }
-        .map_err(|e| about(e.into()))?;
-        let template = match &files {
-            Files::BuiltIn => files
-                .text("chat_template.jinja")?
-                .map(|t| Template::new(&t))
-                .transpose(),
-            Files::Folder(folder) => Template::from_dir(folder),
-        }
-        .map_err(|e| about(e.into()))?;
+        let (tokenizer, template) = match words {
+            Some(words) => words,
+            None => files.words().map_err(|e| about(e.into()))?,
+        };
         let stand_in = template.is_none();
         let speech = match template {
             Some(template) => Speech::Template(Box::new(template)),
@@ -406,7 +429,7 @@ fn computing(context: &Context, weights: &Weights) -> Result<Computing, Failure>
     if packed && context.global.quant.is_some() {
         return Err(Failure::new("the model is quantised already").hint("leave out --quant"));
     }
-    if packed {
+    if packed || (weights.gguf().is_some() && context.global.quant.is_none()) {
         // What is not packed has no more to lose in bf16.
         let asked = context.global.dtype == Some(Dtype::F32);
         return Ok(Computing::on_cpu(if asked { Quant::F32 } else { Quant::Bf16 }));

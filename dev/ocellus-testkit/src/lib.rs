@@ -3,6 +3,7 @@
 //! - [`test_each`] runs a table of cases and names the one that fails;
 //! - [`mod@compare`] puts two slices side by side: largest difference, cosine, the first element that is out of tolerance;
 //! - [`mod@case`] reads the golden cases under `tests/goldens`;
+//! - [`mod@gguf`] builds files of that format, or changes some;
 //! - [`mod@random`] gives the same random vectors on every machine;
 //! - [`mod@finite`] checks a gradient against central differences.
 //!
@@ -11,6 +12,7 @@
 pub mod case;
 pub mod compare;
 pub mod finite;
+pub mod gguf;
 pub mod random;
 mod table;
 

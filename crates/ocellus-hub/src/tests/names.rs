@@ -61,10 +61,21 @@ fn local_names_are_looked_up() {
     std::fs::create_dir(at("model")).unwrap();
     std::fs::write(at("model/config.json"), "{}").unwrap();
     std::fs::write(at("x.gguf"), "").unwrap();
+    std::fs::create_dir(at("both")).unwrap();
+    for file in ["both/x.gguf", "both/mmproj-x.gguf"] {
+        std::fs::write(at(file), "").unwrap();
+    }
+    std::fs::create_dir(at("mixed")).unwrap();
+    for file in ["mixed/config.json", "mixed/model.safetensors", "mixed/x.gguf"] {
+        std::fs::write(at(file), "").unwrap();
+    }
     for (name, expected) in [
         ("nano".to_owned(), Ok(())),
         (at("model"), Ok(())),
-        (at("x.gguf"), Ok(())),
+        (at("x.gguf"), Err("its vision tower is missing")),
+        (at("both/x.gguf"), Ok(())),
+        (at("both"), Ok(())),
+        (at("mixed"), Ok(())),
         (at("absent"), Err("no such folder")),
         (at("absent.gguf"), Err("no such file")),
         (at("empty"), Err("not a model folder, expected config.json")),

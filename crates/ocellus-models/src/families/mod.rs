@@ -15,6 +15,7 @@ mod blip_2;
 mod changed;
 mod clip;
 mod frcnn;
+pub mod gguf;
 mod packed;
 mod pixtral;
 mod planes;

@@ -121,7 +121,7 @@ impl Metadata {
         })
     }
 
-    /// A number of any type. An f32 gives the shortest decimal number that rounds to it, which is what was written there.
+    /// A number of any type. An f32 gives the shortest decimal number that rounds to it: 1e-6 stays 1e-6.
     pub fn number(&self, key: &str) -> Result<Option<f64>> {
         self.alone(key, "a number", number)
     }

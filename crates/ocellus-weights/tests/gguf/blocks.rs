@@ -1,7 +1,7 @@
 //! Blocks of quantised types against a second decoder, one element at a time, straight from the published layouts.
 
-use crate::build::File;
 use half::f16;
+use ocellus_testkit::gguf::File;
 use ocellus_weights::{Dtype, Grouped, Weights};
 use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Damaged files: each is refused in one sentence that names the file and says what is wrong.
 
-use crate::build::{ARRAY, BOOL, F32, File, TEXT, U32, U64, list, row, text};
+use ocellus_testkit::gguf::{ARRAY, BOOL, F32, File, TEXT, U32, U64, list, row, text};
 use ocellus_weights::Weights;
 use proptest::prelude::*;
 

@@ -1,7 +1,6 @@
 //! GGUF files: built here byte by byte, and small ones that the published Python package wrote.
 
 mod blocks;
-mod build;
 mod damaged;
 mod goldens;
 mod metadata;

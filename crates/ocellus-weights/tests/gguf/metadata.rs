@@ -1,6 +1,6 @@
 //! Metadata keep their types and are read when they are asked for.
 
-use crate::build::{ARRAY, BOOL, F32, File, TEXT, U8, U32, U64, list, text};
+use ocellus_testkit::gguf::{ARRAY, BOOL, F32, File, TEXT, U8, U32, U64, list, text};
 use ocellus_weights::Weights;
 
 fn file() -> File {
@@ -29,7 +29,7 @@ fn values_by_their_kind() {
     assert_eq!(m.text("text").unwrap(), Some("naïve"));
     assert_eq!(m.size("u8").unwrap(), Some(200));
     assert_eq!(m.size("u64").unwrap(), Some(u64::MAX));
-    // What was written as 1e-6 is 1e-6, not the nearest f32 in seventeen digits.
+    // Not the nearest f32 in seventeen digits.
     assert_eq!(m.number("f32").unwrap(), Some(1e-6));
     assert_eq!(m.number("f64").unwrap(), Some(0.1));
     assert_eq!(m.number("i32").unwrap(), Some(-3.0));

@@ -1,6 +1,6 @@
 //! Tensors under other names, put together from others.
 
-use crate::build::File;
+use ocellus_testkit::gguf::File;
 use ocellus_weights::{Dtype, Recipe, Weights};
 
 fn f32s(values: impl IntoIterator<Item = f32>) -> Vec<u8> {

@@ -11,6 +11,7 @@ use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::foresight::{Foreseen, Usage, foresee};
+use crate::gguf;
 use crate::held::Held;
 use crate::output::{self, count, size};
 use crate::values::Format;
@@ -101,6 +102,8 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
 enum Texts {
     BuiltIn,
     Folder(PathBuf),
+    /// What the metadata of other files says.
+    Made([(&'static str, String); 2]),
 }
 
 impl Texts {
@@ -110,11 +113,13 @@ impl Texts {
         match checkpoint.location {
             Location::BuiltIn => Ok(Self::BuiltIn),
             Location::Folder(folder) => Ok(Self::Folder(folder)),
-            Location::Gguf(path) => Err(Failure::new(format!(
-                "{}: GGUF files cannot be read yet",
-                path.display()
-            ))
-            .hint("use the model's safetensors checkpoint")),
+            Location::Gguf(files) => {
+                let made = gguf::open(&files)?;
+                Ok(Self::Made([
+                    ("config.json", made.config),
+                    ("preprocessor_config.json", made.preprocessor),
+                ]))
+            }
         }
     }
 
@@ -132,6 +137,10 @@ impl Texts {
     /// The file's text; nothing when there is no such file.
     fn read(&self, name: &str) -> Result<Option<String>, Failure> {
         match self {
+            Self::Made(texts) => {
+                let found = texts.iter().find(|(own, _)| *own == name);
+                Ok(found.map(|(_, text)| text.clone()))
+            }
             Self::BuiltIn => Ok(builtin::file(name).map(|b| String::from_utf8_lossy(b).into_owned())),
             Self::Folder(folder) => {
                 let path = folder.join(name);

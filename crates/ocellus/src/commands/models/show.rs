@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::gguf;
 use crate::output::{self, count, size};
 use crate::values::Format;
 
@@ -62,11 +63,19 @@ fn card(context: &Context, reference: &Reference) -> Result<Card, Failure> {
             card.files = files(&folder)?;
             Ok(card)
         }
-        Location::Gguf(path) => Err(Failure::new(format!(
-            "{}: .gguf files are not supported yet",
-            path.display()
-        ))
-        .hint("use the model's folder with config.json and *.safetensors")),
+        Location::Gguf(paths) => {
+            let made = gguf::open(&paths)?;
+            let mut card = summarise(&checkpoint.name, &made.weights, parse(&made.config)?);
+            card.location = paths.language[0].display().to_string();
+            for path in paths.language.iter().chain([&paths.tower]) {
+                let size = std::fs::metadata(path)
+                    .map_err(|e| Failure::io("read", path, &e))?
+                    .len();
+                let name = path.file_name().unwrap_or_default();
+                card.files.push((name.to_string_lossy().into_owned(), size));
+            }
+            Ok(card)
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Files as the format describes them, or almost.
+//! GGUF files as the format describes them, or almost: built from parts, or read and changed, so that a test can make every
+//! part wrong.
 
 /// Numbers of the types of metadata.
 pub const U8: u32 = 0;
@@ -51,8 +52,9 @@ pub fn row(name: &str, sides: &[u64], kind: u32, offset: u64) -> Row {
     }
 }
 
-impl File {
-    pub fn new() -> Self {
+impl Default for File {
+    /// No keys, no tensors.
+    fn default() -> Self {
         Self {
             magic: b"GGUF".to_vec(),
             version: 3,
@@ -63,6 +65,63 @@ impl File {
             alignment: 32,
             data: Vec::new(),
         }
+    }
+}
+
+impl File {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A sound file of alignment 32.
+    pub fn read(bytes: &[u8]) -> Self {
+        let mut at = 24;
+        let number = |from: usize| u64::from_le_bytes(bytes[from..from + 8].try_into().unwrap());
+        let word = |from: usize| u32::from_le_bytes(bytes[from..from + 4].try_into().unwrap());
+        let name = |at: &mut usize| {
+            let start = *at + 8;
+            *at = start + number(*at) as usize;
+            String::from_utf8(bytes[start..*at].to_vec()).unwrap()
+        };
+        let mut file = Self {
+            version: word(4),
+            ..Self::default()
+        };
+        for _ in 0..number(16) {
+            let key = name(&mut at);
+            let (kind, start) = (word(at), at + 4);
+            at = value_end(bytes, kind, start);
+            file.keys.push((key, kind, bytes[start..at].to_vec()));
+        }
+        for _ in 0..number(8) {
+            let name = name(&mut at);
+            let rank = word(at) as usize;
+            let sides = (0..rank).map(|i| number(at + 4 + 8 * i)).collect();
+            at += 4 + 8 * rank;
+            let (kind, offset) = (word(at), number(at + 4));
+            at += 12;
+            file.tensors.push(Row {
+                name,
+                sides,
+                kind,
+                offset,
+            });
+        }
+        file.data = bytes[at.next_multiple_of(file.alignment)..].to_vec();
+        file
+    }
+
+    /// Sets a key, or removes it without a value.
+    pub fn set(&mut self, key: &str, value: Option<(u32, Vec<u8>)>) {
+        self.keys.retain(|row| row.0 != key);
+        self.keys
+            .extend(value.map(|(kind, value)| (key.to_string(), kind, value)));
+    }
+
+    /// Gives a tensor another name.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        let row = self.tensors.iter_mut().find(|row| row.name == from);
+        row.unwrap_or_else(|| panic!("there is no tensor {from}")).name = to.to_string();
     }
 
     pub fn key(mut self, key: &str, kind: u32, value: Vec<u8>) -> Self {
@@ -112,5 +171,21 @@ impl File {
         out.resize(out.len().next_multiple_of(self.alignment), 0);
         out.extend(&self.data);
         out
+    }
+}
+
+/// Where a value of this type ends.
+fn value_end(bytes: &[u8], kind: u32, start: usize) -> usize {
+    let number = |from: usize| u64::from_le_bytes(bytes[from..from + 8].try_into().unwrap()) as usize;
+    match kind {
+        0 | 1 | BOOL => start + 1,
+        2 | 3 => start + 2,
+        U32 | 5 | F32 => start + 4,
+        U64..=12 => start + 8,
+        TEXT => start + 8 + number(start),
+        _ => {
+            let inner = u32::from_le_bytes(bytes[start..start + 4].try_into().unwrap());
+            (0..number(start + 4)).fold(start + 12, |at, _| value_end(bytes, inner, at))
+        }
     }
 }

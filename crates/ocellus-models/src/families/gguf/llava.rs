@@ -1,0 +1,127 @@
+//! Pixtral: a Mistral decoder, which is stored as a `llama`, behind a tower with rotary positions.
+//!
+//! Both parts keep the two numbers that turn together next to each other; the library that the family's names come from keeps
+//! them in the two halves of a head.
+
+use super::names::{EMBEDDING, HEAD, Pairs, Plan};
+use super::vocabulary::id;
+use super::{Files, GgufError, Parts};
+use serde_json::json;
+
+const TOWER: Pairs = &[
+    ("ln1", "attention_norm"),
+    ("ln2", "ffn_norm"),
+    ("attn_q", "attention.q_proj"),
+    ("attn_k", "attention.k_proj"),
+    ("attn_v", "attention.v_proj"),
+    ("attn_out", "attention.o_proj"),
+    ("ffn_gate", "feed_forward.gate_proj"),
+    ("ffn_up", "feed_forward.up_proj"),
+    ("ffn_down", "feed_forward.down_proj"),
+];
+const REST: Pairs = &[
+    ("v.patch_embd", "vision_tower.patch_conv"),
+    ("v.pre_ln", "vision_tower.ln_pre"),
+    ("mm.1", "multi_modal_projector.linear_1"),
+    ("mm.2", "multi_modal_projector.linear_2"),
+];
+
+pub(super) fn read(files: &Files<'_>) -> Result<Parts, GgufError> {
+    let (words, eyes) = (&files.words, &files.eyes);
+    let heads = words.size("llama.attention.head_count")?;
+    let kv_heads = words.size_or("llama.attention.head_count_kv")?.unwrap_or(heads);
+    let width = words.size("llama.embedding_length")?;
+    let head_dim = match words.size_or("llama.attention.key_length")? {
+        Some(length) => length,
+        None => words
+            .size_or("llama.rope.dimension_count")?
+            .unwrap_or(width / heads.max(1)),
+    };
+    // A decoder that turns only a part of a head, or scales its positions, is another one.
+    words.only("llama.rope.dimension_count", head_dim)?;
+    words.only("llama.attention.value_length", head_dim)?;
+    words.only("llama.expert_count", 0)?;
+    words.only("llama.expert_used_count", 0)?;
+    if let Some(kind) = words
+        .text_or("llama.rope.scaling.type")?
+        .filter(|kind| *kind != "none")
+    {
+        return Err(words.wrong("llama.rope.scaling.type", "none", kind));
+    }
+    eyes.only("clip.vision.spatial_merge_size", 1)?;
+    let act = match (eyes.flag("clip.use_gelu")?, eyes.flag("clip.use_silu")?) {
+        (false, true) => "silu",
+        (true, false) => "gelu",
+        _ => return Err(eyes.wrong("clip.use_*", "silu or gelu", "neither or both")),
+    };
+    let (image, patch) = (
+        eyes.size("clip.vision.image_size")?,
+        eyes.size("clip.vision.patch_size")?,
+    );
+    let (plan, tower_heads) = (
+        Plan::new(files.tensors),
+        eyes.size("clip.vision.attention.head_count")?,
+    );
+    let plan = named(
+        plan,
+        [heads, kv_heads, tower_heads].map(|n| usize::try_from(n).unwrap_or(0)),
+    );
+    let inner = plan.rows("vision_tower.transformer.layers.0.feed_forward.up_proj.weight");
+    eyes.size("clip.vision.projection_dim")?;
+    let config = json!({
+        "model_type": "llava", "architectures": ["LlavaForConditionalGeneration"],
+        "image_token_index": id(files, "[IMG]")?,
+        "image_break_token_id": id(files, "[IMG_BREAK]")?,
+        "image_end_token_id": id(files, "[IMG_END]")?,
+        "projector_hidden_act": "gelu", "vision_feature_layer": -1, "vision_feature_select_strategy": "full",
+        "multimodal_projector_bias": files.tensors.contains("mm.1.bias"),
+        "tie_word_embeddings": !files.tensors.contains(HEAD),
+        "vision_config": {
+            "model_type": "pixtral", "hidden_act": act, "image_size": image, "patch_size": patch,
+            "hidden_size": eyes.size("clip.vision.embedding_length")?,
+            "intermediate_size": inner,
+            "num_hidden_layers": eyes.size("clip.vision.block_count")?,
+            "num_attention_heads": tower_heads,
+            "rope_theta": eyes.number_or("clip.rope.freq_base")?.unwrap_or(1e4),
+        },
+        "text_config": {
+            "model_type": "mistral", "hidden_act": "silu", "sliding_window": null,
+            "vocab_size": files.tensors.view(EMBEDDING)?.shape[0],
+            "hidden_size": width,
+            "intermediate_size": words.size("llama.feed_forward_length")?,
+            "num_hidden_layers": words.size("llama.block_count")?,
+            "num_attention_heads": heads, "num_key_value_heads": kv_heads, "head_dim": head_dim,
+            "max_position_embeddings": words.size("llama.context_length")?,
+            "rms_norm_eps": words.number("llama.attention.layer_norm_rms_epsilon")?,
+            "rope_theta": words.number_or("llama.rope.freq_base")?.unwrap_or(1e4),
+        },
+    });
+    Ok(Parts {
+        config,
+        preprocessor: json!({
+            "size": { "longest_edge": image }, "patch_size": { "height": patch, "width": patch },
+            "image_mean": eyes.numbers("clip.vision.image_mean")?,
+            "image_std": eyes.numbers("clip.vision.image_std")?,
+        }),
+        recipes: plan.recipes,
+        // The embedding of the token behind a row, for readers that put it there themselves.
+        copies: &["v.token_embd.img_break"],
+    })
+}
+
+fn named<'a>(mut plan: Plan<'a>, [heads, kv_heads, tower_heads]: [usize; 3]) -> Plan<'a> {
+    let (body, tower) = ("language_model.model.", "vision_tower.transformer.layers.");
+    plan.decoder(body, "language_model.lm_head");
+    plan.layers("v.blk.", tower, TOWER);
+    plan.alone("", "", REST);
+    for layer in plan.numbers("blk.") {
+        plan.unpaired(&format!("{body}layers.{layer}.self_attn.q_proj"), heads);
+        plan.unpaired(&format!("{body}layers.{layer}.self_attn.k_proj"), kv_heads);
+    }
+    for layer in plan.numbers("v.blk.") {
+        for part in ["q_proj", "k_proj"] {
+            plan.unpaired(&format!("{tower}{layer}.attention.{part}"), tower_heads);
+        }
+    }
+    plan
+}
