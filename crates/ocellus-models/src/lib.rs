@@ -10,6 +10,7 @@ pub mod fusion;
 pub mod given;
 pub mod model;
 pub mod mrope;
+pub mod packing;
 pub mod padded;
 pub mod plan;
 pub mod querying;

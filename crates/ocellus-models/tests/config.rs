@@ -211,8 +211,8 @@ fn each_wrong_field_is_named() {
         (
             flat(),
             "quantization_config",
-            json!({ "quant_method": "awq", "bits": 4 }),
-            Unread("quantization_config"),
+            json!({ "quant_method": "awq", "bits": 3 }),
+            Wrong("quantization_config.bits"),
         ),
         (
             flat(),

@@ -4,7 +4,7 @@
 //! variables that a backward pass finds). Both remember what was asked for, so that a caller can say which tensors of a
 //! file nobody took.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use ocellus_kernels::gemm::{PackedB, Precision};
 use ocellus_kernels::matrix::Matrix;
 use ocellus_kernels::quant::{Format, PackedQ};
-use ocellus_weights::{View, Weights, WeightsError};
+use ocellus_weights::{Integers, Packing, View, Weights, WeightsError};
 
 use crate::rows::{Rows, Table};
 use crate::stored::{self, Kept, Stored};
@@ -33,6 +33,10 @@ pub enum LoadError {
     Untaken { names: Vec<String>, more: usize },
     #[error("the packed tensor `{name}` cannot be used: {reason}")]
     Packed { name: String, reason: String },
+    #[error(
+        "weights that were rounded to packed integers cannot be trained: start from those that they were made of"
+    )]
+    Integers,
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error("{0}")]
@@ -59,6 +63,11 @@ pub trait Source {
     /// Is told that the stored bytes of `name` are not needed for now.
     fn release(&self, name: &str) {
         let _ = name;
+    }
+    /// Is told how integers are packed that stand in the checkpoint for matrices.
+    fn packed_as(&self, packing: Packing) -> Result<(), LoadError> {
+        let _ = packing;
+        Err(LoadError::Integers)
     }
     /// Is told what the matrix `name` was packed to.
     fn packed(&self, name: &str, matrix: &Arc<Matrix>) {
@@ -250,6 +259,11 @@ impl Params {
         matrix
     }
 
+    /// Says how integers are packed that stand in the checkpoint for matrices, where they do.
+    pub fn packed_as(&self, packing: Option<Packing>) -> Result<(), LoadError> {
+        packing.map_or(Ok(()), |packing| self.source.packed_as(packing))
+    }
+
     /// The `count` whole numbers of `name` under this prefix.
     pub fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {
         self.source.integers(&self.full(name), count)
@@ -274,6 +288,8 @@ pub struct Frozen {
     device: Device,
     dtype: DType,
     taken: RefCell<BTreeSet<String>>,
+    /// How integers that stand for matrices are packed, where there are any.
+    packing: Cell<Option<Packing>>,
     importance: BTreeMap<String, Arc<[f32]>>,
     /// What was packed, for whoever wants it.
     kept: Option<RefCell<Vec<Kept>>>,
@@ -304,9 +320,30 @@ impl Frozen {
             device,
             dtype,
             taken: RefCell::default(),
+            packing: Cell::default(),
             importance: BTreeMap::new(),
             kept: None,
         }
+    }
+
+    /// The packed integers that stand for `name`, where they do.
+    fn unpacked(&self, name: &str, shape: &[usize]) -> Result<Option<Integers>, LoadError> {
+        let (Some(packing), &[rows, width]) = (self.packing.get(), shape) else {
+            return Ok(None);
+        };
+        if self.weights.contains(name) {
+            return Ok(None);
+        }
+        let Some(names) = stored::integers(&self.weights, name) else {
+            return Ok(None);
+        };
+        let parts = [&names.values, &names.zeros, &names.scales].into_iter();
+        let parts: Vec<String> = parts.chain(&names.groups).cloned().collect();
+        let integers = Integers::open(self.weights.clone(), names, [rows, width], packing)?;
+        let mut taken = self.taken.borrow_mut();
+        taken.extend(parts);
+        taken.extend(stored::empty_bias(&self.weights, name));
+        Ok(Some(integers))
     }
 
     /// Fails when the checkpoint holds a tensor that nobody took, except those for which `ignored` holds.
@@ -384,6 +421,12 @@ fn read_integers(weights: &Weights, name: &str, count: usize) -> Result<Vec<i64>
 
 impl Source for Frozen {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        if let Some(integers) = self.unpacked(name, shape)? {
+            let mut values = vec![0.0; shape.iter().product()];
+            integers.read_f32(0, &mut values);
+            integers.release();
+            return Ok(Tensor::from_vec(values, shape, &self.device)?.to_dtype(self.dtype)?);
+        }
         let tensor = read(&self.weights, name, shape, &self.device)?.to_dtype(self.dtype)?;
         self.taken.borrow_mut().insert(name.to_owned());
         Ok(tensor)
@@ -396,6 +439,10 @@ impl Source for Frozen {
         if let Some(packed) = stored::packed(&self.weights, name, shape)? {
             self.taken.borrow_mut().insert(name.to_owned());
             return Ok(Some(Stored::Packed(packed)));
+        }
+        if let Some(integers) = self.unpacked(name, &shape)? {
+            let rows = Rows::of_integers(self.weights.clone(), name.to_owned(), shape[1], integers);
+            return Ok(Some(Stored::Rows(rows)));
         }
         checked(&self.weights, name, &shape)?;
         self.taken.borrow_mut().insert(name.to_owned());
@@ -424,7 +471,13 @@ impl Source for Frozen {
     }
 
     fn contains(&self, name: &str) -> bool {
-        self.weights.contains(name)
+        let unpacked = || self.packing.get().and(stored::integers(&self.weights, name));
+        self.weights.contains(name) || unpacked().is_some()
+    }
+
+    fn packed_as(&self, packing: Packing) -> Result<(), LoadError> {
+        self.packing.set(Some(packing));
+        Ok(())
     }
 
     fn trainable(&self) -> bool {

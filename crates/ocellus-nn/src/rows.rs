@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_kernels::quant::{Bits, Format, PackedQ};
-use ocellus_weights::{Grouped, Weights, WeightsError};
+use ocellus_weights::{Grouped, Integers, Weights, WeightsError};
 
 use crate::Result;
 
@@ -16,10 +16,18 @@ pub struct Rows {
     weights: Arc<Weights>,
     name: String,
     width: usize,
-    /// The values themselves, where the checkpoint puts the tensor together from others.
-    made: Option<Vec<f32>>,
+    kind: Kind,
     /// Values read since the file's pages were last let go of.
     held: AtomicUsize,
+}
+
+enum Kind {
+    /// A tensor in its file.
+    Tensor,
+    /// The values themselves, where the checkpoint puts the tensor together from others.
+    Made(Vec<f32>),
+    /// Packed integers with their scales, in tensors of their own.
+    Integers(Integers),
 }
 
 /// So many values are read before their pages are let go of; they are in the way of what is made of them.
@@ -33,24 +41,38 @@ impl Rows {
         width: usize,
     ) -> std::result::Result<Self, WeightsError> {
         let view = weights.view(&name)?;
-        let made = match view.bytes {
-            Cow::Owned(_) if view.grouped(0..0).is_none() => Some(view.to_f32()?),
+        let kind = match view.bytes {
+            Cow::Owned(_) if view.grouped(0..0).is_none() => Kind::Made(view.to_f32()?),
             _ => {
                 view.read_f32(0, &mut [])?;
-                None
+                Kind::Tensor
             }
         };
         Ok(Self {
             weights,
             name,
             width,
-            made,
+            kind,
             held: AtomicUsize::new(0),
         })
     }
 
+    /// The matrix that `integers` of rows of `width` stand for; nothing is stored under `name` itself.
+    pub(crate) fn of_integers(weights: Arc<Weights>, name: String, width: usize, integers: Integers) -> Self {
+        Self {
+            weights,
+            name,
+            width,
+            kind: Kind::Integers(integers),
+            held: AtomicUsize::new(0),
+        }
+    }
+
     /// The matrix at the width at which it is stored, when that is of few bits.
     pub(crate) fn few_bits(&self, rows: usize) -> Option<PackedQ> {
+        if let Kind::Integers(integers) = &self.kind {
+            return Some(packed_integers(integers, (rows, self.width)));
+        }
         let view = self.weights.view(&self.name).ok()?;
         let Grouped { group, bits, .. } = view.grouped(0..0)?;
         let bits = match bits {
@@ -76,9 +98,13 @@ impl Rows {
     /// # Panics
     /// When there are not so many.
     pub fn read(&self, first: usize, into: &mut [f32]) {
-        if let Some(made) = &self.made {
-            let start = first * self.width;
-            return into.copy_from_slice(&made[start..start + into.len()]);
+        match &self.kind {
+            Kind::Made(made) => {
+                let start = first * self.width;
+                return into.copy_from_slice(&made[start..start + into.len()]);
+            }
+            Kind::Integers(integers) => return integers.read_f32(first, into),
+            Kind::Tensor => {}
         }
         let read = self
             .weights
@@ -95,8 +121,41 @@ impl Rows {
 impl Rows {
     /// Lets go of the file's pages.
     pub(crate) fn release(&self) {
-        self.weights.release(&self.name);
+        match &self.kind {
+            Kind::Integers(integers) => integers.release(),
+            _ => self.weights.release(&self.name),
+        }
     }
+}
+
+/// The matrix with its own integers and scales, where kernels have such groups and zeros; otherwise rounded anew to 8 bits.
+fn packed_integers(integers: &Integers, shape: (usize, usize)) -> PackedQ {
+    let bits = match integers.bits() {
+        4 => Some(Bits::Four),
+        // Kernels hold no zeros of their own at 8 bits.
+        8 if integers.is_centred() => Some(Bits::Eight),
+        _ => None,
+    };
+    // A group that is too long for kernels is several with one scale.
+    let own = integers.group().into_iter();
+    let fits = |group: &usize| integers.grouped(0..0, *group).is_some();
+    let format = bits.and_then(|bits| {
+        let formats = own
+            .chain([128, 64, 32, 16])
+            .filter(fits)
+            .map(|group| Format { bits, group });
+        formats.into_iter().find(|format| format.is_valid())
+    });
+    let Some(format) = format else {
+        return PackedQ::quantize(Format::Q8, shape, None, |first, into| {
+            integers.read_f32(first, into)
+        });
+    };
+    PackedQ::from_values(format, shape, |first, count, panel| {
+        if let Some(part) = integers.grouped(first..first + count, format.group) {
+            (panel.values, panel.scales, panel.offsets) = (part.values, part.scales, part.offsets);
+        }
+    })
 }
 
 impl Drop for Rows {

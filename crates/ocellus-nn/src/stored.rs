@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ocellus_kernels::matrix::Matrix;
 use ocellus_kernels::quant::{Bits, Bytes, Format, PackedQ};
-use ocellus_weights::{Dtype, Weights};
+use ocellus_weights::{Dtype, IntegerNames, Weights};
 
 use crate::LoadError;
 use crate::rows::Rows;
@@ -101,6 +101,35 @@ fn parse(description: &str) -> Option<(Format, [usize; 2], f32)> {
         return None;
     }
     Some((Format { bits, group }, [rows, columns], unit))
+}
+
+/// Ends of the names of the tensors that packed integers are stored in, in the place of `weight`.
+const PARTS: [&str; 4] = ["qweight", "qzeros", "scales", "g_idx"];
+
+/// The tensors of the packed integers that stand for the matrix `name`, where they are in the checkpoint.
+pub(crate) fn integers(weights: &Weights, name: &str) -> Option<IntegerNames> {
+    let base = name.strip_suffix("weight")?;
+    let [values, zeros, scales, groups] = PARTS.map(|part| format!("{base}{part}"));
+    weights.contains(&values).then(|| IntegerNames {
+        values,
+        zeros,
+        scales,
+        groups: Some(groups).filter(|groups| weights.contains(groups)),
+    })
+}
+
+/// The matrix for which the tensor `name` holds packed integers, or what belongs to them.
+pub fn replaced(name: &str) -> Option<String> {
+    let ends = PARTS.iter().filter_map(|part| name.strip_suffix(part));
+    let mut bases = ends.filter(|base| base.ends_with('.'));
+    bases.next().map(|base| format!("{base}weight"))
+}
+
+/// The name of the bias beside the matrix `name` when it is zero all over: some writers give one to every matrix.
+pub(crate) fn empty_bias(weights: &Weights, name: &str) -> Option<String> {
+    let bias = format!("{}bias", name.strip_suffix("weight")?);
+    let values = weights.view(&bias).ok()?.to_f32().ok()?;
+    values.iter().all(|value| *value == 0.0).then_some(bias)
 }
 
 /// A matrix that was packed while a model was loaded, under its name in the checkpoint.

@@ -47,6 +47,9 @@ pub enum WeightsError {
     #[error("{file}: the zip archive is damaged or not what torch writes: {reason}")]
     Archive { file: String, reason: String },
 
+    #[error("the packed integers `{tensor}` cannot be read: {reason}")]
+    Integers { tensor: String, reason: String },
+
     #[error("{file}: tensor `{tensor}` cannot be read: {reason}")]
     Tensor {
         file: String,

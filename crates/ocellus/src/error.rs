@@ -202,6 +202,9 @@ impl From<ModelError> for Failure {
             ModelError::Load(LoadError::Weights(_) | LoadError::Missing { .. } | LoadError::Shape { .. }) => {
                 "weights and config.json do not belong together; download the model again"
             }
+            ModelError::Load(LoadError::Integers) => {
+                "use the checkpoint that it was made from for training, and on other devices than the CPU"
+            }
             ModelError::Load(LoadError::Packed { .. }) => {
                 "quantise the checkpoint again with `ocellus models quantize`"
             }

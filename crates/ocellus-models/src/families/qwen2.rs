@@ -6,11 +6,13 @@ use ocellus_nn::attention::segments;
 use ocellus_nn::decoder::{Head, Positions};
 use ocellus_nn::rope::{Angles, Rope, Yarn};
 use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, block, decoder};
+use ocellus_weights::Packing;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 use crate::config::{ConfigError, Fields};
 use crate::model::Sees;
+use crate::packing;
 use crate::plan::{Shape, Vision};
 use crate::vlm::{Facts, Grid, ModelError};
 
@@ -32,12 +34,15 @@ pub(super) struct Text {
     pub image_token: u32,
     pub video_token: u32,
     pub max_positions: usize,
+    /// How matrices are packed that were rounded to integers.
+    pub packing: Option<Packing>,
 }
 
 /// Reads everything outside `vision_config`, from the flat layout or the one nested under `text_config`.
 pub(super) fn text(config: &Value, family: &str, style: Style) -> Result<Text, ConfigError> {
     let top = Fields::new("", config)?;
     top.get("vision_config");
+    let packing = packing::read(&top, family)?;
     let nested = top.object("text_config")?;
     let (image_token, video_token) = (top.id("image_token_id")?, top.id("video_token_id")?);
     let tied_head = match &nested {
@@ -66,6 +71,7 @@ pub(super) fn text(config: &Value, family: &str, style: Style) -> Result<Text, C
         image_token,
         video_token,
         max_positions,
+        packing,
     })
 }
 

@@ -110,6 +110,8 @@ fn fill(from: &Path, to: &Path, weights: &Weights, kept: &[Kept]) -> Result<u64,
     let views = names
         .iter()
         .filter(|name| !packed.contains_key(*name))
+        // Integers that were packed anew are not kept beside it.
+        .filter(|name| !stored::replaced(name).is_some_and(|matrix| packed.contains_key(matrix.as_str())))
         .map(|name| weights.view(name))
         .collect::<Result<Vec<_>, _>>()?;
     let shapes: BTreeMap<&str, [usize; 1]> = packed
