@@ -442,12 +442,12 @@ impl Source for Frozen {
         }
         if let Some(integers) = self.unpacked(name, &shape)? {
             let rows = Rows::of_integers(self.weights.clone(), name.to_owned(), shape[1], integers);
-            return Ok(Some(Stored::Rows(rows)));
+            return Ok(Some(Stored::Rows(Box::new(rows))));
         }
         checked(&self.weights, name, &shape)?;
         self.taken.borrow_mut().insert(name.to_owned());
         let rows = Rows::new(self.weights.clone(), name.to_owned(), shape[1])?;
-        Ok(Some(Stored::Rows(rows)))
+        Ok(Some(Stored::Rows(Box::new(rows))))
     }
 
     fn release(&self, name: &str) {

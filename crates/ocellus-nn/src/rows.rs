@@ -167,7 +167,7 @@ impl Drop for Rows {
 /// A table of rows that are looked up by number: a tensor, or rows left in the checkpoint.
 pub enum Table {
     Tensor(Tensor),
-    Stored(Rows),
+    Stored(Box<Rows>),
     Packed(PackedQ),
 }
 

@@ -11,7 +11,7 @@ use crate::rows::Rows;
 
 /// A matrix of a checkpoint.
 pub enum Stored {
-    Rows(Rows),
+    Rows(Box<Rows>),
     Packed(PackedQ),
 }
 

@@ -101,8 +101,8 @@ mod tests {
             let mut vocabulary = vocabulary();
             change(&mut vocabulary);
             let error = Tokenizer::from_byte_vocabulary(vocabulary)
-                .err()
-                .expect(what)
+                .map(drop)
+                .expect_err(what)
                 .to_string();
             assert!(error.contains(expected), "{what}: {error}");
         }

@@ -157,13 +157,24 @@ pub fn check(
     let held = Held::of(context, Some(weights));
     // A config or a recipe that cannot be used is for the loader to speak about.
     let foreseen = foresee(config, text, usage, &held).ok().flatten();
+    let elements = weights
+        .names()
+        .filter_map(|n| Some(weights.view(n).ok()?.elements() as u64))
+        .fold(0, u64::saturating_add);
     let (needed, parts) = match foreseen {
+        // A config of another model than the weights: no element of a file holds more than eight weights. The loader says which.
+        Some(Foreseen { shape, .. })
+            if shape
+                .vision_parameters()
+                .saturating_add(shape.decoder_parameters())
+                / 8
+                > elements =>
+        {
+            return Ok(());
+        }
         Some(Foreseen { plan, .. }) => (plan.total_bytes(), parts(&plan)),
         None => {
-            let elements = weights
-                .names()
-                .filter_map(|n| Some(weights.view(n).ok()?.elements() as u64));
-            let bytes = held.widths.layers.bytes(elements.fold(0, u64::saturating_add));
+            let bytes = held.widths.layers.bytes(elements);
             (bytes, format!("weights {}", size(bytes)))
         }
     };
