@@ -75,14 +75,26 @@ impl Context {
         }
     }
 
-    /// Gives the kernels' pool its size; before anything is computed.
-    pub fn settle_pool(&self) {
+    /// Gives the kernels' pool its size, and kernels their instruction set; before anything is computed.
+    ///
+    /// # Errors
+    /// An instruction set that this processor does not have.
+    pub fn settle_kernels(&self) -> Result<(), Failure> {
+        if let Some(name) = &self.environment.isa {
+            ocellus_kernels::isa::Isa::settle(name.trim()).map_err(|known| {
+                let what = format!(
+                    "the environment variable OCELLUS_ISA is `{name}`, which this processor does not have"
+                );
+                Failure::usage(what).hint(format!("one of {}", known.join(", ")))
+            })?;
+        }
         ocellus_kernels::use_threads(self.threads());
         // Preprocessing has a pool of its own, which sleeps while kernels work. Fails only when there is a pool already, which
         // nothing before this makes.
         let _ = rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads())
             .build_global();
+        Ok(())
     }
 
     /// The device to compute on.

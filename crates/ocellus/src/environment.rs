@@ -57,6 +57,8 @@ pub struct Environment {
     pub memory: Option<Allowance>,
     /// `OCELLUS_THREADS`.
     pub threads: Option<usize>,
+    /// `OCELLUS_ISA`: the instruction set that kernels use, instead of the richest.
+    pub isa: Option<String>,
     /// `OCELLUS_LOG`.
     pub log: Option<log::LevelFilter>,
 }
@@ -159,6 +161,7 @@ impl Environment {
                 }),
             memory,
             threads,
+            isa: get("OCELLUS_ISA"),
             log,
         })
     }

@@ -45,7 +45,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
     );
     if computes {
         environment::settle_threads();
-        context.settle_pool();
+        context.settle_kernels()?;
     }
     match command {
         Command::Ask(args) => ask::run(context, args),

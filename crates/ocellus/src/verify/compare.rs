@@ -120,10 +120,10 @@ pub fn rounded(name: &str, expected: &Array, got: &Array, width: Quant) -> Row {
 fn bound(width: Quant) -> f64 {
     match width {
         Quant::F32 => 1e-4,
-        Quant::Bf16 => 0.02,
-        Quant::Q8 => 0.04,
-        Quant::Q6 => 0.08,
-        Quant::Q4 => 0.3,
+        Quant::Bf16 => 0.04,
+        Quant::Q8 => 0.1,
+        Quant::Q6 => 0.2,
+        Quant::Q4 => 0.6,
     }
 }
 
