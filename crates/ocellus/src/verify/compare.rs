@@ -116,6 +116,13 @@ pub fn rounded(name: &str, expected: &Array, got: &Array, width: Quant) -> Row {
     Row { pass, note, ..row }
 }
 
+/// Whether a row is about tokens that scores decided, or about what follows from them.
+pub fn decided(name: &str) -> bool {
+    ["greedy", "beam", "answer", "step_"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
 /// Relative error that a width may have against f32 on a model of random weights, which forgives less than a trained one.
 fn bound(width: Quant) -> f64 {
     match width {
@@ -159,6 +166,27 @@ mod tests {
 
     fn integers(values: &[i64]) -> Array {
         Array::integers([values.len()], values.to_vec())
+    }
+
+    #[test]
+    fn rounded_weights_have_a_bound_of_their_own_and_tokens_are_not_judged() {
+        let expected = floats(&[10.0, -10.0, 0.0]);
+        for (name, got, width, pass) in [
+            ("logits", [10.3, -10.0, 0.0], Quant::Bf16, true),
+            ("logits", [11.0, -10.0, 0.0], Quant::Bf16, false),
+            ("logits", [11.0, -10.0, 0.0], Quant::Q8, true),
+            ("logits", [12.0, -10.0, 0.0], Quant::Q8, false),
+            ("logits", [f32::NAN, -10.0, 0.0], Quant::Q4, false),
+            ("greedy_margin", [0.0, 0.0, 0.0], Quant::Q8, true),
+        ] {
+            let row = rounded(name, &expected, &floats(&got), width);
+            assert_eq!(row.pass, pass, "{name} {got:?} {width:?}: {row:?}");
+        }
+        for (name, pass) in [("position_ids", false), ("greedy_ids", true)] {
+            let row = rounded(name, &integers(&[1, 2]), &integers(&[1, 3]), Quant::Q4);
+            assert_eq!(row.pass, pass, "{name}");
+        }
+        assert!(!rounded("logits", &expected, &floats(&[1.0]), Quant::Q4).pass);
     }
 
     #[test]
