@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::memory::Memory;
 use crate::parallel;
 
 /// A word as it lies in memory.
@@ -34,24 +35,26 @@ impl Pattern {
     ];
 }
 
-/// Memory to be read.
-pub struct Block(Vec<u8>);
+/// Memory to be read, in large pages where the system has them, as packed weights are.
+pub struct Block(Memory);
 
 impl Block {
     /// So many bytes, all of them written once: pages that nobody wrote are not there.
     pub fn new(bytes: usize) -> Self {
-        Self(vec![1; bytes])
+        let mut memory = Memory::zeroed(bytes);
+        memory.as_mut_slice().fill(1);
+        Self(memory)
     }
 
     pub fn bytes(&self) -> usize {
-        self.0.len()
+        self.0.as_ref().len()
     }
 
     /// Reads all of it once, parts of it on all threads, and returns the sum of its whole words.
     ///
     /// The sum is there so that no compiler leaves the reading out.
     pub fn read(&self, pattern: Pattern) -> u64 {
-        read(self.0.as_chunks().0, pattern)
+        read(self.0.as_ref().as_chunks().0, pattern)
     }
 }
 

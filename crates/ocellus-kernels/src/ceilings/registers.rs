@@ -86,8 +86,8 @@ mod x86 {
                 unsafe { bf16_512(rounds) };
                 2 * 32
             }
-            Arithmetic::Int8 if level >= Level::Avx512 && is_x86_feature_detected!("avx512vnni") => {
-                // SAFETY: the level stands for AVX-512 F, and VNNI was asked for here.
+            Arithmetic::Int8 if level >= Level::Avx512Vnni => {
+                // SAFETY: this level is found only where AVX-512 VNNI is.
                 unsafe { int8_512(rounds) };
                 2 * 64
             }

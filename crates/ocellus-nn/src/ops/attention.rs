@@ -44,6 +44,7 @@ pub fn attention_cached(
     causal: bool,
     scale: f32,
 ) -> Result<Tensor> {
+    let _span = span("attention");
     let op = Cached {
         cache,
         segments,

@@ -70,7 +70,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
             threads: context.threads(),
             processor: machine::processor(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            isa: format!("{:?}", Isa::detect().level()),
+            isa: Isa::detect().level().name().to_owned(),
         },
         measured,
         intake,
