@@ -1,6 +1,6 @@
 //! Speed of a model's matrices at the shapes of a vision tower, a prefill and a decoded token, on all threads.
 //!
-//! Few rows are bound by memory, so that they go through more weights than any cache holds, and print GB/s.
+//! Arguments choose weights and rows: `linear_speed q8 bf16 4368`. Few rows are bound by memory, so that they go through more weights than any cache holds, and print GB/s.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -9,6 +9,7 @@ use ocellus_kernels::quant::{Format, PackedQ};
 use ocellus_kernels::{Mat, Matrix, PackedB, Precision};
 
 fn main() {
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
     println!("{:>6} {:>6} {:>6}  weights  GFLOP/s    GB/s", "M", "K", "N");
     let shapes = [
         (4368, 1280, 3840),
@@ -24,6 +25,14 @@ fn main() {
     ];
     for (m, k, n) in shapes {
         for kind in ["bf16", "q8", "q6", "q4"] {
+            let skipped = |name: &str, of: fn(&String) -> bool| {
+                chosen.iter().any(of) && !chosen.iter().any(|c| c == name)
+            };
+            if skipped(kind, |c| c.parse::<usize>().is_err())
+                || skipped(&m.to_string(), |c| c.parse::<usize>().is_ok())
+            {
+                continue;
+            }
             let weights: Vec<f32> = (0..n * k)
                 .map(|i| (i * 7919 % 1001) as f32 * 4e-5 - 0.02)
                 .collect();

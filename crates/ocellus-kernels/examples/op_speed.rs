@@ -51,7 +51,7 @@ fn attention_speed(len: usize, count: usize, heads: usize, kv_heads: usize, head
             &segments,
             &q,
             &k,
-            &v,
+            (&v, kv_heads * head_dim),
             black_box(&mut out),
             &mut lse,
         )
@@ -84,12 +84,50 @@ fn attention_speed(len: usize, count: usize, heads: usize, kv_heads: usize, head
     );
 }
 
+/// Forward alone, in bf16: a tower's attention over all patches of a picture, and in windows.
+fn tower_speed(len: usize, count: usize) {
+    let (heads, head_dim, tokens) = (16, 80, len * count);
+    let shape = Shape {
+        heads,
+        kv_heads: heads,
+        head_dim,
+        causal: false,
+        scale: 0.1,
+    };
+    let segments: Vec<_> = (0..count)
+        .map(|i| Segment {
+            q_start: i * len,
+            q_len: len,
+            k_start: i * len,
+            k_len: len,
+        })
+        .collect();
+    let [q, k, v] = [0; 3].map(|_| fill(tokens * heads * head_dim));
+    let (mut out, mut lse) = (q.clone(), vec![0.0; tokens * heads]);
+    let seconds = best(|| {
+        let v = (v.as_slice(), heads * head_dim);
+        let bf16 = ocellus_kernels::Precision::Bf16;
+        attention::forward(bf16, &shape, &segments, &q, &k, v, black_box(&mut out), &mut lse);
+    });
+    let flops = 4.0 * (tokens * len * heads * head_dim) as f64;
+    println!(
+        "attention {count:>3} x {len:>4}, 16 heads of 80, bf16: {:6.1} GFLOP/s, {:.1} ms",
+        flops / seconds * 1e-9,
+        seconds * 1e3
+    );
+}
+
 fn places(name: &str, count: usize, run: impl FnMut()) {
     println!("{name:<22} {:7.3} ns per value", best(run) / count as f64 * 1e9);
 }
 
 fn main() {
     ocellus_kernels::alone(|| {
+        tower_speed(4368, 1);
+        tower_speed(64, 68);
+        if std::env::args().any(|a| a == "attention") {
+            return;
+        }
         for (len, count, head_dim) in [
             (200, 8, 32),
             (200, 8, 64),
@@ -130,7 +168,7 @@ fn main() {
         });
         let (cos, sin) = (fill(rows * 32), fill(rows * 32));
         places("rope", len, || {
-            rope::rotate(&x, &cos, &sin, width / 32, 32, black_box(&mut a))
+            rope::rotate((&x, width), &cos, &sin, width / 32, 32, black_box(&mut a))
         });
         let targets = vec![3_u32; rows];
         places("cross_entropy", len, || {

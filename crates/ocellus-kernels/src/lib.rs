@@ -15,7 +15,7 @@ pub mod matrix;
 mod memory;
 pub mod norm;
 mod parallel;
-mod pointwise;
+pub mod pointwise;
 pub mod quant;
 pub mod rope;
 mod simd;

@@ -9,6 +9,24 @@ pub(crate) trait Pointwise<const IN: usize, const OUT: usize>: Copy + Send + Syn
     fn apply<S: Simd>(self, s: S, x: [S::V; IN]) -> [S::V; OUT];
 }
 
+#[derive(Clone, Copy)]
+struct Sum;
+
+impl Pointwise<2, 1> for Sum {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [a, b]: [S::V; 2]) -> [S::V; 1] {
+        [s.add(a, b)]
+    }
+}
+
+/// `out = a + b`: a residual connection.
+///
+/// # Panics
+/// When the slices are not equally long.
+pub fn add(a: &[f32], b: &[f32], out: &mut [f32]) {
+    map(Sum, [a, b], [out]);
+}
+
 /// Values handed to one task; a multiple of every vector width, so that cutting here changes nothing.
 const CHUNK: usize = 1 << 14;
 

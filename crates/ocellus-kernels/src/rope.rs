@@ -1,7 +1,7 @@
 //! Rotary positions in the rotate-half form (Su et al., 2021): place `i` of the first half of a head and place `i` of
 //! the second are the two coordinates of one rotation.
 //!
-//! `x` is `[tokens, heads, dim]`; `cos` and `sin` are `[tokens, dim]`, at full width because multi-axis positions may
+//! `x` is `[tokens, heads, dim]`, each token's heads contiguous; `cos` and `sin` are `[tokens, dim]`, at full width because multi-axis positions may
 //! give the halves different angles.
 
 use crate::isa::{Isa, Kernel};
@@ -10,13 +10,23 @@ use crate::simd::Simd;
 
 /// With `h = dim / 2`: `out[i] = x[i] cos[i] - x[i+h] sin[i]`, `out[i+h] = x[i+h] cos[i+h] + x[i] sin[i+h]`.
 ///
+/// `x` has `stride` values from token to token, so that it may be a part of a wider projection; `out` is contiguous.
+///
 /// # Panics
 /// When `dim` is odd or lengths disagree.
-pub fn rotate(x: &[f32], cos: &[f32], sin: &[f32], heads: usize, dim: usize, out: &mut [f32]) {
+pub fn rotate(
+    (x, stride): (&[f32], usize),
+    cos: &[f32],
+    sin: &[f32],
+    heads: usize,
+    dim: usize,
+    out: &mut [f32],
+) {
     spread(
         false,
         Heads {
             x,
+            stride,
             cos,
             sin,
             heads,
@@ -42,6 +52,7 @@ pub fn rotate_backward(
         true,
         Heads {
             x: grad_out,
+            stride: heads * dim,
             cos,
             sin,
             heads,
@@ -54,6 +65,8 @@ pub fn rotate_backward(
 #[derive(Clone, Copy)]
 struct Heads<'a> {
     x: &'a [f32],
+    /// Values from token to token of `x`.
+    stride: usize,
     cos: &'a [f32],
     sin: &'a [f32],
     heads: usize,
@@ -65,6 +78,7 @@ fn spread(backward: bool, call: Heads, out: &mut [f32]) {
     const TOKENS: usize = 64;
     let Heads {
         x,
+        stride,
         cos,
         sin,
         heads,
@@ -72,15 +86,14 @@ fn spread(backward: bool, call: Heads, out: &mut [f32]) {
     } = call;
     assert!(dim.is_multiple_of(2), "rope: a head of {dim} has no halves");
     assert_eq!(cos.len(), sin.len(), "rope: cos and sin differ in length");
-    assert_eq!(x.len(), out.len(), "rope: input and output differ in length");
     assert_eq!(
-        x.len(),
+        out.len(),
         cos.len() * heads,
         "rope: {} values for {} angles and {heads} heads",
-        x.len(),
+        out.len(),
         cos.len()
     );
-    if x.is_empty() {
+    if out.is_empty() {
         return;
     }
     let tokens = cos.len() / dim;
@@ -90,16 +103,22 @@ fn spread(backward: bool, call: Heads, out: &mut [f32]) {
         "rope: {} angles for heads of {dim}",
         cos.len()
     );
+    assert!(
+        stride >= heads * dim && x.len() >= (tokens - 1) * stride + heads * dim,
+        "rope: {} values do not hold {tokens} tokens, {stride} apart",
+        x.len()
+    );
     let shared = Shared::new(out);
     let isa = Isa::detect();
-    parallel::for_each(tokens.div_ceil(TOKENS), x.len() * 4, |task| {
+    parallel::for_each(tokens.div_ceil(TOKENS), out.len() * 4, |task| {
         let range = task * TOKENS..tokens.min((task + 1) * TOKENS);
         let wide = range.start * heads * dim..range.end * heads * dim;
         let angles = range.start * dim..range.end * dim;
-        // SAFETY: tasks have disjoint tokens, inside a slice as long as `x`.
-        let out = unsafe { shared.range(wide.clone()) };
+        // SAFETY: tasks have disjoint tokens, all inside the output.
+        let out = unsafe { shared.range(wide) };
         let call = Heads {
-            x: &x[wide],
+            x: &x[range.start * stride..],
+            stride,
             cos: &cos[angles.clone()],
             sin: &sin[angles],
             heads,
@@ -122,6 +141,7 @@ impl Kernel for Tokens<'_> {
     fn run<S: Simd>(self, s: S) {
         let Heads {
             x,
+            stride,
             cos,
             sin,
             heads,
@@ -129,11 +149,8 @@ impl Kernel for Tokens<'_> {
         } = self.call;
         let half = dim / 2;
         let whole = half - half % S::LANES;
-        for (index, (x, out)) in x
-            .chunks_exact(dim)
-            .zip(self.out.chunks_exact_mut(dim))
-            .enumerate()
-        {
+        for (index, out) in self.out.chunks_exact_mut(dim).enumerate() {
+            let x = &x[index / heads * stride + index % heads * dim..][..dim];
             let token = index / heads * dim;
             let (cos1, cos2) = cos[token..token + dim].split_at(half);
             let (sin1, sin2) = sin[token..token + dim].split_at(half);

@@ -300,7 +300,8 @@ impl Attention {
                     ((n, 3, heads, dim), 1)
                 };
                 let all = qkv.forward(x)?.reshape(shape)?;
-                let part = |i: usize| all.narrow(axis, i, 1)?.squeeze(axis)?.contiguous();
+                // Parts of wider rows: whoever needs them contiguous copies them.
+                let part = |i: usize| all.narrow(axis, i, 1)?.squeeze(axis);
                 Ok((part(0)?, part(1)?, part(2)?))
             }
         }

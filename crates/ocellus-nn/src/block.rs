@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use crate::attention::{Attention, Mask};
 use crate::mlp::MlpLayer;
 use crate::norm::NormLayer;
+use crate::ops::add::add;
 use crate::{Attn, LoadError, Mlp, Norm, Params, Result};
 
 /// Where norms stand.
@@ -97,8 +98,8 @@ impl Block {
         f: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
         match self.order {
-            Order::NormFirst => x + f(&norm.forward(x)?)?,
-            Order::NormLast => norm.forward(&(x + f(x)?)?),
+            Order::NormFirst => add(x, &f(&norm.forward(x)?)?),
+            Order::NormLast => norm.forward(&add(x, &f(x)?)?),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Result, Tensor, Var};
 use ocellus_nn::ops::activation::{Act, activate, activate_composed, silu_mul, silu_mul_composed};
+use ocellus_nn::ops::add::add;
 use ocellus_nn::ops::attention::{attention, composed as attention_composed};
 use ocellus_nn::ops::linear::{composed as linear_composed, linear};
 use ocellus_nn::ops::loss::{IGNORE, cross_entropy, cross_entropy_composed};
@@ -153,6 +154,24 @@ fn rotations() {
             &|t| rotate(&t[0], &cos, &sin),
             &|t| rotate_composed(&t[0], &cos, &sin),
         );
+        // A part of a wider projection, which is not contiguous.
+        let part = |t: &[Tensor]| t[0].narrow(1, 1, heads);
+        check(
+            &format!("rope of a part, {tokens}x{heads}x{dim}"),
+            &[var(7, &[tokens, 3 * heads, dim])],
+            &|t| rotate(&part(t)?, &cos, &sin),
+            &|t| rotate_composed(&part(t)?, &cos, &sin),
+        );
+    }
+}
+
+#[test]
+fn sums() {
+    for shape in [[1, 1], [5, 7], [40, 600]] {
+        let vars = [var(1, &shape), var(2, &shape)];
+        check(&format!("sum {shape:?}"), &vars, &|t| add(&t[0], &t[1]), &|t| {
+            &t[0] + &t[1]
+        });
     }
 }
 

@@ -11,7 +11,7 @@ use crate::isa::Isa;
 use crate::parallel::{self, Shared};
 
 /// `out = softmax(q . k * scale) . v` inside every segment, and the log-sum-exp of each row that [`super::backward`]
-/// needs. Rows in no segment, or that see no key, get zeros and minus infinity. Operands of products are rounded to
+/// needs. Values have so many from token to token, so that they may be a part of a wider projection. Rows in no segment, or that see no key, get zeros and minus infinity. Operands of products are rounded to
 /// `precision`.
 ///
 /// # Panics
@@ -22,11 +22,18 @@ pub fn forward(
     segments: &[Segment],
     q: &[f32],
     k: &[f32],
-    v: &[f32],
+    (v, v_stride): (&[f32], usize),
     out: &mut [f32],
     lse: &mut [f32],
 ) {
-    shape.check(segments, q.len(), k.len(), v.len());
+    shape.check(segments, q.len(), k.len(), k.len());
+    let (dim, width) = (shape.head_dim, shape.kv_heads * shape.head_dim);
+    let tokens = k.len() / width;
+    assert!(
+        v_stride >= width && (tokens == 0 || v.len() >= (tokens - 1) * v_stride + width),
+        "attention: {} values do not hold {tokens} tokens, {v_stride} apart",
+        v.len()
+    );
     assert_eq!(out.len(), q.len(), "attention: out and q differ in length");
     assert_eq!(
         lse.len() * shape.head_dim,
@@ -36,7 +43,6 @@ pub fn forward(
     out.fill(0.0);
     lse.fill(f32::NEG_INFINITY);
     let isa = Isa::detect();
-    let dim = shape.head_dim;
     let layout = Layout::new(isa, precision, dim);
     let walk = Walk {
         isa,
@@ -59,22 +65,25 @@ pub fn forward(
             if keys == 0 || rows.len() == 0 {
                 return;
             }
-            let (at, stride) = (rows.keys_at(), shape.kv_heads * dim);
             with_scratch(|scratch| {
                 let mut pages = std::mem::take(&mut scratch.keys_across);
                 let start = room(&mut pages, keys.div_ceil(PAGE) * layout.page());
                 for base in (0..keys).step_by(PAGE) {
-                    let part = |data| Block {
+                    let part = |data, stride| Block {
                         data,
                         rows: PAGE.min(keys - base),
                         cols: dim,
                         stride,
                     };
-                    let from = at + base * stride;
+                    let from = |stride| (segment.k_start + base) * stride + rows.kv_head * dim;
                     // SAFETY: there is room for all pages, and the segment was checked against the slices.
                     unsafe {
                         let page = start.add(base / PAGE * layout.page());
-                        layout.pack(part(&k[from..]), part(&v[from..]), page);
+                        layout.pack(
+                            part(&k[from(width)..], width),
+                            part(&v[from(v_stride)..], v_stride),
+                            page,
+                        );
                     }
                 }
                 let page = |i: usize| Page {

@@ -68,7 +68,17 @@ fn data(shape: &Shape, q_tokens: usize, k_tokens: usize, seed: u64) -> Data {
 fn run(shape: &Shape, segments: &[Segment], data: &Data) -> [Vec<f32>; 5] {
     let Data { q, k, v, grad } = data;
     let (mut out, mut lse) = (poisoned(q.len()), poisoned(q.len() / shape.head_dim));
-    forward(Precision::F32, shape, segments, q, k, v, &mut out, &mut lse);
+    let stride = shape.kv_heads * shape.head_dim;
+    forward(
+        Precision::F32,
+        shape,
+        segments,
+        q,
+        k,
+        (v, stride),
+        &mut out,
+        &mut lse,
+    );
     let (mut dq, mut dk, mut dv) = (poisoned(q.len()), poisoned(k.len()), poisoned(v.len()));
     let saved = Saved {
         q,
@@ -277,7 +287,7 @@ fn a_row_does_not_depend_on_its_neighbours_or_threads() {
                     &alone,
                     &all.q[rows.clone()],
                     k,
-                    v,
+                    (v, k_width),
                     &mut out,
                     &mut lse,
                 );
@@ -292,8 +302,16 @@ fn a_row_does_not_depend_on_its_neighbours_or_threads() {
 /// Outputs alone.
 fn outputs(precision: Precision, shape: &Shape, segments: &[Segment], data: &Data) -> Vec<f32> {
     let (mut out, mut lse) = (poisoned(data.q.len()), poisoned(data.q.len() / shape.head_dim));
+    // Values with something else between the tokens.
+    let width = shape.kv_heads * shape.head_dim;
+    let apart: Vec<f32> = data
+        .v
+        .chunks_exact(width)
+        .flat_map(|token| [token, &[f32::NAN; 5]].concat())
+        .collect();
+    let v = (apart.as_slice(), width + 5);
     forward(
-        precision, shape, segments, &data.q, &data.k, &data.v, &mut out, &mut lse,
+        precision, shape, segments, &data.q, &data.k, v, &mut out, &mut lse,
     );
     out
 }

@@ -11,7 +11,7 @@ use super::tile::Tiles;
 use crate::parallel::Shared;
 
 /// Words of K in one block: a panel of `b` this deep is about a first-level cache.
-pub(super) const BLOCK_DEPTH: usize = 256;
+pub(super) const BLOCK_DEPTH: usize = 1024;
 /// Rows of `a` in one block, a multiple of every tile height and of the vector width.
 pub(super) const BLOCK_ROWS: usize = 96;
 /// Columns of `b` in one block: with the block of `a`, most of a second-level cache.

@@ -176,6 +176,9 @@ unsafe fn bf16<const MR: usize>(t: TileArgs) {
         for (i, row) in sums.iter_mut().enumerate() {
             for (j, sum) in row.iter_mut().enumerate() {
                 *sum = _mm512_loadu_ps(t.seed.add(i * t.seed_row + j * 16));
+                // The rows below are the next tile's.
+                let next = t.c.wrapping_add((MR + i) * t.c_row + j * 16);
+                _mm_prefetch::<_MM_HINT_ET0>(next.cast());
             }
         }
         let (mut a, mut b) = (t.a.cast::<i32>(), t.b.cast::<i32>());

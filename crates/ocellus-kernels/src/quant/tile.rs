@@ -197,6 +197,9 @@ mod x86 {
             for (i, row) in out.iter_mut().enumerate() {
                 for (j, sum) in row.iter_mut().enumerate() {
                     *sum = _mm512_loadu_ps(args.seed.add(i * args.seed_row + 16 * j));
+                    // The rows below are the next tile's.
+                    let next = args.out.wrapping_add((R + i) * args.out_row + 16 * j);
+                    _mm_prefetch::<_MM_HINT_ET0>(next.cast());
                 }
             }
             for g in 0..args.groups {

@@ -31,7 +31,11 @@ proptest! {
         let slopes = differences(&x64, |x| inner(&grad64, &exact(x, &cos64, &sin64, heads, dim)));
         on_every_isa(|_| {
             let (mut out, mut grad_x) = (poisoned(x.len()), poisoned(x.len()));
-            rotate(&x, &cos, &sin, heads, dim, &mut out);
+            rotate((&x, heads * dim), &cos, &sin, heads, dim, &mut out);
+            let (stride, mut apart) = (heads * dim + 3, poisoned(x.len()));
+            let among: Vec<f32> = x.chunks_exact(heads * dim).flat_map(|t| [t, &[f32::NAN; 3]].concat()).collect();
+            rotate((&among, stride), &cos, &sin, heads, dim, &mut apart);
+            assert_same_bits("apart", &apart, &out);
             rotate_backward(&grad, &cos, &sin, heads, dim, &mut grad_x);
             assert_close("out", &out, &exact(&x64, &cos64, &sin64, heads, dim), 3e-7);
             assert_close("grad x", &grad_x, &slopes, 3e-7);
@@ -51,7 +55,9 @@ fn tokens_and_threads_do_not_change_the_bits() {
     on_every_isa(|isa| {
         let on = |threads| {
             let mut out = poisoned(x.len());
-            on_threads(threads, isa, || rotate(&x, &cos, &sin, heads, dim, &mut out));
+            on_threads(threads, isa, || {
+                rotate((&x, heads * dim), &cos, &sin, heads, dim, &mut out)
+            });
             out
         };
         let whole = on(1);
@@ -60,7 +66,7 @@ fn tokens_and_threads_do_not_change_the_bits() {
         let mut alone = poisoned(wide);
         let (x, angles) = (token * wide..(token + 1) * wide, token * dim..(token + 1) * dim);
         rotate(
-            &(values(tokens * wide, 1))[x.clone()],
+            (&(values(tokens * wide, 1))[x.clone()], wide),
             &cos[angles.clone()],
             &sin[angles],
             heads,
@@ -74,5 +80,5 @@ fn tokens_and_threads_do_not_change_the_bits() {
 #[test]
 #[should_panic(expected = "a head of 3 has no halves")]
 fn odd_heads_are_refused() {
-    rotate(&[0.0; 3], &[0.0; 3], &[0.0; 3], 1, 3, &mut [0.0; 3]);
+    rotate((&[0.0; 3], 3), &[0.0; 3], &[0.0; 3], 1, 3, &mut [0.0; 3]);
 }

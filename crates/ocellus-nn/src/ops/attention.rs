@@ -6,7 +6,7 @@ use ocellus_kernels::attention::{self, KvCache, Segment};
 use ocellus_kernels::gemm::Precision;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{done, fused, slice, with_slice};
+use super::{by_rows, done, fused, rows, slice, with_slice};
 
 /// `softmax(q · kᵀ · scale) · v` inside every segment.
 ///
@@ -32,7 +32,7 @@ pub fn attention(
         scale,
         precision,
     };
-    q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
+    q.contiguous()?.apply_op3(&k.contiguous()?, &by_rows(v)?, op)
 }
 
 /// As [`attention()`], with keys and values of a cache; a segment's `k_start` is a multiple of its capacity. No gradient.
@@ -177,7 +177,13 @@ impl Attention {
         }
     }
 
-    fn run(&self, shape: &attention::Shape, q: &[f32], k: &[f32], v: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    fn run(
+        &self,
+        shape: &attention::Shape,
+        q: &[f32],
+        k: &[f32],
+        v: (&[f32], usize),
+    ) -> (Vec<f32>, Vec<f32>) {
         let (mut out, mut lse) = (vec![0.0; q.len()], vec![0.0; q.len() / shape.head_dim.max(1)]);
         attention::forward(self.precision, shape, &self.segments, q, k, v, &mut out, &mut lse);
         (out, lse)
@@ -199,7 +205,7 @@ impl CustomOp3 for Attention {
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let shape = self.shape(l1.shape().dims3()?, l2.shape().dims3()?);
-        let (out, _) = self.run(&shape, slice(s1, l1)?, slice(s2, l2)?, slice(s3, l3)?);
+        let (out, _) = self.run(&shape, slice(s1, l1)?, slice(s2, l2)?, rows(s3, l3)?);
         done(out, l1.shape())
     }
 
@@ -224,7 +230,8 @@ impl CustomOp3 for Attention {
                 with_slice(v, |v| {
                     with_slice(out, |out| {
                         with_slice(grad, |g| {
-                            let (_, lse) = self.run(&shape, q, k, v);
+                            let stride = shape.kv_heads * shape.head_dim;
+                            let (_, lse) = self.run(&shape, q, k, (v, stride));
                             attention::backward(
                                 &shape,
                                 &self.segments,

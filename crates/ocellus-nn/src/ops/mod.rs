@@ -3,6 +3,7 @@
 //! One file an operation. `fused` decides for all of them: f32 on the CPU.
 
 pub mod activation;
+pub mod add;
 pub mod attention;
 pub mod linear;
 pub mod loss;
@@ -22,6 +23,44 @@ pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
         candle_core::bail!("a fused operation got a tensor that is not contiguous: {layout:?}");
     };
     Ok(&storage.as_slice::<f32>()?[start..end])
+}
+
+/// The elements of an f32 argument `[rows, ..]` whose rows are contiguous, and how many lie from row to row.
+pub(crate) fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], usize)> {
+    let (count, width) = (layout.dims()[0], layout.dims()[1..].iter().product::<usize>());
+    let Some(stride) = row_stride(layout) else {
+        candle_core::bail!("a fused operation got a tensor whose rows are not contiguous: {layout:?}");
+    };
+    let start = layout.start_offset();
+    let len = if count == 0 {
+        0
+    } else {
+        (count - 1) * stride + width
+    };
+    Ok((&storage.as_slice::<f32>()?[start..start + len], stride))
+}
+
+/// `x` itself where its rows are contiguous, else a copy.
+pub(crate) fn by_rows(x: &Tensor) -> Result<Tensor> {
+    match row_stride(x.layout()) {
+        Some(_) => Ok(x.clone()),
+        None => x.contiguous(),
+    }
+}
+
+fn row_stride(layout: &Layout) -> Option<usize> {
+    let (dims, strides) = (layout.dims(), layout.stride());
+    let mut width = 1;
+    for (dim, stride) in dims.iter().zip(strides).skip(1).rev() {
+        if *dim > 1 && *stride != width {
+            return None;
+        }
+        width *= dim;
+    }
+    match dims.first()? {
+        0 | 1 => Some(width),
+        _ => (strides[0] >= width).then_some(strides[0]),
+    }
 }
 
 /// Runs `f` on the elements of a tensor of any layout.

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 use ocellus_base::trace::span;
 use ocellus_kernels::rope;
 
-use super::{done, fused, slice, with_slice};
+use super::{by_rows, done, fused, rows, slice, with_slice};
 
 /// `x · cos + rotate_half(x) · sin` for `x [tokens, heads, head_dim]`, `cos` and `sin` `[tokens, head_dim]` in f32.
 pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
@@ -12,8 +12,7 @@ pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     if !fused(x) {
         return composed(x, cos, sin);
     }
-    x.contiguous()?
-        .apply_op3(&cos.contiguous()?, &sin.contiguous()?, Rotate)
+    by_rows(x)?.apply_op3(&cos.contiguous()?, &sin.contiguous()?, Rotate)
 }
 
 /// The same in plain candle; computed in f32 whatever the type of `x`.
@@ -47,9 +46,9 @@ impl CustomOp3 for Rotate {
         s3: &CpuStorage,
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let x = slice(s1, l1)?;
+        let x = rows(s1, l1)?;
         let (_, heads, dim) = l1.shape().dims3()?;
-        let mut out = vec![0.0; x.len()];
+        let mut out = vec![0.0; l1.shape().elem_count()];
         rope::rotate(x, slice(s2, l2)?, slice(s3, l3)?, heads, dim, &mut out);
         done(out, l1.shape())
     }
