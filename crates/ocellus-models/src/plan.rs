@@ -83,17 +83,16 @@ impl Shape {
         ])
     }
 
-    /// Bytes of the keys and values of `context` tokens, values of `state_bytes`.
-    pub fn cache_bytes(&self, context: u64, state_bytes: u64) -> u64 {
+    /// Bytes of the keys and values of `context` tokens, at a width.
+    pub fn cache_bytes(&self, context: u64, state: Width) -> u64 {
         let a = self.decoder.block.attention;
-        product(&[2, a.kv_heads, a.head_dim, self.decoder.layers])
-            .saturating_mul(context)
-            .saturating_mul(state_bytes)
+        let values = product(&[2, a.kv_heads, a.head_dim, self.decoder.layers]);
+        state.bytes(values.saturating_mul(context))
     }
 
     /// Memory for a prompt with pictures of these grids and `context` tokens in all, pictures, text and answer; keys and
-    /// values take `state_bytes` each, everything else that passes is f32.
-    pub fn plan(&self, grids: &[Grid], context: u64, widths: &Widths, state_bytes: u64) -> Plan {
+    /// values are kept at the width of `state`, everything else that passes is f32.
+    pub fn plan(&self, grids: &[Grid], context: u64, widths: &Widths, state: Width) -> Plan {
         let (d, v) = (&self.decoder, &self.vision);
         let patches: Vec<u64> = grids.iter().map(|g| product(&[g.t, g.h, g.w])).collect();
         let tokens: Vec<u64> = grids.iter().map(|g| self.facts.cells(g) as u64).collect();
@@ -110,7 +109,7 @@ impl Shape {
         let token = sum(&[product(&[3, d.block.width]), inside(d.block.mlp)]);
         Plan {
             weights_bytes: self.weights_bytes(widths),
-            cache_bytes: self.cache_bytes(context, state_bytes),
+            cache_bytes: self.cache_bytes(context, state),
             vision_bytes: sum(&patches).saturating_mul(patch).saturating_mul(4),
             prefill_bytes: sum(&[context.saturating_mul(token), product(&[d.vocab])]).saturating_mul(4),
             image_tokens: sum(&tokens),

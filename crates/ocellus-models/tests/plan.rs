@@ -124,7 +124,7 @@ fn parameters_of_published_checkpoints() {
 #[test]
 fn memory_of_a_page_with_the_three_b_model() {
     let shape = three_b();
-    let plan = shape.plan(&[PAGE], 2048, &Widths::all(Width::BF16), 4);
+    let plan = shape.plan(&[PAGE], 2048, &Widths::all(Width::BF16), Width::F32);
     assert_eq!(plan.image_tokens, 1092);
     assert_eq!(plan.weights_bytes, 2 * 3_754_622_976);
     // Two heads of 128, keys and values, 36 layers, 4 bytes.
@@ -142,7 +142,7 @@ fn memory_of_a_page_with_the_three_b_model() {
         plan.weights_bytes + plan.cache_bytes + passing
     );
 
-    let twice = shape.plan(&[PAGE, PAGE], 2048, &Widths::all(Width::bits(8)), 2);
+    let twice = shape.plan(&[PAGE, PAGE], 2048, &Widths::all(Width::bits(8)), Width::BF16);
     assert_eq!(twice.image_tokens, 2184);
     assert_eq!(twice.vision_bytes, 2 * plan.vision_bytes);
     assert_eq!(twice.weights_bytes, plan.weights_bytes / 2);
@@ -197,13 +197,13 @@ fn arithmetic_of_a_page_with_the_three_b_model() {
 #[test]
 fn bytes_that_a_generated_token_reads() {
     for (width, expected) in [(Width::BF16, 6.17e9), (Width::bits(8), 3.09e9)] {
-        let turn = three_b().turn(1000, &Widths::all(width), 4);
+        let turn = three_b().turn(1000, &Widths::all(width), Width::F32);
         about(turn.weights_bytes, expected, 0.01e9);
         assert_eq!(turn.cache_bytes, 1000 * 2 * 256 * 36 * 4);
         assert_eq!(turn.bytes(), turn.weights_bytes + turn.cache_bytes);
     }
     // The embedding table is not read where the head is a matrix of its own.
-    let own = seven_b().turn(0, &Widths::all(Width::bits(8)), 4);
+    let own = seven_b().turn(0, &Widths::all(Width::bits(8)), Width::F32);
     assert_eq!(own.weights_bytes, 7_615_616_512 - 152_064 * 3584);
 }
 
@@ -235,7 +235,7 @@ fn sizes_beyond_reason_end_at_the_end_of_the_range() {
     shape.decoder.block.width = most;
     shape.vision.layers = most;
     shape.vision.block.width = most;
-    let plan = shape.plan(&[PAGE], u64::MAX, &Widths::all(Width::F32), 4);
+    let plan = shape.plan(&[PAGE], u64::MAX, &Widths::all(Width::F32), Width::F32);
     assert_eq!(plan.total_bytes(), u64::MAX);
     assert_eq!(shape.prefill_flops(u64::MAX), u64::MAX);
     assert_eq!(shape.vision_flops(&[PAGE]), u64::MAX);

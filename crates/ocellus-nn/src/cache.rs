@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_base::trace::span;
-use ocellus_kernels::attention::KvCache;
+use ocellus_kernels::attention::{KvCache, KvWidth};
 use std::sync::{PoisonError, RwLock};
 
 use crate::ops::with_slice;
@@ -47,14 +47,14 @@ impl Cache {
         })
     }
 
-    /// Pages for the CPU's kernels, at `precision`.
+    /// Pages for the CPU's kernels, whose products are computed at a precision.
     pub fn paged(
         layers: usize,
         (slots, capacity): (usize, usize),
         heads: (usize, usize),
-        precision: Precision,
+        kind: (Precision, KvWidth),
     ) -> Self {
-        let pages = || KvCache::new(precision, (slots, capacity), heads);
+        let pages = || KvCache::new(kind, (slots, capacity), heads);
         Self {
             layers: (0..layers).map(|_| Layer::Pages(RwLock::new(pages()))).collect(),
             stride: pages().capacity(),

@@ -2,6 +2,7 @@
 //! and for encoder-decoders a memory that every layer looks at.
 
 use candle_core::{Device, Tensor};
+use ocellus_kernels::attention::KvWidth;
 use ocellus_kernels::quant::Format;
 use std::sync::Arc;
 
@@ -66,6 +67,7 @@ pub struct Decoder {
     norm: Option<NormLayer>,
     head: Scores,
     precision: Precision,
+    kv_width: KvWidth,
 }
 
 impl Decoder {
@@ -117,6 +119,7 @@ impl Decoder {
             norm: norm(spec.final_norm, "norm")?,
             head,
             precision: p.precision(),
+            kv_width: p.kv_width(),
             spec,
         })
     }
@@ -133,17 +136,22 @@ impl Decoder {
         self.embedding.device()
     }
 
+    /// Whether its cache is the CPU kernels' own, which may be kept in few bits.
+    pub fn pages(&self) -> bool {
+        // Scores with something added to them are computed on tensors.
+        self.relative.is_none() && self.device().is_cpu() && self.dtype() == candle_core::DType::F32
+    }
+
     /// An empty cache for `slots` sequences of up to `capacity` tokens.
     pub fn cache(&self, slots: usize, capacity: usize) -> Result<Cache> {
         let attention = self.spec.block.attention;
         let heads = (attention.kv_heads, attention.head_dim);
-        // Scores with something added to them are computed on tensors.
-        if self.relative.is_none() && self.device().is_cpu() && self.dtype() == candle_core::DType::F32 {
+        if self.pages() {
             return Ok(Cache::paged(
                 self.spec.layers,
                 (slots, capacity),
                 heads,
-                self.precision,
+                (self.precision, self.kv_width),
             ));
         }
         Cache::new(

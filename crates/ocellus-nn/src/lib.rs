@@ -38,6 +38,7 @@ pub use conv::Conv;
 pub use linear::Linear;
 pub use mlp::{Act, Mlp};
 pub use norm::Norm;
+pub use ocellus_kernels::attention::KvWidth;
 pub use ocellus_kernels::attention::Segment;
 pub use ocellus_kernels::gemm::Precision;
 pub use ocellus_kernels::matrix::Matrix;

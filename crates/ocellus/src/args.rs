@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 
-use crate::values::{self, Device, Dtype, Format, ImageSize, OcrFormat, Quant};
+use crate::values::{self, Device, Dtype, Format, ImageSize, KvCache, OcrFormat, Quant};
 
 /// Runs, trains and measures vision-language models.
 ///
@@ -40,6 +40,9 @@ pub struct Global {
         conflicts_with = "dtype"
     )]
     pub quant: Option<Quant>,
+    /// How the keys and values of earlier tokens are kept on the CPU
+    #[arg(long, global = true, value_enum, value_name = "WIDTH", default_value_t)]
+    pub kv_cache: KvCache,
     /// Threads to compute with [default: OCELLUS_THREADS, else all]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,

@@ -89,7 +89,7 @@ pub fn foresee(
     let grids = grids(&shape, text, usage)?;
     let image_tokens: usize = grids.iter().map(|grid| shape.facts.cells(grid)).sum();
     let context_tokens = image_tokens as u64 + usage.text_tokens + usage.new_tokens;
-    let plan = shape.plan(&grids, context_tokens, &held.widths, held.state_bytes);
+    let plan = shape.plan(&grids, context_tokens, &held.widths, held.state);
     Ok(Some(Foreseen {
         shape,
         grids,

@@ -6,7 +6,7 @@ use ocellus_nn::stored;
 use ocellus_weights::Weights;
 
 use crate::context::Context;
-use crate::values::{Dtype, Quant};
+use crate::values::{Dtype, KvCache, Quant};
 
 /// The widths of weights, and what follows from them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,8 +16,8 @@ pub struct Held {
     pub widths: Widths,
     /// What products are computed in.
     pub arithmetic: Arithmetic,
-    /// Bytes of a value among keys and values.
-    pub state_bytes: u64,
+    /// How keys and values are kept.
+    pub state: Width,
 }
 
 /// Weights of 8, 6 and 4 bits with their scales and offsets.
@@ -25,11 +25,14 @@ const Q8: Width = Width::per_256(260);
 const Q6: Width = Width::per_256(208);
 const Q4: Width = Width::per_256(144);
 
+/// Keys and values of 8 bits with a scale of 16 for 32 of them.
+const Q8_STATE: Width = Width::per_256(272);
+
 impl Held {
     /// As the arguments ask, or as the checkpoint's files hold its weights.
     pub fn of(context: &Context, weights: Option<&Weights>) -> Self {
         let asked = context.global.quant.or_else(|| weights.and_then(packed));
-        match (asked, context.global.dtype) {
+        let held = match (asked, context.global.dtype) {
             (Some(quant), _) => Self::at(quant),
             (None, Some(Dtype::Bf16)) => Self::at(Quant::Bf16),
             (None, None | Some(Dtype::F32)) => Self::at(Quant::F32),
@@ -37,7 +40,14 @@ impl Held {
                 name: "f16",
                 widths: Widths::all(Width::bits(16)),
                 arithmetic: Arithmetic::F32,
-                state_bytes: 2,
+                state: Width::bits(16),
+            },
+        };
+        match context.global.kv_cache {
+            KvCache::Full => held,
+            KvCache::Q8 => Self {
+                state: Q8_STATE,
+                ..held
             },
         }
     }
@@ -61,7 +71,11 @@ impl Held {
                 vision,
             },
             arithmetic,
-            state_bytes: if quant == Quant::F32 { 4 } else { 2 },
+            state: if quant == Quant::F32 {
+                Width::F32
+            } else {
+                Width::BF16
+            },
         }
     }
 }

@@ -11,7 +11,7 @@ use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::model::Sees;
 use ocellus_models::plan::Shape;
 use ocellus_models::{FAMILIES, Facts, Grid, ModelError, Vlm};
-use ocellus_nn::{Format, Frozen, Params, Precision};
+use ocellus_nn::{Format, Frozen, KvWidth, Params, Precision};
 use ocellus_text::{Template, TextError, TextForm, Tokenizer};
 
 use ocellus_weights::Weights;
@@ -25,7 +25,7 @@ use crate::gguf;
 use crate::held::Held;
 use crate::sight;
 use crate::speech::Speech;
-use crate::values::{self, Dtype, Quant};
+use crate::values::{self, Dtype, KvCache, Quant};
 
 /// A model ready to be asked.
 pub struct Model {
@@ -164,8 +164,19 @@ impl<'a> Opened<'a> {
         let text = |file: &str| files.text(file);
         foresight::check(context, name, (&config, &weights), text, usage)?;
         let held = Held::of(context, Some(&weights));
-        let how = computing(context, &weights).map_err(|failure| failure.about(name))?;
+        let mut how = computing(context, &weights).map_err(|failure| failure.about(name))?;
+        how.kv_width = match context.global.kv_cache {
+            KvCache::Full => KvWidth::Full,
+            KvCache::Q8 => KvWidth::Q8,
+        };
         let loaded = build(&config, Arc::new(weights), how).map_err(|e| Failure::from(e).about(name))?;
+        let pages = loaded.generator().is_some_and(|vlm| vlm.decoder().pages());
+        if context.global.kv_cache != KvCache::Full && !pages {
+            return Err(Failure::usage(format!(
+                "{name} has no keys and values that can be kept in fewer bits"
+            ))
+            .hint("leave out --kv-cache"));
+        }
         Ok(Self {
             files,
             config,
@@ -367,6 +378,7 @@ pub fn assemble(
     if let Some(format) = how.format {
         params = params.rounded(format);
     }
+    params = params.keeping(how.kv_width);
     let model = ocellus_models::load(config, &params)?;
     source.finish(|name| family.ignores(name))?;
     Ok(model)
@@ -378,6 +390,7 @@ pub struct Computing {
     dtype: DType,
     precision: Precision,
     format: Option<Format>,
+    kv_width: KvWidth,
 }
 
 impl Computing {
@@ -396,6 +409,7 @@ impl Computing {
             dtype: DType::F32,
             precision,
             format,
+            kv_width: KvWidth::Full,
         }
     }
 
@@ -410,6 +424,7 @@ impl Computing {
             dtype,
             precision: Precision::F32,
             format: None,
+            kv_width: KvWidth::Full,
         }
     }
 }

@@ -62,6 +62,16 @@ pub enum Quant {
     F32,
 }
 
+/// How a decoder keeps the keys and values of the tokens before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum KvCache {
+    /// As products read them: f32 or bf16
+    #[default]
+    Full,
+    /// 8.5 bits a value
+    Q8,
+}
+
 /// Plain text for people or JSON for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {

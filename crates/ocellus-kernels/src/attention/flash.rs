@@ -30,11 +30,12 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Computes all rows of one head of one segment. `page(i)` gives the keys from `i * PAGE` on.
+    /// Computes all rows of one head of one segment. `page(i)` gives the keys from `i * PAGE` on; only the last page that it gave is
+    /// read.
     ///
     /// # Safety
     /// Pages must hold the segment's keys in this walk's layout, and nobody else may touch the outputs of these rows.
-    pub unsafe fn run(&self, rows: &Rows, scratch: &mut Scratch, page: impl Fn(usize) -> Page) {
+    pub unsafe fn run(&self, rows: &Rows, scratch: &mut Scratch, mut page: impl FnMut(usize) -> Page) {
         let (dim, tiles) = (self.layout.dim, &self.layout.tiles);
         let (wide, long) = (stride(dim), stride(PAGE));
         let Scratch {

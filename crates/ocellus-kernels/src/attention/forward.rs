@@ -1,7 +1,8 @@
 //! Outputs, over keys and values that lie beside one another or in a cache.
 
+use super::cache::KvCache;
 use super::flash::{Page, Walk};
-use super::pages::{KvCache, Layout, PAGE};
+use super::pages::{Layout, PAGE};
 use super::rows::Rows;
 use super::scratch::{Block, with_scratch};
 use super::{Segment, Shape};
@@ -11,8 +12,8 @@ use crate::isa::Isa;
 use crate::parallel::{self, Shared};
 
 /// `out = softmax(q . k * scale) . v` inside every segment, and the log-sum-exp of each row that [`super::backward`]
-/// needs. Values have so many from token to token, so that they may be a part of a wider projection. Rows in no segment, or that see no key, get zeros and minus infinity. Operands of products are rounded to
-/// `precision`.
+/// needs. Values have so many from token to token, so that they may be a part of a wider projection. Rows in no segment, or
+/// that see no key, get zeros and minus infinity. Operands of products are rounded to `precision`.
 ///
 /// # Panics
 /// When shapes disagree, a segment lies outside the slices, or two segments share queries.
@@ -101,7 +102,7 @@ pub fn forward(
 }
 
 /// As [`forward`], with keys and values from a cache: those of a segment are the first `k_len` of the slot `k_start /
-/// capacity`. The same bits as [`forward`] on the same keys at the cache's precision.
+/// capacity`. The same bits as [`forward`] on the same keys, as the cache has kept them, at its precision.
 ///
 /// # Panics
 /// When shapes disagree, a segment lies outside, or two segments share queries.
@@ -143,12 +144,20 @@ pub fn forward_cached(shape: &Shape, segments: &[Segment], q: &[f32], cache: &Kv
                 kv_head,
             };
             let slot = segment.k_start / cache.capacity();
-            let page = |i: usize| Page {
-                words: cache.page(slot, i, kv_head),
-                value_depth: layout.depth(PAGE),
-            };
-            // SAFETY: pages of the cache are in its layout; every row of every task has its own place.
-            with_scratch(|scratch| unsafe { walk.run(&rows, scratch, page) });
+            with_scratch(|scratch| {
+                let mut expanded = std::mem::take(&mut scratch.keys_across);
+                let page = |i: usize| Page {
+                    words: cache.page(
+                        (slot, i, kv_head),
+                        PAGE.min(segment.k_len - i * PAGE),
+                        &mut expanded,
+                    ),
+                    value_depth: layout.depth(PAGE),
+                };
+                // SAFETY: pages of the cache are in its layout; every row of every task has its own place.
+                unsafe { walk.run(&rows, scratch, page) };
+                scratch.keys_across = expanded;
+            });
         },
     );
 }

@@ -351,7 +351,11 @@ fn a_cache_gives_the_same_bits() {
             let (len, slots) = (530, 3);
             let data = data(&shape, len, len, 41);
             on_every_isa(|isa| {
-                let mut cache = KvCache::new(precision, (slots, len), (shape.kv_heads, head_dim));
+                let mut cache = KvCache::new(
+                    (precision, KvWidth::Full),
+                    (slots, len),
+                    (shape.kv_heads, head_dim),
+                );
                 for at in 0..len {
                     let row = at * width..(at + 1) * width;
                     cache.write(1, at, &data.k[row.clone()], &data.v[row]);
@@ -372,5 +376,98 @@ fn a_cache_gives_the_same_bits() {
                 }
             });
         }
+    }
+}
+
+/// What 8 bits keep of a row: for every 32 values the nearest of 127 steps to either side, the step rounded up to bf16.
+fn kept_in_bytes(rows: &[f32], head_dim: usize) -> Vec<f32> {
+    let group = |values: &[f32]| -> Vec<f32> {
+        let most = values.iter().fold(0.0_f32, |most, x| most.max(x.abs())) / 127.0;
+        let step = match half::bf16::from_f32(most).to_f32() {
+            nearest if nearest < most => f32::from_bits(nearest.to_bits() + 0x1_0000),
+            nearest => nearest,
+        };
+        let near = |x: &f32| {
+            if step > 0.0 {
+                (x / step).round_ties_even() * step
+            } else {
+                0.0
+            }
+        };
+        values.iter().map(near).collect()
+    };
+    let heads = rows.chunks(head_dim);
+    heads.flat_map(|head| head.chunks(32).flat_map(group)).collect()
+}
+
+/// A cache in 8 bits gives the bits of keys and values that were rounded to those before, and those are near.
+#[test]
+#[cfg_attr(miri, ignore = "large")]
+fn a_cache_in_bytes_rounds_once() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        for head_dim in [1, 31, 32, 33, 80, 128] {
+            let shape = shape(6, 2, head_dim, true);
+            let (width, len) = (shape.kv_heads * head_dim, 270);
+            let mut data = data(&shape, len, len, 43);
+            // One channel far above the others, and a token of zeros.
+            data.k.chunks_mut(width).for_each(|token| token[0] += 40.0);
+            data.v[5 * width..6 * width].fill(0.0);
+            let rounded = Data {
+                q: data.q.clone(),
+                k: kept_in_bytes(&data.k, head_dim),
+                v: kept_in_bytes(&data.v, head_dim),
+                grad: data.grad.clone(),
+            };
+            let groups = |rows: &[f32]| -> Vec<Vec<f32>> {
+                let heads = rows.chunks(head_dim);
+                heads
+                    .flat_map(|head| head.chunks(32).map(<[f32]>::to_vec))
+                    .collect()
+            };
+            for (near, exact) in [(&rounded.k, &data.k), (&rounded.v, &data.v)] {
+                for (near, exact) in groups(near).iter().zip(groups(exact)) {
+                    let most = exact.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+                    let apart = near.iter().zip(&exact).map(|(n, e)| (n - e).abs());
+                    assert!(apart.fold(0.0, f32::max) <= most * 0.51 / 127.0);
+                }
+            }
+            on_every_isa(|isa| {
+                let kinds = (precision, KvWidth::Q8);
+                let mut cache = KvCache::new(kinds, (2, len), (shape.kv_heads, head_dim));
+                for at in 0..len {
+                    let row = at * width..(at + 1) * width;
+                    cache.write(0, at, &data.k[row.clone()], &data.v[row]);
+                }
+                cache.copy(0, 1, len);
+                let whole = outputs(precision, &shape, &[segment(0, len, 0, len)], &rounded);
+                let q_width = shape.heads * head_dim;
+                for (slot, from, count) in [(0, 0, len), (1, 269, 1), (1, 254, 3)] {
+                    let rows = from * q_width..(from + count) * q_width;
+                    let mut out = poisoned(rows.len());
+                    let own = [segment(0, count, slot * cache.capacity(), from + count)];
+                    on_threads(2, isa, || {
+                        forward_cached(&shape, &own, &data.q[rows.clone()], &cache, &mut out)
+                    });
+                    assert_same_bits("in bytes", &out, &whole[rows]);
+                }
+            });
+        }
+    }
+}
+
+/// What is not finite does not become a number by being kept in bytes.
+#[test]
+fn bytes_keep_what_is_not_a_number() {
+    let shape = shape(1, 1, 40, true);
+    for bad in [f32::NAN, f32::INFINITY] {
+        on_every_isa(|_| {
+            let mut cache = KvCache::new((Precision::Bf16, KvWidth::Q8), (1, 1), (1, 40));
+            let mut v = vec![1.0; 40];
+            v[3] = bad;
+            cache.write(0, 0, &[1.0; 40], &v);
+            let mut out = poisoned(40);
+            forward_cached(&shape, &[segment(0, 1, 0, 1)], &[1.0; 40], &cache, &mut out);
+            assert!(out[3].is_nan() && (out[39] - 1.0).abs() < 0.01);
+        });
     }
 }

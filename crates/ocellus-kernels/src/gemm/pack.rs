@@ -62,7 +62,7 @@ impl Strided {
 }
 
 /// Values of K in one word.
-pub(super) fn values_per_word(encoding: Encoding) -> usize {
+pub(crate) fn values_per_word(encoding: Encoding) -> usize {
     if encoding == Encoding::Bf16Pair { 2 } else { 1 }
 }
 

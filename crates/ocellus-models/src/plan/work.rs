@@ -1,6 +1,6 @@
 //! What a model's work costs: operations of arithmetic, bytes that are read.
 
-use super::{Shape, Widths, block_matrices, product, sum, times};
+use super::{Shape, Width, Widths, block_matrices, product, sum, times};
 use crate::vlm::Grid;
 
 /// What one generated token of one sequence reads.
@@ -39,15 +39,15 @@ impl Shape {
         ])
     }
 
-    /// What a generated token behind `context` others reads; values of keys and values take `state_bytes`.
-    pub fn turn(&self, context: u64, widths: &Widths, state_bytes: u64) -> Turn {
+    /// What a generated token behind `context` others reads; keys and values are kept at the width of `state`.
+    pub fn turn(&self, context: u64, widths: &Widths, state: Width) -> Turn {
         let d = &self.decoder;
         Turn {
             weights_bytes: sum(&[
                 widths.layers.bytes(self.layer_parameters()),
                 widths.head.bytes(product(&[d.vocab, d.block.width])),
             ]),
-            cache_bytes: self.cache_bytes(context, state_bytes),
+            cache_bytes: self.cache_bytes(context, state),
         }
     }
 }

@@ -24,7 +24,7 @@ impl Costs {
     pub fn of(shape: &Shape, measured: &Measured, held: &Held) -> Self {
         let prompt = measured.prompt_tokens as u64;
         let context = prompt + measured.tokens as u64 / 2;
-        let turn = shape.turn(context, &held.widths, held.state_bytes);
+        let turn = shape.turn(context, &held.widths, held.state);
         Self {
             tower_flops: shape.vision_flops(&[measured.grid]),
             prefill_flops: shape.prefill_flops(prompt),

@@ -6,7 +6,7 @@ use crate::args::Verify;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output;
-use crate::values::{Dtype, Format, Quant};
+use crate::values::{Dtype, Format, KvCache, Quant};
 use crate::verify;
 
 /// Checks every case; exit code 0 only when every tensor of every case passes.
@@ -25,6 +25,12 @@ pub fn run(context: &Context, args: Verify) -> Result<(), Failure> {
     let (cases, others): (Vec<_>, Vec<_>) = args.cases.into_iter().partition(|path| meant(path));
     for other in others.iter().filter(|_| !context.global.quiet) {
         output::note(&format!("{}: not a case, left out", other.display()));
+    }
+    if context.global.kv_cache != KvCache::Full {
+        return Err(
+            Failure::usage("cases are run with keys and values as products read them")
+                .hint("leave out --kv-cache"),
+        );
     }
     let width = context.global.quant.unwrap_or(match context.global.dtype {
         Some(Dtype::Bf16) => Quant::Bf16,

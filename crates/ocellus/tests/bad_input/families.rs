@@ -223,6 +223,10 @@ fn what_a_model_has_no_use_for_is_wrong_usage() {
             "the text has no [MASK] to fill",
         ),
         (
+            &["score", "-m", "./space", PICTURE, "a", "--kv-cache", "q8"],
+            "no keys and values that can be kept in fewer bits",
+        ),
+        (
             &["classify", "-m", "./space", PICTURE, "a", "--template", "a"],
             "--template has no {}",
         ),

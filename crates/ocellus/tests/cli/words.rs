@@ -82,6 +82,41 @@ fn pictures_get_captions() {
 }
 
 #[test]
+fn keys_and_values_in_8_bits_change_scores_a_little() {
+    let place = place();
+    for case in CAPTIONED {
+        checkpoint(&place.path().join(case.0), *case, ".safetensors");
+        let folder = format!("./{}", case.0);
+        let caption = [
+            "caption",
+            "-m",
+            &folder,
+            PICTURE,
+            "--prompt",
+            "a photo",
+            "--max-tokens",
+            "2",
+        ];
+        let rounded = [&caption[..], &["--kv-cache", "q8"]].concat();
+        if case.0 == "blip_2-t5" {
+            // Adds relative positions to its scores, which is done on tensors.
+            let refused = place.run(&rounded, &[]);
+            assert_eq!(refused.code, 2, "{}", refused.stderr);
+            assert!(
+                refused.stderr.contains("leave out --kv-cache"),
+                "{}",
+                refused.stderr
+            );
+            continue;
+        }
+        let (whole, rounded) = (answer(&place, &caption), answer(&place, &rounded));
+        let (whole, rounded) = (number(&whole["score"]), number(&rounded["score"]));
+        let apart = (whole - rounded).abs();
+        assert!(apart > 0.0 && apart < 0.02 * whole.abs(), "{whole} and {rounded}");
+    }
+}
+
+#[test]
 fn answers_are_written_or_picked_from_a_list() {
     let place = place();
     place.write("answers.txt", "a cat\n\n  two dog \nred\n");

@@ -55,7 +55,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let prompt = context_tokens - usage.new_tokens;
     let (tower, prefill) = (shape.vision_flops(&grids), shape.prefill_flops(prompt));
     // A token in the middle of the answer.
-    let turn = shape.turn(prompt + usage.new_tokens / 2, &held.widths, held.state_bytes);
+    let turn = shape.turn(prompt + usage.new_tokens / 2, &held.widths, held.state);
     let available = context.available_bytes();
     if args.format == Format::Json {
         return output::json(&json!({

@@ -1,0 +1,202 @@
+//! A page of keys and values in 8 bits, and its way back to what products read.
+//!
+//! Bytes lie where the values of a whole page lie. Behind them stand the scales, as upper halves of `f32`: those of keys
+//! `[groups, PAGE]`, then those of values, the same.
+
+use super::pages::{Layout, PAGE};
+use crate::gemm::pack::Encoding;
+use crate::isa::{Isa, Kernel};
+use crate::simd::Simd;
+
+/// Neighbours in a head that share a scale; an even number, so that values of one word do.
+const GROUP: usize = 32;
+
+/// Widest panel of any tile.
+const LANES: usize = 64;
+
+/// A layout whose values are bytes.
+pub(super) struct Bytes<'a>(pub &'a Layout);
+
+impl Bytes<'_> {
+    fn groups(&self) -> usize {
+        self.0.dim.div_ceil(GROUP)
+    }
+
+    /// Bytes of a page that are values.
+    fn scales_at(&self) -> usize {
+        self.0.page() * self.0.shared()
+    }
+
+    /// Bytes of a page.
+    pub fn len(&self) -> usize {
+        self.scales_at() + 2 * self.groups() * PAGE * 2
+    }
+
+    /// Puts one token into place `at` of a page: the nearest of 255 steps up to the largest magnitude of each group.
+    pub fn put(&self, page: &mut [u8], at: usize, k: &[f32], v: &[f32]) {
+        let (values, scales) = page.split_at_mut(self.scales_at());
+        let scales = scales.as_chunks_mut::<2>().0;
+        for (half, row) in [k, v].into_iter().enumerate() {
+            for (group, chunk) in row.chunks(GROUP).enumerate() {
+                let (bits, scale) = step(chunk);
+                scales[(half * self.groups() + group) * PAGE + at] = bits.to_le_bytes();
+                for (j, x) in chunk.iter().enumerate() {
+                    let i = group * GROUP + j;
+                    let place = if half == 0 {
+                        self.0.key_at(at, i)
+                    } else {
+                        self.0.value_at(at, i)
+                    };
+                    // Not-a-number becomes zero here and is one again by its scale.
+                    values[place] = ((x / scale).round_ties_even() as i8).max(-127) as u8;
+                }
+            }
+        }
+    }
+
+    /// Writes the first `count` keys and values of a page as products read them.
+    pub fn expand(&self, kept: &[u8], count: usize, page: &mut [u32]) {
+        assert!(kept.len() >= self.len() && page.len() >= self.0.page() && count <= PAGE);
+        let (values, scales) = kept.split_at(self.scales_at());
+        let (k_scales, v_scales) = scales.as_chunks::<2>().0.split_at(self.groups() * PAGE);
+        let (layout, isa) = (self.0, Isa::detect());
+        isa.run(Keys {
+            layout,
+            count,
+            values,
+            scales: k_scales,
+            page,
+        });
+        isa.run(Values {
+            layout,
+            count,
+            values,
+            scales: v_scales,
+            page,
+        });
+    }
+}
+
+/// The scale of some values and its upper half, which is all it has. Not-a-number if any value is not finite.
+fn step(values: &[f32]) -> (u16, f32) {
+    let finite = values.iter().all(|x| x.is_finite());
+    let most = values.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+    let bits = match finite {
+        // Rounded up, so that the largest value still is within 127 steps.
+        true => ((most / 127.0).to_bits() + 0xffff) >> 16,
+        false => f32::NAN.to_bits() >> 16,
+    };
+    (bits as u16, f32::from_bits(bits << 16))
+}
+
+fn scale(bits: [u8; 2]) -> f32 {
+    f32::from_bits(u32::from(u16::from_le_bytes(bits)) << 16)
+}
+
+/// The upper half of a value rounded to nearest even, in the lower half.
+#[inline(always)]
+fn rounded(x: f32) -> u32 {
+    let bits = x.to_bits();
+    (bits + (0x7fff + ((bits >> 16) & 1))) >> 16
+}
+
+/// A row of words from a row of bytes: those of lane `i` times `low[i]` and, where words hold two, `high[i]`.
+#[inline(always)]
+fn row(encoding: Encoding, from: &[u8], low: &[f32], high: &[f32], to: &mut [u32]) {
+    let value = |byte: u8| f32::from(byte as i8);
+    match encoding {
+        Encoding::Bf16Pair => {
+            let lanes = from.as_chunks::<2>().0.iter().zip(low.iter().zip(high));
+            for (to, (pair, (low, high))) in to.iter_mut().zip(lanes) {
+                *to = rounded(value(pair[0]) * low) | rounded(value(pair[1]) * high) << 16;
+            }
+        }
+        Encoding::RoundedF32 => {
+            for (to, (byte, low)) in to.iter_mut().zip(from.iter().zip(low)) {
+                *to = rounded(value(*byte) * low) << 16;
+            }
+        }
+        Encoding::F32 => {
+            for (to, (byte, low)) in to.iter_mut().zip(from.iter().zip(low)) {
+                *to = (value(*byte) * low).to_bits();
+            }
+        }
+    }
+}
+
+/// Panels of keys: lanes are keys, rows go along the head.
+struct Keys<'a> {
+    layout: &'a Layout,
+    count: usize,
+    values: &'a [u8],
+    scales: &'a [[u8; 2]],
+    page: &'a mut [u32],
+}
+
+impl Kernel for Keys<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let (layout, nr, shared) = (self.layout, self.layout.tiles.nr, self.layout.shared());
+        let depth = layout.depth(layout.dim);
+        let mut factors = [0.0; LANES];
+        let factors = &mut factors[..nr];
+        for first in (0..self.count).step_by(nr) {
+            for i in 0..depth {
+                let (group, at) = (i * shared / GROUP, (first / nr * depth + i) * nr);
+                if (i * shared).is_multiple_of(GROUP) {
+                    let scales = &self.scales[group * PAGE + first..][..nr];
+                    factors.iter_mut().zip(scales).for_each(|(f, s)| *f = scale(*s));
+                }
+                let from = &self.values[at * shared..(at + nr) * shared];
+                row(
+                    layout.tiles.encoding,
+                    from,
+                    factors,
+                    factors,
+                    &mut self.page[at..at + nr],
+                );
+            }
+        }
+    }
+}
+
+/// Panels of values: lanes go along the head, rows are keys.
+struct Values<'a> {
+    layout: &'a Layout,
+    count: usize,
+    values: &'a [u8],
+    scales: &'a [[u8; 2]],
+    page: &'a mut [u32],
+}
+
+impl Kernel for Values<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let (layout, nr, shared) = (self.layout, self.layout.tiles.nr, self.layout.shared());
+        let depth = layout.depth(PAGE);
+        let (mut low, mut high) = ([0.0; LANES], [0.0; LANES]);
+        for first in (0..layout.dim).step_by(nr) {
+            let lanes = nr.min(layout.dim - first);
+            for i in 0..layout.depth(self.count) {
+                for lane in 0..lanes {
+                    let of = &self.scales[(first + lane) / GROUP * PAGE..][..PAGE];
+                    low[lane] = scale(of[i * shared]);
+                    high[lane] = scale(of[i * shared + shared - 1]);
+                }
+                let at = layout.values_at() + (first / nr * depth + i) * nr;
+                let from = &self.values[at * shared..(at + lanes) * shared];
+                row(
+                    layout.tiles.encoding,
+                    from,
+                    &low[..lanes],
+                    &high[..lanes],
+                    &mut self.page[at..at + lanes],
+                );
+            }
+        }
+    }
+}
