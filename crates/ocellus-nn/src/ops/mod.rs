@@ -1,6 +1,6 @@
 //! Fused operations with gradients, and their composed twins.
 //!
-//! One file an operation. `fused` decides for all of them: f32 on the CPU.
+//! One file an operation. `fused` decides for all of them: f32 on the CPU, unless the feature `composed` asks for the twins.
 
 pub mod activation;
 pub mod add;
@@ -14,7 +14,7 @@ use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor};
 
 /// Whether the fused kernels can take this tensor.
 pub(crate) fn fused(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32
+    !cfg!(feature = "composed") && x.device().is_cpu() && x.dtype() == DType::F32
 }
 
 /// The elements of a contiguous f32 argument of a custom operation.
