@@ -7,7 +7,7 @@ use crate::activation::silu_mul;
 use crate::gemm::{Mat, PackedB, gemm_packed};
 use crate::isa::Isa;
 use crate::parallel::{self, Shared};
-use crate::quant::{PANEL, PackedQ, Seed};
+use crate::quant::{PANEL, PackedQ, Seed, with_rounded};
 
 /// A weight matrix `[outputs, inputs]` in the order in which kernels read it.
 #[derive(Debug)]
@@ -83,13 +83,22 @@ fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
             q.n()
         );
     }
-    if m == 0 {
+    if m == 0 || matrices.is_empty() {
+        return;
+    }
+    let group = matrices[0].0.format().group;
+    if matrices.iter().any(|(q, ..)| q.format().group != group) {
+        // Nothing is shared.
+        matrices
+            .iter()
+            .for_each(|matrix| quantized(x, &[*matrix], accumulate));
         return;
     }
     let isa = Isa::detect();
     let outputs: usize = matrices.iter().map(|(q, ..)| q.n()).sum();
     let work = (2 * m).saturating_mul(outputs).saturating_mul(x.cols);
-    let run = |index: usize, rows: Range<usize>, panels: Range<usize>| {
+    // What a rectangle starts from, and where it goes.
+    let start = |index: usize, rows: &Range<usize>, panels: &Range<usize>| {
         let (q, bias, out, _) = &matrices[index];
         let n = q.n();
         // SAFETY: shapes are checked above; rectangles of different tasks are disjoint.
@@ -109,7 +118,7 @@ fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
                     Seed::Kept
                 }
             };
-            q.run(isa, x, rows, panels, seed, first, n);
+            (seed, first)
         }
     };
     let threads = parallel::threads();
@@ -117,31 +126,39 @@ fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
         let blocks = Blocks::of(m, threads);
         parallel::for_each(blocks.count * matrices.len(), work, |task| {
             let (index, block) = (task / blocks.count, task % blocks.count);
-            run(
-                index,
-                blocks.rows(block),
-                0..matrices[index].0.n().div_ceil(PANEL),
-            );
+            let (rows, q) = (blocks.rows(block), matrices[index].0);
+            let panels = 0..q.n().div_ceil(PANEL);
+            let (seed, out) = start(index, &rows, &panels);
+            // SAFETY: as above.
+            unsafe { q.run(isa, x, rows, panels, seed, out, q.n()) };
         });
-    } else {
-        // Few rows: every task takes some panels, about four for each thread.
-        let all: usize = matrices.iter().map(|(q, ..)| q.n().div_ceil(PANEL)).sum();
-        let each = all.div_ceil(4 * threads).max(1);
-        let tasks: Vec<(usize, Range<usize>)> = matrices
-            .iter()
-            .enumerate()
-            .flat_map(|(index, (q, ..))| {
-                let panels = q.n().div_ceil(PANEL);
-                (0..panels)
-                    .step_by(each)
-                    .map(move |first| (index, first..panels.min(first + each)))
-            })
-            .collect();
-        parallel::for_each(tasks.len(), work, |task| {
-            let (index, panels) = tasks[task].clone();
-            run(index, 0..m, panels);
-        });
+        return;
     }
+    // Few rows: rounded once, then every task takes some panels.
+    let chunks = chunks(matrices);
+    with_rounded(|rounded| {
+        rounded.fill(isa, x, 0..m, group);
+        let rounded = &*rounded;
+        parallel::in_streams(chunks.len(), work, |at| {
+            let (index, panels) = chunks[at].clone();
+            let q = matrices[index].0;
+            let (seed, out) = start(index, &(0..m), &panels);
+            // SAFETY: as above.
+            unsafe { q.multiply(isa, rounded, m, panels, seed, out, q.n()) };
+        });
+    });
+}
+
+/// Panels of all matrices in pieces large enough to be read as a stream, and small enough for threads to end together.
+fn chunks(matrices: &[Factor]) -> Vec<(usize, Range<usize>)> {
+    const BYTES: usize = 128 << 10;
+    let of_matrix = |(index, (q, ..)): (usize, &Factor)| {
+        let panels = q.n().div_ceil(PANEL);
+        let each = (BYTES * panels / q.bytes().len().max(1)).max(1);
+        let pieces = (0..panels).step_by(each);
+        pieces.map(move |first| (index, first..panels.min(first + each)))
+    };
+    matrices.iter().enumerate().flat_map(of_matrix).collect()
 }
 
 /// Rows in blocks of like size, as many for every thread.

@@ -91,6 +91,19 @@ pub(crate) fn threads() -> usize {
     LIMIT.get().unwrap_or_else(|| pool().threads())
 }
 
+/// As [`for_each`], for tasks that read memory one behind another: every thread goes through neighbours, so that each has a stream
+/// of its own, and those that are done first help at the end.
+pub(crate) fn in_streams(count: usize, work: usize, task: impl Fn(usize) + Sync + Send) {
+    let streams = threads();
+    let each = count.div_ceil(streams);
+    for_each(each * streams, work, |turn| {
+        let index = turn % streams * each + turn / streams;
+        if index < count {
+            task(index);
+        }
+    });
+}
+
 /// Calls `task` for every index below `count`: on this thread when it is alone or the work (in floating-point
 /// operations, roughly) is small, else on the pool.
 pub(crate) fn for_each(count: usize, work: usize, task: impl Fn(usize) + Sync + Send) {

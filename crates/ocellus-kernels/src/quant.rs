@@ -26,5 +26,5 @@ mod unpack;
 pub use bytes::Bytes;
 pub use format::{Bits, Format, PANEL};
 pub use packed::{PackedQ, PackedQError, Panel};
-pub(crate) use product::Seed;
+pub(crate) use product::{Seed, with_rounded};
 pub use quantize::quantize_rows;

@@ -2,6 +2,7 @@
 
 use crate::gemm::Mat;
 use crate::isa::{Isa, Kernel};
+use crate::parallel::{self, Shared};
 use crate::simd::Simd;
 
 /// Rows rounded group by group: `x = scale * value`, values in -127..=127.
@@ -9,7 +10,7 @@ use crate::simd::Simd;
 pub(crate) struct Rounded {
     /// `[rows, groups * group]`, zero behind the true K.
     pub values: Vec<i8>,
-    /// Largest value of a group over 127, times the weights' unit; `[rows, groups]`.
+    /// Largest value of a group over 127; `[rows, groups]`.
     pub scales: Vec<f32>,
     /// Sums of the values of a group, `[rows, groups]`.
     pub sums: Vec<i32>,
@@ -18,25 +19,35 @@ pub(crate) struct Rounded {
 }
 
 impl Rounded {
-    /// Rounds `rows` of `x`, whose columns must be contiguous, for weights in groups of `group` and units of `unit`.
-    pub fn fill(&mut self, isa: Isa, x: &Mat, rows: std::ops::Range<usize>, group: usize, unit: f32) {
+    /// Rounds `rows` of `x`, whose columns must be contiguous, for weights in groups of `group`.
+    pub fn fill(&mut self, isa: Isa, x: &Mat, rows: std::ops::Range<usize>, group: usize) {
         let (count, groups) = (rows.len(), x.cols.div_ceil(group));
         (self.group, self.groups) = (group, groups);
         grow(&mut self.values, count * groups * group);
         grow(&mut self.scales, count * groups);
         grow(&mut self.sums, count * groups);
-        for (i, row) in rows.enumerate() {
+        let values = Shared::new(&mut self.values);
+        let (scales, sums) = (Shared::new(&mut self.scales), Shared::new(&mut self.sums));
+        parallel::for_each(count, 8 * count * x.cols, |i| {
+            let row = rows.start + i;
             let from = &x.data[row * x.row_stride..][..x.cols];
-            let span = i * groups;
+            let span = i * groups..(i + 1) * groups;
+            // SAFETY: every row has its own place in buffers that were grown for all of them.
+            let (values, scales, sums) = unsafe {
+                (
+                    values.range(span.start * group..span.end * group),
+                    scales.range(span.clone()),
+                    sums.range(span),
+                )
+            };
             isa.run(Row {
                 from,
                 group,
-                unit,
-                values: &mut self.values[span * group..(span + groups) * group],
-                scales: &mut self.scales[span..span + groups],
-                sums: &mut self.sums[span..span + groups],
+                values,
+                scales,
+                sums,
             });
-        }
+        });
     }
 }
 
@@ -49,7 +60,6 @@ fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
 struct Row<'a> {
     from: &'a [f32],
     group: usize,
-    unit: f32,
     values: &'a mut [i8],
     scales: &'a mut [f32],
     sums: &'a mut [i32],
@@ -68,7 +78,7 @@ impl Kernel for Row<'_> {
             // Of magnitudes: the larger of the largest and minus the smallest.
             let most = magnitude(s, from);
             let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
-            *scale = most / 127.0 * self.unit;
+            *scale = most / 127.0;
             // Sums of whole numbers as small as these are exact in f32.
             let (factor, mut totals) = (s.splat(inverse), s.zero());
             let mut total = 0.0;

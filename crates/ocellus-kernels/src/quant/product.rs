@@ -27,6 +27,13 @@ static ZEROS: [f32; PANEL] = [0.0; PANEL];
 
 thread_local!(static ROUNDED: Cell<Rounded> = Cell::new(Rounded::default()));
 
+/// Lends this thread's rounded rows.
+pub(crate) fn with_rounded(work: impl FnOnce(&mut Rounded)) {
+    let mut rounded = ROUNDED.take();
+    work(&mut rounded);
+    ROUNDED.set(rounded);
+}
+
 impl PackedQ {
     /// Computes `rows` of `x` by panels `panels` into `out[row * out_row + column]`, counted from the first row.
     ///
@@ -42,11 +49,11 @@ impl PackedQ {
         out: *mut f32,
         out_row: usize,
     ) {
-        let mut rounded = ROUNDED.take();
-        rounded.fill(isa, x, rows.clone(), self.format().group, self.unit());
-        // SAFETY: passed on to the caller.
-        unsafe { self.multiply(isa, &rounded, rows.len(), panels, seed, out, out_row) };
-        ROUNDED.set(rounded);
+        with_rounded(|rounded| {
+            rounded.fill(isa, x, rows.clone(), self.format().group);
+            // SAFETY: passed on to the caller.
+            unsafe { self.multiply(isa, rounded, rows.len(), panels, seed, out, out_row) };
+        });
     }
 
     /// The same with rows that are rounded already.
@@ -100,8 +107,8 @@ impl PackedQ {
             let col = panel * PANEL;
             let width = PANEL.min(n - col);
             let weights = self.panel(panel, span.start).as_ptr();
-            for row in (0..rows).step_by(ROWS) {
-                let height = ROWS.min(rows - row);
+            for row in (0..rows).step_by(tiles.len()) {
+                let height = tiles.len().min(rows - row);
                 let first = row * rounded.groups + span.start;
                 // SAFETY: offsets stay inside the rounded rows, the panel and the rectangle of `out`.
                 unsafe {
@@ -113,6 +120,7 @@ impl PackedQ {
                     };
                     let args = Args {
                         format: self.format(),
+                        unit: self.unit(),
                         groups: span.len(),
                         weights,
                         values: rounded.values.as_ptr().add(first * group),

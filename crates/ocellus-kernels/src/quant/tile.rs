@@ -13,6 +13,8 @@ pub(super) const ROWS: usize = 6;
 #[derive(Clone, Copy)]
 pub(super) struct Args {
     pub format: Format,
+    /// A power of two that scales and offsets of weights are multiplied by, so that it may be multiplied into those of rows.
+    pub unit: f32,
     pub groups: usize,
     /// The first of `groups` groups of a panel.
     pub weights: *const u8,
@@ -92,7 +94,7 @@ unsafe fn plain(args: Args, rows: usize) {
                     args.values.add(i * args.value_row + g * format.group),
                     format.group,
                 );
-                let scale = *args.scales.add(i * args.number_row + g);
+                let scale = *args.scales.add(i * args.number_row + g) * args.unit;
                 let total = *args.sums.add(i * args.number_row + g);
                 for (lane, sum) in row.iter_mut().enumerate() {
                     let mut dot = if format.has_offsets() { 0 } else { -128 * total };
@@ -188,7 +190,7 @@ mod x86 {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
     unsafe fn vnni<const BITS: usize, const R: usize>(args: Args) {
         /// So far ahead, in bytes, a lone row asks for its weights: it waits for memory and for nothing else.
-        const AHEAD: usize = 2048;
+        const AHEAD: usize = 4096;
         let format = args.format;
         let (value_bytes, group_bytes) = (format.value_bytes(), format.group_bytes());
         // SAFETY: all addresses are inside the shapes the caller vouches for; prefetching may name any address.
@@ -306,7 +308,7 @@ mod x86 {
                 };
                 let scales = numbers(0);
                 for (i, (row, sums)) in out.iter_mut().zip(sums).enumerate() {
-                    let scale = _mm512_set1_ps(*args.scales.add(i * args.number_row + g));
+                    let scale = _mm512_set1_ps(*args.scales.add(i * args.number_row + g) * args.unit);
                     for j in 0..2 {
                         row[j] = _mm512_fmadd_ps(
                             _mm512_cvtepi32_ps(sums[j]),
@@ -319,7 +321,8 @@ mod x86 {
                     let offsets = numbers(2 * PANEL);
                     for (i, row) in out.iter_mut().enumerate() {
                         let at = i * args.number_row + g;
-                        let total = _mm512_set1_ps(*args.sums.add(at) as f32 * *args.scales.add(at));
+                        let scale = *args.scales.add(at) * args.unit;
+                        let total = _mm512_set1_ps(*args.sums.add(at) as f32 * scale);
                         for j in 0..2 {
                             row[j] = _mm512_fmadd_ps(offsets[j], total, row[j]);
                         }
@@ -406,7 +409,7 @@ mod x86 {
                     let scales = numbers(0);
                     for (i, (out, sum)) in out.iter_mut().zip(sums).enumerate() {
                         let at = i * args.number_row + g;
-                        let (scale, total) = (*args.scales.add(at), *args.sums.add(at));
+                        let (scale, total) = (*args.scales.add(at) * args.unit, *args.sums.add(at));
                         let start = if BITS == 8 { -128 * total } else { 0 };
                         let dot = _mm256_cvtepi32_ps(_mm256_add_epi32(sum, _mm256_set1_epi32(start)));
                         *out = _mm256_fmadd_ps(dot, _mm256_mul_ps(scales, _mm256_set1_ps(scale)), *out);
