@@ -59,6 +59,13 @@ impl Shape {
         }
     }
 
+    /// Whether every one of `q_tokens` is in a segment and sees a key there, so that all outputs are written.
+    fn covers(&self, segments: &[Segment], q_tokens: usize) -> bool {
+        let sees = |s: &Segment| s.k_len > 0 && (!self.causal || s.k_len >= s.q_len);
+        segments.iter().map(|s| s.q_len).sum::<usize>() == q_tokens
+            && segments.iter().all(|s| s.q_len == 0 || sees(s))
+    }
+
     /// Floating-point operations of one product over all segments.
     fn work(&self, segments: &[Segment]) -> usize {
         let pairs: usize = segments.iter().map(|s| s.q_len * s.k_len).sum();

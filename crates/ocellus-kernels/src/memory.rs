@@ -1,4 +1,4 @@
-//! Memory for packed weights.
+//! Memory for packed weights, and asking for memory ahead of time.
 
 /// Zeroed bytes, aligned to pages, in large pages where the system has them: weights are read from end to end for every
 /// token, and with small pages the translation of addresses takes a noticeable part of that.
@@ -36,4 +36,17 @@ impl AsRef<[u8]> for Memory {
             None => &self.plain,
         }
     }
+}
+
+/// Asks for the cache line at an address, which may be any.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing that a program sees and faults on no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }

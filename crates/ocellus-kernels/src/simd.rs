@@ -43,6 +43,11 @@ pub(crate) trait Simd: Copy {
     fn round(self, a: Self::V) -> Self::V;
     /// `2^n` for whole `n` in -126..=127.
     fn exp2_whole(self, n: Self::V) -> Self::V;
+    /// `a * 2^n` for whole `n` in -126..=127.
+    #[inline(always)]
+    fn times_exp2(self, a: Self::V, n: Self::V) -> Self::V {
+        self.mul(a, self.exp2_whole(n))
+    }
     /// `yes` where `a < b`, else `no`.
     fn select_lt(self, a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
     /// Sum of the lanes, always in the same order.

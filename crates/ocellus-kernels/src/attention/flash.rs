@@ -5,7 +5,7 @@
 //! page of which it sees nothing changes no bit: its weights are zero and its factor is one.
 
 use super::pages::{Layout, PAGE};
-use super::rows::{PageSoftmax, Rows, Scale};
+use super::rows::{PageSoftmax, Rows, Scale, Seen};
 use super::scratch::{ROWS, Scratch, grown, stride};
 use crate::gemm::pack::{Encoding, PackedA, Strided};
 use crate::gemm::panel::{PanelProduct, Start};
@@ -52,8 +52,8 @@ impl Walk<'_> {
         let pairs = tiles.encoding == Encoding::Bf16Pair;
         for first in (0..rows.len()).step_by(ROWS) {
             let count = ROWS.min(rows.len() - first);
-            let seen = rows.visible(first + count - 1);
-            if seen == 0 {
+            let keys_seen = rows.visible(first + count - 1);
+            if keys_seen == 0 {
                 continue;
             }
             for i in 0..count {
@@ -74,9 +74,9 @@ impl Walk<'_> {
                 unsafe { tiles.pack_a(from, k, &(0..self.layout.depth(k)), &(0..count), beside) }
             };
             let queries = left(scaled.as_ptr(), wide, dim, encoded);
-            let mut state = [(f32::NEG_INFINITY, 0.0_f32); ROWS];
-            for base in (0..seen).step_by(PAGE) {
-                let keys = PAGE.min(seen - base);
+            let mut seen = [Seen::NOTHING; ROWS];
+            for base in (0..keys_seen).step_by(PAGE) {
+                let keys = PAGE.min(keys_seen - base);
                 let Page { words, value_depth } = page(base / PAGE);
                 let product = PanelProduct {
                     tiles,
@@ -91,26 +91,18 @@ impl Walk<'_> {
                 };
                 // SAFETY: `count` rows of `keys` columns are in `scores`; the page holds so many keys.
                 unsafe { product.run() };
-                for (i, (most, sum)) in state.iter_mut().enumerate().take(count) {
-                    let visible = rows.visible(first + i).saturating_sub(base).min(keys);
-                    let before = *most;
-                    let (now, added) = self.isa.run(PageSoftmax {
-                        scores: &mut scores[i * long..i * long + keys],
-                        visible,
-                        before,
-                    });
-                    *most = now;
-                    if base == 0 {
-                        *sum = added;
-                    } else if now > before {
-                        let factor = (before - now).exp();
-                        *sum = *sum * factor + added;
-                        let row = &mut sums[i * wide..i * wide + dim];
-                        row.iter_mut().for_each(|x| *x *= factor);
-                    } else {
-                        *sum += added;
-                    }
-                }
+                let visible: [usize; ROWS] = std::array::from_fn(|i| {
+                    let row = rows.len().min(first + i + 1) - 1;
+                    rows.visible(row).saturating_sub(base).min(keys)
+                });
+                self.isa.run(PageSoftmax {
+                    scores,
+                    stride: long,
+                    keys,
+                    visible: &visible,
+                    seen: &mut seen[..count],
+                    sums: (base > 0).then_some((&mut *sums, wide)),
+                });
                 let weights = left(scores.as_ptr(), long, keys, encoded_scores);
                 let depth = self.layout.depth(keys);
                 for col in (0..dim).step_by(tiles.nr) {
@@ -132,7 +124,7 @@ impl Walk<'_> {
                     }
                 }
             }
-            for (i, (most, sum)) in state.iter().enumerate().take(count) {
+            for (i, Seen { most, sum }) in seen.iter().enumerate().take(count) {
                 if rows.visible(first + i) == 0 {
                     continue;
                 }

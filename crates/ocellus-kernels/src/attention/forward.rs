@@ -9,6 +9,7 @@ use super::{Segment, Shape};
 use crate::gemm::Precision;
 use crate::gemm::pack::room;
 use crate::isa::Isa;
+use crate::memory::prefetch;
 use crate::parallel::{self, Shared};
 
 /// `out = softmax(q . k * scale) . v` inside every segment, and the log-sum-exp of each row that [`super::backward`]
@@ -41,8 +42,10 @@ pub fn forward(
         q.len(),
         "attention: lse is not [tokens, heads]"
     );
-    out.fill(0.0);
-    lse.fill(f32::NEG_INFINITY);
+    if !shape.covers(segments, lse.len() / shape.heads) {
+        out.fill(0.0);
+        lse.fill(f32::NEG_INFINITY);
+    }
     let isa = Isa::detect();
     let layout = Layout::new(isa, precision, dim);
     let walk = Walk {
@@ -52,20 +55,33 @@ pub fn forward(
         out: Shared::new(out),
         lse: Some(Shared::new(lse)),
     };
-    parallel::for_each(
-        segments.len() * shape.kv_heads,
-        2 * shape.work(segments),
-        |task| {
-            let segment = &segments[task / shape.kv_heads];
+    // Heads that follow one another in a short segment are one task: their rows lie side by side, and while one is computed
+    // the next is asked for.
+    let parts = (16 * parallel::threads()).div_ceil(segments.len().max(1));
+    let each = shape.kv_heads.div_ceil(parts);
+    let parts = shape.kv_heads.div_ceil(each);
+    parallel::for_each(segments.len() * parts, 2 * shape.work(segments), |task| {
+        let segment = &segments[task / parts];
+        let first = task % parts * each;
+        for kv_head in first..shape.kv_heads.min(first + each) {
             let rows = Rows {
                 shape,
                 segment,
-                kv_head: task % shape.kv_heads,
+                kv_head,
             };
             let keys = segment.k_len;
             if keys == 0 || rows.len() == 0 {
                 return;
             }
+            let ahead = (kv_head + 1 < first + each && keys <= PAGE).then(|| Next {
+                rows: Rows {
+                    kv_head: kv_head + 1,
+                    ..rows
+                },
+                q,
+                k,
+                v: (v, v_stride),
+            });
             with_scratch(|scratch| {
                 let mut pages = std::mem::take(&mut scratch.keys_across);
                 let start = room(&mut pages, keys.div_ceil(PAGE) * layout.page());
@@ -87,6 +103,9 @@ pub fn forward(
                         );
                     }
                 }
+                if let Some(next) = ahead {
+                    next.prefetch();
+                }
                 let page = |i: usize| Page {
                     // SAFETY: as above.
                     words: unsafe { start.add(i * layout.page()) },
@@ -97,8 +116,41 @@ pub fn forward(
                 unsafe { walk.run(&rows, scratch, page) };
                 scratch.keys_across = pages;
             });
-        },
-    );
+        }
+    });
+}
+
+/// The head that this thread computes next.
+struct Next<'a> {
+    rows: Rows<'a>,
+    q: &'a [f32],
+    k: &'a [f32],
+    v: (&'a [f32], usize),
+}
+
+impl Next<'_> {
+    /// Asks for its rows, which lie too far apart for a processor to see that they will be wanted.
+    fn prefetch(&self) {
+        let Rows {
+            shape,
+            segment,
+            kv_head,
+        } = self.rows;
+        let dim = shape.head_dim;
+        let row = |data: &[f32], from: usize, len: usize| {
+            for at in (from..from + len).step_by(16) {
+                prefetch(data.as_ptr().wrapping_add(at));
+            }
+        };
+        for key in segment.k_start..segment.k_start + segment.k_len {
+            row(self.k, (key * shape.kv_heads + kv_head) * dim, dim);
+            row(self.v.0, key * self.v.1 + kv_head * dim, dim);
+        }
+        let group = shape.heads / shape.kv_heads;
+        for query in segment.q_start..segment.q_start + segment.q_len {
+            row(self.q, (query * shape.heads + kv_head * group) * dim, group * dim);
+        }
+    }
 }
 
 /// As [`forward`], with keys and values from a cache: those of a segment are the first `k_len` of the slot `k_start /
@@ -124,7 +176,9 @@ pub fn forward_cached(shape: &Shape, segments: &[Segment], q: &[f32], cache: &Kv
             cache.capacity()
         );
     }
-    out.fill(0.0);
+    if !shape.covers(segments, q.len() / (shape.heads * shape.head_dim)) {
+        out.fill(0.0);
+    }
     let walk = Walk {
         isa: Isa::detect(),
         layout,

@@ -91,17 +91,49 @@ impl Layout {
 
     /// Puts one token into place `at` of a page.
     pub fn put(&self, page: &mut [u32], at: usize, k: &[f32], v: &[f32]) {
-        let mut put = |place: usize, x: f32| match self.tiles.encoding {
-            Encoding::F32 => page[place] = x.to_bits(),
-            Encoding::RoundedF32 => page[place] = bf16::from_f32(x).to_f32().to_bits(),
+        let nr = self.tiles.nr;
+        // The same places as `key_at` and `value_at` give, without a division for every value.
+        let keys = &mut page[at / nr * self.depth(self.dim) * nr + at % nr..];
+        match self.tiles.encoding {
             Encoding::Bf16Pair => {
-                let (word, shift) = (&mut page[place / 2], place % 2 * 16);
-                *word = *word & !(0xffff << shift) | u32::from(bf16::from_f32(x).to_bits()) << shift;
+                for (word, pair) in keys.iter_mut().step_by(nr).zip(k.chunks(2)) {
+                    let high = pair.get(1).map_or(0, |x| bf16_word(*x) << 16);
+                    *word = bf16_word(pair[0]) | high;
+                }
             }
-        };
-        for (i, (k, v)) in k.iter().zip(v).enumerate() {
-            put(self.key_at(at, i), *k);
-            put(self.value_at(at, i), *v);
+            encoding => {
+                for (word, x) in keys.iter_mut().step_by(nr).zip(k) {
+                    *word = single(encoding, *x);
+                }
+            }
         }
+        for (panel, v) in v.chunks(nr).enumerate() {
+            let row = panel * self.depth(PAGE) + at / self.shared();
+            let words = &mut page[self.values_at() + row * nr..][..v.len()];
+            match self.tiles.encoding {
+                Encoding::Bf16Pair => {
+                    let shift = at % 2 * 16;
+                    for (word, x) in words.iter_mut().zip(v) {
+                        *word = *word & !(0xffff << shift) | bf16_word(*x) << shift;
+                    }
+                }
+                encoding => words
+                    .iter_mut()
+                    .zip(v)
+                    .for_each(|(word, x)| *word = single(encoding, *x)),
+            }
+        }
+    }
+}
+
+fn bf16_word(x: f32) -> u32 {
+    u32::from(bf16::from_f32(x).to_bits())
+}
+
+/// A word that holds one value.
+fn single(encoding: Encoding, x: f32) -> u32 {
+    match encoding {
+        Encoding::RoundedF32 => bf16_word(x) << 16,
+        _ => x.to_bits(),
     }
 }

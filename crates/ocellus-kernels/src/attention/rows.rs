@@ -4,7 +4,7 @@ use super::Segment;
 use super::Shape;
 use crate::isa::Kernel;
 use crate::simd::Simd;
-use crate::simd::math::exp;
+use crate::simd::math::{exp, exp_below};
 use crate::simd::reduce::largest;
 
 /// The rows that one key-value head of one segment serves: the query heads of its group, query after query.
@@ -62,44 +62,92 @@ impl Kernel for Scale<'_> {
     }
 }
 
-/// Scores of one row against a page to `e^(score - largest)` over the visible ones and zero after them, where the largest is at
-/// least `before`; gives the largest and the sum.
+/// What a row has of the pages before.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    /// The largest score.
+    pub most: f32,
+    /// The sum of `e^(score - most)`.
+    pub sum: f32,
+}
+
+impl Seen {
+    pub const NOTHING: Self = Self {
+        most: f32::NEG_INFINITY,
+        sum: 0.0,
+    };
+}
+
+/// Scores of rows against a page to `e^(score - most)` over the visible ones and zero after them, where `most` is the largest so far.
+/// What was summed up before is brought to the new `most`.
 pub(super) struct PageSoftmax<'a> {
+    /// `[rows, keys]`, `stride` apart.
     pub scores: &'a mut [f32],
-    pub visible: usize,
-    pub before: f32,
+    pub stride: usize,
+    pub keys: usize,
+    /// How many keys each row sees.
+    pub visible: &'a [usize],
+    pub seen: &'a mut [Seen],
+    /// Weighted values, `[rows, width]`, a multiple of the vector's lanes wide; nothing is there before the first page.
+    pub sums: Option<(&'a mut [f32], usize)>,
 }
 
 impl Kernel for PageSoftmax<'_> {
-    type Out = (f32, f32);
+    type Out = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> (f32, f32) {
-        let (scores, hidden) = self.scores.split_at_mut(self.visible);
-        hidden.fill(0.0);
-        if scores.is_empty() {
-            return (self.before, 0.0);
+    fn run<S: Simd>(mut self, s: S) {
+        for (i, (seen, visible)) in self.seen.iter_mut().zip(self.visible).enumerate() {
+            let scores = &mut self.scores[i * self.stride..][..self.keys];
+            let before = *seen;
+            let (most, added) = softmax(s, scores, *visible, before.most);
+            *seen = Seen { most, sum: added };
+            let Some((sums, width)) = &mut self.sums else {
+                continue;
+            };
+            if most > before.most {
+                let factor = (before.most - most).exp();
+                seen.sum = before.sum * factor + added;
+                let factor = s.splat(factor);
+                for sums in sums[i * *width..(i + 1) * *width].chunks_exact_mut(S::LANES) {
+                    s.store(s.mul(s.load(sums), factor), sums);
+                }
+            } else {
+                seen.sum = before.sum + added;
+            }
         }
-        let most = largest(s, scores).max(self.before);
-        let shift = s.splat(most);
-        let mut sum = s.zero();
-        let mut chunks = scores.chunks_exact_mut(S::LANES);
-        for chunk in &mut chunks {
-            let p = exp(s, s.sub(s.load(chunk), shift));
-            sum = s.add(sum, p);
-            s.store(p, chunk);
-        }
-        let rest = chunks.into_remainder();
-        if !rest.is_empty() {
-            let mut padded = [f32::NEG_INFINITY; 16];
-            padded[..rest.len()].copy_from_slice(rest);
-            let p = exp(s, s.sub(s.load(&padded), shift));
-            sum = s.add(sum, p);
-            s.store(p, &mut padded);
-            rest.copy_from_slice(&padded[..rest.len()]);
-        }
-        (most, s.sum(sum))
     }
+}
+
+/// One row of [`PageSoftmax`]: the largest score, which is at least `before`, and the sum.
+#[inline(always)]
+fn softmax<S: Simd>(s: S, scores: &mut [f32], visible: usize, before: f32) -> (f32, f32) {
+    let (scores, hidden) = scores.split_at_mut(visible);
+    if !hidden.is_empty() {
+        hidden.fill(0.0);
+    }
+    if scores.is_empty() {
+        return (before, 0.0);
+    }
+    let most = largest(s, scores).max(before);
+    let shift = s.splat(most);
+    let mut sum = s.zero();
+    let mut chunks = scores.chunks_exact_mut(S::LANES);
+    for chunk in &mut chunks {
+        let p = exp_below(s, s.sub(s.load(chunk), shift));
+        sum = s.add(sum, p);
+        s.store(p, chunk);
+    }
+    let mut total = s.sum(sum);
+    let rest = chunks.into_remainder();
+    if !rest.is_empty() {
+        let mut padded = [0.0; 16];
+        padded[..rest.len()].copy_from_slice(rest);
+        s.store(exp_below(s, s.sub(s.load(&padded), shift)), &mut padded);
+        rest.copy_from_slice(&padded[..rest.len()]);
+        total += rest.iter().sum::<f32>();
+    }
+    (most, total)
 }
 
 /// Scores of one row to probabilities, and gradients of the probabilities to gradients of the scores; zeros where the

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::memory::Memory;
+use crate::memory::{Memory, prefetch};
 use crate::parallel;
 
 /// A word as it lies in memory.
@@ -81,7 +81,7 @@ fn walk(part: &[Word], pattern: Pattern) -> u64 {
             let from = stream * each + at;
             if pattern.ahead > 0 {
                 for line in (0..STRETCH).step_by(8) {
-                    prefetch(part, from + pattern.ahead + line);
+                    prefetch(part.as_ptr().wrapping_add(from + pattern.ahead + line));
                 }
             }
             for words in part[from..from + STRETCH].chunks_exact(16) {
@@ -94,19 +94,6 @@ fn walk(part: &[Word], pattern: Pattern) -> u64 {
         .iter()
         .map(|word| u64::from_ne_bytes(*word));
     sums.into_iter().chain(rest).fold(0, u64::wrapping_add)
-}
-
-/// Asks for the cache line of a word; words behind the end are nobody's business.
-#[inline(always)]
-fn prefetch(part: &[Word], at: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing that a program sees and faults on no address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(part.as_ptr().wrapping_add(at).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (part, at);
 }
 
 #[cfg(test)]

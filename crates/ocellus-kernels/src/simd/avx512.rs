@@ -93,6 +93,10 @@ impl Simd for Avx512 {
         })
     }
     #[inline(always)]
+    fn times_exp2(self, a: __m512, n: __m512) -> __m512 {
+        have!(_mm512_scalef_ps(a, n))
+    }
+    #[inline(always)]
     fn select_lt(self, a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
         have!(_mm512_mask_blend_ps(
             _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b),

@@ -29,6 +29,21 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     s.select_lt(s.splat(EXP_HIGHEST), x, s.splat(f32::INFINITY), scaled)
 }
 
+/// `e^x` for `x` that is not above zero, with the error of [`exp`] and less to do: what is under -86.9 becomes that of -86.9, some
+/// 2e-38, and not-a-number stays so.
+#[inline(always)]
+pub(crate) fn exp_below<S: Simd>(s: S, x: S::V) -> S::V {
+    let x = s.max(s.splat(EXP_LOWEST), x);
+    let n = s.round(s.mul(x, s.splat(std::f32::consts::LOG2_E)));
+    let r = s.mul_add(n, s.splat(-LN2_HIGH), x);
+    let r = s.mul_add(n, s.splat(-LN2_LOW), r);
+    let mut p = s.splat(1.0 / 5040.0);
+    for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = s.mul_add(p, r, s.splat(factor));
+    }
+    s.times_exp2(p, n)
+}
+
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
