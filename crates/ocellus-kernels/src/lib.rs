@@ -24,4 +24,5 @@ mod testing;
 
 pub use gemm::{Mat, PackedB, Precision, gemm, gemm_packed};
 pub use matrix::{Gated, Matrix, gated};
+pub use memory::unset;
 pub use parallel::{alone, use_threads};

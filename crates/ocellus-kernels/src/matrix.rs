@@ -19,7 +19,7 @@ pub enum Matrix {
 }
 
 /// Rows that one task takes: enough for a panel of weights to be read from memory once for many of them.
-const ROWS: usize = 288;
+const ROWS: usize = 144;
 
 impl Matrix {
     pub fn outputs(&self) -> usize {

@@ -1,4 +1,4 @@
-//! Memory for packed weights, and asking for memory ahead of time.
+//! Memory for packed weights and for outputs, and asking for memory ahead of time.
 
 /// Zeroed bytes, aligned to pages, in large pages where the system has them: weights are read from end to end for every
 /// token, and with small pages the translation of addresses takes a noticeable part of that.
@@ -36,6 +36,25 @@ impl AsRef<[u8]> for Memory {
             None => &self.plain,
         }
     }
+}
+
+/// So many values that a kernel is about to write: whatever lay there before, and not-a-number where debug assertions are on. Zeroing
+/// outputs of tens of megabytes on one thread takes longer than some of the kernels that fill them.
+pub fn unset(len: usize) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    if cfg!(debug_assertions) || cfg!(miri) || cfg!(not(any(target_arch = "x86_64", target_arch = "aarch64")))
+    {
+        values.resize(len, f32::NAN);
+        return values;
+    }
+    // SAFETY: there is room for `len` values, of which every pattern of bits is one. To the compiler the assembly, which is empty,
+    // is code that may have written all of them, so that they hold something definite from here on.
+    unsafe {
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        std::arch::asm!("/* {0} */", in(reg) values.as_mut_ptr(), options(nostack, preserves_flags));
+        values.set_len(len);
+    }
+    values
 }
 
 /// Asks for the cache line at an address, which may be any.

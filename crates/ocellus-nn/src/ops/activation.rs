@@ -2,6 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Result, Shape, Tensor};
 use ocellus_kernels::activation as kernel;
+use ocellus_kernels::unset;
 
 use super::{done, fused, slice, with_slice};
 
@@ -68,7 +69,7 @@ impl CustomOp1 for Pointwise {
 
     fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = slice(s, l)?;
-        let mut out = vec![0.0; x.len()];
+        let mut out = unset(x.len());
         match self.0 {
             Act::Gelu => kernel::gelu(x, &mut out),
             Act::QuickGelu => kernel::quick_gelu(x, &mut out),
@@ -105,7 +106,7 @@ impl CustomOp2 for SiluMul {
         l2: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (gate, up) = (slice(s1, l1)?, slice(s2, l2)?);
-        let mut out = vec![0.0; gate.len()];
+        let mut out = unset(gate.len());
         kernel::silu_mul(gate, up, &mut out);
         done(out, l1.shape())
     }

@@ -2,6 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use ocellus_kernels::pointwise;
+use ocellus_kernels::unset;
 
 use super::{done, fused, slice};
 
@@ -28,7 +29,7 @@ impl CustomOp2 for Add {
         l2: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (a, b) = (slice(s1, l1)?, slice(s2, l2)?);
-        let mut out = vec![0.0; a.len()];
+        let mut out = unset(a.len());
         pointwise::add(a, b, &mut out);
         done(out, l1.shape())
     }

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, DType, Layout, Result, Sh
 use ocellus_base::trace::span;
 use ocellus_kernels::attention::{self, KvCache, Segment};
 use ocellus_kernels::gemm::Precision;
+use ocellus_kernels::unset;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{by_rows, done, fused, rows, slice, with_slice};
@@ -78,7 +79,7 @@ impl CustomOp1 for Cached<'_> {
             scale: self.scale,
         };
         let q = slice(s, l)?;
-        let mut out = vec![0.0; q.len()];
+        let mut out = unset(q.len());
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         attention::forward_cached(&shape, self.segments, q, &cache, &mut out);
         done(out, l.shape())
@@ -184,7 +185,7 @@ impl Attention {
         k: &[f32],
         v: (&[f32], usize),
     ) -> (Vec<f32>, Vec<f32>) {
-        let (mut out, mut lse) = (vec![0.0; q.len()], vec![0.0; q.len() / shape.head_dim.max(1)]);
+        let (mut out, mut lse) = (unset(q.len()), unset(q.len() / shape.head_dim.max(1)));
         attention::forward(self.precision, shape, &self.segments, q, k, v, &mut out, &mut lse);
         (out, lse)
     }

@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use ocellus_kernels::gemm::{Mat, Precision, gemm};
 use ocellus_kernels::matrix::{Gated, gated};
+use ocellus_kernels::unset;
 
 use super::{done, fused, slice, with_slice};
 use crate::linear::Packed;
@@ -41,7 +42,7 @@ impl CustomOp1 for Packed {
     fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, (rows, inner)) = (slice(s, l)?, l.shape().dims2()?);
         let cols = self.weight.outputs();
-        let mut out = vec![0.0; rows * cols];
+        let mut out = unset(rows * cols);
         self.weight
             .multiply(row_major(x, rows, inner), self.bias.as_deref(), &mut out, false);
         done(out, (rows, cols))
@@ -68,7 +69,7 @@ impl CustomOp1 for GatedNetwork<'_> {
     fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, (rows, inner)) = (slice(s, l)?, l.shape().dims2()?);
         let cols = self.0.down.0.outputs();
-        let mut out = vec![0.0; rows * cols];
+        let mut out = unset(rows * cols);
         gated(row_major(x, rows, inner), self.0, &mut out, false);
         done(out, (rows, cols))
     }
@@ -104,7 +105,7 @@ impl Product {
         bias: Option<&[f32]>,
     ) -> Result<(CpuStorage, Shape)> {
         let ((rows, inner), (cols, _)) = (lx.shape().dims2()?, lw.shape().dims2()?);
-        let mut out = vec![0.0; rows * cols];
+        let mut out = unset(rows * cols);
         let (x, w) = (slice(x, lx)?, slice(w, lw)?);
         gemm(
             self.0,
@@ -123,7 +124,7 @@ impl Product {
         let ((rows, inner), (cols, _)) = (x.dims2()?, weight.dims2()?);
         with_slice(grad, |g| -> Result<_> {
             let dx = if x.track_op() {
-                let mut dx = vec![0.0; rows * inner];
+                let mut dx = unset(rows * inner);
                 with_slice(weight, |w| {
                     gemm(
                         self.0,
@@ -139,7 +140,7 @@ impl Product {
             } else {
                 None
             };
-            let mut dw = vec![0.0; cols * inner];
+            let mut dw = unset(cols * inner);
             with_slice(x, |x| {
                 gemm(
                     self.0,

@@ -2,6 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
 use ocellus_kernels::norm;
+use ocellus_kernels::unset;
 
 use super::{done, fused, slice, with_slice};
 
@@ -64,7 +65,7 @@ impl CustomOp2 for Rms {
         l2: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (x, weight) = (slice(s1, l1)?, slice(s2, l2)?);
-        let mut out = vec![0.0; x.len()];
+        let mut out = unset(x.len());
         norm::rms_norm(x, weight, self.eps, &mut out);
         done(out, l1.shape())
     }
@@ -110,7 +111,7 @@ impl CustomOp3 for LayerNorm {
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (x, weight, bias) = (slice(s1, l1)?, slice(s2, l2)?, slice(s3, l3)?);
-        let mut out = vec![0.0; x.len()];
+        let mut out = unset(x.len());
         norm::layer_norm(x, weight, bias, self.eps, &mut out);
         done(out, l1.shape())
     }

@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 use ocellus_base::trace::span;
 use ocellus_kernels::rope;
+use ocellus_kernels::unset;
 
 use super::{by_rows, done, fused, rows, slice, with_slice};
 
@@ -48,7 +49,7 @@ impl CustomOp3 for Rotate {
     ) -> Result<(CpuStorage, Shape)> {
         let x = rows(s1, l1)?;
         let (_, heads, dim) = l1.shape().dims3()?;
-        let mut out = vec![0.0; l1.shape().elem_count()];
+        let mut out = unset(l1.shape().elem_count());
         rope::rotate(x, slice(s2, l2)?, slice(s3, l3)?, heads, dim, &mut out);
         done(out, l1.shape())
     }
