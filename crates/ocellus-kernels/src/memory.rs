@@ -1,15 +1,34 @@
 //! Memory for packed weights and for outputs, and asking for memory ahead of time.
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// Bytes of a large page.
+const LARGE: usize = 2 << 20;
+/// Bytes of a block that many matrices share.
+const SHARED: usize = 256 << 20;
+
 /// Zeroed bytes, aligned to pages, in large pages where the system has them: weights are read from end to end for every
 /// token, and with small pages the translation of addresses takes a noticeable part of that.
 pub(crate) struct Memory {
+    /// Keeps the bytes alive.
+    _block: Arc<Block>,
+    start: *mut u8,
+    len: usize,
+}
+
+// SAFETY: a `Memory` alone reaches its part of the block, as a box its bytes.
+unsafe impl Send for Memory {}
+// SAFETY: as above; through a shared reference it is only read.
+unsafe impl Sync for Memory {}
+
+struct Block {
     map: Option<memmap2::MmapMut>,
     /// Where the system maps nothing.
     plain: Vec<u8>,
 }
 
-impl Memory {
-    pub fn zeroed(len: usize) -> Self {
+impl Block {
+    fn new(len: usize) -> Self {
         // Fails for no bytes, and where there is no such call.
         let map = memmap2::MmapMut::map_anon(len).ok();
         #[cfg(target_os = "linux")]
@@ -21,20 +40,87 @@ impl Memory {
         Self { map, plain }
     }
 
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+    fn start(&mut self) -> *mut u8 {
         match &mut self.map {
-            Some(map) => map,
-            None => &mut self.plain,
+            Some(map) => map.as_mut_ptr(),
+            None => self.plain.as_mut_ptr(),
         }
+    }
+}
+
+/// The block that is being filled, its first byte that nobody has, and how many there are behind that.
+struct Shelf {
+    block: Weak<Block>,
+    next: *mut u8,
+    left: usize,
+}
+
+// SAFETY: addresses alone; who takes a part of the block keeps it alive.
+unsafe impl Send for Shelf {}
+
+static SHELF: Mutex<Option<Shelf>> = Mutex::new(None);
+
+impl Memory {
+    /// Memory of its own.
+    pub fn zeroed(len: usize) -> Self {
+        let mut block = Block::new(len);
+        Self {
+            start: block.start(),
+            len,
+            _block: Arc::new(block),
+        }
+    }
+
+    /// Memory for what lives as long as a model. Smaller pieces share a block, in which only its ends lie in small pages: a matrix of
+    /// 2.3 megabytes alone would have an eighth of itself there.
+    pub fn lasting(len: usize) -> Self {
+        let size = len.next_multiple_of(4096);
+        if size > SHARED / 4 || !cfg!(target_os = "linux") || cfg!(miri) {
+            return Self::zeroed(len);
+        }
+        let mut shelf = SHELF.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = shelf.as_ref().filter(|shelf| shelf.left >= size);
+        let block = match held.and_then(|shelf| shelf.block.upgrade()) {
+            Some(block) => block,
+            None => {
+                let mut block = Block::new(SHARED + LARGE);
+                if block.map.is_none() {
+                    return Self::zeroed(len);
+                }
+                let start = block.start();
+                let before = start.align_offset(LARGE).min(LARGE);
+                let block = Arc::new(block);
+                *shelf = Some(Shelf {
+                    block: Arc::downgrade(&block),
+                    next: start.wrapping_add(before),
+                    left: SHARED + LARGE - before,
+                });
+                block
+            }
+        };
+        let Some(shelf) = shelf.as_mut() else {
+            return Self::zeroed(len);
+        };
+        let start = shelf.next;
+        shelf.next = start.wrapping_add(size);
+        shelf.left -= size;
+        Self {
+            _block: block,
+            start,
+            len,
+        }
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: `len` bytes from `start` are inside the block, initialised, and nobody else has them.
+        unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
     }
 }
 
 impl AsRef<[u8]> for Memory {
     fn as_ref(&self) -> &[u8] {
-        match &self.map {
-            Some(map) => map,
-            None => &self.plain,
-        }
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
 }
 
@@ -68,4 +154,43 @@ pub(crate) fn prefetch<T>(at: *const T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_block_are_apart_and_zeroed() {
+        let mut parts: Vec<Memory> = [5000, 0, 1, 3 << 20, 4096].map(Memory::lasting).into();
+        for (i, part) in parts.iter_mut().enumerate() {
+            assert!(part.as_ref().iter().all(|byte| *byte == 0), "{i}");
+            assert_eq!(part.as_ref().as_ptr() as usize % 64, 0);
+            part.as_mut_slice().fill(1 + i as u8);
+        }
+        for (i, part) in parts.iter().enumerate() {
+            assert!(part.as_ref().iter().all(|byte| *byte == 1 + i as u8), "{i}");
+        }
+        drop(parts);
+        let again = Memory::lasting(5000);
+        assert!(again.as_ref().iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn what_does_not_fit_the_rest_of_a_block_begins_another() {
+        let size = SHARED / 4;
+        let parts: Vec<Memory> = (0..6).map(|_| Memory::lasting(size)).collect();
+        for pair in parts.windows(2) {
+            let [a, b] = [0, 1].map(|i| pair[i].as_ref().as_ptr() as usize);
+            assert!(a.abs_diff(b) >= size);
+        }
+        assert_eq!(Memory::lasting(SHARED).as_ref().len(), SHARED);
+    }
+
+    #[test]
+    fn unset_has_its_length() {
+        for len in [0, 1, 1000] {
+            assert_eq!(unset(len).len(), len);
+        }
+    }
 }

@@ -74,7 +74,7 @@ impl PackedB {
             tiles,
             k,
             n,
-            memory: Memory::zeroed(words * 4),
+            memory: Memory::lasting(words * 4),
         }
     }
 

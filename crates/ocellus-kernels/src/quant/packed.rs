@@ -133,7 +133,7 @@ impl PackedQ {
     ) -> Self {
         assert!(format.is_valid(), "quantize: {format:?}");
         let total = format.bytes(n, k).expect("a matrix that fits memory");
-        let mut memory = Memory::zeroed(total);
+        let mut memory = Memory::lasting(total);
         let panel_bytes = format.groups(k) * format.group_bytes();
         let out = Shared::new(memory.as_mut_slice());
         parallel::for_each(n.div_ceil(PANEL), usize::MAX, |index| {
@@ -197,7 +197,7 @@ impl PackedQ {
     pub fn resident(&self) -> Self {
         const CHUNK: usize = 1 << 20;
         let from = self.bytes();
-        let mut memory = Memory::zeroed(from.len());
+        let mut memory = Memory::lasting(from.len());
         let out = Shared::new(memory.as_mut_slice());
         parallel::for_each(from.len().div_ceil(CHUNK), usize::MAX, |index| {
             let part = index * CHUNK..from.len().min((index + 1) * CHUNK);
