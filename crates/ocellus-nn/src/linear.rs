@@ -6,6 +6,7 @@ use ocellus_kernels::gemm::Precision;
 use ocellus_kernels::matrix::Matrix;
 use std::sync::Arc;
 
+use crate::measured::Columns;
 use crate::ops::{self, linear};
 use crate::rows::Table;
 use crate::stored::Stored;
@@ -29,6 +30,8 @@ enum Kind {
 pub(crate) struct Packed {
     pub weight: Arc<Matrix>,
     pub bias: Option<Vec<f32>>,
+    /// Where what goes in is measured, while it is.
+    pub columns: Option<Arc<Columns>>,
 }
 
 impl Linear {
@@ -42,10 +45,10 @@ impl Linear {
         // What does not fit is said of the weight first.
         let of_bias = || bias.then(|| p.tensor("bias", &[outputs])).transpose();
         match p.stored("weight", [outputs, inputs])? {
-            Some(Stored::Packed(packed)) => Self::packed(p.resident(&packed), of_bias()?),
+            Some(Stored::Packed(packed)) => Self::packed(p.resident(&packed), of_bias()?, None),
             Some(Stored::Rows(rows)) => {
                 let bias = of_bias()?;
-                Self::packed(p.pack_stored((outputs, inputs), &rows), bias)
+                Self::packed(p.pack_stored((outputs, inputs), &rows), bias, p.columns(inputs))
             }
             None => {
                 let weight = p.tensor("weight", &[outputs, inputs])?;
@@ -69,7 +72,7 @@ impl Linear {
                 into.copy_from_slice(&data[first * inputs..first * inputs + into.len()]);
             })
         })?;
-        Self::packed(matrix, bias)
+        Self::packed(matrix, bias, None)
     }
 
     /// A layer over the rows of a table: scores of words by the table of their embeddings.
@@ -82,7 +85,7 @@ impl Linear {
         let rows = match table {
             Table::Tensor(tensor) => return Self::new(tensor.clone(), None, p),
             Table::Packed(packed) => {
-                return Self::packed(p.resident(packed), None);
+                return Self::packed(p.resident(packed), None, None);
             }
             Table::Stored(rows) => rows,
         };
@@ -90,22 +93,30 @@ impl Linear {
         if p.contains("weight")
             && let Some(Stored::Packed(packed)) = p.stored("weight", [vocab, width])?
         {
-            return Self::packed(p.resident(&packed), None);
+            return Self::packed(p.resident(&packed), None, None);
         }
         let matrix = p.pack_stored((vocab, width), rows);
         rows.release();
-        Self::packed(matrix, None)
+        Self::packed(matrix, None, p.columns(width))
     }
 
-    fn packed(weight: Arc<Matrix>, bias: Option<Tensor>) -> std::result::Result<Self, LoadError> {
+    fn packed(
+        weight: Arc<Matrix>,
+        bias: Option<Tensor>,
+        columns: Option<Arc<Columns>>,
+    ) -> std::result::Result<Self, LoadError> {
         let bias = bias.map(|b| b.to_vec1::<f32>()).transpose()?;
-        Ok(Self(Kind::Packed(Packed { weight, bias })))
+        Ok(Self(Kind::Packed(Packed {
+            weight,
+            bias,
+            columns,
+        })))
     }
 
-    /// The packed matrix, where it is one.
+    /// The packed matrix, for products of several at once; nothing where what goes in is measured, which they would pass by.
     pub(crate) fn as_packed(&self) -> Option<&Packed> {
         match &self.0 {
-            Kind::Packed(packed) => Some(packed),
+            Kind::Packed(packed) => Some(packed).filter(|p| p.columns.is_none()),
             Kind::Plain { .. } => None,
         }
     }
@@ -119,7 +130,12 @@ impl Linear {
                 bias,
                 precision,
             } => linear::linear(x, weight, bias.as_ref(), *precision),
-            Kind::Packed(packed) => linear::linear_packed(x, packed),
+            Kind::Packed(packed) => {
+                if let Some(columns) = &packed.columns {
+                    columns.add(x)?;
+                }
+                linear::linear_packed(x, packed)
+            }
         }
     }
 }

@@ -13,9 +13,10 @@ use candle_core::{DType, Device, Tensor, Var};
 use ocellus_kernels::attention::KvWidth;
 use ocellus_kernels::gemm::{PackedB, Precision};
 use ocellus_kernels::matrix::Matrix;
-use ocellus_kernels::quant::{Format, PackedQ};
+use ocellus_kernels::quant::{Bits, Format, PackedQ};
 use ocellus_weights::{Integers, Packing, View, Weights, WeightsError};
 
+use crate::measured::{Columns, Measured};
 use crate::rows::{Rows, Table};
 use crate::stored::{self, Kept, Stored};
 
@@ -77,6 +78,10 @@ pub trait Source {
     /// How much an error in each column of the matrix `name` counts, where that is known.
     fn importance(&self, name: &str) -> Option<Arc<[f32]>> {
         let _ = name;
+        None
+    }
+    /// Where what goes into matrices is measured, where it is: before the first rounding, whose importance comes from it.
+    fn measured(&self) -> Option<&Measured> {
         None
     }
     /// Whether gradients are wanted: layers then keep their tensors as they are instead of packing them.
@@ -242,10 +247,22 @@ impl Params {
         })
     }
 
+    /// Where what goes into matrices here is measured: into those that will be rounded below 8 bits, and are not yet.
+    fn measured(&self) -> Option<&Measured> {
+        let few = self.format.is_some_and(|format| format.bits < Bits::Eight);
+        self.source.measured().filter(|_| few)
+    }
+
+    /// Where what goes into the matrix `weight` is measured, under the name that it is packed by.
+    pub(crate) fn columns(&self, inputs: usize) -> Option<Arc<Columns>> {
+        let measured = self.measured()?;
+        Some(measured.columns(self.full("weight"), inputs))
+    }
+
     /// Packs the matrix `weight [outputs, inputs]`, whose rows `read(first row, into)` gives, at the width that is asked for
     /// here.
     pub(crate) fn pack(&self, shape: (usize, usize), read: impl Fn(usize, &mut [f32]) + Sync) -> Arc<Matrix> {
-        Arc::new(match self.format {
+        Arc::new(match self.format.filter(|_| self.measured().is_none()) {
             Some(format) => {
                 let importance = self
                     .source
@@ -307,6 +324,7 @@ pub struct Frozen {
     /// How integers that stand for matrices are packed, where there are any.
     packing: Cell<Option<Packing>>,
     importance: BTreeMap<String, Arc<[f32]>>,
+    measured: Option<Arc<Measured>>,
     /// What was packed, for whoever wants it.
     kept: Option<RefCell<Vec<Kept>>>,
 }
@@ -318,6 +336,14 @@ impl Frozen {
         Self {
             importance,
             kept: Some(RefCell::default()),
+            ..self
+        }
+    }
+
+    /// The same, whose matrices keep what goes into them in `measured` instead of being rounded below 8 bits.
+    pub fn measuring(self, measured: Arc<Measured>) -> Self {
+        Self {
+            measured: Some(measured),
             ..self
         }
     }
@@ -338,6 +364,7 @@ impl Frozen {
             taken: RefCell::default(),
             packing: Cell::default(),
             importance: BTreeMap::new(),
+            measured: None,
             kept: None,
         }
     }
@@ -478,6 +505,10 @@ impl Source for Frozen {
 
     fn importance(&self, name: &str) -> Option<Arc<[f32]>> {
         self.importance.get(name).cloned()
+    }
+
+    fn measured(&self) -> Option<&Measured> {
+        self.measured.as_deref()
     }
 
     fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {

@@ -18,6 +18,9 @@ pub enum Stored {
 /// The version of the packed layout; see [`Format`] for what it says.
 pub const LAYOUT: &str = "ocellus-packed-1";
 
+/// The key of a checkpoint's metadata that says on how many rows the importance of its weights was measured.
+pub const CALIBRATED: &str = "ocellus-calibrated";
+
 /// The key of a checkpoint's metadata under which a packed matrix is described.
 pub fn key(name: &str) -> String {
     format!("{LAYOUT}:{name}")

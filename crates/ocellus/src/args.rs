@@ -366,6 +366,10 @@ pub struct Quantize {
     /// The folder to write, which must not be there yet
     #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: PathBuf,
+    /// Pictures and texts (*.txt), or folders of them, on which the model is run first: weights that matter more there are
+    /// rounded more exactly; for q6 and q4
+    #[arg(long, value_name = "PATH", num_args = 1.., value_hint = ValueHint::AnyPath)]
+    pub calibration: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -146,7 +146,7 @@ fn grids(
 /// Of families whose memory cannot be told from the config, the weights alone count.
 pub fn check(
     context: &Context,
-    name: &str,
+    (name, held): (&str, &Held),
     (config, weights): (&str, &Weights),
     text: impl Fn(&str) -> Result<Option<String>, Failure>,
     usage: &Usage,
@@ -154,9 +154,8 @@ pub fn check(
     let Some(available) = context.available_bytes() else {
         return Ok(());
     };
-    let held = Held::of(context, Some(weights));
     // A config or a recipe that cannot be used is for the loader to speak about.
-    let foreseen = foresee(config, text, usage, &held).ok().flatten();
+    let foreseen = foresee(config, text, usage, held).ok().flatten();
     let elements = weights
         .names()
         .filter_map(|n| Some(weights.view(n).ok()?.elements() as u64))

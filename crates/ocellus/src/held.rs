@@ -52,7 +52,8 @@ impl Held {
         }
     }
 
-    fn at(quant: Quant) -> Self {
+    /// At one width, whatever the arguments say.
+    pub fn at(quant: Quant) -> Self {
         let (name, width, head, vision, arithmetic) = match quant {
             Quant::F32 => ("f32", Width::F32, Width::F32, Width::F32, Arithmetic::F32),
             Quant::Bf16 => ("bf16", Width::BF16, Width::BF16, Width::BF16, Arithmetic::Bf16),

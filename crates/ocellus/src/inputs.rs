@@ -1,22 +1,44 @@
-//! Pictures named on the command line: files, folders, standard input.
+//! Pictures and texts named on the command line: files, folders, standard input.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use ocellus_base::limits::ENCODED_BYTES;
+use ocellus_base::limits::{ENCODED_BYTES, TEXT_BYTES};
 
 use crate::error::Failure;
 
 /// Endings by which a picture is found in a folder. A file named on its own may have any.
 const ENDINGS: &[&str] = &["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
 
+/// The ending by which a text is known.
+const TEXT: &str = "txt";
+
 /// Turns folders into the pictures directly in them, in the order of their names; leaves everything else as it is.
 ///
 /// # Errors
 /// Per argument: a folder that cannot be read or holds no pictures.
 pub fn expand(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
+    found(argument, "pictures", ENDINGS)
+}
+
+/// The same for pictures and texts.
+pub fn expand_with_texts(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
+    found(argument, "pictures or texts", &[ENDINGS, &[TEXT]].concat())
+}
+
+/// Whether the name is that of a text.
+pub fn is_text(path: &Path) -> bool {
+    ends(path, &[TEXT])
+}
+
+fn ends(path: &Path, endings: &[&str]) -> bool {
+    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+    endings.contains(&ending.to_ascii_lowercase().as_str())
+}
+
+fn found(argument: &Path, what: &str, endings: &[&str]) -> Result<Vec<PathBuf>, Failure> {
     if !argument.is_dir() {
         return Ok(vec![argument.into()]);
     }
@@ -26,21 +48,13 @@ pub fn expand(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
             .collect()
     };
     let mut paths = list().map_err(|error| Failure::io("list the folder", argument, &error))?;
-    let is_picture = |path: &PathBuf| {
-        let ending = path
-            .extension()
-            .and_then(OsStr::to_str)
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        ENDINGS.contains(&ending.as_str()) && path.is_file()
-    };
-    paths.retain(is_picture);
+    paths.retain(|path| ends(path, endings) && path.is_file());
     paths.sort();
     if paths.is_empty() {
         return Err(
-            Failure::new(format!("{}: the folder holds no pictures", argument.display())).hint(format!(
-                "pictures are found by their endings: {}",
-                ENDINGS.join(", ")
+            Failure::new(format!("{}: the folder holds no {what}", argument.display())).hint(format!(
+                "{what} are found by their endings: {}",
+                endings.join(", ")
             )),
         );
     }
@@ -98,6 +112,26 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
             .hint("take single pictures out of it, as in: ffmpeg -i in.mp4 -vf fps=1 frame-%04d.png")),
         None => Ok(bytes),
     }
+}
+
+/// Reads a text.
+///
+/// # Errors
+/// No such file, too many bytes, and bytes that are no UTF-8.
+pub fn read_text(path: &Path) -> Result<String, Failure> {
+    let failure = |error: io::Error| Failure::io("read", path, &error);
+    let (mut bytes, bound) = (Vec::new(), TEXT_BYTES as u64);
+    // One byte over the bound is enough to know.
+    let read = fs::File::open(path).and_then(|file| file.take(bound + 1).read_to_end(&mut bytes));
+    if read.map_err(failure)? as u64 > bound {
+        let bound = crate::output::size(bound);
+        return Err(Failure::new(format!(
+            "{}: expected a text of at most {bound}, found a larger file",
+            path.display()
+        ))
+        .hint("cut it into several files"));
+    }
+    String::from_utf8(bytes).map_err(|error| failure(io::Error::new(io::ErrorKind::InvalidData, error)))
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -167,5 +201,10 @@ mod tests {
             "a folder without pictures"
         );
         assert_eq!(expand(Path::new("-")).unwrap(), [Path::new("-")]);
+        let with_texts = expand_with_texts(folder.path()).unwrap();
+        assert_eq!(
+            with_texts.iter().map(|path| is_text(path)).collect::<Vec<_>>(),
+            [false, false, true]
+        );
     }
 }

@@ -11,7 +11,7 @@ use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::model::Sees;
 use ocellus_models::plan::Shape;
 use ocellus_models::{FAMILIES, Facts, Grid, ModelError, Vlm};
-use ocellus_nn::{Format, Frozen, KvWidth, Params, Precision};
+use ocellus_nn::{Format, Frozen, KvWidth, Measured, Params, Precision};
 use ocellus_text::{Template, TextError, TextForm, Tokenizer};
 
 use ocellus_weights::Weights;
@@ -140,7 +140,13 @@ struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    fn load(context: &Context, checkpoint: &'a Checkpoint, usage: &Usage) -> Result<Self, Failure> {
+    /// Computing as the arguments ask, or in a way that measures.
+    fn load(
+        context: &Context,
+        checkpoint: &'a Checkpoint,
+        usage: &Usage,
+        measuring: Option<Computing>,
+    ) -> Result<Self, Failure> {
         let name = &checkpoint.name;
         let mut words = None;
         let (files, weights) = match &checkpoint.location {
@@ -162,9 +168,16 @@ impl<'a> Opened<'a> {
         };
         let config = files.config().map_err(|failure| failure.about(name))?;
         let text = |file: &str| files.text(file);
-        foresight::check(context, name, (&config, &weights), text, usage)?;
-        let held = Held::of(context, Some(&weights));
-        let mut how = computing(context, &weights).map_err(|failure| failure.about(name))?;
+        let held = match measuring {
+            // What is measured is not rounded yet.
+            Some(_) => Held::at(Quant::Bf16),
+            None => Held::of(context, Some(&weights)),
+        };
+        foresight::check(context, (name, &held), (&config, &weights), text, usage)?;
+        let mut how = match measuring {
+            Some(how) => how,
+            None => computing(context, &weights).map_err(|failure| failure.about(name))?,
+        };
         how.kv_width = match context.global.kv_cache {
             KvCache::Full => KvWidth::Full,
             KvCache::Q8 => KvWidth::Q8,
@@ -201,7 +214,7 @@ const LABELS: [&str; 2] = ["objects_vocab.txt", "attributes_vocab.txt"];
 impl Wordless {
     /// Loads a checkpoint onto the device that the user asked for.
     pub fn load(context: &Context, checkpoint: &Checkpoint) -> Result<Self, Failure> {
-        let Opened { files, loaded, .. } = Opened::load(context, checkpoint, &Usage::default())?;
+        let Opened { files, loaded, .. } = Opened::load(context, checkpoint, &Usage::default(), None)?;
         let name = |line: &str| line.split(',').next().unwrap_or_default().trim().to_owned();
         let [objects, attributes] = LABELS.map(|file| {
             let text = files.text(file)?.unwrap_or_default();
@@ -223,6 +236,25 @@ impl Model {
 
     /// The same for a use that is known already; what the machine cannot hold is refused.
     pub fn load_for(context: &Context, checkpoint: &Checkpoint, usage: &Usage) -> Result<Self, Failure> {
+        Self::opened(checkpoint, Opened::load(context, checkpoint, usage, None)?)
+    }
+
+    /// The same on the CPU, with the matrices that `width` rounds below 8 bits unrounded and what goes into them added to
+    /// `measured`.
+    pub fn load_measured(
+        context: &Context,
+        checkpoint: &Checkpoint,
+        usage: &Usage,
+        (width, measured): (Quant, &Arc<Measured>),
+    ) -> Result<Self, Failure> {
+        let how = Computing {
+            measured: Some(measured.clone()),
+            ..Computing::on_cpu(width)
+        };
+        Self::opened(checkpoint, Opened::load(context, checkpoint, usage, Some(how))?)
+    }
+
+    fn opened(checkpoint: &Checkpoint, opened: Opened) -> Result<Self, Failure> {
         let name = &checkpoint.name;
         let about = |failure: Failure| failure.about(name);
         let Opened {
@@ -231,7 +263,7 @@ impl Model {
             held,
             loaded,
             words,
-        } = Opened::load(context, checkpoint, usage)?;
+        } = opened;
         if loaded.detector().is_some() {
             return Err(
                 Failure::new(format!("{name} finds regions in pictures and takes no text"))
@@ -391,6 +423,7 @@ pub struct Computing {
     precision: Precision,
     format: Option<Format>,
     kv_width: KvWidth,
+    measured: Option<Arc<Measured>>,
 }
 
 impl Computing {
@@ -410,12 +443,17 @@ impl Computing {
             precision,
             format,
             kv_width: KvWidth::Full,
+            measured: None,
         }
     }
 
     /// The tensors of a checkpoint as this wants them.
     pub fn source(&self, weights: Arc<Weights>) -> Frozen {
-        Frozen::new(weights, self.device.clone(), self.dtype)
+        let source = Frozen::new(weights, self.device.clone(), self.dtype);
+        match &self.measured {
+            Some(measured) => source.measuring(measured.clone()),
+            None => source,
+        }
     }
 
     fn elsewhere(device: Device, dtype: DType) -> Self {
@@ -425,6 +463,7 @@ impl Computing {
             precision: Precision::F32,
             format: None,
             kv_width: KvWidth::Full,
+            measured: None,
         }
     }
 }

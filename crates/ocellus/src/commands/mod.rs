@@ -21,7 +21,7 @@ mod score;
 mod train;
 mod verify;
 
-use crate::args::Command;
+use crate::args::{Command, Models};
 use crate::context::Context;
 use crate::environment;
 use crate::error::Failure;
@@ -42,6 +42,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
             | Command::Train(_)
             | Command::Verify(_)
             | Command::Bench(_)
+            | Command::Models(Models::Quantize(_))
     );
     if computes {
         environment::settle_threads();

@@ -1,5 +1,6 @@
 //! Input that is wrong on purpose: every case ends with exit code 1, one sentence, one hint, and nothing half-written.
 
+mod calibration;
 // Also what the tests of the commands that work stand on; each program uses a part of it.
 #[allow(dead_code)]
 #[path = "../cli/checkpoints.rs"]

@@ -22,6 +22,7 @@ const PAGES: &[&[&str]] = &[
     &["models", "rm"],
     &["models", "families"],
     &["models", "plan"],
+    &["models", "quantize"],
     &["verify"],
     &["data", "synth"],
     &["train"],

@@ -9,5 +9,6 @@ mod help;
 mod library;
 mod models;
 mod pairs;
+mod quantize;
 mod support;
 mod words;

@@ -1,5 +1,6 @@
 //! `ocellus models`: list, download, inspect and remove models.
 
+mod calibrate;
 mod families;
 mod list;
 mod plan;

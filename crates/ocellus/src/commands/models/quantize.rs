@@ -11,6 +11,7 @@ use ocellus_nn::stored::{self, Kept};
 use ocellus_nn::{Frozen, Matrix};
 use ocellus_weights::{Dtype, TensorRef, Weights, write_refs};
 
+use super::calibrate::Calibration;
 use crate::args::Quantize;
 use crate::context::Context;
 use crate::error::Failure;
@@ -28,6 +29,12 @@ pub fn run(context: &Context, args: &Quantize) -> Result<(), Failure> {
                 .hint("`--quant q8` keeps most, `--quant q4` (the default) is smallest"));
         }
     };
+    if width == Quant::Q8 && !args.calibration.is_empty() {
+        return Err(
+            Failure::usage("weights of 8 bits are rounded the same with and without calibration")
+                .hint("leave out --calibration, or use it with `--quant q6` or `--quant q4`"),
+        );
+    }
     if args.output.exists() {
         return Err(
             Failure::usage(format!("{} is there already", args.output.display()))
@@ -51,17 +58,25 @@ pub fn run(context: &Context, args: &Quantize) -> Result<(), Failure> {
             .hint("quantise the checkpoint that it was made from; rounding twice loses more"));
     }
     let config = model::config(folder)?;
+    let Calibration { importance, rows } = match args.calibration[..] {
+        [] => Calibration::default(),
+        _ => Calibration::gather(context, &checkpoint, width, &args.calibration)?,
+    };
     let source = Rc::new(
         Computing::on_cpu(width)
             .source(weights.clone())
-            .keeping(BTreeMap::new()),
+            .keeping(importance),
     );
     model::assemble(&config, &source, &Computing::on_cpu(width))
         .map_err(|e| Failure::from(e).about(&checkpoint.name))?;
     let before = weights.total_bytes();
-    let after = write(folder, &args.output, &weights, &source)?;
+    let after = write((folder, &args.output), &weights, &source, rows)?;
+    let on = match rows {
+        0 => String::new(),
+        rows => format!(", calibrated on {rows} rows"),
+    };
     output::note(&format!(
-        "{}: {} of weights, {} before",
+        "{}: {} of weights, {} before{on}",
         args.output.display(),
         output::size(after),
         output::size(before)
@@ -70,11 +85,11 @@ pub fn run(context: &Context, args: &Quantize) -> Result<(), Failure> {
 }
 
 /// The new folder beside its final name, then renamed.
-fn write(from: &Path, to: &Path, weights: &Weights, source: &Frozen) -> Result<u64, Failure> {
+fn write((from, to): (&Path, &Path), weights: &Weights, source: &Frozen, rows: u64) -> Result<u64, Failure> {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     let beside = to.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     fs::create_dir_all(&beside).map_err(|e| Failure::io("create", &beside, &e))?;
-    let written = fill(from, &beside, weights, &source.kept()).and_then(|bytes| {
+    let written = fill((from, &beside), weights, &source.kept(), rows).and_then(|bytes| {
         fs::rename(&beside, to).map_err(|e| Failure::io("create", to, &e))?;
         Ok(bytes)
     });
@@ -85,7 +100,8 @@ fn write(from: &Path, to: &Path, weights: &Weights, source: &Frozen) -> Result<u
     written
 }
 
-fn fill(from: &Path, to: &Path, weights: &Weights, kept: &[Kept]) -> Result<u64, Failure> {
+/// Weights are said to be calibrated on `rows`, unless that is none.
+fn fill((from, to): (&Path, &Path), weights: &Weights, kept: &[Kept], rows: u64) -> Result<u64, Failure> {
     for item in fs::read_dir(from).map_err(|e| Failure::io("read", from, &e))? {
         let path = item.map_err(|e| Failure::io("read", from, &e))?.path();
         if path.is_file() && !holds_weights(&path) {
@@ -103,6 +119,9 @@ fn fill(from: &Path, to: &Path, weights: &Weights, kept: &[Kept]) -> Result<u64,
     let mut metadata = weights.metadata().clone();
     metadata.insert("format".into(), "pt".into());
     metadata.insert(stored::LAYOUT.into(), env!("CARGO_PKG_VERSION").into());
+    if rows > 0 {
+        metadata.insert(stored::CALIBRATED.into(), rows.to_string());
+    }
     for (name, packed) in &packed {
         metadata.insert(stored::key(name), stored::describe(packed));
     }

@@ -7,6 +7,7 @@ use ocellus_base::limits::JSON_BYTES;
 use ocellus_hub::{BUILT_IN, Hub, HubConfig, HubError, Location, Reference, Silent};
 use ocellus_models::CONFIG_FILES;
 use ocellus_models::families::parse;
+use ocellus_nn::stored::CALIBRATED;
 use ocellus_weights::Weights;
 use serde_json::{Value, json};
 
@@ -29,6 +30,8 @@ struct Card {
     parameters: BTreeMap<String, u64>,
     /// Tensors and parameters of each element type.
     dtypes: BTreeMap<&'static str, (u64, u64)>,
+    /// Rows on which the importance of weights of few bits was measured.
+    calibrated: Option<u64>,
 }
 
 /// Prints the card of a model on this machine; downloads nothing.
@@ -117,6 +120,10 @@ fn summarise(name: &str, weights: &Weights, config: Value) -> Card {
         files: Vec::new(),
         parameters,
         dtypes,
+        calibrated: weights
+            .metadata()
+            .get(CALIBRATED)
+            .and_then(|rows| rows.parse().ok()),
     }
 }
 
@@ -234,6 +241,12 @@ fn rows(card: &Card) -> Vec<Vec<String>> {
             format!("{dtype}: {tensors} tensors, {}", count(*number)),
         );
     }
+    row(
+        "calibrated",
+        card.calibrated
+            .map(|rows| format!("on {rows} rows"))
+            .unwrap_or_default(),
+    );
     for (index, (name, bytes)) in card.files.iter().enumerate() {
         row(
             if index == 0 { "files" } else { " " },
@@ -258,6 +271,6 @@ fn as_json(card: &Card) -> Value {
         "name": card.name, "location": card.location, "commit": card.commit,
         "architectures": architectures(&card.config), "model_type": card.config.get("model_type"),
         "parameters": card.parameters.values().sum::<u64>(), "parts": card.parameters, "dtypes": dtypes,
-        "files": files, "config": card.config,
+        "calibrated_rows": card.calibrated, "files": files, "config": card.config,
     })
 }
