@@ -28,7 +28,9 @@ pub enum Level {
     Neon,
     /// [`Level::Neon`] with the dot product of bytes.
     NeonDot,
-    /// [`Level::NeonDot`] with the dot product of bf16.
+    /// [`Level::NeonDot`] with the product of small matrices of bytes.
+    NeonI8mm,
+    /// [`Level::NeonI8mm`] with the dot product of bf16.
     NeonBf16,
 }
 
@@ -42,12 +44,18 @@ impl Level {
         Self::Avx512Bf16,
     ];
     #[cfg(target_arch = "aarch64")]
-    const ALL: &[Self] = &[Self::Portable, Self::Neon, Self::NeonDot, Self::NeonBf16];
+    const ALL: &[Self] = &[
+        Self::Portable,
+        Self::Neon,
+        Self::NeonDot,
+        Self::NeonI8mm,
+        Self::NeonBf16,
+    ];
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     const ALL: &[Self] = &[Self::Portable];
 
     /// What the level is called in settings: `portable`; `avx2`, `avx512`, `avx512-vnni`, `avx512-bf16`; `neon`,
-    /// `neon-dot`, `neon-bf16`.
+    /// `neon-dot`, `neon-i8mm`, `neon-bf16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -57,6 +65,7 @@ impl Level {
             Self::Avx512Bf16 => "avx512-bf16",
             Self::Neon => "neon",
             Self::NeonDot => "neon-dot",
+            Self::NeonI8mm => "neon-i8mm",
             Self::NeonBf16 => "neon-bf16",
         }
     }
@@ -124,7 +133,7 @@ impl Isa {
             Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16 => unsafe { run_avx512(kernel) },
             #[cfg(target_arch = "aarch64")]
             // SAFETY: an `Isa` of these levels exists only where detection found NEON.
-            Level::Neon | Level::NeonDot | Level::NeonBf16 => unsafe { run_neon(kernel) },
+            Level::Neon | Level::NeonDot | Level::NeonI8mm | Level::NeonBf16 => unsafe { run_neon(kernel) },
             _ => unreachable!("a level of another kind of processor is never detected"),
         }
     }
@@ -161,10 +170,11 @@ fn best_level() -> Level {
     if cfg!(miri) || !has!("neon") {
         return Level::Portable;
     }
-    match (has!("dotprod"), has!("bf16")) {
-        (false, _) => Level::Neon,
-        (true, false) => Level::NeonDot,
-        (true, true) => Level::NeonBf16,
+    match (has!("dotprod"), has!("i8mm"), has!("bf16")) {
+        (false, ..) => Level::Neon,
+        (true, false, _) => Level::NeonDot,
+        (true, true, false) => Level::NeonI8mm,
+        (true, true, true) => Level::NeonBf16,
     }
 }
 

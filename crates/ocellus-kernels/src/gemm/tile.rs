@@ -93,7 +93,7 @@ impl Isa {
                 by_rows: &AVX2_TILES,
             },
             #[cfg(target_arch = "aarch64")]
-            (Level::Neon | Level::NeonDot | Level::NeonBf16, _) => Tiles {
+            (Level::Neon | Level::NeonDot | Level::NeonI8mm | Level::NeonBf16, _) => Tiles {
                 mr: 6,
                 nr: 16,
                 encoding,

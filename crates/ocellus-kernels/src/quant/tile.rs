@@ -58,7 +58,13 @@ pub(super) fn tiles(isa: Isa, bits: Bits) -> &'static Tiles {
             Bits::Eight => &x86::AVX2_8,
         },
         #[cfg(target_arch = "aarch64")]
-        Level::NeonDot | Level::NeonBf16 => match bits {
+        Level::NeonI8mm | Level::NeonBf16 => match bits {
+            Bits::Four => &neon::MATRIX_4,
+            Bits::Six => &neon::MATRIX_6,
+            Bits::Eight => &neon::MATRIX_8,
+        },
+        #[cfg(target_arch = "aarch64")]
+        Level::NeonDot => match bits {
             Bits::Four => &neon::DOT_4,
             Bits::Six => &neon::DOT_6,
             Bits::Eight => &neon::DOT_8,

@@ -1,4 +1,4 @@
-//! Tiles of NEON, with the dot product of signed bytes or with widening multiplications.
+//! Tiles of NEON, with products of small matrices of signed bytes, with their dot product, or with widening multiplications.
 //!
 //! Weights become signed bytes as they are unpacked: below 8 bits they are small enough, and with 8 bits 128 is taken off,
 //! which is what the format's offset says. So no sum has to be corrected afterwards.
@@ -12,23 +12,43 @@ use super::*;
 const UNIT: usize = 16;
 
 macro_rules! tiles {
-    ($name:ident, $tile:ident, $bits:literal) => {
+    ($name:ident, $bits:literal, $one:ident, $more:ident) => {
         pub(super) static $name: Tiles = [
-            $tile::<$bits, 1>,
-            $tile::<$bits, 2>,
-            $tile::<$bits, 3>,
-            $tile::<$bits, 4>,
-            $tile::<$bits, 5>,
-            $tile::<$bits, 6>,
+            $one::<$bits, 1>,
+            $more::<$bits, 2>,
+            $more::<$bits, 3>,
+            $more::<$bits, 4>,
+            $more::<$bits, 5>,
+            $more::<$bits, 6>,
         ];
     };
 }
-tiles!(DOT_4, dot, 4);
-tiles!(DOT_6, dot, 6);
-tiles!(DOT_8, dot, 8);
-tiles!(WIDENING_4, widening, 4);
-tiles!(WIDENING_6, widening, 6);
-tiles!(WIDENING_8, widening, 8);
+// A matrix product takes rows by twos: a lone one would do half its work for nothing.
+tiles!(MATRIX_4, 4, dot, matrix);
+tiles!(MATRIX_6, 6, dot, matrix);
+tiles!(MATRIX_8, 8, dot, matrix);
+tiles!(DOT_4, 4, dot, dot);
+tiles!(DOT_6, 6, dot, dot);
+tiles!(DOT_8, 8, dot, dot);
+tiles!(WIDENING_4, 4, widening, widening);
+tiles!(WIDENING_6, 6, widening, widening);
+tiles!(WIDENING_8, 8, widening, widening);
+
+/// # Safety
+/// As [`Tile`], with NEON and I8MM; `args.format` has `BITS` bits.
+#[target_feature(enable = "neon,i8mm")]
+unsafe fn matrix<const BITS: usize, const R: usize>(args: Args) {
+    // SAFETY: all addresses are inside the shapes the caller vouches for.
+    unsafe {
+        copy_seeds::<R>(&args);
+        for g in 0..args.groups {
+            let group = Group::of(&args, g);
+            for first in (0..PANEL).step_by(16) {
+                group.add::<BITS, R, 4>(first, group.matrix::<BITS, R, 4>(first));
+            }
+        }
+    }
+}
 
 /// # Safety
 /// As [`Tile`], with NEON and its dot product; `args.format` has `BITS` bits.
@@ -138,6 +158,64 @@ impl<'a> Group<'a> {
                         row[j] = dot_quad::<3>(row[j], w[3], a);
                     }
                 }
+            }
+        }
+        sums
+    }
+
+    /// As [`Group::dot`], two rows at a time. Of an odd number the last is computed twice.
+    ///
+    /// # Safety
+    /// The lanes and rows must be there, with NEON and I8MM.
+    #[inline]
+    #[target_feature(enable = "neon,i8mm")]
+    unsafe fn matrix<const BITS: usize, const R: usize, const NV: usize>(
+        &self,
+        first: usize,
+    ) -> [[int32x4_t; NV]; R] {
+        // Of every two rows and four lanes the first two lanes and the last two, each a matrix of two by two.
+        let mut squares = [[[vdupq_n_s32(0); 2]; NV]; ROWS / 2];
+        let mut sums = [[vdupq_n_s32(0); NV]; R];
+        // SAFETY: passed on to the caller.
+        unsafe {
+            for unit in 0..self.args.format.group / UNIT {
+                let row = |i: usize| {
+                    let at = self.values.add(i.min(R - 1) * self.args.value_row + unit * UNIT);
+                    vreinterpretq_s64_s8(vld1q_s8(at))
+                };
+                let mut a = [[vdupq_n_s8(0); 2]; ROWS / 2];
+                for (pair, a) in a.iter_mut().enumerate().take(R.div_ceil(2)) {
+                    let (one, two) = (row(2 * pair), row(2 * pair + 1));
+                    *a = [
+                        vreinterpretq_s8_s64(vzip1q_s64(one, two)),
+                        vreinterpretq_s8_s64(vzip2q_s64(one, two)),
+                    ];
+                }
+                for j in 0..NV {
+                    let w = self
+                        .unpacked::<BITS>(unit, first + 4 * j)
+                        .map(|w| vreinterpretq_s32_s8(w));
+                    for half in 0..2 {
+                        // Eight neighbours of a lane after another.
+                        let (one, two) = (w[2 * half], w[2 * half + 1]);
+                        let low = vreinterpretq_s8_s32(vzip1q_s32(one, two));
+                        let high = vreinterpretq_s8_s32(vzip2q_s32(one, two));
+                        for (square, a) in squares.iter_mut().zip(a).take(R.div_ceil(2)) {
+                            square[j][0] = matrix_eight(square[j][0], a[half], low);
+                            square[j][1] = matrix_eight(square[j][1], a[half], high);
+                        }
+                    }
+                }
+            }
+        }
+        for (i, row) in sums.iter_mut().enumerate() {
+            for (sum, square) in row.iter_mut().zip(squares[i / 2]) {
+                let [low, high] = square.map(|half| vreinterpretq_s64_s32(half));
+                *sum = vreinterpretq_s32_s64(if i % 2 == 0 {
+                    vzip1q_s64(low, high)
+                } else {
+                    vzip2q_s64(low, high)
+                });
             }
         }
         sums
@@ -293,6 +371,24 @@ fn dot_quad<const QUAD: u32>(mut sum: int32x4_t, w: int8x16_t, a: int8x16_t) -> 
             w = in(vreg) w,
             a = in(vreg) a,
             quad = const QUAD,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sum
+}
+
+/// Adds to `sum`, a matrix of two by two, the products of the halves of `a` (its rows) with those of `w` (its columns). The
+/// intrinsic of this instruction is not stable.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+fn matrix_eight(mut sum: int32x4_t, a: int8x16_t, w: int8x16_t) -> int32x4_t {
+    // SAFETY: the instruction exists, as this function's features say, and touches these registers only.
+    unsafe {
+        asm!(
+            "smmla {sum:v}.4s, {a:v}.16b, {w:v}.16b",
+            sum = inlateout(vreg) sum,
+            a = in(vreg) a,
+            w = in(vreg) w,
             options(pure, nomem, nostack, preserves_flags),
         );
     }
