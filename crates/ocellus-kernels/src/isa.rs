@@ -5,11 +5,13 @@
 
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, Simd};
 
-/// The instruction levels kernels are written for, from the plainest to the richest.
+/// The instruction levels kernels are written for: those of one kind of processor from the plainest to the richest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
     /// Plain Rust, any processor.
@@ -22,18 +24,38 @@ pub enum Level {
     Avx512Vnni,
     /// [`Level::Avx512Vnni`] with the dot product of bf16.
     Avx512Bf16,
+    /// NEON: four `f32` lanes.
+    Neon,
+    /// [`Level::Neon`] with the dot product of bytes.
+    NeonDot,
+    /// [`Level::NeonDot`] with the product of small matrices of bytes.
+    NeonI8mm,
+    /// [`Level::NeonI8mm`] with the dot product of bf16.
+    NeonBf16,
 }
 
 impl Level {
-    const ALL: [Self; 5] = [
+    #[cfg(target_arch = "x86_64")]
+    const ALL: &[Self] = &[
         Self::Portable,
         Self::Avx2,
         Self::Avx512,
         Self::Avx512Vnni,
         Self::Avx512Bf16,
     ];
+    #[cfg(target_arch = "aarch64")]
+    const ALL: &[Self] = &[
+        Self::Portable,
+        Self::Neon,
+        Self::NeonDot,
+        Self::NeonI8mm,
+        Self::NeonBf16,
+    ];
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    const ALL: &[Self] = &[Self::Portable];
 
-    /// What the level is called in settings: `portable`, `avx2`, `avx512`, `avx512-vnni`, `avx512-bf16`.
+    /// What the level is called in settings: `portable`; `avx2`, `avx512`, `avx512-vnni`, `avx512-bf16`; `neon`,
+    /// `neon-dot`, `neon-i8mm`, `neon-bf16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -41,6 +63,10 @@ impl Level {
             Self::Avx512 => "avx512",
             Self::Avx512Vnni => "avx512-vnni",
             Self::Avx512Bf16 => "avx512-bf16",
+            Self::Neon => "neon",
+            Self::NeonDot => "neon-dot",
+            Self::NeonI8mm => "neon-i8mm",
+            Self::NeonBf16 => "neon-bf16",
         }
     }
 }
@@ -85,11 +111,8 @@ impl Isa {
     /// Every level that this processor has, plainest first.
     pub fn available() -> Vec<Self> {
         let best = best_level();
-        Level::ALL
-            .into_iter()
-            .filter(|level| *level <= best)
-            .map(Self)
-            .collect()
+        let levels = Level::ALL.iter().copied();
+        levels.filter(|level| *level <= best).map(Self).collect()
     }
 
     /// The level this value stands for.
@@ -108,8 +131,10 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an `Isa` of these levels exists only where detection found AVX-512 F, BW, VL and DQ.
             Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16 => unsafe { run_avx512(kernel) },
-            #[cfg(not(target_arch = "x86_64"))]
-            _ => unreachable!("x86 levels are only detected on x86"),
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: an `Isa` of these levels exists only where detection found NEON.
+            Level::Neon | Level::NeonDot | Level::NeonI8mm | Level::NeonBf16 => unsafe { run_neon(kernel) },
+            _ => unreachable!("a level of another kind of processor is never detected"),
         }
     }
 }
@@ -139,7 +164,21 @@ fn best_level() -> Level {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+fn best_level() -> Level {
+    use std::arch::is_aarch64_feature_detected as has;
+    if cfg!(miri) || !has!("neon") {
+        return Level::Portable;
+    }
+    match (has!("dotprod"), has!("i8mm"), has!("bf16")) {
+        (false, ..) => Level::Neon,
+        (true, false, _) => Level::NeonDot,
+        (true, true, false) => Level::NeonI8mm,
+        (true, true, true) => Level::NeonBf16,
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn best_level() -> Level {
     Level::Portable
 }
@@ -160,6 +199,15 @@ unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Out {
 unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Out {
     // SAFETY: passed on to the caller.
     kernel.run(unsafe { Avx512::assume() })
+}
+
+/// # Safety
+/// The processor must have NEON.
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+unsafe fn run_neon<K: Kernel>(kernel: K) -> K::Out {
+    // SAFETY: passed on to the caller.
+    kernel.run(unsafe { Neon::assume() })
 }
 
 #[cfg(test)]

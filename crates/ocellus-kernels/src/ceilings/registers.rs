@@ -41,6 +41,10 @@ fn one(isa: Isa, arithmetic: Arithmetic, rounds: u64) -> Option<u64> {
     if let Some(step) = x86::run(isa, arithmetic, rounds) {
         return Some(step * CHAINS as u64);
     }
+    #[cfg(target_arch = "aarch64")]
+    if let Some(step) = neon::run(isa, arithmetic, rounds) {
+        return Some(step * CHAINS as u64);
+    }
     let _ = isa;
     (arithmetic == Arithmetic::F32).then(|| portable(rounds) * CHAINS as u64)
 }
@@ -58,6 +62,27 @@ fn portable(rounds: u64) -> u64 {
     black_box(chains);
     2 * LANES as u64
 }
+
+/// A function that repeats a step on all chains. Starts are hidden from the compiler, or it would see that all chains are one.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! chains {
+    ($name:ident, $features:literal, $start:expr, |$chain:ident, $operands:ident| $step:expr, $given:expr) => {
+        #[target_feature(enable = $features)]
+        fn $name(rounds: u64) {
+            let $operands = black_box($given);
+            let mut chains = black_box([$start; CHAINS]);
+            for _ in 0..rounds {
+                for $chain in &mut chains {
+                    *$chain = $step;
+                }
+            }
+            black_box(chains);
+        }
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -99,23 +124,6 @@ mod x86 {
             _ => return None,
         };
         Some(step)
-    }
-
-    /// A function that repeats a step on all chains. Starts are hidden from the compiler, or it would see that all chains are one.
-    macro_rules! chains {
-        ($name:ident, $features:literal, $start:expr, |$chain:ident, $operands:ident| $step:expr, $given:expr) => {
-            #[target_feature(enable = $features)]
-            fn $name(rounds: u64) {
-                let $operands = black_box($given);
-                let mut chains = black_box([$start; CHAINS]);
-                for _ in 0..rounds {
-                    for $chain in &mut chains {
-                        *$chain = $step;
-                    }
-                }
-                black_box(chains);
-            }
-        };
     }
 
     chains!(

@@ -27,6 +27,7 @@ pub(crate) enum Encoding {
 pub(crate) enum Packer {
     Portable,
     /// Chosen only where an `Isa` proves AVX-512 (and BF16, for pairs).
+    #[cfg(target_arch = "x86_64")]
     Avx512,
 }
 
@@ -147,7 +148,7 @@ impl Tiles {
     /// # Safety
     /// As [`copy`].
     unsafe fn copy(&self, run: Run, place: Place) {
-        // SAFETY: passed on to the caller; `Packer::Avx512` exists only where the processor has the instructions.
+        // SAFETY: passed on to the caller; `Packer::Avx512` is chosen only where the processor has the instructions.
         unsafe {
             match self.packer {
                 Packer::Portable => copy(self.encoding, run, place),
@@ -158,8 +159,6 @@ impl Tiles {
                         copy(self.encoding, run, place);
                     }
                 }
-                #[cfg(not(target_arch = "x86_64"))]
-                Packer::Avx512 => unreachable!("chosen on x86 only"),
             }
         }
     }

@@ -1,5 +1,8 @@
 //! The register tile: `MR` rows by a few vectors of columns, carried over one block of K.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
 use super::Precision;
 use super::pack::{self, Encoding};
 use crate::isa::{Isa, Level};
@@ -52,7 +55,7 @@ impl Isa {
     pub(crate) fn tiles(self, precision: Precision) -> Tiles {
         let encoding = match (precision, self.level()) {
             (Precision::F32, _) => Encoding::F32,
-            (Precision::Bf16, Level::Avx512Bf16) => Encoding::Bf16Pair,
+            (Precision::Bf16, Level::Avx512Bf16 | Level::NeonBf16) => Encoding::Bf16Pair,
             (Precision::Bf16, _) => Encoding::RoundedF32,
         };
         match (self.level(), encoding) {
@@ -88,6 +91,18 @@ impl Isa {
                 encoding,
                 packer: pack::Packer::Portable,
                 by_rows: &AVX2_TILES,
+            },
+            #[cfg(target_arch = "aarch64")]
+            (Level::Neon | Level::NeonDot | Level::NeonI8mm | Level::NeonBf16, _) => Tiles {
+                mr: 6,
+                nr: 16,
+                encoding,
+                packer: pack::Packer::Portable,
+                by_rows: if encoding == Encoding::Bf16Pair {
+                    &neon::BF16_TILES
+                } else {
+                    &neon::F32_TILES
+                },
             },
             _ => Tiles {
                 mr: 4,

@@ -1,9 +1,14 @@
 //! The register tile: a few rows of activations by one panel of weights, over some groups.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
 use half::f16;
 
 use super::format::{Bits, Format, PANEL};
-use super::unpack::{QUAD, places};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::unpack::QUAD;
+use super::unpack::places;
 use crate::isa::{Isa, Level};
 
 /// Most rows of a tile.
@@ -53,6 +58,24 @@ pub(super) fn tiles(isa: Isa, bits: Bits) -> &'static Tiles {
             Bits::Four => &x86::AVX2_4,
             Bits::Six => &x86::AVX2_6,
             Bits::Eight => &x86::AVX2_8,
+        },
+        #[cfg(target_arch = "aarch64")]
+        Level::NeonI8mm | Level::NeonBf16 => match bits {
+            Bits::Four => &neon::MATRIX_4,
+            Bits::Six => &neon::MATRIX_6,
+            Bits::Eight => &neon::MATRIX_8,
+        },
+        #[cfg(target_arch = "aarch64")]
+        Level::NeonDot => match bits {
+            Bits::Four => &neon::DOT_4,
+            Bits::Six => &neon::DOT_6,
+            Bits::Eight => &neon::DOT_8,
+        },
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => match bits {
+            Bits::Four => &neon::WIDENING_4,
+            Bits::Six => &neon::WIDENING_6,
+            Bits::Eight => &neon::WIDENING_8,
         },
         _ => &[portable, portable2, portable3, portable4, portable5, portable6],
     }
