@@ -47,6 +47,19 @@ pub fn expand(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(paths)
 }
 
+/// The pictures of all arguments in their order. A folder is listed when its turn comes.
+pub fn all(arguments: &[PathBuf]) -> impl Iterator<Item = Result<PathBuf, Failure>> {
+    arguments.iter().flat_map(|argument| match expand(argument) {
+        Ok(paths) => paths.into_iter().map(Ok).collect(),
+        Err(failure) => vec![Err(failure)],
+    })
+}
+
+/// Whether nobody knows how long reading takes, as with standard input, pipes and devices.
+pub fn may_wait(path: &Path) -> bool {
+    !path.is_file()
+}
+
 /// What to call an input in results and messages.
 pub fn name(path: &Path) -> String {
     if is_stdin(path) {
@@ -167,5 +180,12 @@ mod tests {
             "a folder without pictures"
         );
         assert_eq!(expand(Path::new("-")).unwrap(), [Path::new("-")]);
+
+        // One folder that cannot be listed takes nothing from the others.
+        let given = [folder.path().join("c.png"), folder.path().into(), "-".into()];
+        let all: Vec<Option<PathBuf>> = all(&given).map(Result::ok).collect();
+        assert_eq!((all.len(), &all[0]), (4, &None));
+        let waits: Vec<bool> = all.iter().flatten().map(|path| may_wait(path)).collect();
+        assert_eq!(waits, [false, false, true]);
     }
 }
