@@ -25,4 +25,4 @@ mod testing;
 pub use gemm::{Mat, PackedB, Precision, gemm, gemm_packed};
 pub use matrix::{Gated, Matrix, gated};
 pub use memory::unset;
-pub use parallel::{alone, use_threads};
+pub use parallel::{alone, pin_threads, use_threads};

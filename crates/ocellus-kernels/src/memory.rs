@@ -111,6 +111,25 @@ impl Memory {
         }
     }
 
+    /// Brings what has been written into large pages, where the system had none at hand when it was.
+    pub fn gather(&self) {
+        #[cfg(all(target_os = "linux", not(miri)))]
+        if let Some(map) = &self._block.map {
+            // A large page that begins in what a neighbour has of the block is taken in.
+            let first = map.as_ptr() as usize;
+            let (start, end) = (self.start as usize, self.start as usize + self.len);
+            let start = match start / LARGE * LARGE {
+                before if before >= first => before,
+                before => before + LARGE,
+            };
+            let len = (end / LARGE * LARGE).saturating_sub(start);
+            // SAFETY: the range lies inside the map, and what is in it stays what it is. A refusal changes nothing.
+            unsafe {
+                libc::madvise(start as *mut libc::c_void, len, libc::MADV_COLLAPSE);
+            }
+        }
+    }
+
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: `len` bytes from `start` are inside the block, initialised, and nobody else has them.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }

@@ -5,17 +5,20 @@
 //! is started inside a job, or while another thread uses the pool, runs on the thread that started it: there are never
 //! more busy threads than the pool has.
 
+mod places;
 mod pool;
 
 use std::cell::Cell;
 use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pool::Pool;
 
 /// What [`use_threads`] asked for; zero = as many as the machine lets this process use.
 static WANTED: AtomicUsize = AtomicUsize::new(0);
+/// What [`pin_threads`] asked for.
+static PINNED: AtomicBool = AtomicBool::new(false);
 static POOL: OnceLock<Pool> = OnceLock::new();
 
 thread_local!(static LIMIT: Cell<Option<usize>> = const { Cell::new(None) });
@@ -23,6 +26,13 @@ thread_local!(static LIMIT: Cell<Option<usize>> = const { Cell::new(None) });
 /// Lets kernels use so many threads, the caller's among them. Without effect once something was computed.
 pub fn use_threads(count: usize) {
     WANTED.store(count, Ordering::Relaxed);
+}
+
+/// Keeps every worker on a processor of its own, out of those that this process may use; threads that call kernels go where
+/// they like. Only on Linux, only when there are no more threads than processors, and only where the system agrees.
+/// Without effect once something was computed.
+pub fn pin_threads(pinned: bool) {
+    PINNED.store(pinned, Ordering::Relaxed);
 }
 
 /// Runs `work` with its kernels on this thread alone: for callers that spread work themselves.
@@ -49,7 +59,11 @@ fn pool() -> &'static Pool {
             0 => machine(),
             count => count,
         };
-        Pool::new(threads.saturating_sub(1))
+        let allowed = match PINNED.load(Ordering::Relaxed) {
+            true => places::allowed(),
+            false => Vec::new(),
+        };
+        Pool::new(threads.saturating_sub(1), places::of_workers(threads, &allowed))
     })
 }
 

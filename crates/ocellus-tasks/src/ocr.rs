@@ -2,19 +2,37 @@
 
 use ocellus_media::{Gray, Rgb};
 
-use crate::layout::{ChunkText, LineText, PageText, find_lines, join, strips};
+use crate::layout::{self, ChunkText, LineText, PageText, find_lines, join, strips};
 
 /// What can read strips: all strips of a page at once in, one text per strip out, in the same order.
 pub type ReadStrips<'r, E> = dyn FnMut(&[Gray]) -> Result<Vec<ChunkText>, E> + 'r;
 
-/// Reads one page. `read` is not called for a page without text; its error ends the page.
-pub fn read_page<E>(page: &Rgb, read: &mut ReadStrips<'_, E>) -> Result<PageText, E> {
-    let layout = find_lines(page);
-    if layout.blank {
-        return Ok(PageText::default());
+/// A page cut into strips: all that can be done before a reader is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CutPage {
+    layout: layout::Page,
+    strips: Vec<Gray>,
+}
+
+impl CutPage {
+    /// Finds the lines of a page and cuts them out.
+    pub fn new(page: &Rgb) -> Self {
+        let layout = find_lines(page);
+        let strips = if layout.blank {
+            Vec::new()
+        } else {
+            strips(page, &layout)
+        };
+        Self { layout, strips }
     }
-    let texts = read(&strips(page, &layout))?;
-    Ok(join(&layout, texts))
+
+    /// Reads the page. `read` is not called for a page without text; its error ends the page.
+    pub fn read<E>(&self, read: &mut ReadStrips<'_, E>) -> Result<PageText, E> {
+        if self.layout.blank {
+            return Ok(PageText::default());
+        }
+        Ok(join(&self.layout, read(&self.strips)?))
+    }
 }
 
 /// A page that was read. Boxes are `[x1, y1, x2, y2]` in pixels of the picture as the user sees it.
@@ -108,7 +126,7 @@ mod tests {
     #[test]
     fn strips_are_read_once_and_joined() {
         let mut calls = 0;
-        let text = read_page(&page(), &mut |strips| {
+        let text = CutPage::new(&page()).read(&mut |strips| {
             calls += 1;
             let text = |index| ChunkText {
                 text: format!(" line {index} "),
@@ -125,19 +143,22 @@ mod tests {
 
     #[test]
     fn what_is_not_read_is_warned_of_and_a_blank_page_is_not_read() {
-        let Ok(text) = read_page(&page(), &mut |_| Ok::<_, Infallible>(Vec::new()));
+        let Ok(text) = CutPage::new(&page()).read(&mut |_| Ok::<_, Infallible>(Vec::new()));
         let done = OcrPage::new("a.png", 3, &page(), text);
         assert!(!done.blank);
         assert_eq!(done.warnings.len(), 2);
         assert_eq!(done.warnings[0].kind.name(), "unreadable");
 
         let blank = Rgb::filled(100, 100, [250, 250, 240]);
-        let read = read_page(&blank, &mut |_| Err("not to be called"));
+        let read = CutPage::new(&blank).read(&mut |_| Err("not to be called"));
         assert!(OcrPage::new("b.png", 1, &blank, read.expect("a blank page cannot fail")).blank);
     }
 
     #[test]
     fn an_error_of_the_reader_ends_the_page() {
-        assert_eq!(read_page(&page(), &mut |_| Err("no memory")), Err("no memory"));
+        assert_eq!(
+            CutPage::new(&page()).read(&mut |_| Err("no memory")),
+            Err("no memory")
+        );
     }
 }

@@ -89,6 +89,7 @@ impl Context {
             })?;
         }
         ocellus_kernels::use_threads(self.threads());
+        ocellus_kernels::pin_threads(self.environment.pin);
         // Preprocessing has a pool of its own, which sleeps while kernels work. Fails only when there is a pool already, which
         // nothing before this makes.
         let _ = rayon::ThreadPoolBuilder::new()

@@ -65,6 +65,8 @@ pub struct Environment {
     pub memory: Option<Allowance>,
     /// `OCELLUS_THREADS`.
     pub threads: Option<usize>,
+    /// `OCELLUS_PIN`: threads that compute keep to a processor each.
+    pub pin: bool,
     /// `OCELLUS_ISA`: the instruction set that kernels use, instead of the richest.
     pub isa: Option<String>,
     /// `OCELLUS_LOG`.
@@ -125,6 +127,11 @@ impl Environment {
                 _ => return Err(wrong("OCELLUS_THREADS", &text, "a number from 1 to 1024")),
             },
         };
+        let pin = match get("OCELLUS_PIN").as_deref().map(str::trim) {
+            None | Some("0") => false,
+            Some("1") => true,
+            Some(other) => return Err(wrong("OCELLUS_PIN", other, "0 or 1")),
+        };
         let memory = match get("OCELLUS_MEMORY") {
             None => None,
             Some(text) => {
@@ -169,6 +176,7 @@ impl Environment {
                 }),
             memory,
             threads,
+            pin,
             isa: get("OCELLUS_ISA"),
             log,
         })
@@ -251,6 +259,10 @@ mod tests {
             ("OCELLUS_THREADS", "0", false),
             ("OCELLUS_THREADS", "-1", false),
             ("OCELLUS_THREADS", "many", false),
+            ("OCELLUS_PIN", "1", true),
+            ("OCELLUS_PIN", "0", true),
+            ("OCELLUS_PIN", "", true),
+            ("OCELLUS_PIN", "2-3", false),
             ("OCELLUS_LOG", "debug", true),
             ("OCELLUS_LOG", "loud", false),
             ("HF_TOKEN", "hf_x", true),

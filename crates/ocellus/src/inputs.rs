@@ -61,6 +61,19 @@ fn found(argument: &Path, what: &str, endings: &[&str]) -> Result<Vec<PathBuf>, 
     Ok(paths)
 }
 
+/// The pictures of all arguments in their order. A folder is listed when its turn comes.
+pub fn all(arguments: &[PathBuf]) -> impl Iterator<Item = Result<PathBuf, Failure>> {
+    arguments.iter().flat_map(|argument| match expand(argument) {
+        Ok(paths) => paths.into_iter().map(Ok).collect(),
+        Err(failure) => vec![Err(failure)],
+    })
+}
+
+/// Whether nobody knows how long reading takes, as with standard input, pipes and devices.
+pub fn may_wait(path: &Path) -> bool {
+    !path.is_file()
+}
+
 /// What to call an input in results and messages.
 pub fn name(path: &Path) -> String {
     if is_stdin(path) {
@@ -206,5 +219,12 @@ mod tests {
             with_texts.iter().map(|path| is_text(path)).collect::<Vec<_>>(),
             [false, false, true]
         );
+
+        // One folder that cannot be listed takes nothing from the others.
+        let given = [folder.path().join("c.png"), folder.path().into(), "-".into()];
+        let all: Vec<Option<PathBuf>> = all(&given).map(Result::ok).collect();
+        assert_eq!((all.len(), &all[0]), (4, &None));
+        let waits: Vec<bool> = all.iter().flatten().map(|path| may_wait(path)).collect();
+        assert_eq!(waits, [false, false, true]);
     }
 }

@@ -64,6 +64,7 @@ impl PackedB {
             // SAFETY: `b` is only read inside `rows`; every panel has its own words.
             unsafe { packed.fill(b, cols, out.pointer().cast()) };
         });
+        packed.memory.gather();
         packed
     }
 

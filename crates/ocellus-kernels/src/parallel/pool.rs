@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, TryLockError};
 
+use super::places;
+
 /// How often a worker looks for a job before it sleeps: some hundred microseconds.
 const LOOKS: usize = 20_000;
 
@@ -51,7 +53,8 @@ struct Address(*const Task<'static>);
 unsafe impl Send for Address {}
 
 impl Pool {
-    pub fn new(workers: usize) -> Self {
+    /// Workers, of which each keeps to its processor of `places`, if there is one for it.
+    pub fn new(workers: usize, places: &[usize]) -> Self {
         let shared = Arc::new(Board {
             gate: AtomicU64::new(CLOSED),
             left: AtomicU64::new(0),
@@ -65,11 +68,16 @@ impl Pool {
             bell: Condvar::new(),
         });
         let mut started = 0;
-        for _ in 0..workers {
-            let board = shared.clone();
+        for worker in 0..workers {
+            let (board, place) = (shared.clone(), places.get(worker).copied());
             let thread = std::thread::Builder::new().name("kernels".into());
             // A machine that gives no more threads computes with those it gave.
-            started += usize::from(thread.spawn(move || board.work()).is_ok());
+            let life = move || {
+                // Where the system refuses, the worker goes where it is sent.
+                let _ = place.is_some_and(places::keep_to);
+                board.work();
+            };
+            started += usize::from(thread.spawn(life).is_ok());
         }
         Self {
             shared,
@@ -225,7 +233,7 @@ mod tests {
     #[test]
     fn every_index_once_however_many_workers() {
         for workers in [0, 1, 3] {
-            let pool = Pool::new(workers);
+            let pool = Pool::new(workers, &[]);
             for count in [0, 1, 2, 7, 1000] {
                 for _ in 0..50 {
                     let seen: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
@@ -243,7 +251,7 @@ mod tests {
 
     #[test]
     fn work_inside_work_and_from_many_threads() {
-        let pool = Pool::new(2);
+        let pool = Pool::new(2, &[]);
         let total = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -263,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_passed_on_and_the_pool_lives() {
-        let pool = Pool::new(2);
+        let pool = Pool::new(2, &[]);
         for round in 0..20 {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 pool.run(64, &|i| assert!(i != 40 + round % 3, "task {i}"))
@@ -279,7 +287,7 @@ mod tests {
 
     #[test]
     fn sleepers_wake() {
-        let pool = Pool::new(1);
+        let pool = Pool::new(1, &[]);
         for _ in 0..5 {
             std::thread::sleep(std::time::Duration::from_millis(5));
             let met = AtomicUsize::new(0);
@@ -291,5 +299,37 @@ mod tests {
                 }
             });
         }
+    }
+    /// Workers keep to their places, the caller does not, and what is computed is the same.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    #[test]
+    fn workers_keep_to_their_places() {
+        let allowed = places::allowed();
+        let threads = allowed.len().min(4);
+        let given = places::of_workers(threads, &allowed);
+        let agreed = std::thread::spawn({
+            let first = allowed[0];
+            move || places::keep_to(first)
+        });
+        if !agreed.join().unwrap() {
+            // A sandbox that does not let threads be bound.
+            return;
+        }
+        let pool = Pool::new(threads - 1, given);
+        let (met, seen) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let caller = std::thread::current().id();
+        // All indices wait for one another, so each thread takes one.
+        pool.run(threads, &|_| {
+            met.fetch_add(1, Ordering::SeqCst);
+            while met.load(Ordering::SeqCst) < threads {
+                std::thread::yield_now();
+            }
+            lock(&seen).push((std::thread::current().id() != caller, places::allowed()));
+        });
+        let mut seen = seen.into_inner().unwrap();
+        seen.sort();
+        let workers = given[..threads - 1].iter().map(|cpu| (true, vec![*cpu]));
+        let expected: Vec<_> = std::iter::once((false, allowed.clone())).chain(workers).collect();
+        assert_eq!(seen, expected);
     }
 }

@@ -154,6 +154,7 @@ impl PackedQ {
             let to = unsafe { out.range(index * panel_bytes..(index + 1) * panel_bytes) };
             pack(format, (rows, k), unit, &panel, to);
         });
+        memory.gather();
         Self {
             format,
             n,
@@ -204,6 +205,7 @@ impl PackedQ {
             // SAFETY: chunks are disjoint, inside memory of the same length.
             unsafe { out.range(part.clone()) }.copy_from_slice(&from[part]);
         });
+        memory.gather();
         Self {
             bytes: Bytes(Arc::new(memory)),
             ..self.clone()

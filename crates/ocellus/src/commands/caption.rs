@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ocellus_engine::Request;
 use ocellus_models::Task;
 use serde_json::json;
 
@@ -21,16 +22,19 @@ pub fn run(context: &Context, args: Caption) -> Result<(), Failure> {
     if model.loaded.generator().is_none() || model.reads_lines || !describes {
         return Err(cannot(&model, Task::Caption));
     }
-    super::each(&args.inputs, |argument| {
-        super::each(inputs::expand(argument)?, |path| one(&model, &args, &path))
+    let prepare = |path: &Path| {
+        let name = inputs::name(path);
+        let request = prompt::caption(&model, &inputs::read(path)?, args.prompt.as_deref());
+        Ok((request.map_err(|failure| failure.about(&name))?, name))
+    };
+    super::each_prepared(&args.inputs, prepare, |(request, name)| {
+        one(&model, &args, request, &name)
     })
 }
 
-fn one(model: &Model, args: &Caption, path: &Path) -> Result<(), Failure> {
-    let name = inputs::name(path);
-    let about = |failure: Failure| failure.about(&name);
-    let request = prompt::caption(model, &inputs::read(path)?, args.prompt.as_deref()).map_err(about)?;
-    let caption = prompt::best(model, request, args.beams, args.max_tokens.get()).map_err(about)?;
+fn one(model: &Model, args: &Caption, request: Request, name: &str) -> Result<(), Failure> {
+    let caption = prompt::best(model, request, args.beams, args.max_tokens.get());
+    let caption = caption.map_err(|failure| failure.about(name))?;
     match args.format {
         Format::Text => output::line(&caption.text),
         // A line each, so that a long list can be read as it grows.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::Tensor;
-use ocellus_models::Task;
+use ocellus_models::{Sight, Task};
 use serde_json::json;
 
 use super::able::cannot;
@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::model::Model;
 use crate::values::Format;
-use crate::{output, sight};
+use crate::{ahead, inputs, output, sight};
 
 /// Prints a vector for every input: of the picture when a file of that name exists, else of the text.
 pub fn run(context: &Context, args: Embed) -> Result<(), Failure> {
@@ -20,14 +20,12 @@ pub fn run(context: &Context, args: Embed) -> Result<(), Failure> {
     let Some(embedder) = model.loaded.embedder() else {
         return Err(cannot(&model, Task::Embed));
     };
-    super::each(&args.inputs, |input| {
-        let path = Path::new(input);
-        let (kind, vector) = if path.exists() || input == "-" {
-            let seen = sight::sight(&model, path, None)?;
-            ("image", model.own(embedder.pictures(&seen))?)
-        } else {
-            let texts = model.texts(std::slice::from_ref(input))?;
-            ("text", model.own(embedder.texts(&[&texts[0]]))?)
+    let prepare = |input: &String| Ok((input.clone(), Given::new(&model, input)?));
+    let may_wait = |input: &&String| inputs::may_wait(Path::new(input));
+    let act = |(input, given): (String, Given)| {
+        let (kind, vector) = match given {
+            Given::Picture(seen) => ("image", model.own(embedder.pictures(&seen))?),
+            Given::Text(ids) => ("text", model.own(embedder.texts(&[&ids]))?),
         };
         let vector = values(&vector)?;
         match args.format {
@@ -40,7 +38,27 @@ pub fn run(context: &Context, args: Embed) -> Result<(), Failure> {
                 output::line(&numbers.join(" "))
             }
         }
+    };
+    ahead::prepared(&args.inputs, may_wait, prepare, |inputs| {
+        super::each(inputs, |ready: Result<_, Failure>| act(ready?))
     })
+}
+
+/// An input as the model takes it.
+enum Given {
+    Picture(Sight),
+    Text(Vec<u32>),
+}
+
+impl Given {
+    fn new(model: &Model, input: &String) -> Result<Self, Failure> {
+        let path = Path::new(input);
+        Ok(if path.exists() || input == "-" {
+            Self::Picture(sight::sight(model, path, None)?)
+        } else {
+            Self::Text(model.texts(std::slice::from_ref(input))?.concat())
+        })
+    }
 }
 
 fn values(vector: &Tensor) -> Result<Vec<f32>, Failure> {

@@ -3,15 +3,16 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use ocellus_media::Rgb;
+use ocellus_engine::Request;
+use ocellus_media::{Decoded, Rgb};
 use ocellus_models::Task;
 use ocellus_tasks::layout::{LineText, PageText};
-use ocellus_tasks::ocr::OcrPage;
-use ocellus_tasks::{draw, ocr, render};
+use ocellus_tasks::ocr::{CutPage, OcrPage};
+use ocellus_tasks::{draw, render};
 use ocellus_text::Conversation;
 use serde_json::{Value, json};
 
-use super::{able, each};
+use super::{able, each_prepared};
 use crate::args::{self, Ocr, Pixels};
 use crate::context::Context;
 use crate::error::Failure;
@@ -36,24 +37,21 @@ pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
     let model = Model::load(context, &checkpoint)?;
     able::converses(&model, Task::Ocr)?;
     let mut pages: Vec<OcrPage> = Vec::new();
-    let outcome = each(&args.inputs, |argument| {
-        each(inputs::expand(argument)?, |path| {
-            let name = inputs::name(&path);
-            let bytes = inputs::read(&path)?;
-            let (page, image) = read(&model, &name, &bytes).map_err(|failure| failure.about(&name))?;
-            if let Some(to) = &args.draw {
-                if !pages.is_empty() {
-                    return Err(Failure::usage("--draw draws one picture").hint("read one input at a time"));
-                }
-                picture(to, &image, &page)?;
+    let prepare = |path: &Path| Ready::new(&model, path);
+    let outcome = each_prepared(&args.inputs, prepare, |ready| {
+        let page = ready.read(&model).map_err(|f| f.about(&ready.name))?;
+        if let Some(to) = &args.draw {
+            if !pages.is_empty() {
+                return Err(Failure::usage("--draw draws one picture").hint("read one input at a time"));
             }
-            // Plain text is shown page by page; the other formats are one document.
-            if args.format == OcrFormat::Text && args.output.is_none() {
-                output::write(&render::text(std::slice::from_ref(&page)))?;
-            }
-            pages.push(page);
-            Ok(())
-        })
+            picture(to, &ready.image, &page)?;
+        }
+        // Plain text is shown page by page; the other formats are one document.
+        if args.format == OcrFormat::Text && args.output.is_none() {
+            output::write(&render::text(std::slice::from_ref(&page)))?;
+        }
+        pages.push(page);
+        Ok(())
     });
     if outcome.as_ref().is_err_and(|failure| failure.code() != 1) {
         return outcome;
@@ -76,30 +74,60 @@ pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
     outcome
 }
 
-/// The page as it was read, and its upright picture.
-fn read(model: &Model, name: &str, bytes: &[u8]) -> Result<(OcrPage, Rgb), Failure> {
-    let image = ocellus_media::decode(bytes, &ocellus_base::limits::Limits::default())?.image;
-    let text = if model.reads_lines {
-        ocr::read_page(&image, &mut |strips| reader::read(model, strips))?
-    } else {
-        whole_page(model, bytes, &image)?
+/// A picture with everything done to it that can be done while the model is busy with another.
+struct Ready {
+    name: String,
+    /// Upright.
+    image: Rgb,
+    ask: Ask,
+}
+
+/// What the model is given of it.
+enum Ask {
+    Lines(CutPage),
+    Page(Box<Request>),
+}
+
+impl Ready {
+    fn new(model: &Model, path: &Path) -> Result<Self, Failure> {
+        let name = inputs::name(path);
+        let bytes = inputs::read(path)?;
+        let prepare = || {
+            let decoded = ocellus_media::decode(&bytes, &ocellus_base::limits::Limits::default())?;
+            let ask = if model.reads_lines {
+                Ask::Lines(CutPage::new(&decoded.image))
+            } else {
+                Ask::Page(Box::new(whole_page(model, &decoded)?))
+            };
+            Ok((decoded.image, ask))
+        };
+        let (image, ask) = prepare().map_err(|failure: Failure| failure.about(&name))?;
+        Ok(Self { name, image, ask })
+    }
+
+    fn read(&self, model: &Model) -> Result<OcrPage, Failure> {
+        let text = match &self.ask {
+            Ask::Lines(page) => page.read(&mut |strips| reader::read(model, strips))?,
+            Ask::Page(request) => read_whole(model, request, &self.image)?,
+        };
+        Ok(OcrPage::new(&self.name, 1, &self.image, text))
+    }
+}
+
+/// What a model that reads whole pages is asked of one.
+fn whole_page(model: &Model, page: &Decoded) -> Result<Request, Failure> {
+    let pixels = Pixels {
+        min_pixels: None,
+        max_pixels: None,
     };
-    Ok((OcrPage::new(name, 1, &image, text), image))
+    let seen = Seen::of(model, page, &pixels)?;
+    let conversation = Conversation::about_images(1, QUESTION);
+    question::request(model, &conversation, &[seen], &args::Sampling::default())
 }
 
 /// A larger model reads the page at once. It gives no boxes, so a line's box is the page.
-fn whole_page(model: &Model, bytes: &[u8], image: &Rgb) -> Result<PageText, Failure> {
-    let seen = Seen::new(
-        model,
-        bytes,
-        &Pixels {
-            min_pixels: None,
-            max_pixels: None,
-        },
-    )?;
-    let conversation = Conversation::about_images(1, QUESTION);
-    let request = question::request(model, &conversation, &[seen], &args::Sampling::default())?;
-    let answer = question::answer(model, &request, &[], |_| Ok(()))?;
+fn read_whole(model: &Model, request: &Request, image: &Rgb) -> Result<PageText, Failure> {
+    let answer = question::answer(model, request, &[], |_| Ok(()))?;
     if answer.generated.finish == ocellus_engine::FinishReason::Cancelled {
         return Err(Failure::interrupted());
     }

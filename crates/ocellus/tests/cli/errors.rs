@@ -50,6 +50,7 @@ fn wrong_environment_is_exit_code_2() {
     let place = Place::new();
     for (name, value) in [
         ("OCELLUS_THREADS", "none"),
+        ("OCELLUS_PIN", "all"),
         ("OCELLUS_HUB", "x"),
         ("OCELLUS_LOG", "x"),
         ("HF_TOKEN", "a b"),

@@ -210,13 +210,14 @@ fn the_doctor_finds_what_is_wrong() {
         "ok"
     );
     assert_eq!(finding(&["--online"], &[], "hub connection").0, "FAIL");
-    assert_eq!(
-        finding(&[], &[("OCELLUS_THREADS", "3")], "threads")
-            .1
-            .split(' ')
-            .next(),
-        Some("3")
-    );
+    for (arguments, environment, expected) in [
+        (&[][..], &[("OCELLUS_THREADS", "3")][..], "3"),
+        (&["--threads", "2"], &[("OCELLUS_THREADS", "3")], "2"),
+        (&["--threads", "5"], &[], "5"),
+    ] {
+        let (_, text) = finding(arguments, environment, "threads");
+        assert_eq!(text.split(' ').next(), Some(expected), "{arguments:?}");
+    }
 }
 
 /// Ctrl-C in the middle of a download.

@@ -327,7 +327,7 @@ impl<'a> Group<'a> {
                 };
                 for (i, dots) in dots.iter().enumerate() {
                     let out = args.out.add(i * args.out_row + first + 4 * j);
-                    let scale = *self.scales.add(i * args.number_row);
+                    let scale = *self.scales.add(i * args.number_row) * args.unit;
                     let mut sum = vld1q_f32(out);
                     sum = vfmaq_f32(sum, vcvtq_f32_s32(dots[j]), vmulq_n_f32(scales, scale));
                     if BITS != 8 {

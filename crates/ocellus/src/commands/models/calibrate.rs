@@ -110,7 +110,7 @@ impl Sample {
 fn look(model: &Model, bytes: &[u8]) -> Result<(), Failure> {
     if model.reads_lines {
         let page = ocellus_media::decode(bytes, &Limits::default())?.image;
-        ocr::read_page(&page, &mut |strips| reader::read(model, strips))?;
+        ocr::CutPage::new(&page).read(&mut |strips| reader::read(model, strips))?;
         return Ok(());
     }
     let mut request = prompt::caption(model, bytes, None)?;
