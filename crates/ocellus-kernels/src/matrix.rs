@@ -124,13 +124,17 @@ fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
     let threads = parallel::threads();
     if m >= 32 * threads {
         let blocks = Blocks::of(m, threads);
-        parallel::for_each(blocks.count * matrices.len(), work, |task| {
-            let (index, block) = (task / blocks.count, task % blocks.count);
-            let (rows, q) = (blocks.rows(block), matrices[index].0);
-            let panels = 0..q.n().div_ceil(PANEL);
-            let (seed, out) = start(index, &rows, &panels);
-            // SAFETY: as above.
-            unsafe { q.run(isa, x, rows, panels, seed, out, q.n()) };
+        parallel::for_each(blocks.count, work, |block| {
+            let rows = blocks.rows(block);
+            with_rounded(|rounded| {
+                rounded.fill(isa, x, rows.clone(), group);
+                for (index, (q, ..)) in matrices.iter().enumerate() {
+                    let panels = 0..q.n().div_ceil(PANEL);
+                    let (seed, out) = start(index, &rows, &panels);
+                    // SAFETY: as above.
+                    unsafe { q.multiply(isa, rounded, rows.len(), panels, seed, out, q.n()) };
+                }
+            });
         });
         return;
     }

@@ -11,7 +11,8 @@ const SHARED: usize = 256 << 20;
 /// token, and with small pages the translation of addresses takes a noticeable part of that.
 pub(crate) struct Memory {
     /// Keeps the bytes alive.
-    _block: Arc<Block>,
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    block: Arc<Block>,
     start: *mut u8,
     len: usize,
 }
@@ -67,7 +68,7 @@ impl Memory {
         Self {
             start: block.start(),
             len,
-            _block: Arc::new(block),
+            block: Arc::new(block),
         }
     }
 
@@ -104,17 +105,13 @@ impl Memory {
         let start = shelf.next;
         shelf.next = start.wrapping_add(size);
         shelf.left -= size;
-        Self {
-            _block: block,
-            start,
-            len,
-        }
+        Self { block, start, len }
     }
 
     /// Brings what has been written into large pages, where the system had none at hand when it was.
     pub fn gather(&self) {
         #[cfg(all(target_os = "linux", not(miri)))]
-        if let Some(map) = &self._block.map {
+        if let Some(map) = &self.block.map {
             // A large page that begins in what a neighbour has of the block is taken in.
             let first = map.as_ptr() as usize;
             let (start, end) = (self.start as usize, self.start as usize + self.len);
@@ -207,9 +204,26 @@ mod tests {
     }
 
     #[test]
-    fn unset_has_its_length() {
+    fn who_reads_what_was_not_written_is_found_out() {
         for len in [0, 1, 1000] {
-            assert_eq!(unset(len).len(), len);
+            let values = unset(len);
+            assert_eq!(values.len(), len);
+            assert!(!cfg!(debug_assertions) || values.iter().all(|x| x.is_nan()));
+        }
+    }
+
+    /// Parts that begin and end anywhere, in blocks of their own and in shared ones, keep what is in them and beside them.
+    #[test]
+    fn gathering_changes_no_byte() {
+        let sizes = [0, 1, LARGE - 1, LARGE, 3 * LARGE + 5, 5000];
+        let mut parts: Vec<Memory> = sizes.map(Memory::lasting).into();
+        parts.extend(sizes.map(Memory::zeroed));
+        for (i, part) in parts.iter_mut().enumerate() {
+            part.as_mut_slice().fill(1 + i as u8);
+        }
+        parts.iter().for_each(Memory::gather);
+        for (i, part) in parts.iter().enumerate() {
+            assert!(part.as_ref().iter().all(|byte| *byte == 1 + i as u8), "{i}");
         }
     }
 }

@@ -129,3 +129,24 @@ pub(crate) fn for_each(count: usize, work: usize, task: impl Fn(usize) + Sync + 
         pool().run(count, &task);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_take_every_index_once() {
+        for count in [0, 1, 2, 3, 7, 1000] {
+            for threads in [1, 2, 3] {
+                limited(threads, || {
+                    let seen: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+                    in_streams(count, usize::MAX, |index| {
+                        seen[index].fetch_add(1, Ordering::Relaxed);
+                    });
+                    let once = seen.iter().all(|n| n.load(Ordering::Relaxed) == 1);
+                    assert!(once, "{count} on {threads}");
+                });
+            }
+        }
+    }
+}

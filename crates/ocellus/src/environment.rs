@@ -65,7 +65,7 @@ pub struct Environment {
     pub memory: Option<Allowance>,
     /// `OCELLUS_THREADS`.
     pub threads: Option<usize>,
-    /// `OCELLUS_PIN`: threads that compute keep to a processor each.
+    /// `OCELLUS_PIN`: the kernels' helper threads keep to a processor each.
     pub pin: bool,
     /// `OCELLUS_ISA`: the instruction set that kernels use, instead of the richest.
     pub isa: Option<String>,

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::Mat;
-use super::pack::{Line, PackedA, Strided, words};
+use super::pack::{Line, Strided, words};
 use super::packed::PackedB;
 use super::panel::{PanelProduct, Start};
 use super::tile::Tiles;
@@ -60,114 +60,70 @@ impl Job<'_> {
         if depth == 0 {
             return;
         }
-        let mut a_block = A_BLOCK.take();
-        // SAFETY: passed on to the caller.
-        unsafe {
-            match self.b {
-                Source::Packed(b) => self.by_rows(b, &rows, &cols, depth, &mut a_block),
-                Source::Plain(b) => self.by_cols(b, &rows, &cols, depth, &mut a_block),
-            }
-        }
-        A_BLOCK.set(a_block);
-    }
-
-    /// With panels at hand, every block of rows is packed once and meets all of them.
-    ///
-    /// # Safety
-    /// As [`Job::run`].
-    unsafe fn by_rows(
-        &self,
-        b: &PackedB,
-        rows: &Range<usize>,
-        cols: &Range<usize>,
-        depth: usize,
-        a_block: &mut Vec<Line>,
-    ) {
-        for word in (0..depth).step_by(BLOCK_DEPTH) {
-            let words = word..depth.min(word + BLOCK_DEPTH);
-            let panels = b.panels(cols.start, &words);
-            for row in rows.clone().step_by(BLOCK_ROWS) {
-                let rows = row..rows.end.min(row + BLOCK_ROWS);
-                // SAFETY: `a` was checked against its slice; the panels are those of these columns.
-                unsafe {
-                    let a = self
-                        .tiles
-                        .pack_a(Strided::new(&self.a), self.k, &words, &rows, a_block);
-                    self.block(a, panels, &words, &rows, cols);
+        match self.b {
+            Source::Packed(b) => {
+                for word in (0..depth).step_by(BLOCK_DEPTH) {
+                    let words = word..depth.min(word + BLOCK_DEPTH);
+                    // SAFETY: the panels are those of these words and columns.
+                    unsafe { self.rows(b.panels(cols.start, &words), &words, &rows, &cols) };
                 }
             }
-        }
-    }
-
-    /// Panels are packed block by block, and each meets all rows.
-    ///
-    /// # Safety
-    /// As [`Job::run`].
-    unsafe fn by_cols(
-        &self,
-        b: Mat,
-        rows: &Range<usize>,
-        cols: &Range<usize>,
-        depth: usize,
-        a_block: &mut Vec<Line>,
-    ) {
-        let mut b_block = B_BLOCK.take();
-        for col in cols.clone().step_by(BLOCK_COLS) {
-            let cols = col..cols.end.min(col + BLOCK_COLS);
-            for word in (0..depth).step_by(BLOCK_DEPTH) {
-                let words = word..depth.min(word + BLOCK_DEPTH);
-                // SAFETY: both operands were checked against their slices.
-                unsafe {
-                    self.tiles
-                        .pack_b(Strided::new(&b), self.k, &words, &cols, &mut b_block)
-                };
-                for row in rows.clone().step_by(BLOCK_ROWS) {
-                    let rows = row..rows.end.min(row + BLOCK_ROWS);
-                    // SAFETY: as above; the block holds the panels of these columns.
-                    unsafe {
-                        let a = self
-                            .tiles
-                            .pack_a(Strided::new(&self.a), self.k, &words, &rows, a_block);
-                        self.block(a, b_block.as_ptr().cast(), &words, &rows, &cols);
+            Source::Plain(b) => {
+                let mut b_block = B_BLOCK.take();
+                for col in cols.clone().step_by(BLOCK_COLS) {
+                    let cols = col..cols.end.min(col + BLOCK_COLS);
+                    for word in (0..depth).step_by(BLOCK_DEPTH) {
+                        let words = word..depth.min(word + BLOCK_DEPTH);
+                        // SAFETY: `b` was checked against its slice; the block then holds these words and columns.
+                        unsafe {
+                            self.tiles
+                                .pack_b(Strided::new(&b), self.k, &words, &cols, &mut b_block);
+                            self.rows(b_block.as_ptr().cast(), &words, &rows, &cols);
+                        }
                     }
                 }
+                B_BLOCK.set(b_block);
             }
         }
-        B_BLOCK.set(b_block);
     }
 
-    /// One block of rows and words by some columns.
+    /// All rows by some words and columns: every block of rows is packed once and meets all of the panels.
     ///
     /// # Safety
-    /// `a` and `panels` must hold the block, which must lie inside the rectangle of [`Job::run`].
-    unsafe fn block(
+    /// `panels` must hold these words and columns; otherwise as [`Job::run`].
+    unsafe fn rows(
         &self,
-        a: PackedA,
         panels: *const u32,
         words: &Range<usize>,
         rows: &Range<usize>,
         cols: &Range<usize>,
     ) {
-        // SAFETY: the offsets stay inside the bias and the rectangle of `c`.
-        unsafe {
-            let start = match (words.start > 0 || self.accumulate, self.bias) {
-                (true, _) => Start::Kept,
-                (false, Some(bias)) => Start::Row(bias.as_ptr().add(cols.start)),
-                (false, None) => Start::Zero,
-            };
-            PanelProduct {
-                tiles: self.tiles,
-                a,
-                panels,
-                rows: rows.len(),
-                depth: words.len(),
-                cols: cols.len(),
-                start,
-                c: self.c.pointer().add(rows.start * self.ldc + cols.start),
-                ldc: self.ldc,
+        let mut a_block = A_BLOCK.take();
+        for row in rows.clone().step_by(BLOCK_ROWS) {
+            let rows = row..rows.end.min(row + BLOCK_ROWS);
+            let a = Strided::new(&self.a);
+            // SAFETY: `a` was checked against its slice; the offsets stay inside the bias and the rectangle of `c`.
+            unsafe {
+                let start = match (words.start > 0 || self.accumulate, self.bias) {
+                    (true, _) => Start::Kept,
+                    (false, Some(bias)) => Start::Row(bias.as_ptr().add(cols.start)),
+                    (false, None) => Start::Zero,
+                };
+                PanelProduct {
+                    tiles: self.tiles,
+                    a: self.tiles.pack_a(a, self.k, words, &rows, &mut a_block),
+                    panels,
+                    rows: rows.len(),
+                    depth: words.len(),
+                    cols: cols.len(),
+                    start,
+                    c: self.c.pointer().add(row * self.ldc + cols.start),
+                    ldc: self.ldc,
+                }
+                .run();
             }
-            .run();
         }
+        A_BLOCK.set(a_block);
     }
 
     /// Puts the initial values into `c`, for the cases that a tile cannot start from by itself.

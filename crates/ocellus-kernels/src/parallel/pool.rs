@@ -300,6 +300,7 @@ mod tests {
             });
         }
     }
+
     /// Workers keep to their places, the caller does not, and what is computed is the same.
     #[cfg(all(target_os = "linux", not(miri)))]
     #[test]

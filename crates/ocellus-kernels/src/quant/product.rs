@@ -7,7 +7,6 @@ use super::activation::Rounded;
 use super::format::PANEL;
 use super::packed::PackedQ;
 use super::tile::{self, Args, ROWS, Tiles};
-use crate::gemm::Mat;
 use crate::isa::Isa;
 
 /// Values of K in one stretch: a panel this deep and the rows' values fit a second-level cache.
@@ -35,31 +34,10 @@ pub(crate) fn with_rounded(work: impl FnOnce(&mut Rounded)) {
 }
 
 impl PackedQ {
-    /// Computes `rows` of `x` by panels `panels` into `out[row * out_row + column]`, counted from the first row.
+    /// Computes `rows` rounded rows by panels `panels` into `out[row * out_row + column]`.
     ///
     /// # Safety
-    /// `x` must be checked and its columns contiguous; `out` must be good for the rectangle, which nobody else touches.
-    pub(crate) unsafe fn run(
-        &self,
-        isa: Isa,
-        x: &Mat,
-        rows: Range<usize>,
-        panels: Range<usize>,
-        seed: Seed,
-        out: *mut f32,
-        out_row: usize,
-    ) {
-        with_rounded(|rounded| {
-            rounded.fill(isa, x, rows.clone(), self.format().group);
-            // SAFETY: passed on to the caller.
-            unsafe { self.multiply(isa, rounded, rows.len(), panels, seed, out, out_row) };
-        });
-    }
-
-    /// The same with rows that are rounded already.
-    ///
-    /// # Safety
-    /// As [`PackedQ::run`]; `rounded` must hold `rows` rows for this matrix.
+    /// `rounded` must hold `rows` rows for this matrix; `out` must be good for the rectangle, which nobody else touches.
     pub(crate) unsafe fn multiply(
         &self,
         isa: Isa,

@@ -325,16 +325,19 @@ fn the_gated_network_is_its_parts() {
                 Mat::row_major(&w, rows, cols).transposed(),
             ))
         };
-        let few = |rows, cols, seed| Matrix::Quantized(quantized(Format::Q8, rows, cols, seed).0);
-        for few_bits in [false, true] {
-            let make = |rows, cols, seed| {
-                if few_bits {
-                    few(rows, cols, seed)
-                } else {
-                    dense(rows, cols, seed)
-                }
+        // In one width, and in several whose groups are not the same.
+        for [of_gate, of_up, of_down] in [
+            [None; 3],
+            [Some(Format::Q8); 3],
+            [Some(Format::Q8), Some(Format::Q4), Some(Format::Q6)],
+        ] {
+            let make = |format: Option<Format>, rows, cols, seed| match format {
+                Some(format) => Matrix::Quantized(quantized(format, rows, cols, seed).0),
+                None => dense(rows, cols, seed),
             };
-            let (gate, up, down) = (make(width, k, 1), make(width, k, 2), make(n, width, 3));
+            let gate = make(of_gate, width, k, 1);
+            let up = make(of_up, width, k, 2);
+            let down = make(of_down, n, width, 3);
             let (x, bias) = (values(m * k, 4), values(width, 5));
             on_every_isa(|isa| {
                 let (mut g, mut u, mut h) = (poisoned(m * width), poisoned(m * width), poisoned(m * width));

@@ -10,19 +10,26 @@ const EXP_HIGHEST: f32 = 88.722_83;
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 
-/// `e^x`, relative error below 2e-7. Zero for `x` under -86.9; not-a-number stays so.
+/// `p` and whole `n` with `e^x = p 2^n`.
 #[inline(always)]
-pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
-    // The operand order of `max` and `min` lets not-a-number through.
-    let bounded = s.min(s.splat(EXP_HIGHEST), s.max(s.splat(EXP_LOWEST), x));
-    let n = s.round(s.mul(bounded, s.splat(std::f32::consts::LOG2_E)));
-    let r = s.mul_add(n, s.splat(-LN2_HIGH), bounded);
+fn reduced<S: Simd>(s: S, x: S::V) -> (S::V, S::V) {
+    let n = s.round(s.mul(x, s.splat(std::f32::consts::LOG2_E)));
+    let r = s.mul_add(n, s.splat(-LN2_HIGH), x);
     let r = s.mul_add(n, s.splat(-LN2_LOW), r);
     // Taylor to the seventh power: |r| <= ln 2 / 2, so what is left out is below 6e-9.
     let mut p = s.splat(1.0 / 5040.0);
     for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = s.mul_add(p, r, s.splat(factor));
     }
+    (p, n)
+}
+
+/// `e^x`, relative error below 2e-7. Zero for `x` under -86.9; not-a-number stays so.
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
+    // The operand order of `max` and `min` lets not-a-number through.
+    let bounded = s.min(s.splat(EXP_HIGHEST), s.max(s.splat(EXP_LOWEST), x));
+    let (p, n) = reduced(s, bounded);
     // One power of two less and twice the polynomial: n reaches 128, which one exponent cannot hold.
     let scaled = s.mul(s.add(p, p), s.exp2_whole(s.sub(n, s.splat(1.0))));
     let scaled = s.select_lt(x, s.splat(EXP_LOWEST), s.zero(), scaled);
@@ -34,13 +41,7 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
 #[inline(always)]
 pub(crate) fn exp_below<S: Simd>(s: S, x: S::V) -> S::V {
     let x = s.max(s.splat(EXP_LOWEST), x);
-    let n = s.round(s.mul(x, s.splat(std::f32::consts::LOG2_E)));
-    let r = s.mul_add(n, s.splat(-LN2_HIGH), x);
-    let r = s.mul_add(n, s.splat(-LN2_LOW), r);
-    let mut p = s.splat(1.0 / 5040.0);
-    for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = s.mul_add(p, r, s.splat(factor));
-    }
+    let (p, n) = reduced(s, x);
     s.times_exp2(p, n)
 }
 
@@ -117,6 +118,42 @@ mod tests {
                     "{isa:?} exp({x}) = {y}, expected {expected}, error {error:.2e}"
                 );
             }
+        });
+    }
+
+    struct ExpBelow<'a>(&'a mut [f32]);
+
+    impl Kernel for ExpBelow<'_> {
+        type Out = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            for chunk in self.0.chunks_exact_mut(S::LANES) {
+                let y = exp_below(s, s.load(chunk));
+                s.store(y, chunk);
+            }
+        }
+    }
+
+    #[test]
+    fn exp_below_is_exp_where_that_is_not_cut_off() {
+        let count = if cfg!(miri) { 64 } else { 64_000 };
+        let x: Vec<f32> = (0..count).map(|i| -86.8 * i as f32 / count as f32).collect();
+        on_every_isa(|isa| {
+            let mut y = x.clone();
+            isa.run(ExpBelow(&mut y));
+            for (x, y) in x.iter().zip(&y) {
+                let error = (f64::from(*y) / f64::from(*x).exp() - 1.0).abs();
+                assert!(error < 2e-7, "{isa:?} exp({x}) = {y}, error {error:.2e}");
+            }
+            let mut y = [0.0, -87.0, -1e30, f32::NEG_INFINITY, f32::NAN].repeat(16);
+            isa.run(ExpBelow(&mut y));
+            assert_eq!(y[0], 1.0);
+            assert!(
+                y[1..4].iter().all(|y| (0.0..2e-38).contains(y)),
+                "{isa:?} {:?}",
+                &y[..5]
+            );
+            assert!(y[4].is_nan());
         });
     }
 
