@@ -1,31 +1,31 @@
 //! A model with everything that turns questions and pictures into its input: tokenizer, template, preprocessing, defaults.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
 use ocellus_hub::{Checkpoint, Location};
 use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::model::Sees;
 use ocellus_models::plan::Shape;
-use ocellus_models::{FAMILIES, Facts, Grid, ModelError, Vlm};
-use ocellus_nn::{Format, Frozen, KvWidth, Measured, Params, Precision};
-use ocellus_text::{Template, TextError, TextForm, Tokenizer};
+use ocellus_models::{FAMILIES, Facts, Grid, Vlm};
+use ocellus_nn::{KvWidth, Measured};
+use ocellus_text::{Template, TextForm, Tokenizer};
 
 use ocellus_weights::Weights;
 use serde_json::Value;
 
 use crate::builtin;
+use crate::computing::{self, Computing};
 use crate::context::Context;
 use crate::error::Failure;
+use crate::files::Files;
 use crate::foresight::{self, Usage};
+use crate::generation::Generation;
 use crate::gguf;
 use crate::held::Held;
 use crate::sight;
 use crate::speech::Speech;
-use crate::values::{self, Dtype, KvCache, Quant};
+use crate::values::{KvCache, Quant};
 
 /// A model ready to be asked.
 pub struct Model {
@@ -42,91 +42,6 @@ pub struct Model {
     pub generation: Generation,
     /// It reads one line of print at a time; pages are cut up for it.
     pub reads_lines: bool,
-}
-
-/// What `generation_config.json` says.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub struct Generation {
-    pub sample: bool,
-    pub temperature: Option<f32>,
-    pub top_k: Option<usize>,
-    pub top_p: Option<f32>,
-    pub min_p: Option<f32>,
-    pub repetition_penalty: Option<f32>,
-    pub end: Vec<u32>,
-    pub stop: Vec<String>,
-}
-
-/// A checkpoint's text files, wherever they are.
-enum Files<'a> {
-    BuiltIn,
-    Folder(&'a Path),
-    /// Made of the metadata of other files.
-    Made(BTreeMap<&'static str, String>),
-}
-
-impl Files<'_> {
-    /// The file's text; nothing when there is no such file.
-    fn text(&self, name: &str) -> Result<Option<String>, Failure> {
-        match self {
-            Files::BuiltIn => {
-                Ok(builtin::file(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
-            }
-            Files::Made(texts) => Ok(texts.get(name).cloned()),
-            Files::Folder(folder) => {
-                let path = folder.join(name);
-                match std::fs::read_to_string(&path) {
-                    Ok(text) => Ok(Some(text)),
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                    Err(error) => Err(Failure::io("read", &path, &error)),
-                }
-            }
-        }
-    }
-
-    /// The text of the file that says what the model is.
-    fn config(&self) -> Result<String, Failure> {
-        for name in ocellus_models::CONFIG_FILES {
-            if let Some(text) = self.text(name)? {
-                return Ok(text);
-            }
-        }
-        Err(Failure::new("config.json is missing")
-            .hint("a model folder holds config.json, or params.json in the layout of some publishers"))
-    }
-
-    fn json(&self, name: &str) -> Result<Option<Value>, Failure> {
-        let Some(text) = self.text(name)? else {
-            return Ok(None);
-        };
-        let parsed = serde_json::from_str(&text);
-        parsed.map(Some).map_err(|error| {
-            Failure::new(format!("{name} is not valid JSON: {error}")).hint("download the model again")
-        })
-    }
-}
-
-/// The text of the file in a model's folder that says what it is.
-pub fn config(folder: &Path) -> Result<String, Failure> {
-    Files::Folder(folder).config()
-}
-
-impl Files<'_> {
-    /// Tokenizer and template, from files of their own.
-    fn words(&self) -> Result<(Tokenizer, Option<Template>), TextError> {
-        match self {
-            Files::Folder(folder) => Ok((Tokenizer::from_dir(folder)?, Template::from_dir(folder)?)),
-            Files::BuiltIn | Files::Made(_) => {
-                let bytes = |name| builtin::file(name).unwrap_or_default();
-                let source = String::from_utf8_lossy(bytes("chat_template.jinja"));
-                let template = Some(source).filter(|source| !source.is_empty());
-                Ok((
-                    Tokenizer::from_json(bytes("tokenizer.json"))?,
-                    template.map(|source| Template::new(&source)).transpose()?,
-                ))
-            }
-        }
-    }
 }
 
 /// A model, and the files beside its weights.
@@ -174,15 +89,16 @@ impl<'a> Opened<'a> {
             None => Held::of(context, Some(&weights)),
         };
         foresight::check(context, (name, &held), (&config, &weights), text, usage)?;
-        let mut how = match measuring {
+        let how = match measuring {
             Some(how) => how,
-            None => computing(context, &weights).map_err(|failure| failure.about(name))?,
+            None => computing::of(context, &weights).map_err(|failure| failure.about(name))?,
         };
-        how.kv_width = match context.global.kv_cache {
+        let kv_width = match context.global.kv_cache {
             KvCache::Full => KvWidth::Full,
             KvCache::Q8 => KvWidth::Q8,
         };
-        let loaded = build(&config, Arc::new(weights), how).map_err(|e| Failure::from(e).about(name))?;
+        let loaded = computing::build(&config, Arc::new(weights), how.keeping(kv_width))
+            .map_err(|e| Failure::from(e).about(name))?;
         let pages = loaded.generator().is_some_and(|vlm| vlm.decoder().pages());
         if context.global.kv_cache != KvCache::Full && !pages {
             return Err(Failure::usage(format!(
@@ -247,10 +163,7 @@ impl Model {
         usage: &Usage,
         (width, measured): (Quant, &Arc<Measured>),
     ) -> Result<Self, Failure> {
-        let how = Computing {
-            measured: Some(measured.clone()),
-            ..Computing::on_cpu(width)
-        };
+        let how = Computing::on_cpu(width).measuring(measured);
         Self::opened(checkpoint, Opened::load(context, checkpoint, usage, Some(how))?)
     }
 
@@ -390,128 +303,6 @@ fn shape(config: &str) -> Option<Shape> {
     (ocellus_models::find(&config).ok()?.shape?)(&config).ok()
 }
 
-/// The model of a config over a set of tensors, none of them left over.
-pub fn build(
-    config: &str,
-    weights: Arc<Weights>,
-    how: Computing,
-) -> Result<Box<dyn ocellus_models::Model>, ModelError> {
-    assemble(config, &Rc::new(how.source(weights)), &how)
-}
-
-/// The same over a source of tensors that the caller made.
-pub fn assemble(
-    config: &str,
-    source: &Rc<Frozen>,
-    how: &Computing,
-) -> Result<Box<dyn ocellus_models::Model>, ModelError> {
-    let family = ocellus_models::find(&ocellus_models::families::parse(config)?)?;
-    let mut params = Params::new(source.clone(), how.precision);
-    if let Some(format) = how.format {
-        params = params.rounded(format);
-    }
-    params = params.keeping(how.kv_width);
-    let model = ocellus_models::load(config, &params)?;
-    source.finish(|name| family.ignores(name))?;
-    Ok(model)
-}
-
-/// Where a model computes, in which type, and what its weights are rounded to.
-pub struct Computing {
-    device: Device,
-    dtype: DType,
-    precision: Precision,
-    format: Option<Format>,
-    kv_width: KvWidth,
-    measured: Option<Arc<Measured>>,
-}
-
-impl Computing {
-    /// On the CPU, at one width.
-    pub fn on_cpu(width: Quant) -> Self {
-        let (precision, format) = match width {
-            Quant::F32 => (Precision::F32, None),
-            Quant::Bf16 => (Precision::Bf16, None),
-            // What is not rounded to few bits has no more to lose in bf16.
-            Quant::Q8 => (Precision::Bf16, Some(Format::Q8)),
-            Quant::Q6 => (Precision::Bf16, Some(Format::Q6)),
-            Quant::Q4 => (Precision::Bf16, Some(Format::Q4)),
-        };
-        Self {
-            device: Device::Cpu,
-            dtype: DType::F32,
-            precision,
-            format,
-            kv_width: KvWidth::Full,
-            measured: None,
-        }
-    }
-
-    /// The tensors of a checkpoint as this wants them.
-    pub fn source(&self, weights: Arc<Weights>) -> Frozen {
-        let source = Frozen::new(weights, self.device.clone(), self.dtype);
-        match &self.measured {
-            Some(measured) => source.measuring(measured.clone()),
-            None => source,
-        }
-    }
-
-    fn elsewhere(device: Device, dtype: DType) -> Self {
-        Self {
-            device,
-            dtype,
-            precision: Precision::F32,
-            format: None,
-            kv_width: KvWidth::Full,
-            measured: None,
-        }
-    }
-}
-
-/// Where and in which type to compute: f32 on the CPU unless asked otherwise, bf16 elsewhere.
-fn computing(context: &Context, weights: &Weights) -> Result<Computing, Failure> {
-    let device = match context.device()? {
-        values::Device::Cpu => Device::Cpu,
-        values::Device::Cuda(index) => Device::new_cuda(index).map_err(|e| no_device(&e))?,
-        values::Device::Metal => Device::new_metal(0).map_err(|e| no_device(&e))?,
-    };
-    let packed = weights.metadata().contains_key(ocellus_nn::stored::LAYOUT);
-    if packed && !device.is_cpu() {
-        return Err(Failure::new("quantised weights work on the CPU only")
-            .hint("use the checkpoint that they were made from on this device"));
-    }
-    if packed && context.global.quant.is_some() {
-        return Err(Failure::new("the model is quantised already").hint("leave out --quant"));
-    }
-    if packed || (weights.gguf().is_some() && context.global.quant.is_none()) {
-        // What is not packed has no more to lose in bf16.
-        let asked = context.global.dtype == Some(Dtype::F32);
-        return Ok(Computing::on_cpu(if asked { Quant::F32 } else { Quant::Bf16 }));
-    }
-    if let Some(width) = context.global.quant {
-        if !device.is_cpu() {
-            return Err(
-                Failure::new("--quant works on the CPU only").hint("use --dtype bf16 or f16 on this device")
-            );
-        }
-        return Ok(Computing::on_cpu(width));
-    }
-    match (context.global.dtype, device.is_cpu()) {
-        (None | Some(Dtype::F32), true) => Ok(Computing::on_cpu(Quant::F32)),
-        (Some(Dtype::Bf16), true) => Ok(Computing::on_cpu(Quant::Bf16)),
-        (Some(Dtype::F16), true) => {
-            Err(Failure::new("the CPU does not compute in f16").hint("use --dtype bf16 or f32"))
-        }
-        (Some(Dtype::F32), false) => Ok(Computing::elsewhere(device, DType::F32)),
-        (Some(Dtype::F16), false) => Ok(Computing::elsewhere(device, DType::F16)),
-        (None | Some(Dtype::Bf16), false) => Ok(Computing::elsewhere(device, DType::BF16)),
-    }
-}
-
-fn no_device(error: &candle_core::Error) -> Failure {
-    Failure::new(format!("the device cannot be used: {error}")).hint("`--device cpu` always works")
-}
-
 /// `preprocessor_config.json`, or the part of `processor_config.json` that newer library versions write instead.
 fn recipe(files: &Files, facts: &Facts) -> Result<Recipe, Failure> {
     let text = match files.text("preprocessor_config.json")? {
@@ -542,70 +333,4 @@ fn recipe(files: &Files, facts: &Facts) -> Result<Recipe, Failure> {
         .hint("the two files belong to different models; download the model again"));
     }
     Ok(recipe)
-}
-
-impl Generation {
-    fn read(files: &Files, config: &str, tokenizer: &Tokenizer) -> Result<Self, Failure> {
-        let file = files.json("generation_config.json")?.unwrap_or_default();
-        let number = |key: &str| file.get(key).and_then(Value::as_f64).map(|n| n as f32);
-        let ids = |value: Option<&Value>| -> Vec<u32> {
-            let id = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
-            match value {
-                Some(Value::Array(list)) => list.iter().filter_map(id).collect(),
-                Some(single) => id(single).into_iter().collect(),
-                None => Vec::new(),
-            }
-        };
-        let mut end = ids(file.get("eos_token_id"));
-        if end.is_empty() {
-            let config: Value = serde_json::from_str(config).unwrap_or_default();
-            end = ids(config
-                .get("eos_token_id")
-                .or_else(|| config.get("text_config")?.get("eos_token_id")));
-            end.extend(tokenizer.token_id("<|im_end|>"));
-            // Vocabularies of sentences, whose configs need not say it.
-            if end.is_empty() {
-                end.extend(tokenizer.token_id("[SEP]"));
-            }
-        }
-        let stop = match file.get("stop_strings") {
-            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            Some(Value::String(one)) => vec![one.clone()],
-            _ => Vec::new(),
-        };
-        Ok(Self {
-            sample: file.get("do_sample").and_then(Value::as_bool).unwrap_or(false),
-            temperature: number("temperature"),
-            top_k: file.get("top_k").and_then(Value::as_u64).map(|k| k as usize),
-            top_p: number("top_p"),
-            min_p: number("min_p"),
-            repetition_penalty: number("repetition_penalty"),
-            end,
-            stop,
-        })
-    }
-
-    /// Flags first, then this file, then greedy.
-    pub fn sampling(&self, flags: &crate::args::Sampling) -> ocellus_engine::Sampling {
-        let default = ocellus_engine::Sampling::default();
-        let temperature = if self.sample {
-            self.temperature.unwrap_or(1.0)
-        } else {
-            default.temperature
-        };
-        ocellus_engine::Sampling {
-            temperature: flags.temperature.unwrap_or(temperature),
-            top_k: flags
-                .top_k
-                .or(self.top_k)
-                .unwrap_or(if self.sample { 50 } else { default.top_k }),
-            top_p: flags.top_p.or(self.top_p).unwrap_or(default.top_p),
-            min_p: flags.min_p.or(self.min_p).unwrap_or(default.min_p),
-            repetition_penalty: flags
-                .repeat_penalty
-                .or(self.repetition_penalty)
-                .unwrap_or(default.repetition_penalty),
-            seed: flags.seed.unwrap_or_else(crate::environment::fresh_seed),
-        }
-    }
 }

@@ -10,15 +10,15 @@ use ocellus_weights::Weights;
 
 use super::case::{Case, read_text};
 use super::error::CaseError;
-use crate::model;
+use crate::computing::{self, Computing};
 
 /// For inference, on the CPU at the case's width.
 pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
     let weights = Arc::new(Weights::open(&case.model())?);
-    Ok(model::build(
+    Ok(computing::build(
         &config(case)?,
         weights,
-        model::Computing::on_cpu(case.width),
+        Computing::on_cpu(case.width),
     )?)
 }
 

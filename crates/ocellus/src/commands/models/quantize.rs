@@ -13,9 +13,10 @@ use ocellus_weights::{Dtype, TensorRef, Weights, write_refs};
 
 use super::calibrate::Calibration;
 use crate::args::Quantize;
+use crate::computing::{self, Computing};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::model::{self, Computing};
+use crate::files::Files;
 use crate::output;
 use crate::values::Quant;
 
@@ -57,7 +58,7 @@ pub fn run(context: &Context, args: &Quantize) -> Result<(), Failure> {
         return Err(Failure::new(format!("{} is quantised already", checkpoint.name))
             .hint("quantise the checkpoint that it was made from; rounding twice loses more"));
     }
-    let config = model::config(folder)?;
+    let config = Files::Folder(folder).config()?;
     let Calibration { importance, rows } = match args.calibration[..] {
         [] => Calibration::default(),
         _ => Calibration::gather(context, &checkpoint, width, &args.calibration)?,
@@ -67,7 +68,7 @@ pub fn run(context: &Context, args: &Quantize) -> Result<(), Failure> {
             .source(weights.clone())
             .keeping(importance),
     );
-    model::assemble(&config, &source, &Computing::on_cpu(width))
+    computing::assemble(&config, &source, &Computing::on_cpu(width))
         .map_err(|e| Failure::from(e).about(&checkpoint.name))?;
     let before = weights.total_bytes();
     let after = write((folder, &args.output), &weights, &source, rows)?;

@@ -1,0 +1,165 @@
+//! Tensors for inference.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+use ocellus_kernels::matrix::Matrix;
+use ocellus_weights::{Integers, Packing, Weights};
+
+use super::read::{checked, read, read_integers, untaken};
+use super::{LoadError, Source};
+use crate::measured::Measured;
+use crate::rows::Rows;
+use crate::stored::{self, Kept, Stored};
+
+/// Tensors of a checkpoint for inference, on one device and in one type.
+pub struct Frozen {
+    weights: Arc<Weights>,
+    device: Device,
+    dtype: DType,
+    taken: RefCell<BTreeSet<String>>,
+    /// How integers that stand for matrices are packed, where there are any.
+    packing: Cell<Option<Packing>>,
+    importance: BTreeMap<String, Arc<[f32]>>,
+    measured: Option<Arc<Measured>>,
+    /// What was packed, for whoever wants it.
+    kept: Option<RefCell<Vec<Kept>>>,
+}
+
+impl Frozen {
+    /// The same, which rounds weights by how much their columns count (see [`Source::importance`](super::Source::importance)) and keeps what it packs for
+    /// [`kept`](Self::kept).
+    pub fn keeping(self, importance: BTreeMap<String, Arc<[f32]>>) -> Self {
+        Self {
+            importance,
+            kept: Some(RefCell::default()),
+            ..self
+        }
+    }
+
+    /// The same, whose matrices keep what goes into them in `measured` instead of being rounded below 8 bits.
+    pub fn measuring(self, measured: Arc<Measured>) -> Self {
+        Self {
+            measured: Some(measured),
+            ..self
+        }
+    }
+
+    /// Every matrix that was packed so far.
+    pub fn kept(&self) -> Vec<Kept> {
+        self.kept
+            .as_ref()
+            .map(|kept| kept.borrow().clone())
+            .unwrap_or_default()
+    }
+
+    pub fn new(weights: Arc<Weights>, device: Device, dtype: DType) -> Self {
+        Self {
+            weights,
+            device,
+            dtype,
+            taken: RefCell::default(),
+            packing: Cell::default(),
+            importance: BTreeMap::new(),
+            measured: None,
+            kept: None,
+        }
+    }
+
+    /// The packed integers that stand for `name`, where they do.
+    fn unpacked(&self, name: &str, shape: &[usize]) -> Result<Option<Integers>, LoadError> {
+        let (Some(packing), &[rows, width]) = (self.packing.get(), shape) else {
+            return Ok(None);
+        };
+        if self.weights.contains(name) {
+            return Ok(None);
+        }
+        let Some(names) = stored::integers(&self.weights, name) else {
+            return Ok(None);
+        };
+        let parts = [&names.values, &names.zeros, &names.scales].into_iter();
+        let parts: Vec<String> = parts.chain(&names.groups).cloned().collect();
+        let integers = Integers::open(self.weights.clone(), names, [rows, width], packing)?;
+        let mut taken = self.taken.borrow_mut();
+        taken.extend(parts);
+        taken.extend(stored::empty_bias(&self.weights, name));
+        Ok(Some(integers))
+    }
+
+    /// Fails when the checkpoint holds a tensor that nobody took, except those for which `ignored` holds.
+    pub fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<(), LoadError> {
+        untaken(&self.weights, &self.taken.borrow(), ignored)
+    }
+}
+
+impl Source for Frozen {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
+        if let Some(integers) = self.unpacked(name, shape)? {
+            let mut values = vec![0.0; shape.iter().product()];
+            integers.read_f32(0, &mut values);
+            integers.release();
+            return Ok(Tensor::from_vec(values, shape, &self.device)?.to_dtype(self.dtype)?);
+        }
+        let tensor = read(&self.weights, name, shape, &self.device)?.to_dtype(self.dtype)?;
+        self.taken.borrow_mut().insert(name.to_owned());
+        Ok(tensor)
+    }
+
+    fn stored(&self, name: &str, shape: [usize; 2]) -> Result<Option<Stored>, LoadError> {
+        if !self.device.is_cpu() || self.dtype != DType::F32 {
+            return Ok(None);
+        }
+        if let Some(packed) = stored::packed(&self.weights, name, shape)? {
+            self.taken.borrow_mut().insert(name.to_owned());
+            return Ok(Some(Stored::Packed(packed)));
+        }
+        if let Some(integers) = self.unpacked(name, &shape)? {
+            let rows = Rows::of_integers(self.weights.clone(), name.to_owned(), shape[1], integers);
+            return Ok(Some(Stored::Rows(Box::new(rows))));
+        }
+        checked(&self.weights, name, &shape)?;
+        self.taken.borrow_mut().insert(name.to_owned());
+        let rows = Rows::new(self.weights.clone(), name.to_owned(), shape[1])?;
+        Ok(Some(Stored::Rows(Box::new(rows))))
+    }
+
+    fn release(&self, name: &str) {
+        self.weights.release(name);
+    }
+
+    fn packed(&self, name: &str, matrix: &Arc<Matrix>) {
+        if let Some(kept) = &self.kept {
+            kept.borrow_mut().push((name.to_owned(), matrix.clone()));
+        }
+    }
+
+    fn importance(&self, name: &str) -> Option<Arc<[f32]>> {
+        self.importance.get(name).cloned()
+    }
+
+    fn measured(&self) -> Option<&Measured> {
+        self.measured.as_deref()
+    }
+
+    fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {
+        let values = read_integers(&self.weights, name, count)?;
+        self.taken.borrow_mut().insert(name.to_owned());
+        Ok(values)
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        let unpacked = || self.packing.get().and(stored::integers(&self.weights, name));
+        self.weights.contains(name) || unpacked().is_some()
+    }
+
+    fn packed_as(&self, packing: Packing) -> Result<(), LoadError> {
+        self.packing.set(Some(packing));
+        Ok(())
+    }
+
+    fn trainable(&self) -> bool {
+        false
+    }
+}

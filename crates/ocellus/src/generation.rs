@@ -1,0 +1,87 @@
+//! How a model's answers are drawn and where they end, unless flags say otherwise.
+
+use serde_json::Value;
+
+use ocellus_text::Tokenizer;
+
+use crate::error::Failure;
+use crate::files::Files;
+
+/// What `generation_config.json` says.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Generation {
+    pub sample: bool,
+    pub temperature: Option<f32>,
+    pub top_k: Option<usize>,
+    pub top_p: Option<f32>,
+    pub min_p: Option<f32>,
+    pub repetition_penalty: Option<f32>,
+    pub end: Vec<u32>,
+    pub stop: Vec<String>,
+}
+
+impl Generation {
+    pub fn read(files: &Files, config: &str, tokenizer: &Tokenizer) -> Result<Self, Failure> {
+        let file = files.json("generation_config.json")?.unwrap_or_default();
+        let number = |key: &str| file.get(key).and_then(Value::as_f64).map(|n| n as f32);
+        let ids = |value: Option<&Value>| -> Vec<u32> {
+            let id = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
+            match value {
+                Some(Value::Array(list)) => list.iter().filter_map(id).collect(),
+                Some(single) => id(single).into_iter().collect(),
+                None => Vec::new(),
+            }
+        };
+        let mut end = ids(file.get("eos_token_id"));
+        if end.is_empty() {
+            let config: Value = serde_json::from_str(config).unwrap_or_default();
+            end = ids(config
+                .get("eos_token_id")
+                .or_else(|| config.get("text_config")?.get("eos_token_id")));
+            end.extend(tokenizer.token_id("<|im_end|>"));
+            // Vocabularies of sentences, whose configs need not say it.
+            if end.is_empty() {
+                end.extend(tokenizer.token_id("[SEP]"));
+            }
+        }
+        let stop = match file.get("stop_strings") {
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(Value::String(one)) => vec![one.clone()],
+            _ => Vec::new(),
+        };
+        Ok(Self {
+            sample: file.get("do_sample").and_then(Value::as_bool).unwrap_or(false),
+            temperature: number("temperature"),
+            top_k: file.get("top_k").and_then(Value::as_u64).map(|k| k as usize),
+            top_p: number("top_p"),
+            min_p: number("min_p"),
+            repetition_penalty: number("repetition_penalty"),
+            end,
+            stop,
+        })
+    }
+
+    /// Flags first, then this file, then greedy.
+    pub fn sampling(&self, flags: &crate::args::Sampling) -> ocellus_engine::Sampling {
+        let default = ocellus_engine::Sampling::default();
+        let temperature = if self.sample {
+            self.temperature.unwrap_or(1.0)
+        } else {
+            default.temperature
+        };
+        ocellus_engine::Sampling {
+            temperature: flags.temperature.unwrap_or(temperature),
+            top_k: flags
+                .top_k
+                .or(self.top_k)
+                .unwrap_or(if self.sample { 50 } else { default.top_k }),
+            top_p: flags.top_p.or(self.top_p).unwrap_or(default.top_p),
+            min_p: flags.min_p.or(self.min_p).unwrap_or(default.min_p),
+            repetition_penalty: flags
+                .repeat_penalty
+                .or(self.repetition_penalty)
+                .unwrap_or(default.repetition_penalty),
+            seed: flags.seed.unwrap_or_else(crate::environment::fresh_seed),
+        }
+    }
+}
