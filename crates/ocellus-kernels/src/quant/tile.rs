@@ -1,5 +1,7 @@
 //! The register tile: a few rows of activations by one panel of weights, over some groups.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
@@ -41,8 +43,8 @@ pub(super) struct Args {
 /// All pointers must be good for the shape in the arguments, and the processor must have the instructions.
 pub(super) type Tile = unsafe fn(Args);
 
-/// Tiles of one to [`ROWS`] rows.
-pub(super) type Tiles = [Tile; ROWS];
+/// Tiles of one row, two, and so on, at most [`ROWS`].
+pub(super) type Tiles = [Tile];
 
 /// The tiles of an instruction set for weights of so many bits.
 pub(super) fn tiles(isa: Isa, bits: Bits) -> &'static Tiles {
@@ -55,9 +57,9 @@ pub(super) fn tiles(isa: Isa, bits: Bits) -> &'static Tiles {
         },
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 | Level::Avx512 => match bits {
-            Bits::Four => &x86::AVX2_4,
-            Bits::Six => &x86::AVX2_6,
-            Bits::Eight => &x86::AVX2_8,
+            Bits::Four => &avx2::FOUR,
+            Bits::Six => &avx2::SIX,
+            Bits::Eight => &avx2::EIGHT,
         },
         #[cfg(target_arch = "aarch64")]
         Level::NeonI8mm | Level::NeonBf16 => match bits {
@@ -157,7 +159,7 @@ mod x86 {
 
     use super::*;
 
-    pub(super) static VNNI_4: Tiles = [
+    pub(super) static VNNI_4: [Tile; ROWS] = [
         vnni::<4, 1>,
         vnni::<4, 2>,
         vnni::<4, 3>,
@@ -165,7 +167,7 @@ mod x86 {
         vnni::<4, 5>,
         vnni::<4, 6>,
     ];
-    pub(super) static VNNI_6: Tiles = [
+    pub(super) static VNNI_6: [Tile; ROWS] = [
         vnni::<6, 1>,
         vnni::<6, 2>,
         vnni::<6, 3>,
@@ -173,37 +175,13 @@ mod x86 {
         vnni::<6, 5>,
         vnni::<6, 6>,
     ];
-    pub(super) static VNNI_8: Tiles = [
+    pub(super) static VNNI_8: [Tile; ROWS] = [
         vnni::<8, 1>,
         vnni::<8, 2>,
         vnni::<8, 3>,
         vnni::<8, 4>,
         vnni::<8, 5>,
         vnni::<8, 6>,
-    ];
-    pub(super) static AVX2_4: Tiles = [
-        avx2::<4, 1>,
-        avx2::<4, 2>,
-        avx2::<4, 3>,
-        avx2::<4, 4>,
-        avx2::<4, 5>,
-        avx2::<4, 6>,
-    ];
-    pub(super) static AVX2_6: Tiles = [
-        avx2::<6, 1>,
-        avx2::<6, 2>,
-        avx2::<6, 3>,
-        avx2::<6, 4>,
-        avx2::<6, 5>,
-        avx2::<6, 6>,
-    ];
-    pub(super) static AVX2_8: Tiles = [
-        avx2::<8, 1>,
-        avx2::<8, 2>,
-        avx2::<8, 3>,
-        avx2::<8, 4>,
-        avx2::<8, 5>,
-        avx2::<8, 6>,
     ];
 
     /// Two vectors of sixteen rows of weights by `R` rows of activations.
@@ -355,95 +333,6 @@ mod x86 {
             for (i, row) in out.iter().enumerate() {
                 for (j, sum) in row.iter().enumerate() {
                     _mm512_storeu_ps(args.out.add(i * args.out_row + 16 * j), *sum);
-                }
-            }
-        }
-    }
-
-    /// Eight rows of weights at a time. There is no exact product of unsigned and signed bytes here: even and odd bytes are
-    /// multiplied as 16-bit numbers.
-    ///
-    /// # Safety
-    /// As [`Tile`], with AVX2, FMA and F16C; `args.format` has `BITS` bits.
-    #[target_feature(enable = "avx2,fma,f16c")]
-    unsafe fn avx2<const BITS: usize, const R: usize>(args: Args) {
-        let format = args.format;
-        // SAFETY: all addresses are inside the shapes the caller vouches for.
-        unsafe {
-            for lane in (0..PANEL).step_by(8) {
-                let mut out = [_mm256_setzero_ps(); R];
-                for (i, sum) in out.iter_mut().enumerate() {
-                    *sum = _mm256_loadu_ps(args.seed.add(i * args.seed_row + lane));
-                }
-                for g in 0..args.groups {
-                    let weights = args.weights.add(g * format.group_bytes());
-                    let values = args.values.add(g * format.group);
-                    let mut sums = [_mm256_setzero_si256(); R];
-                    for quad in 0..format.group / 4 {
-                        let (low, high) = places(format.bits, quad);
-                        let load = |at: usize| _mm256_loadu_si256(weights.add(at + 4 * lane).cast());
-                        let fifteen = _mm256_set1_epi8(15);
-                        let w = match BITS {
-                            8 => load(low),
-                            _ => {
-                                let both = load(low);
-                                let half = if quad % 2 == 0 {
-                                    both
-                                } else {
-                                    _mm256_srli_epi16::<4>(both)
-                                };
-                                let half = _mm256_and_si256(half, fifteen);
-                                if BITS == 4 {
-                                    half
-                                } else {
-                                    let top = load(high);
-                                    let top = match quad % 4 {
-                                        0 => _mm256_slli_epi16::<4>(top),
-                                        1 => _mm256_slli_epi16::<2>(top),
-                                        2 => top,
-                                        _ => _mm256_srli_epi16::<2>(top),
-                                    };
-                                    _mm256_or_si256(half, _mm256_and_si256(top, _mm256_set1_epi8(0x30)))
-                                }
-                            }
-                        };
-                        let even = _mm256_and_si256(w, _mm256_set1_epi16(0xff));
-                        let odd = _mm256_srli_epi16::<8>(w);
-                        for (i, sum) in sums.iter_mut().enumerate() {
-                            let a = values
-                                .add(i * args.value_row + 4 * quad)
-                                .cast::<i32>()
-                                .read_unaligned();
-                            let a = _mm256_set1_epi32(a);
-                            let a_even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(a));
-                            let a_odd = _mm256_srai_epi16::<8>(a);
-                            let dot = _mm256_add_epi32(
-                                _mm256_madd_epi16(even, a_even),
-                                _mm256_madd_epi16(odd, a_odd),
-                            );
-                            *sum = _mm256_add_epi32(*sum, dot);
-                        }
-                    }
-                    let numbers = |at: usize| {
-                        _mm256_cvtph_ps(_mm_loadu_si128(
-                            weights.add(format.value_bytes() + 2 * (at + lane)).cast(),
-                        ))
-                    };
-                    let scales = numbers(0);
-                    for (i, (out, sum)) in out.iter_mut().zip(sums).enumerate() {
-                        let at = i * args.number_row + g;
-                        let (scale, total) = (*args.scales.add(at) * args.unit, *args.sums.add(at));
-                        let start = if BITS == 8 { -128 * total } else { 0 };
-                        let dot = _mm256_cvtepi32_ps(_mm256_add_epi32(sum, _mm256_set1_epi32(start)));
-                        *out = _mm256_fmadd_ps(dot, _mm256_mul_ps(scales, _mm256_set1_ps(scale)), *out);
-                        if BITS != 8 {
-                            let total = _mm256_set1_ps(total as f32 * scale);
-                            *out = _mm256_fmadd_ps(numbers(PANEL), total, *out);
-                        }
-                    }
-                }
-                for (i, sum) in out.iter().enumerate() {
-                    _mm256_storeu_ps(args.out.add(i * args.out_row + lane), *sum);
                 }
             }
         }

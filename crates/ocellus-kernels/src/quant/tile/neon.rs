@@ -13,7 +13,7 @@ const UNIT: usize = 16;
 
 macro_rules! tiles {
     ($name:ident, $bits:literal, $one:ident, $more:ident) => {
-        pub(super) static $name: Tiles = [
+        pub(super) static $name: [Tile; ROWS] = [
             $one::<$bits, 1>,
             $more::<$bits, 2>,
             $more::<$bits, 3>,
