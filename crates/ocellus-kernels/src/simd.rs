@@ -33,6 +33,16 @@ pub(crate) trait Simd: Copy {
     /// # Safety
     /// `to` must be writable for `LANES` values.
     unsafe fn store_ptr(self, value: Self::V, to: *mut f32);
+    /// The lower halves of `LANES` words as bfloat16.
+    ///
+    /// # Safety
+    /// `from` must be readable for `LANES` words.
+    unsafe fn load_low(self, from: *const u32) -> Self::V;
+    /// The upper halves of `LANES` words as bfloat16.
+    ///
+    /// # Safety
+    /// `from` must be readable for `LANES` words.
+    unsafe fn load_high(self, from: *const u32) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;

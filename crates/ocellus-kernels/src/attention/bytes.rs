@@ -111,12 +111,7 @@ fn row(encoding: Encoding, from: &[u8], low: &[f32], high: &[f32], to: &mut [u32
                 *to = rounded(value(pair[0]) * low) | rounded(value(pair[1]) * high) << 16;
             }
         }
-        Encoding::RoundedF32 => {
-            for (to, (byte, low)) in to.iter_mut().zip(from.iter().zip(low)) {
-                *to = rounded(value(*byte) * low) << 16;
-            }
-        }
-        Encoding::F32 => {
+        _ => {
             for (to, (byte, low)) in to.iter_mut().zip(from.iter().zip(low)) {
                 *to = (value(*byte) * low).to_bits();
             }

@@ -49,7 +49,6 @@ impl Walk<'_> {
         let scaled = grown(scaled, ROWS * wide);
         let sums = grown(sums, ROWS * wide);
         let scores = grown(scores, ROWS * long);
-        let pairs = tiles.encoding == Encoding::Bf16Pair;
         for first in (0..rows.len()).step_by(ROWS) {
             let count = ROWS.min(rows.len() - first);
             let keys_seen = rows.visible(first + count - 1);
@@ -63,17 +62,20 @@ impl Walk<'_> {
                     to: &mut scaled[i * wide..i * wide + dim],
                 });
             }
-            // Left operands: rows as they are, or encoded beside.
-            let left = |data: *const f32, row: usize, k: usize, beside: &mut Vec<_>| {
-                if !pairs {
-                    let words = data.cast();
-                    return PackedA { words, row, depth: 1 };
+            // Left operands: rows as they are, or pairs beside.
+            let left = |data: *mut f32, row: usize, k: usize, beside: &mut Vec<_>| {
+                if tiles.rows != Encoding::Bf16Pair {
+                    if tiles.spreads() && k % 2 == 1 {
+                        // SAFETY: rows are a multiple of a line apart, so that there is room behind an odd number of values.
+                        (0..count).for_each(|i| unsafe { *data.add(i * row + k) = 0.0 });
+                    }
+                    return PackedA { words: data.cast(), row, depth: 1 };
                 }
                 let from = Strided { data, row, col: 1 };
                 // SAFETY: `count` rows of `k` values are there.
                 unsafe { tiles.pack_a(from, k, &(0..self.layout.depth(k)), &(0..count), beside) }
             };
-            let queries = left(scaled.as_ptr(), wide, dim, encoded);
+            let queries = left(scaled.as_mut_ptr(), wide, dim, encoded);
             let mut seen = [Seen::NOTHING; ROWS];
             for base in (0..keys_seen).step_by(PAGE) {
                 let keys = PAGE.min(keys_seen - base);
@@ -103,7 +105,7 @@ impl Walk<'_> {
                     seen: &mut seen[..count],
                     sums: (base > 0).then_some((&mut *sums, wide)),
                 });
-                let weights = left(scores.as_ptr(), long, keys, encoded_scores);
+                let weights = left(scores.as_mut_ptr(), long, keys, encoded_scores);
                 let depth = self.layout.depth(keys);
                 for col in (0..dim).step_by(tiles.nr) {
                     // A panel at a time, because fewer keys than a panel is deep may be wanted.

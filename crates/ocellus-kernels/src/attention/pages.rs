@@ -101,9 +101,9 @@ impl Layout {
                     *word = bf16_word(pair[0]) | high;
                 }
             }
-            encoding => {
+            _ => {
                 for (word, x) in keys.iter_mut().step_by(nr).zip(k) {
-                    *word = single(encoding, *x);
+                    *word = x.to_bits();
                 }
             }
         }
@@ -117,10 +117,7 @@ impl Layout {
                         *word = *word & !(0xffff << shift) | bf16_word(*x) << shift;
                     }
                 }
-                encoding => words
-                    .iter_mut()
-                    .zip(v)
-                    .for_each(|(word, x)| *word = single(encoding, *x)),
+                _ => words.iter_mut().zip(v).for_each(|(word, x)| *word = x.to_bits()),
             }
         }
     }
@@ -128,12 +125,4 @@ impl Layout {
 
 fn bf16_word(x: f32) -> u32 {
     u32::from(bf16::from_f32(x).to_bits())
-}
-
-/// A word that holds one value.
-fn single(encoding: Encoding, x: f32) -> u32 {
-    match encoding {
-        Encoding::RoundedF32 => bf16_word(x) << 16,
-        _ => x.to_bits(),
-    }
 }

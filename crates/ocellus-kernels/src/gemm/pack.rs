@@ -16,7 +16,7 @@ use super::tile::Tiles;
 pub(crate) enum Encoding {
     /// One `f32`.
     F32,
-    /// One `f32` rounded to what bfloat16 can say.
+    /// One `f32` rounded to what bfloat16 can say; only of rows.
     RoundedF32,
     /// Two bfloat16 neighbours along K, the first in the low half.
     Bf16Pair,
@@ -36,7 +36,11 @@ pub(crate) enum Packer {
 #[repr(C, align(64))]
 pub(crate) struct Line([u32; 16]);
 
-/// A block of packed `a`: the address of its first word and the strides in words.
+impl Line {
+    pub const ZERO: Self = Self([0; 16]);
+}
+
+/// A block of packed `a`: the address of its first word and the strides in its own words.
 #[derive(Clone, Copy)]
 pub(crate) struct PackedA {
     pub words: *const u32,
@@ -76,7 +80,7 @@ pub(crate) fn words(encoding: Encoding, k: usize) -> usize {
 pub(crate) fn room(block: &mut Vec<Line>, words: usize) -> *mut u32 {
     let lines = words.div_ceil(16);
     if block.len() < lines {
-        block.resize(lines, Line([0; 16]));
+        block.resize(lines, Line::ZERO);
     }
     block.as_mut_ptr().cast()
 }
@@ -147,23 +151,28 @@ impl Tiles {
 
     /// # Safety
     /// As [`copy`].
-    unsafe fn copy(&self, run: Run, place: Place) {
+    unsafe fn copy(&self, encoding: Encoding, run: Run, place: Place) {
         // SAFETY: passed on to the caller; `Packer::Avx512` is chosen only where the processor has the instructions.
         unsafe {
             match self.packer {
-                Packer::Portable => copy(self.encoding, run, place),
+                Packer::Portable => copy(encoding, run, place),
                 #[cfg(target_arch = "x86_64")]
                 Packer::Avx512 => {
-                    let pairs = self.encoding == Encoding::Bf16Pair;
+                    let pairs = encoding == Encoding::Bf16Pair;
                     if !lanes::copy(pairs, run, place) {
-                        copy(self.encoding, run, place);
+                        copy(encoding, run, place);
                     }
                 }
             }
         }
     }
 
-    /// Packs `rows` by `words` of `a` into `block`.
+    /// Whether rows have two words for every one of a panel.
+    pub fn spreads(&self) -> bool {
+        self.parted.is_some()
+    }
+
+    /// Packs `rows` by `words` of `a` into `block`; words are those of a panel.
     ///
     /// # Safety
     /// The range must lie inside `a`.
@@ -175,16 +184,17 @@ impl Tiles {
         rows: &Range<usize>,
         block: &mut Vec<Line>,
     ) -> PackedA {
-        /// An odd number of cache lines from row to row, so that rows do not fight for the same cache set.
-        const ROW_WORDS: usize = BLOCK_DEPTH + 16;
         let values = self.values(k, words);
-        let out = room(block, BLOCK_ROWS * ROW_WORDS);
+        let each = if self.spreads() { 2 } else { 1 };
+        // An odd number of cache lines from row to row, so that rows do not fight for the same cache set.
+        let row_words = each * BLOCK_DEPTH + 16;
+        let out = room(block, BLOCK_ROWS * row_words);
         let (lane_stride, word_stride) = if a.row == 1 && a.col != 1 {
             (1, BLOCK_ROWS)
         } else {
-            (ROW_WORDS, 1)
+            (row_words, 1)
         };
-        // SAFETY: `run` is inside `a`; both layouts fit in `BLOCK_ROWS * ROW_WORDS` words.
+        // SAFETY: `run` is inside `a`; both layouts fit in `BLOCK_ROWS * row_words` words.
         unsafe {
             let data = a.data.add(rows.start * a.row + values.start * a.col);
             let run = Run {
@@ -194,14 +204,18 @@ impl Tiles {
                 lanes: rows.len(),
                 k: values.len(),
             };
-            self.copy(
-                run,
-                Place {
-                    out,
-                    lane_stride,
-                    word_stride,
-                },
-            );
+            let place = Place {
+                out,
+                lane_stride,
+                word_stride,
+            };
+            self.copy(self.rows, run, place);
+            if self.spreads() && run.k % 2 == 1 {
+                // The other half of the last pair.
+                for lane in 0..run.lanes {
+                    *out.add(run.k * word_stride + lane * lane_stride) = 0;
+                }
+            }
         }
         PackedA {
             words: out,
@@ -255,6 +269,7 @@ impl Tiles {
                     k: values.len(),
                 };
                 self.copy(
+                    self.encoding,
                     run,
                     Place {
                         out,

@@ -1,7 +1,9 @@
 //! All tiles of a product whose operands are packed.
 
-use super::pack::PackedA;
+use super::pack::{Line, PackedA};
 use super::tile::{MAX_MR, MAX_NR, TileArgs, TileFn, Tiles};
+use crate::isa::{Isa, Kernel};
+use crate::simd::Simd;
 
 static ZEROS: [f32; MAX_NR] = [0.0; MAX_NR];
 
@@ -34,36 +36,131 @@ impl PanelProduct<'_> {
     /// # Safety
     /// All pointers must be good for these shapes, and nobody else may touch this rectangle of `c`.
     pub unsafe fn run(&self) {
-        let (mr, nr) = (self.tiles.mr, self.tiles.nr);
+        let nr = self.tiles.nr;
         for col in (0..self.cols).step_by(nr) {
-            let width = nr.min(self.cols - col);
-            for row in (0..self.rows).step_by(mr) {
-                let height = mr.min(self.rows - row);
-                // SAFETY: every offset stays inside the shapes the caller vouches for.
-                unsafe {
-                    let c = self.c.add(row * self.ldc + col);
-                    let (seed, seed_row) = match self.start {
-                        Start::Kept => (c.cast_const(), self.ldc),
-                        Start::Row(values) => (values.add(col), 0),
-                        Start::Zero => (ZEROS.as_ptr(), 0),
-                    };
-                    let args = TileArgs {
+            // SAFETY: panels follow one another.
+            let panel = unsafe { self.panels.add(col * self.depth) };
+            match self.tiles.parted {
+                // From here on parting pairs once costs less than parting them in every tile.
+                Some(parted) if self.rows > 2 * self.tiles.mr => {
+                    // SAFETY: passed on to the caller.
+                    unsafe { self.parted(parted, panel, col) };
+                }
+                _ => {
+                    let part = Part {
+                        by_rows: self.tiles.by_rows,
+                        a: self.a.words,
+                        panel,
                         depth: self.depth,
-                        a: self.a.words.add(row * self.a.row),
-                        a_row: self.a.row,
-                        a_depth: self.a.depth,
-                        b: self.panels.add(col * self.depth),
-                        seed,
-                        seed_row,
-                        c,
-                        c_row: self.ldc,
+                        start: self.start,
                     };
-                    let tile = self.tiles.by_rows[height - 1];
-                    if width == nr {
-                        tile(args)
-                    } else {
-                        narrow(tile, args, height, width, nr)
-                    }
+                    // SAFETY: passed on to the caller.
+                    unsafe { self.tiles_of(part, col) };
+                }
+            }
+        }
+    }
+
+    /// One panel of pairs, which are parted piece by piece beside it.
+    ///
+    /// # Safety
+    /// As [`PanelProduct::run`].
+    unsafe fn parted(&self, (isa, by_rows): (Isa, &'static [TileFn]), panel: *const u32, col: usize) {
+        /// Words of K that are parted at a time: they stay in a first-level cache while all rows meet them.
+        const DEPTH: usize = 128;
+        let mut values = [Line::ZERO; 2 * DEPTH * MAX_NR / 16];
+        let values: *mut u32 = values.as_mut_ptr().cast();
+        for word in (0..self.depth).step_by(DEPTH) {
+            let words = DEPTH.min(self.depth - word);
+            // SAFETY: passed on to the caller; there is room for two values of each of these words.
+            unsafe {
+                isa.run(Parting {
+                    from: panel.add(word * self.tiles.nr),
+                    nr: self.tiles.nr,
+                    words,
+                    to: values.cast(),
+                });
+                let part = Part {
+                    by_rows,
+                    a: self.a.words.add(2 * word * self.a.depth),
+                    panel: values,
+                    depth: 2 * words,
+                    start: if word == 0 { self.start } else { Start::Kept },
+                };
+                self.tiles_of(part, col);
+            }
+        }
+    }
+
+    /// All rows by one panel, over a part of K.
+    ///
+    /// # Safety
+    /// As [`PanelProduct::run`].
+    unsafe fn tiles_of(&self, part: Part, col: usize) {
+        let (mr, nr) = (self.tiles.mr, self.tiles.nr);
+        let width = nr.min(self.cols - col);
+        for row in (0..self.rows).step_by(mr) {
+            let height = mr.min(self.rows - row);
+            // SAFETY: every offset stays inside the shapes the caller vouches for.
+            unsafe {
+                let c = self.c.add(row * self.ldc + col);
+                let (seed, seed_row) = match part.start {
+                    Start::Kept => (c.cast_const(), self.ldc),
+                    Start::Row(values) => (values.add(col), 0),
+                    Start::Zero => (ZEROS.as_ptr(), 0),
+                };
+                let args = TileArgs {
+                    depth: part.depth,
+                    a: part.a.add(row * self.a.row),
+                    a_row: self.a.row,
+                    a_depth: self.a.depth,
+                    b: part.panel,
+                    seed,
+                    seed_row,
+                    c,
+                    c_row: self.ldc,
+                };
+                let tile = part.by_rows[height - 1];
+                if width == nr {
+                    tile(args)
+                } else {
+                    narrow(tile, args, height, width, nr)
+                }
+            }
+        }
+    }
+}
+
+/// What tiles go over.
+struct Part {
+    by_rows: &'static [TileFn],
+    a: *const u32,
+    panel: *const u32,
+    depth: usize,
+    start: Start,
+}
+
+/// `words` rows of `nr` pairs become twice as many rows of single values.
+struct Parting {
+    from: *const u32,
+    nr: usize,
+    words: usize,
+    to: *mut f32,
+}
+
+impl Kernel for Parting {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for word in 0..self.words {
+            for lane in (0..self.nr).step_by(S::LANES) {
+                // SAFETY: whoever made this vouches for both places; widths of panels are multiples of vectors.
+                unsafe {
+                    let from = self.from.add(word * self.nr + lane);
+                    let to = self.to.add(2 * word * self.nr + lane);
+                    s.store_ptr(s.load_low(from), to);
+                    s.store_ptr(s.load_high(from), to.add(self.nr));
                 }
             }
         }

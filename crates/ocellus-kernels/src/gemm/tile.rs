@@ -44,73 +44,69 @@ pub(crate) type TileFn = unsafe fn(TileArgs);
 pub(crate) struct Tiles {
     pub mr: usize,
     pub nr: usize,
+    /// Of panels.
     pub encoding: Encoding,
+    /// Of rows, which have a word for every value where no instruction takes pairs on both sides.
+    pub rows: Encoding,
     pub packer: pack::Packer,
     /// `by_rows[r - 1]` has `r` rows; `mr` of them.
     pub by_rows: &'static [TileFn],
+    /// The same for panels whose pairs have been parted, where rows have a word for every value.
+    pub parted: Option<(Isa, &'static [TileFn])>,
 }
 
 impl Isa {
-    /// The tiles of this level; bf16 operands are rounded in software where there is no bf16 dot product.
+    /// The tiles of this level. Where there is no bf16 dot product, pairs become two values each on their way into registers.
     pub(crate) fn tiles(self, precision: Precision) -> Tiles {
-        let encoding = match (precision, self.level()) {
-            (Precision::F32, _) => Encoding::F32,
-            (Precision::Bf16, Level::Avx512Bf16 | Level::NeonBf16) => Encoding::Bf16Pair,
-            (Precision::Bf16, _) => Encoding::RoundedF32,
+        let (encoding, rows) = match (precision, self.level()) {
+            (Precision::F32, _) => (Encoding::F32, Encoding::F32),
+            (Precision::Bf16, Level::Avx512Bf16 | Level::NeonBf16) => {
+                (Encoding::Bf16Pair, Encoding::Bf16Pair)
+            }
+            (Precision::Bf16, _) => (Encoding::Bf16Pair, Encoding::RoundedF32),
         };
-        match (self.level(), encoding) {
+        let paired = encoding == Encoding::Bf16Pair;
+        let of = |mr, nr, packer, by_rows| Tiles {
+            mr,
+            nr,
+            encoding,
+            rows,
+            packer,
+            by_rows,
+            parted: None,
+        };
+        let parted = |mr, nr, by_rows, parted: &'static [TileFn]| Tiles {
+            parted: Some((self, parted)),
+            ..of(mr, nr, pack::Packer::Portable, by_rows)
+        };
+        match self.level() {
             #[cfg(target_arch = "x86_64")]
-            (Level::Avx512Bf16, Encoding::Bf16Pair) => Tiles {
-                mr: 12,
-                nr: 32,
-                encoding,
-                packer: pack::Packer::Avx512,
-                by_rows: &BF16_TILES,
-            },
+            Level::Avx512Bf16 if paired => of(12, 32, pack::Packer::Avx512, &BF16_TILES),
+            // Pairs have no vector packer without bf16.
             #[cfg(target_arch = "x86_64")]
-            (Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16, _) => {
-                // Rounding in software has no vector packer; it is the path of processors without bf16.
-                let wide = encoding == Encoding::F32;
-                let packer = if wide {
-                    pack::Packer::Avx512
-                } else {
-                    pack::Packer::Portable
-                };
-                Tiles {
-                    mr: 12,
-                    nr: 32,
-                    encoding,
-                    packer,
-                    by_rows: &AVX512_TILES,
-                }
+            Level::Avx512 | Level::Avx512Vnni if paired => {
+                parted(12, 32, &AVX512_SPREAD_TILES, &AVX512_TILES)
             }
             #[cfg(target_arch = "x86_64")]
-            (Level::Avx2, _) => Tiles {
-                mr: 6,
-                nr: 16,
-                encoding,
-                packer: pack::Packer::Portable,
-                by_rows: &AVX2_TILES,
-            },
+            Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16 => {
+                of(12, 32, pack::Packer::Avx512, &AVX512_TILES)
+            }
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 if paired => parted(6, 16, &AVX2_SPREAD_TILES, &AVX2_TILES),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => of(6, 16, pack::Packer::Portable, &AVX2_TILES),
             #[cfg(target_arch = "aarch64")]
-            (Level::Neon | Level::NeonDot | Level::NeonI8mm | Level::NeonBf16, _) => Tiles {
-                mr: 6,
-                nr: 16,
-                encoding,
-                packer: pack::Packer::Portable,
-                by_rows: if encoding == Encoding::Bf16Pair {
-                    &neon::BF16_TILES
-                } else {
-                    &neon::F32_TILES
-                },
-            },
-            _ => Tiles {
-                mr: 4,
-                nr: 8,
-                encoding,
-                packer: pack::Packer::Portable,
-                by_rows: &PORTABLE_TILES,
-            },
+            Level::NeonBf16 if paired => of(6, 16, pack::Packer::Portable, &neon::BF16_TILES),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::NeonDot | Level::NeonI8mm if paired => {
+                parted(6, 16, &neon::SPREAD_TILES, &neon::F32_TILES)
+            }
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::NeonDot | Level::NeonI8mm | Level::NeonBf16 => {
+                of(6, 16, pack::Packer::Portable, &neon::F32_TILES)
+            }
+            _ if paired => parted(4, 8, &PORTABLE_SPREAD_TILES, &PORTABLE_TILES),
+            _ => of(4, 8, pack::Packer::Portable, &PORTABLE_TILES),
         }
     }
 }
@@ -150,30 +146,90 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(simd: S, t: TileArgs) 
     }
 }
 
+/// As [`tile`], of panels of pairs and rows of single values: the first of every pair, then the second.
+///
 /// # Safety
 /// As [`TileFn`].
-unsafe fn portable<const MR: usize>(args: TileArgs) {
-    // SAFETY: passed on to the caller.
-    unsafe { tile::<_, MR, 2>(Portable, args) }
+#[inline(always)]
+unsafe fn spread<S: Simd, const MR: usize, const NV: usize>(simd: S, t: TileArgs) {
+    // SAFETY: all addresses are inside the shapes the caller vouches for.
+    unsafe {
+        let mut sums = [[simd.zero(); NV]; MR];
+        for (i, row) in sums.iter_mut().enumerate() {
+            for (j, sum) in row.iter_mut().enumerate() {
+                *sum = simd.load_ptr(t.seed.add(i * t.seed_row + j * S::LANES));
+            }
+        }
+        let (mut a, mut b) = (t.a.cast::<f32>(), t.b);
+        for _ in 0..t.depth {
+            for half in 0..2 {
+                let mut columns = [simd.zero(); NV];
+                for (j, column) in columns.iter_mut().enumerate() {
+                    let words = b.add(j * S::LANES);
+                    *column = if half == 0 {
+                        simd.load_low(words)
+                    } else {
+                        simd.load_high(words)
+                    };
+                }
+                for (i, row) in sums.iter_mut().enumerate() {
+                    let value = simd.splat(*a.add(i * t.a_row));
+                    for (sum, column) in row.iter_mut().zip(columns) {
+                        *sum = simd.mul_add(value, column, *sum);
+                    }
+                }
+                a = a.add(t.a_depth);
+            }
+            b = b.add(NV * S::LANES);
+        }
+        for (i, row) in sums.iter().enumerate() {
+            for (j, sum) in row.iter().enumerate() {
+                simd.store_ptr(*sum, t.c.add(i * t.c_row + j * S::LANES));
+            }
+        }
+    }
 }
 
-/// # Safety
-/// As [`TileFn`], with AVX2 and FMA.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<const MR: usize>(args: TileArgs) {
-    // SAFETY: passed on to the caller.
-    unsafe { tile::<_, MR, 2>(Avx2::assume(), args) }
+/// Tiles of plain Rust.
+macro_rules! portable {
+    ($name:ident, $tile:ident) => {
+        /// # Safety
+        /// As [`TileFn`].
+        unsafe fn $name<const MR: usize>(args: TileArgs) {
+            // SAFETY: passed on to the caller.
+            unsafe { $tile::<_, MR, 2>(Portable, args) }
+        }
+    };
 }
+portable!(portable, tile);
+portable!(portable_spread, spread);
 
-/// # Safety
-/// As [`TileFn`], with AVX-512 F, BW, VL and DQ.
+/// Tiles of vectors of 8 or 16 lanes.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn avx512<const MR: usize>(args: TileArgs) {
-    // SAFETY: passed on to the caller.
-    unsafe { tile::<_, MR, 2>(Avx512::assume(), args) }
+macro_rules! x86 {
+    ($name:ident, $tile:ident, $simd:ident, $features:literal) => {
+        /// # Safety
+        /// As [`TileFn`], with the features of this function.
+        #[target_feature(enable = $features)]
+        unsafe fn $name<const MR: usize>(args: TileArgs) {
+            // SAFETY: passed on to the caller.
+            unsafe { $tile::<_, MR, 2>($simd::assume(), args) }
+        }
+    };
 }
+#[cfg(target_arch = "x86_64")]
+x86!(avx2, tile, Avx2, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+x86!(avx2_spread, spread, Avx2, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+x86!(avx512, tile, Avx512, "avx512f,avx512bw,avx512vl,avx512dq");
+#[cfg(target_arch = "x86_64")]
+x86!(
+    avx512_spread,
+    spread,
+    Avx512,
+    "avx512f,avx512bw,avx512vl,avx512dq"
+);
 
 /// A word holds two neighbours along K; `vdpbf16ps` adds both products to the lane.
 ///
@@ -223,29 +279,20 @@ unsafe fn bf16<const MR: usize>(t: TileArgs) {
     }
 }
 
-static PORTABLE_TILES: [TileFn; 4] = [portable::<1>, portable::<2>, portable::<3>, portable::<4>];
+/// `[f::<1>, f::<2>, …]`.
+macro_rules! by_rows {
+    ($tile:ident, $($rows:literal)*) => { [$($tile::<$rows>),*] };
+}
 
+static PORTABLE_TILES: [TileFn; 4] = by_rows!(portable, 1 2 3 4);
+static PORTABLE_SPREAD_TILES: [TileFn; 4] = by_rows!(portable_spread, 1 2 3 4);
 #[cfg(target_arch = "x86_64")]
-static AVX2_TILES: [TileFn; 6] = [avx2::<1>, avx2::<2>, avx2::<3>, avx2::<4>, avx2::<5>, avx2::<6>];
-
+static AVX2_TILES: [TileFn; 6] = by_rows!(avx2, 1 2 3 4 5 6);
 #[cfg(target_arch = "x86_64")]
-static AVX512_TILES: [TileFn; MAX_MR] = [
-    avx512::<1>,
-    avx512::<2>,
-    avx512::<3>,
-    avx512::<4>,
-    avx512::<5>,
-    avx512::<6>,
-    avx512::<7>,
-    avx512::<8>,
-    avx512::<9>,
-    avx512::<10>,
-    avx512::<11>,
-    avx512::<12>,
-];
-
+static AVX2_SPREAD_TILES: [TileFn; 6] = by_rows!(avx2_spread, 1 2 3 4 5 6);
 #[cfg(target_arch = "x86_64")]
-static BF16_TILES: [TileFn; MAX_MR] = [
-    bf16::<1>, bf16::<2>, bf16::<3>, bf16::<4>, bf16::<5>, bf16::<6>, bf16::<7>, bf16::<8>, bf16::<9>,
-    bf16::<10>, bf16::<11>, bf16::<12>,
-];
+static AVX512_TILES: [TileFn; MAX_MR] = by_rows!(avx512, 1 2 3 4 5 6 7 8 9 10 11 12);
+#[cfg(target_arch = "x86_64")]
+static AVX512_SPREAD_TILES: [TileFn; MAX_MR] = by_rows!(avx512_spread, 1 2 3 4 5 6 7 8 9 10 11 12);
+#[cfg(target_arch = "x86_64")]
+static BF16_TILES: [TileFn; MAX_MR] = by_rows!(bf16, 1 2 3 4 5 6 7 8 9 10 11 12);

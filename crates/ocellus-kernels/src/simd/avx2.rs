@@ -44,6 +44,19 @@ impl Simd for Avx2 {
         unsafe { _mm256_storeu_ps(to, value) }
     }
     #[inline(always)]
+    unsafe fn load_low(self, from: *const u32) -> __m256 {
+        // SAFETY: the caller gives 8 readable words; the token gives the instructions.
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_loadu_si256(from.cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn load_high(self, from: *const u32) -> __m256 {
+        // SAFETY: as above.
+        unsafe {
+            let upper = _mm256_castsi256_ps(_mm256_set1_epi32(!0xffff));
+            _mm256_and_ps(upper, _mm256_loadu_ps(from.cast()))
+        }
+    }
+    #[inline(always)]
     fn add(self, a: __m256, b: __m256) -> __m256 {
         have!(_mm256_add_ps(a, b))
     }

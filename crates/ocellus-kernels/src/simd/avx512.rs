@@ -44,6 +44,19 @@ impl Simd for Avx512 {
         unsafe { _mm512_storeu_ps(to, value) }
     }
     #[inline(always)]
+    unsafe fn load_low(self, from: *const u32) -> __m512 {
+        // SAFETY: the caller gives 16 readable words; the token gives the instructions.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_loadu_si512(from.cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn load_high(self, from: *const u32) -> __m512 {
+        // SAFETY: as above.
+        unsafe {
+            let words = _mm512_loadu_si512(from.cast());
+            _mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32(!0xffff)))
+        }
+    }
+    #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {
         have!(_mm512_add_ps(a, b))
     }

@@ -46,6 +46,16 @@ impl Simd for Neon {
         unsafe { vst1q_f32(to, value) }
     }
     #[inline(always)]
+    unsafe fn load_low(self, from: *const u32) -> V {
+        // SAFETY: the caller gives 4 readable words; the token gives the instructions.
+        unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<16>(vld1q_u32(from))) }
+    }
+    #[inline(always)]
+    unsafe fn load_high(self, from: *const u32) -> V {
+        // SAFETY: as above.
+        unsafe { vreinterpretq_f32_u32(vandq_u32(vld1q_u32(from), vdupq_n_u32(!0xffff))) }
+    }
+    #[inline(always)]
     fn add(self, a: V, b: V) -> V {
         have!(vaddq_f32(a, b))
     }

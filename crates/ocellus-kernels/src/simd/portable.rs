@@ -31,6 +31,18 @@ impl Simd for Portable {
         unsafe { to.cast::<V>().write_unaligned(value) }
     }
     #[inline(always)]
+    unsafe fn load_low(self, from: *const u32) -> V {
+        // SAFETY: the caller gives four readable words.
+        let words = unsafe { from.cast::<[u32; 4]>().read_unaligned() };
+        words.map(|word| f32::from_bits(word << 16))
+    }
+    #[inline(always)]
+    unsafe fn load_high(self, from: *const u32) -> V {
+        // SAFETY: as above.
+        let words = unsafe { from.cast::<[u32; 4]>().read_unaligned() };
+        words.map(|word| f32::from_bits(word & !0xffff))
+    }
+    #[inline(always)]
     fn add(self, a: V, b: V) -> V {
         zip(a, b, |x, y| x + y)
     }

@@ -3,13 +3,22 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{TileArgs, TileFn, tile};
+use super::{TileArgs, TileFn, spread, tile};
 use crate::simd::Neon;
 
 /// Vectors of columns.
 const NV: usize = 4;
 
 pub(super) static F32_TILES: [TileFn; 6] = [f32s::<1>, f32s::<2>, f32s::<3>, f32s::<4>, f32s::<5>, f32s::<6>];
+
+pub(super) static SPREAD_TILES: [TileFn; 6] = [
+    singles::<1>,
+    singles::<2>,
+    singles::<3>,
+    singles::<4>,
+    singles::<5>,
+    singles::<6>,
+];
 
 pub(super) static BF16_TILES: [TileFn; 6] = [
     pairs::<1>, pairs::<2>, pairs::<3>, pairs::<4>, pairs::<5>, pairs::<6>,
@@ -21,6 +30,14 @@ pub(super) static BF16_TILES: [TileFn; 6] = [
 unsafe fn f32s<const MR: usize>(args: TileArgs) {
     // SAFETY: passed on to the caller.
     unsafe { tile::<_, MR, NV>(Neon::assume(), args) }
+}
+
+/// # Safety
+/// As [`TileFn`], with NEON.
+#[target_feature(enable = "neon")]
+unsafe fn singles<const MR: usize>(args: TileArgs) {
+    // SAFETY: passed on to the caller.
+    unsafe { spread::<_, MR, NV>(Neon::assume(), args) }
 }
 
 /// A word holds two neighbours along K; `bfdot` adds both products to the lane.
