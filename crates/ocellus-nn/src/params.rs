@@ -15,7 +15,7 @@ use candle_core::Tensor;
 use ocellus_kernels::attention::KvWidth;
 use ocellus_kernels::gemm::{PackedB, Precision};
 use ocellus_kernels::matrix::Matrix;
-use ocellus_kernels::quant::{Bits, Format, PackedQ};
+use ocellus_kernels::quant::{Bits, Format, PANEL, PackedQ};
 use ocellus_weights::{Packing, WeightsError};
 
 use crate::measured::{Columns, Measured};
@@ -267,7 +267,9 @@ impl Params {
     /// Packs the matrix `weight [outputs, inputs]`, whose rows `read(first row, into)` gives, at the width that is asked for
     /// here.
     pub(crate) fn pack(&self, shape: (usize, usize), read: impl Fn(usize, &mut [f32]) + Sync) -> Arc<Matrix> {
-        Arc::new(match self.format.filter(|_| self.measured().is_none()) {
+        // A panel of fewer rows would be filled up and no smaller in few bits: a head of two values keeps its own.
+        let format = self.format.filter(|_| shape.0 >= PANEL);
+        Arc::new(match format.filter(|_| self.measured().is_none()) {
             Some(format) => {
                 let importance = self
                     .source
