@@ -69,7 +69,11 @@ impl Walk<'_> {
                         // SAFETY: rows are a multiple of a line apart, so that there is room behind an odd number of values.
                         (0..count).for_each(|i| unsafe { *data.add(i * row + k) = 0.0 });
                     }
-                    return PackedA { words: data.cast(), row, depth: 1 };
+                    return PackedA {
+                        words: data.cast(),
+                        row,
+                        depth: 1,
+                    };
                 }
                 let from = Strided { data, row, col: 1 };
                 // SAFETY: `count` rows of `k` values are there.

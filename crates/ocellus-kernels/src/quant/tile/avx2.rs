@@ -210,10 +210,7 @@ unsafe fn six<const R: usize, const NV: usize>(
                     } else {
                         (top, _mm256_srli_epi16::<2>(top))
                     };
-                    low[j] = _mm256_or_si256(
-                        _mm256_and_si256(both, fifteen),
-                        _mm256_and_si256(first, upper),
-                    );
+                    low[j] = _mm256_or_si256(_mm256_and_si256(both, fifteen), _mm256_and_si256(first, upper));
                     high[j] = _mm256_or_si256(
                         _mm256_and_si256(_mm256_srli_epi16::<4>(both), fifteen),
                         _mm256_and_si256(second, upper),
