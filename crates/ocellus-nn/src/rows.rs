@@ -84,7 +84,8 @@ impl Rows {
         if !format.is_valid() {
             return None;
         }
-        let packed = PackedQ::from_values(format, (rows, self.width), |first, count, panel| {
+        let largest = |first, count| view.largest_number(first..first + count).unwrap_or(0.0);
+        let packed = PackedQ::from_values(format, (rows, self.width), largest, |first, count, panel| {
             if let Some(part) = view.grouped(first..first + count) {
                 (panel.values, panel.scales, panel.offsets) = (part.values, part.scales, part.offsets);
             }
@@ -151,11 +152,17 @@ fn packed_integers(integers: &Integers, shape: (usize, usize)) -> PackedQ {
             integers.read_f32(first, into)
         });
     };
-    PackedQ::from_values(format, shape, |first, count, panel| {
-        if let Some(part) = integers.grouped(first..first + count, format.group) {
-            (panel.values, panel.scales, panel.offsets) = (part.values, part.scales, part.offsets);
-        }
-    })
+    let largest = integers.largest_number();
+    PackedQ::from_values(
+        format,
+        shape,
+        |_, _| largest,
+        |first, count, panel| {
+            if let Some(part) = integers.grouped(first..first + count, format.group) {
+                (panel.values, panel.scales, panel.offsets) = (part.values, part.scales, part.offsets);
+            }
+        },
+    )
 }
 
 impl Drop for Rows {

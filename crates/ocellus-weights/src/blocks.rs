@@ -44,22 +44,35 @@ struct Layout {
     /// Elements that share scale and offset.
     group: usize,
     bits: u8,
-    unpack: fn(&[u8], &mut Block),
+    /// Unpacks scales and offsets.
+    numbers: Unpack,
+    values: Unpack,
 }
 
+type Unpack = fn(&[u8], &mut Block);
+
 fn layout(dtype: Dtype) -> Option<Layout> {
-    let (group, bits, unpack): (_, _, fn(&[u8], &mut Block)) = match dtype {
-        Dtype::Q4_0 => (32, 4, q4_0),
-        Dtype::Q4_1 => (32, 4, q4_1),
-        Dtype::Q5_0 => (32, 5, q5_0),
-        Dtype::Q5_1 => (32, 5, q5_1),
-        Dtype::Q8_0 => (32, 8, q8_0),
-        Dtype::Q4K => (32, 4, q4_k),
-        Dtype::Q5K => (32, 5, q5_k),
-        Dtype::Q6K => (16, 6, q6_k),
+    let (group, bits, numbers, values): (_, _, Unpack, Unpack) = match dtype {
+        Dtype::Q4_0 => (32, 4, centred::<8>, |b, out| {
+            nibbles(&b[2..18], &mut out.values[..32])
+        }),
+        Dtype::Q4_1 => (32, 4, offset, |b, out| nibbles(&b[4..20], &mut out.values[..32])),
+        Dtype::Q5_0 => (32, 5, centred::<16>, |b, out| five_bits(&b[2..22], out)),
+        Dtype::Q5_1 => (32, 5, offset, |b, out| five_bits(&b[4..24], out)),
+        Dtype::Q8_0 => (32, 8, centred::<128>, q8_0),
+        Dtype::Q4K => (32, 4, eight_groups, |b, out| {
+            pairs_of_groups(&b[16..144], &mut out.values);
+        }),
+        Dtype::Q5K => (32, 5, eight_groups, q5_k),
+        Dtype::Q6K => (16, 6, sixteen_groups, q6_k),
         _ => return None,
     };
-    Some(Layout { group, bits, unpack })
+    Some(Layout {
+        group,
+        bits,
+        numbers,
+        values,
+    })
 }
 
 /// The weights of whole blocks of `dtype`; `None` for a plain type.
@@ -69,7 +82,8 @@ pub(crate) fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     let mut out = Vec::with_capacity(bytes.len() / size * elements);
     let mut block = Block::EMPTY;
     for packed in bytes.chunks_exact(size) {
-        (layout.unpack)(packed, &mut block);
+        (layout.numbers)(packed, &mut block);
+        (layout.values)(packed, &mut block);
         for (at, values) in block.values[..elements].chunks_exact(layout.group).enumerate() {
             let (scale, offset) = (block.scales[at], block.offsets[at]);
             out.extend(values.iter().map(|&value| scale * f32::from(value) + offset));
@@ -94,12 +108,27 @@ pub(crate) fn grouped(dtype: Dtype, bytes: &[u8], rows: usize, cols: usize) -> O
     };
     let mut block = Block::EMPTY;
     for packed in bytes.chunks_exact(dtype.size_bytes()) {
-        (layout.unpack)(packed, &mut block);
+        (layout.numbers)(packed, &mut block);
+        (layout.values)(packed, &mut block);
         out.values.extend_from_slice(&block.values[..elements]);
         out.scales.extend_from_slice(&block.scales[..groups]);
         out.offsets.extend_from_slice(&block.offsets[..groups]);
     }
     Some(out)
+}
+
+/// The largest scale or offset in size of whole blocks; `None` for a plain type.
+pub(crate) fn largest(dtype: Dtype, bytes: &[u8]) -> Option<f32> {
+    let layout = layout(dtype)?;
+    let groups = dtype.block_elements() / layout.group;
+    let mut block = Block::EMPTY;
+    let mut most = 0.0_f32;
+    for packed in bytes.chunks_exact(dtype.size_bytes()) {
+        (layout.numbers)(packed, &mut block);
+        let numbers = block.scales[..groups].iter().chain(&block.offsets[..groups]);
+        most = numbers.fold(most, |most, number| most.max(number.abs()));
+    }
+    Some(most)
 }
 
 fn half(bytes: &[u8], at: usize) -> f32 {
@@ -128,33 +157,24 @@ fn fifth_bits_in_order(bytes: &[u8], values: &mut [u8]) {
     }
 }
 
-fn q4_0(b: &[u8], out: &mut Block) {
+/// One scale, with `MIDDLE` for zero.
+fn centred<const MIDDLE: u8>(b: &[u8], out: &mut Block) {
     let d = half(b, 0);
-    (out.scales[0], out.offsets[0]) = (d, -8.0 * d);
-    nibbles(&b[2..18], &mut out.values[..32]);
+    (out.scales[0], out.offsets[0]) = (d, -f32::from(MIDDLE) * d);
 }
 
-fn q4_1(b: &[u8], out: &mut Block) {
+/// One scale and one offset.
+fn offset(b: &[u8], out: &mut Block) {
     (out.scales[0], out.offsets[0]) = (half(b, 0), half(b, 2));
+}
+
+/// Four bytes of fifth bits, then the others.
+fn five_bits(b: &[u8], out: &mut Block) {
     nibbles(&b[4..20], &mut out.values[..32]);
-}
-
-fn q5_0(b: &[u8], out: &mut Block) {
-    let d = half(b, 0);
-    (out.scales[0], out.offsets[0]) = (d, -16.0 * d);
-    nibbles(&b[6..22], &mut out.values[..32]);
-    fifth_bits_in_order(&b[2..6], &mut out.values[..32]);
-}
-
-fn q5_1(b: &[u8], out: &mut Block) {
-    (out.scales[0], out.offsets[0]) = (half(b, 0), half(b, 2));
-    nibbles(&b[8..24], &mut out.values[..32]);
-    fifth_bits_in_order(&b[4..8], &mut out.values[..32]);
+    fifth_bits_in_order(&b[..4], &mut out.values[..32]);
 }
 
 fn q8_0(b: &[u8], out: &mut Block) {
-    let d = half(b, 0);
-    (out.scales[0], out.offsets[0]) = (d, -128.0 * d);
     for (value, byte) in out.values.iter_mut().zip(&b[2..34]) {
         // From -128..128 to 0..256.
         *value = byte ^ 0x80;
@@ -191,25 +211,24 @@ fn pairs_of_groups(packed: &[u8], values: &mut [u8]) {
     }
 }
 
-fn q4_k(b: &[u8], out: &mut Block) {
-    eight_groups(b, out);
-    pairs_of_groups(&b[16..144], &mut out.values);
-}
-
 fn q5_k(b: &[u8], out: &mut Block) {
-    eight_groups(b, out);
     pairs_of_groups(&b[48..176], &mut out.values);
     for (group, values) in out.values.chunks_exact_mut(32).enumerate() {
         fifth_bits(&b[16..48], group, values);
     }
 }
 
-fn q6_k(b: &[u8], out: &mut Block) {
-    let (low, high, scales, d) = (&b[..128], &b[128..192], &b[192..208], half(b, 208));
+/// Sixteen scales behind everything else, and the factor behind them.
+fn sixteen_groups(b: &[u8], out: &mut Block) {
+    let (scales, d) = (&b[192..208], half(b, 208));
     for (at, scale) in scales.iter().enumerate() {
         let scale = d * f32::from(i8::from_le_bytes([*scale]));
         (out.scales[at], out.offsets[at]) = (scale, -32.0 * scale);
     }
+}
+
+fn q6_k(b: &[u8], out: &mut Block) {
+    let (low, high) = (&b[..128], &b[128..192]);
     // 64 bytes of low halves and 32 of pairs of high bits make 128 values, in quarters of 32.
     for (half, values) in out.values.chunks_exact_mut(128).enumerate() {
         let (low, high) = (&low[64 * half..][..64], &high[32 * half..][..32]);

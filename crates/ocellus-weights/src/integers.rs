@@ -209,6 +209,13 @@ impl Integers {
         })
     }
 
+    /// The largest scale or offset in size of all of [`grouped`](Self::grouped).
+    pub fn largest_number(&self) -> f32 {
+        let numbers = self.scales.iter().zip(&self.zeros);
+        let sizes = numbers.map(|(scale, zero)| scale.abs() * f32::from(*zero).max(1.0));
+        sizes.fold(0.0, f32::max)
+    }
+
     /// Outputs from `first` on, as many as `into` holds: what the integers stand for, exactly.
     ///
     /// # Panics

@@ -57,13 +57,23 @@ impl View<'_> {
     /// Some rows of a quantised tensor as they are stored, unpacked; axes behind the first count as one. `None` for a plain
     /// type, and for rows that the tensor does not have.
     pub fn grouped(&self, rows: Range<usize>) -> Option<Grouped> {
+        let (bytes, cols) = self.blocks(&rows)?;
+        blocks::grouped(self.dtype, bytes, rows.len(), cols)
+    }
+
+    /// The largest scale or offset in size of [`grouped`](Self::grouped), without unpacking the values.
+    pub fn largest_number(&self, rows: Range<usize>) -> Option<f32> {
+        blocks::largest(self.dtype, self.blocks(&rows)?.0)
+    }
+
+    /// The bytes of some rows of a quantised tensor, and the columns of a row.
+    fn blocks(&self, rows: &Range<usize>) -> Option<(&[u8], usize)> {
         let (count, inner) = self.shape.split_first()?;
         if !self.dtype.is_quantised() || inner.is_empty() || rows.start > rows.end || rows.end > *count {
             return None;
         }
         let (cols, row_bytes) = (inner.iter().product(), self.bytes.len() / count);
-        let bytes = &self.bytes[rows.start * row_bytes..rows.end * row_bytes];
-        blocks::grouped(self.dtype, bytes, rows.len(), cols)
+        Some((&self.bytes[rows.start * row_bytes..rows.end * row_bytes], cols))
     }
 
     /// All elements as i64, from any integer type. A U64 above `i64::MAX` is an error.

@@ -106,23 +106,18 @@ impl PackedQ {
     }
 
     /// Packs values that are rounded already: `read(first row, rows, into)` fills one panel. Scales and offsets are rounded to f16
-    /// of a unit that fits them.
+    /// of a unit that fits the largest of them in size, which `largest(first row, rows)` gives for one panel.
     ///
     /// # Panics
     /// When the format is not valid, or a panel has other lengths than it should.
     pub fn from_values(
         format: Format,
         (n, k): (usize, usize),
+        largest: impl Fn(usize, usize) -> f32 + Sync,
         read: impl Fn(usize, usize, &mut Panel) + Sync,
     ) -> Self {
-        let largest = over_panels(n, |first, rows| {
-            let mut panel = Panel::default();
-            read(first, rows, &mut panel);
-            let offsets = panel.offsets.iter().filter(|_| format.has_offsets());
-            let numbers = panel.scales.iter().chain(offsets);
-            numbers.fold(0.0, |most: f32, x| most.max(x.abs()))
-        });
-        Self::build(format, (n, k), power_of_two_for(largest), read)
+        let unit = power_of_two_for(over_panels(n, largest));
+        Self::build(format, (n, k), unit, read)
     }
 
     fn build(
@@ -294,33 +289,44 @@ fn pack(format: Format, (rows, k): (usize, usize), unit: f32, panel: &Panel, out
     const QUAD: usize = 4 * PANEL;
     let groups = format.groups(k);
     for (g, out) in out.chunks_exact_mut(format.group_bytes()).enumerate() {
+        let (values, numbers) = out.split_at_mut(format.value_bytes());
         for lane in 0..rows {
             let row = &panel.values[lane * k..(lane + 1) * k];
-            let row = &row[g * format.group..k.min((g + 1) * format.group)];
-            for (quad, values) in row.chunks(4).enumerate() {
-                let mut four = [0; 4];
-                four[..values.len()].copy_from_slice(values);
-                let word = u32::from_le_bytes(four);
-                let mut or = |at: usize, bits: u32| {
-                    let to = &mut out[at + 4 * lane..at + 4 * lane + 4];
-                    let held = u32::from_le_bytes([to[0], to[1], to[2], to[3]]);
-                    to.copy_from_slice(&(held | bits).to_le_bytes());
-                };
-                // Whole quads at a time: no value is wider than its place, so that shifts stay inside bytes.
-                match format.bits {
-                    Bits::Eight => or(quad * QUAD, word),
-                    Bits::Four => or(quad / 2 * QUAD, word << (4 * (quad % 2))),
-                    Bits::Six => {
-                        let unit = quad / 4 * 3 * QUAD;
-                        let (low, high) = (word & 0x0f0f_0f0f, word >> 4 & 0x0303_0303);
-                        or(unit + quad % 4 / 2 * QUAD, low << (4 * (quad % 2)));
-                        or(unit + 2 * QUAD, high << (2 * (quad % 4)));
+            let mut row = &row[g * format.group..k.min((g + 1) * format.group)];
+            let mut filled = [0; 256];
+            if row.len() < format.group {
+                filled[..row.len()].copy_from_slice(row);
+                row = &filled[..format.group];
+            }
+            let word = |quads: &[u8], quad: usize| u32::from_le_bytes(quads.as_chunks().0[quad]);
+            let mut put = |at: usize, word: u32| {
+                values[at * QUAD + 4 * lane..][..4].copy_from_slice(&word.to_le_bytes());
+            };
+            // Whole quads at a time: no value is wider than its place, so that shifts stay inside bytes.
+            match format.bits {
+                Bits::Eight => {
+                    for (quad, q) in row.as_chunks::<4>().0.iter().enumerate() {
+                        put(quad, word(q, 0));
+                    }
+                }
+                Bits::Four => {
+                    for (pair, q) in row.as_chunks::<8>().0.iter().enumerate() {
+                        put(pair, word(q, 0) | word(q, 1) << 4);
+                    }
+                }
+                Bits::Six => {
+                    for (unit, q) in row.as_chunks::<16>().0.iter().enumerate() {
+                        let low = |quad: usize| word(q, quad) & 0x0f0f_0f0f;
+                        let high = |quad: usize| (word(q, quad) >> 4 & 0x0303_0303) << (2 * quad);
+                        put(3 * unit, low(0) | low(1) << 4);
+                        put(3 * unit + 1, low(2) | low(3) << 4);
+                        put(3 * unit + 2, high(0) | high(1) | high(2) | high(3));
                     }
                 }
             }
             let mut put = |at: usize, value: f32| {
-                let at = format.value_bytes() + 2 * (at + lane);
-                out[at..at + 2].copy_from_slice(&f16::from_f32(value / unit).to_le_bytes());
+                let at = 2 * (at + lane);
+                numbers[at..at + 2].copy_from_slice(&f16::from_f32(value / unit).to_le_bytes());
             };
             put(0, panel.scales[lane * groups + g]);
             if format.has_offsets() {

@@ -226,7 +226,9 @@ fn packed_values_come_back_as_they_were() {
         let q =
             |row: usize, i: usize| (row * 7 + i * 13) as u8 % format.bits.largest().saturating_add(1).max(1);
         let scale = |row: usize, g: usize| 2.0_f32.powi(-((row + g) as i32 % 9));
-        let packed = PackedQ::from_values(format, (n, k), |first, rows, panel| {
+        let largest =
+            |first: usize, rows: usize| (first..first + rows).map(|row| scale(row, 0)).fold(0.0, f32::max);
+        let packed = PackedQ::from_values(format, (n, k), largest, |first, rows, panel| {
             for row in first..first + rows {
                 panel.values.extend((0..k).map(|i| q(row, i)));
                 panel.scales.extend((0..groups).map(|g| scale(row, g)));
