@@ -240,3 +240,35 @@ fn q6_k(b: &[u8], out: &mut Block) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_number_is_that_of_the_groups() {
+        let all = [
+            Dtype::Q4_0,
+            Dtype::Q4_1,
+            Dtype::Q5_0,
+            Dtype::Q5_1,
+            Dtype::Q8_0,
+            Dtype::Q4K,
+            Dtype::Q5K,
+            Dtype::Q6K,
+        ];
+        for dtype in all {
+            let blocks = 7;
+            // Below 0x7c in every byte, so that no half is infinite.
+            let bytes: Vec<u8> = (0..blocks * dtype.size_bytes())
+                .map(|i| (i * 37 % 0x7b) as u8)
+                .collect();
+            let grouped = grouped(dtype, &bytes, 1, blocks * dtype.block_elements()).unwrap();
+            let numbers = grouped.scales.iter().chain(&grouped.offsets);
+            let most = numbers.fold(0.0_f32, |most, number| most.max(number.abs()));
+            assert!(most > 0.0 && most.is_finite());
+            assert_eq!(largest(dtype, &bytes), Some(most), "{dtype}");
+        }
+        assert_eq!(largest(Dtype::F32, &[0; 4]), None);
+    }
+}

@@ -64,7 +64,7 @@ impl Walk<'_> {
             }
             // Left operands: rows as they are, or pairs beside.
             let left = |data: *mut f32, row: usize, k: usize, beside: &mut Vec<_>| {
-                if tiles.rows != Encoding::Bf16Pair {
+                if tiles.rows() != Encoding::Bf16Pair {
                     if tiles.spreads() && k % 2 == 1 {
                         // SAFETY: rows are a multiple of a line apart, so that there is room behind an odd number of values.
                         (0..count).for_each(|i| unsafe { *data.add(i * row + k) = 0.0 });

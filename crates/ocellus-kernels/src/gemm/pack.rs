@@ -172,6 +172,14 @@ impl Tiles {
         self.parted.is_some()
     }
 
+    /// How rows are encoded.
+    pub fn rows(&self) -> Encoding {
+        match self.spreads() {
+            true => Encoding::RoundedF32,
+            false => self.encoding,
+        }
+    }
+
     /// Packs `rows` by `words` of `a` into `block`; words are those of a panel.
     ///
     /// # Safety
@@ -209,7 +217,7 @@ impl Tiles {
                 lane_stride,
                 word_stride,
             };
-            self.copy(self.rows, run, place);
+            self.copy(self.rows(), run, place);
             if self.spreads() && run.k % 2 == 1 {
                 // The other half of the last pair.
                 for lane in 0..run.lanes {

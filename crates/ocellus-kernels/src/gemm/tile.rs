@@ -46,31 +46,25 @@ pub(crate) struct Tiles {
     pub nr: usize,
     /// Of panels.
     pub encoding: Encoding,
-    /// Of rows, which have a word for every value where no instruction takes pairs on both sides.
-    pub rows: Encoding,
     pub packer: pack::Packer,
     /// `by_rows[r - 1]` has `r` rows; `mr` of them.
     pub by_rows: &'static [TileFn],
-    /// The same for panels whose pairs have been parted, where rows have a word for every value.
+    /// The same for panels whose pairs have been parted, where no instruction takes pairs: rows have a word for every value.
     pub parted: Option<(Isa, &'static [TileFn])>,
 }
 
 impl Isa {
     /// The tiles of this level. Where there is no bf16 dot product, pairs become two values each on their way into registers.
     pub(crate) fn tiles(self, precision: Precision) -> Tiles {
-        let (encoding, rows) = match (precision, self.level()) {
-            (Precision::F32, _) => (Encoding::F32, Encoding::F32),
-            (Precision::Bf16, Level::Avx512Bf16 | Level::NeonBf16) => {
-                (Encoding::Bf16Pair, Encoding::Bf16Pair)
-            }
-            (Precision::Bf16, _) => (Encoding::Bf16Pair, Encoding::RoundedF32),
+        let encoding = match precision {
+            Precision::F32 => Encoding::F32,
+            Precision::Bf16 => Encoding::Bf16Pair,
         };
         let paired = encoding == Encoding::Bf16Pair;
         let of = |mr, nr, packer, by_rows| Tiles {
             mr,
             nr,
             encoding,
-            rows,
             packer,
             by_rows,
             parted: None,
@@ -111,47 +105,12 @@ impl Isa {
     }
 }
 
-/// # Safety
-/// As [`TileFn`].
-#[inline(always)]
-unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(simd: S, t: TileArgs) {
-    // SAFETY: all addresses are inside the shapes the caller vouches for.
-    unsafe {
-        let mut sums = [[simd.zero(); NV]; MR];
-        for (i, row) in sums.iter_mut().enumerate() {
-            for (j, sum) in row.iter_mut().enumerate() {
-                *sum = simd.load_ptr(t.seed.add(i * t.seed_row + j * S::LANES));
-            }
-        }
-        let (mut a, mut b) = (t.a.cast::<f32>(), t.b.cast::<f32>());
-        for _ in 0..t.depth {
-            let mut columns = [simd.zero(); NV];
-            for (j, column) in columns.iter_mut().enumerate() {
-                *column = simd.load_ptr(b.add(j * S::LANES));
-            }
-            for (i, row) in sums.iter_mut().enumerate() {
-                let value = simd.splat(*a.add(i * t.a_row));
-                for (sum, column) in row.iter_mut().zip(columns) {
-                    *sum = simd.mul_add(value, column, *sum);
-                }
-            }
-            a = a.add(t.a_depth);
-            b = b.add(NV * S::LANES);
-        }
-        for (i, row) in sums.iter().enumerate() {
-            for (j, sum) in row.iter().enumerate() {
-                simd.store_ptr(*sum, t.c.add(i * t.c_row + j * S::LANES));
-            }
-        }
-    }
-}
-
-/// As [`tile`], of panels of pairs and rows of single values: the first of every pair, then the second.
+/// With `PAIRS` a word of the panel holds two values, and rows have a word for each: the first of every pair, then the second.
 ///
 /// # Safety
 /// As [`TileFn`].
 #[inline(always)]
-unsafe fn spread<S: Simd, const MR: usize, const NV: usize>(simd: S, t: TileArgs) {
+unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const PAIRS: bool>(simd: S, t: TileArgs) {
     // SAFETY: all addresses are inside the shapes the caller vouches for.
     unsafe {
         let mut sums = [[simd.zero(); NV]; MR];
@@ -162,14 +121,14 @@ unsafe fn spread<S: Simd, const MR: usize, const NV: usize>(simd: S, t: TileArgs
         }
         let (mut a, mut b) = (t.a.cast::<f32>(), t.b);
         for _ in 0..t.depth {
-            for half in 0..2 {
+            for second in 0..1 + usize::from(PAIRS) {
                 let mut columns = [simd.zero(); NV];
                 for (j, column) in columns.iter_mut().enumerate() {
                     let words = b.add(j * S::LANES);
-                    *column = if half == 0 {
-                        simd.load_low(words)
-                    } else {
-                        simd.load_high(words)
+                    *column = match (PAIRS, second) {
+                        (false, _) => simd.load_ptr(words.cast()),
+                        (true, 0) => simd.load_low(words),
+                        (true, _) => simd.load_high(words),
                     };
                 }
                 for (i, row) in sums.iter_mut().enumerate() {
@@ -192,44 +151,39 @@ unsafe fn spread<S: Simd, const MR: usize, const NV: usize>(simd: S, t: TileArgs
 
 /// Tiles of plain Rust.
 macro_rules! portable {
-    ($name:ident, $tile:ident) => {
+    ($name:ident, $pairs:literal) => {
         /// # Safety
         /// As [`TileFn`].
         unsafe fn $name<const MR: usize>(args: TileArgs) {
             // SAFETY: passed on to the caller.
-            unsafe { $tile::<_, MR, 2>(Portable, args) }
+            unsafe { tile::<_, MR, 2, $pairs>(Portable, args) }
         }
     };
 }
-portable!(portable, tile);
-portable!(portable_spread, spread);
+portable!(portable, false);
+portable!(portable_spread, true);
 
 /// Tiles of vectors of 8 or 16 lanes.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86 {
-    ($name:ident, $tile:ident, $simd:ident, $features:literal) => {
+    ($name:ident, $pairs:literal, $simd:ident, $features:literal) => {
         /// # Safety
         /// As [`TileFn`], with the features of this function.
         #[target_feature(enable = $features)]
         unsafe fn $name<const MR: usize>(args: TileArgs) {
             // SAFETY: passed on to the caller.
-            unsafe { $tile::<_, MR, 2>($simd::assume(), args) }
+            unsafe { tile::<_, MR, 2, $pairs>($simd::assume(), args) }
         }
     };
 }
 #[cfg(target_arch = "x86_64")]
-x86!(avx2, tile, Avx2, "avx2,fma");
+x86!(avx2, false, Avx2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-x86!(avx2_spread, spread, Avx2, "avx2,fma");
+x86!(avx2_spread, true, Avx2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-x86!(avx512, tile, Avx512, "avx512f,avx512bw,avx512vl,avx512dq");
+x86!(avx512, false, Avx512, "avx512f,avx512bw,avx512vl,avx512dq");
 #[cfg(target_arch = "x86_64")]
-x86!(
-    avx512_spread,
-    spread,
-    Avx512,
-    "avx512f,avx512bw,avx512vl,avx512dq"
-);
+x86!(avx512_spread, true, Avx512, "avx512f,avx512bw,avx512vl,avx512dq");
 
 /// A word holds two neighbours along K; `vdpbf16ps` adds both products to the lane.
 ///

@@ -25,6 +25,7 @@ mod tokens;
 mod trace;
 mod vocabulary;
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -121,15 +122,18 @@ fn one(folder: &Path, vocabularies: &[PathBuf], width: Quant) -> CaseReport {
         .err()
         .map(|e| e.to_string());
     // What bf16 gives tells how much the case magnifies.
-    let mut bf16 = Produced::default();
-    if !matches!(width, Quant::F32 | Quant::Bf16) && trouble.is_none() {
-        let again = Case::read(folder, Quant::Bf16);
-        // What cannot be run magnifies nothing.
-        let _ = again.and_then(|case| task(&case)?(&case, vocabularies, &mut bf16));
-    }
+    let bf16 = LazyCell::new(|| {
+        let mut produced = Produced::default();
+        if width != Quant::Bf16 {
+            let again = Case::read(folder, Quant::Bf16);
+            // What cannot be run magnifies nothing.
+            let _ = again.and_then(|case| task(&case)?(&case, vocabularies, &mut produced));
+        }
+        produced
+    });
     let row = |stage: &case::Stage| match produced.arrays.get(&stage.name) {
         Some(got) if width != Quant::F32 => {
-            let bf16 = bf16.arrays.get(&stage.name);
+            let bf16 = || bf16.arrays.get(&stage.name);
             compare::rounded(&stage.name, &stage.expected, got, width, bf16)
         }
         Some(got) => compare::compare(&stage.name, &stage.expected, got, stage.atol, stage.rtol),

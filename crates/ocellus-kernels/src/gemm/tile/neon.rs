@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{TileArgs, TileFn, spread, tile};
+use super::{TileArgs, TileFn, tile};
 use crate::simd::Neon;
 
 /// Vectors of columns.
@@ -29,7 +29,7 @@ pub(super) static BF16_TILES: [TileFn; 6] = [
 #[target_feature(enable = "neon")]
 unsafe fn f32s<const MR: usize>(args: TileArgs) {
     // SAFETY: passed on to the caller.
-    unsafe { tile::<_, MR, NV>(Neon::assume(), args) }
+    unsafe { tile::<_, MR, NV, false>(Neon::assume(), args) }
 }
 
 /// # Safety
@@ -37,7 +37,7 @@ unsafe fn f32s<const MR: usize>(args: TileArgs) {
 #[target_feature(enable = "neon")]
 unsafe fn singles<const MR: usize>(args: TileArgs) {
     // SAFETY: passed on to the caller.
-    unsafe { spread::<_, MR, NV>(Neon::assume(), args) }
+    unsafe { tile::<_, MR, NV, true>(Neon::assume(), args) }
 }
 
 /// A word holds two neighbours along K; `bfdot` adds both products to the lane.
