@@ -4,6 +4,7 @@
 //! Rows follow each other by time, then cell by cell in reading order, and inside a cell patch by patch in reading
 //! order, so that the patches of a cell are neighbours.
 
+use ocellus_kernels::unset;
 use rayon::prelude::*;
 
 use crate::{MediaError, Recipe, Rgb, resize, smart_resize};
@@ -104,7 +105,7 @@ fn cut(frames: &[&Rgb], recipe: &Recipe) -> Patches {
     let features = recipe.features();
     let levels = levels(recipe);
 
-    let mut values = vec![0f32; grid.patches() * features];
+    let mut values = unset(grid.patches() * features);
     // One row of cells at one time: [w / merge, merge, merge, features].
     let cell_row_values = grid.w * merge * features;
     let fill = |(index, rows): (usize, &mut [f32])| {
@@ -113,22 +114,8 @@ fn cut(frames: &[&Rgb], recipe: &Recipe) -> Patches {
             let (cell_x, inner) = (nth / (merge * merge), nth % (merge * merge));
             let y = (cell_y * merge + inner / merge) * patch;
             let x = (cell_x * merge + inner % merge) * patch;
-            for tap in 0..depth {
-                let frame = time * depth + tap;
-                if tap > 0 && frame >= frames.len() {
-                    repeat_frame(row, tap, depth, patch * patch);
-                } else {
-                    copy_patch(
-                        row,
-                        tap * patch * patch,
-                        depth,
-                        frames[frame],
-                        (x, y),
-                        patch,
-                        &levels,
-                    );
-                }
-            }
+            let taps = (0..depth).map(|tap| (time * depth + tap).min(frames.len() - 1));
+            fill_patch(row, taps.map(|frame| frames[frame]), (x, y), patch, &levels);
         }
     };
     if values.len() < PARALLEL_VALUES {
@@ -150,33 +137,36 @@ fn cut(frames: &[&Rgb], recipe: &Recipe) -> Patches {
     }
 }
 
-/// Writes one frame's part of a patch row: three planes of `patch * patch` values, `depth` planes apart.
-fn copy_patch(
+/// Writes a patch row from its first value to its last: what goes out to memory out of order waits for it.
+fn fill_patch<'a>(
     row: &mut [f32],
-    offset: usize,
-    depth: usize,
-    frame: &Rgb,
+    frames: impl ExactSizeIterator<Item = &'a Rgb> + Clone,
     (x, y): (usize, usize),
     patch: usize,
     levels: &[[f32; 256]; 3],
 ) {
-    let (stride, area) = (frame.width as usize * 3, patch * patch);
-    for line in 0..patch {
-        let pixels = &frame.data[(y + line) * stride + x * 3..][..patch * 3];
-        for (channel, levels) in levels.iter().enumerate() {
-            let out = &mut row[channel * depth * area + offset + line * patch..][..patch];
-            for (value, pixel) in out.iter_mut().zip(pixels.chunks_exact(3)) {
-                *value = levels[usize::from(pixel[channel])];
+    let area = patch * patch;
+    for ((channel, levels), row) in levels
+        .iter()
+        .enumerate()
+        .zip(row.chunks_exact_mut(frames.len() * area))
+    {
+        let mut before: Option<(&Rgb, &[f32])> = None;
+        for (frame, plane) in frames.clone().zip(row.chunks_exact_mut(area)) {
+            match before {
+                Some((same, values)) if std::ptr::eq(same, frame) => plane.copy_from_slice(values),
+                _ => {
+                    let stride = frame.width as usize * 3;
+                    for (line, out) in plane.chunks_exact_mut(patch).enumerate() {
+                        let pixels = &frame.data[(y + line) * stride + x * 3..][..patch * 3];
+                        for (value, pixel) in out.iter_mut().zip(pixels.as_chunks::<3>().0) {
+                            *value = levels[usize::from(pixel[channel])];
+                        }
+                    }
+                }
             }
+            before = Some((frame, plane));
         }
-    }
-}
-
-/// Copies the planes of frame `tap - 1` to frame `tap`, for every channel.
-fn repeat_frame(row: &mut [f32], tap: usize, depth: usize, area: usize) {
-    for channel in 0..3 {
-        let from = (channel * depth + tap - 1) * area;
-        row.copy_within(from..from + area, from + area);
     }
 }
 

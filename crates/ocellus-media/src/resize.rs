@@ -10,6 +10,8 @@
 //! so that equal columns of different rows become neighbours. That keeps the inner loop free of shuffles and lets
 //! the compiler use whatever vectors the processor has.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -21,7 +23,10 @@ const WEIGHT_BITS: u32 = 32 - 8 - 2;
 const HALF: i32 = 1 << (WEIGHT_BITS - 1);
 /// Columns per step of the vertical pass.
 const LANES: usize = 32;
-/// Bytes of a pass's result below which threads cost more than they bring.
+/// Lines of the result that go through both passes before the next ones do: what lies between the passes stays in a core's own
+/// cache.
+const STRIP: usize = 64;
+/// Bytes of the result below which threads cost more than they bring.
 const PARALLEL_BYTES: usize = 1 << 17;
 
 /// How a pixel's weight falls with its distance.
@@ -99,20 +104,64 @@ fn resample<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const P
         "the buffer must hold width x height x {CHANNELS} bytes"
     );
 
-    let arch = Arch::new();
-    let rows = |source: &[u8], height: u32| {
-        filter_rows::<CHANNELS, ROWS, BAND, PITCH>(arch, source, falloff, (from.0, height), to.0)
-    };
-    let columns = |source: &[u8], width: u32| {
-        filter_columns(arch, source, falloff, width as usize * CHANNELS, from.1, to.1)
-    };
-    match (from.0 == to.0, from.1 == to.1) {
-        (true, true) => source.to_vec(),
-        (false, true) => rows(source, from.1),
-        (true, false) => columns(source, from.0),
-        (false, false) if columns_first(from, to) => rows(&columns(source, from.0), to.1),
-        (false, false) => columns(&rows(source, from.1), to.0),
+    if from == to {
+        return source.to_vec();
     }
+    let across = (from.0 != to.0).then(|| Windows::new(falloff, from.0, to.0));
+    let down = (from.1 != to.1).then(|| Windows::new(falloff, from.1, to.1));
+    let (from_stride, to_stride) = (from.0 as usize * CHANNELS, to.0 as usize * CHANNELS);
+    let arch = Arch::new();
+    let mut out = vec![0u8; to.1 as usize * to_stride];
+
+    let strip = |(between, band): &mut (Vec<u8>, Band<PITCH>), (index, out): (usize, &mut [u8])| {
+        let lines = index * STRIP..index * STRIP + out.len() / to_stride;
+        let rows = |windows: &Windows, source: &[u8], out: &mut [u8], band: &mut Band<PITCH>| {
+            filter_rows::<CHANNELS, ROWS, BAND, PITCH>(
+                arch,
+                windows,
+                (source, from_stride),
+                (out, to_stride),
+                band,
+            );
+        };
+        match (&across, &down) {
+            (None, None) => out.copy_from_slice(source),
+            (Some(across), None) => {
+                rows(
+                    across,
+                    &source[lines.start * from_stride..lines.end * from_stride],
+                    out,
+                    band,
+                );
+            }
+            (None, Some(down)) => filter_columns(arch, down, lines, (source, 0), (out, to_stride)),
+            (Some(across), Some(down)) if columns_first(from, to) => {
+                between.resize(lines.len() * from_stride, 0);
+                filter_columns(arch, down, lines, (source, 0), (between, from_stride));
+                rows(across, between, out, band);
+            }
+            (Some(across), Some(down)) => {
+                let needed = down.needed(lines.clone());
+                between.resize(needed.len() * to_stride, 0);
+                rows(
+                    across,
+                    &source[needed.start * from_stride..needed.end * from_stride],
+                    between,
+                    band,
+                );
+                filter_columns(arch, down, lines, (between, needed.start), (out, to_stride));
+            }
+        }
+    };
+    if out.len() >= PARALLEL_BYTES {
+        let strips = out.par_chunks_mut(to_stride * STRIP).enumerate();
+        strips.for_each_init(Default::default, strip);
+    } else {
+        let mut scratch = Default::default();
+        let strips = out.chunks_mut(to_stride * STRIP).enumerate();
+        strips.for_each(|nth| strip(&mut scratch, nth));
+    }
+    out
 }
 
 /// Whether the vertical pass comes first. It matters to the last bit, because each pass rounds and clips.
@@ -124,66 +173,70 @@ fn columns_first(from: (u32, u32), to: (u32, u32)) -> bool {
     to.1 < from.1 && lost(from.1, to.1) > 2 * lost(from.0, to.0)
 }
 
-/// The horizontal pass: `[from.1, from.0, CHANNELS]` to `[from.1, width, CHANNELS]`.
+/// Some rows on their way through the horizontal pass.
+#[derive(Default)]
+struct Band<const PITCH: usize> {
+    /// On their side: `[columns, rows, channels]`, each column padded to `PITCH`.
+    sideways: Vec<[u8; PITCH]>,
+    /// Filtered and upright again, a line after the other, with room behind each for the byte too many of its last pixel.
+    upright: Vec<u8>,
+}
+
+/// The horizontal pass over whole lines, given with the bytes that one takes.
 fn filter_rows<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const PITCH: usize>(
     arch: Arch,
-    source: &[u8],
-    falloff: Falloff,
-    from: (u32, u32),
-    width: u32,
-) -> Vec<u8> {
+    windows: &Windows,
+    (source, from_stride): (&[u8], usize),
+    (out, to_stride): (&mut [u8], usize),
+    Band { sideways, upright }: &mut Band<PITCH>,
+) {
     const { assert!(BAND == CHANNELS * ROWS && BAND + CHANNELS / 2 <= PITCH) };
-    let windows = Windows::new(falloff, from.0, width);
-    let (from_stride, to_stride) = (from.0 as usize * CHANNELS, width as usize * CHANNELS);
-    let mut out = vec![0u8; from.1 as usize * to_stride];
-
-    let band = |sideways: &mut Vec<u8>, (source, out): (&[u8], &mut [u8])| {
-        // [columns, ROWS, CHANNELS], each column padded to PITCH; lanes of rows that the last band lacks keep
-        // whatever they held.
-        sideways.resize(from.0 as usize * PITCH, 0);
-        for (row, line) in source.chunks_exact(from_stride).enumerate() {
-            scatter::<CHANNELS, PITCH>(line, &mut sideways[row * CHANNELS..]);
-        }
+    let pitch = to_stride + 1;
+    sideways.resize(from_stride / CHANNELS, [0; PITCH]);
+    upright.resize(pitch * ROWS, 0);
+    let bands = source
+        .chunks(from_stride * ROWS)
+        .zip(out.chunks_mut(to_stride * ROWS));
+    for (source, out) in bands {
+        // A band of fewer rows repeats its last.
+        let last = source.len() / from_stride - 1;
+        turn::<CHANNELS, ROWS, PITCH>(
+            std::array::from_fn(|row| &source[row.min(last) * from_stride..][..from_stride]),
+            sideways,
+        );
         arch.dispatch(Wide(
             #[inline(always)]
             || {
+                let mut lines = upright.chunks_exact_mut(pitch);
+                let mut lines: [_; ROWS] = std::array::from_fn(|_| lines.next().expect("ROWS lines"));
                 let mut levels = [0u8; PITCH];
-                for x in 0..width as usize {
+                for x in 0..to_stride / CHANNELS {
                     let (first, weights) = windows.at(x);
-                    levels[..BAND].copy_from_slice(&blend::<BAND>(
-                        &sideways[first * PITCH..],
-                        PITCH,
-                        weights,
-                    ));
-                    for (row, line) in out.chunks_exact_mut(to_stride).enumerate() {
+                    let places = sideways[first..].as_flattened();
+                    levels[..BAND].copy_from_slice(&blend::<BAND>(places, PITCH, weights));
+                    for (row, line) in lines.iter_mut().enumerate() {
                         move_pixel::<CHANNELS>(&mut line[x * CHANNELS..], &levels[row * CHANNELS..]);
                     }
                 }
             },
         ));
-    };
-    if out.len() >= PARALLEL_BYTES {
-        let bands = source
-            .par_chunks(from_stride * ROWS)
-            .zip(out.par_chunks_mut(to_stride * ROWS));
-        bands.for_each_init(Vec::new, band);
-    } else {
-        let mut sideways = Vec::new();
-        for pair in source
-            .chunks(from_stride * ROWS)
-            .zip(out.chunks_mut(to_stride * ROWS))
-        {
-            band(&mut sideways, pair);
+        for (out, line) in out.chunks_exact_mut(to_stride).zip(upright.chunks_exact(pitch)) {
+            out.copy_from_slice(&line[..to_stride]);
         }
     }
-    out
 }
 
-/// Writes the pixels of a line `PITCH` bytes apart.
+/// Writes the pixels of each column beside each other. Column by column, since the places of a whole line are more than fit the
+/// nearest cache.
 #[inline(always)]
-fn scatter<const CHANNELS: usize, const PITCH: usize>(line: &[u8], out: &mut [u8]) {
-    for (x, column) in (0..line.len()).step_by(CHANNELS).zip(out.chunks_mut(PITCH)) {
-        move_pixel::<CHANNELS>(column, &line[x..]);
+fn turn<const CHANNELS: usize, const ROWS: usize, const PITCH: usize>(
+    lines: [&[u8]; ROWS],
+    columns: &mut [[u8; PITCH]],
+) {
+    for (x, column) in columns.iter_mut().enumerate() {
+        for (row, line) in lines.iter().enumerate() {
+            move_pixel::<CHANNELS>(&mut column[row * CHANNELS..], &line[x * CHANNELS..]);
+        }
     }
 }
 
@@ -200,13 +253,17 @@ fn move_pixel<const CHANNELS: usize>(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// The vertical pass: `[from, stride]` to `[to, stride]`.
-fn filter_columns(arch: Arch, source: &[u8], falloff: Falloff, stride: usize, from: u32, to: u32) -> Vec<u8> {
-    let windows = Windows::new(falloff, from, to);
-    let mut out = vec![0u8; to as usize * stride];
-    let line = |(y, line): (usize, &mut [u8])| {
+/// The vertical pass for some lines of the result, from the lines of a picture from `above` on, all of `stride` bytes.
+fn filter_columns(
+    arch: Arch,
+    windows: &Windows,
+    lines: Range<usize>,
+    (source, above): (&[u8], usize),
+    (out, stride): (&mut [u8], usize),
+) {
+    for (y, line) in lines.zip(out.chunks_exact_mut(stride)) {
         let (first, weights) = windows.at(y);
-        let source = &source[first * stride..];
+        let source = &source[(first - above) * stride..];
         arch.dispatch(Wide(
             #[inline(always)]
             || {
@@ -222,13 +279,7 @@ fn filter_columns(arch: Arch, source: &[u8], falloff: Falloff, stride: usize, fr
                 }
             },
         ));
-    };
-    if out.len() >= PARALLEL_BYTES {
-        out.par_chunks_mut(stride).enumerate().for_each(line);
-    } else {
-        out.chunks_mut(stride).enumerate().for_each(line);
     }
-    out
 }
 
 /// Work that is compiled once per set of vector instructions. (A bare closure would do, but the call through
@@ -300,6 +351,13 @@ impl Windows {
             spans.push((first, count));
         }
         Self { spans, weights, taps }
+    }
+
+    /// The source positions that these outputs draw from. Windows move in one direction only.
+    fn needed(&self, places: Range<usize>) -> Range<usize> {
+        let (first, _) = self.spans[places.start];
+        let (last, count) = self.spans[places.end - 1];
+        first..last + count
     }
 
     #[inline(always)]
