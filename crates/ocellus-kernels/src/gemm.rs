@@ -10,7 +10,8 @@
 mod block;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
-pub(crate) mod pack;
+pub(crate) mod layout;
+mod pack;
 mod packed;
 pub(crate) mod panel;
 #[cfg(test)]
@@ -20,7 +21,7 @@ pub(crate) mod tile;
 use crate::isa::Isa;
 use crate::parallel::{self, Shared};
 
-pub use packed::{PackedB, gemm_packed};
+pub use packed::PackedB;
 
 /// What the operands are rounded to before they are multiplied; sums are always `f32`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,6 +107,22 @@ pub fn gemm(
         &Isa::detect().tiles(precision),
         a,
         (source, k, n),
+        bias,
+        c,
+        ldc,
+        accumulate,
+    );
+}
+
+/// [`gemm`] with `b` packed beforehand; the result is the same, bit for bit.
+///
+/// # Panics
+/// When the shapes disagree or a slice is too short.
+pub fn gemm_packed(a: Mat, b: &PackedB, bias: Option<&[f32]>, c: &mut [f32], ldc: usize, accumulate: bool) {
+    product(
+        &b.tiles,
+        a,
+        (block::Source::Packed(b), b.k(), b.n()),
         bias,
         c,
         ldc,

@@ -198,11 +198,18 @@ fn refuse(name: &str, width: &str, (needed, parts): (u64, &str), available: u64)
         size(needed),
         size(available)
     ))
-    .hint(LESS))
+    .hint(less(width)))
 }
 
-/// What takes less.
-const LESS: &str = "--quant q8 or q4 makes the weights smaller, --max-pixels the pictures; OCELLUS_MEMORY=any tries all the same";
+/// What takes less than weights of a width.
+fn less(width: &str) -> String {
+    let smaller = match width {
+        "q4" => "--max-pixels makes the pictures smaller",
+        "q6" | "q8" => "--quant q4 makes the weights smaller, --max-pixels the pictures",
+        _ => "--quant q8 or q4 makes the weights smaller, --max-pixels the pictures",
+    };
+    format!("{smaller}; OCELLUS_MEMORY=any tries all the same")
+}
 
 #[cfg(test)]
 mod tests {
@@ -225,5 +232,18 @@ mod tests {
             ),
             "{failure:?}"
         );
+    }
+
+    #[test]
+    fn nobody_is_told_to_take_what_they_have() {
+        for (width, narrower) in [
+            ("f32", "--quant q8 or q4 "),
+            ("q8", "--quant q4 "),
+            ("q4", "--max-pixels "),
+        ] {
+            let failure = refuse("m", width, (9, "x"), 8).unwrap_err();
+            let said = format!("{failure:?}");
+            assert!(said.contains(&format!("\"{narrower}")), "{said}");
+        }
     }
 }

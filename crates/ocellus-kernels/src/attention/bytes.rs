@@ -4,7 +4,7 @@
 //! `[groups, PAGE]`, then those of values, the same.
 
 use super::pages::{Layout, PAGE};
-use crate::gemm::pack::Encoding;
+use crate::gemm::layout::Encoding;
 use crate::isa::{Isa, Kernel};
 use crate::simd::Simd;
 

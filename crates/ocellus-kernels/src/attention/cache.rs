@@ -3,7 +3,7 @@
 use super::bytes::Bytes;
 use super::pages::{Layout, PAGE};
 use crate::gemm::Precision;
-use crate::gemm::pack::{Line, room};
+use crate::gemm::layout::{Line, room};
 use crate::isa::Isa;
 use crate::memory::Memory;
 

@@ -7,7 +7,7 @@
 use super::pages::{Layout, PAGE};
 use super::rows::{PageSoftmax, Rows, Scale, Seen};
 use super::scratch::{ROWS, Scratch, grown, stride};
-use crate::gemm::pack::{Encoding, PackedA, Strided};
+use crate::gemm::layout::{Encoding, PackedA, Strided};
 use crate::gemm::panel::{PanelProduct, Start};
 use crate::isa::Isa;
 use crate::parallel::Shared;

@@ -7,7 +7,7 @@ use super::rows::Rows;
 use super::scratch::{Block, with_scratch};
 use super::{Segment, Shape};
 use crate::gemm::Precision;
-use crate::gemm::pack::room;
+use crate::gemm::layout::room;
 use crate::isa::Isa;
 use crate::memory::prefetch;
 use crate::parallel::{self, Shared};

@@ -4,7 +4,7 @@ use half::bf16;
 
 use super::scratch::Block;
 use crate::gemm::Precision;
-use crate::gemm::pack::{Encoding, Strided, values_per_word, words};
+use crate::gemm::layout::{Encoding, Strided, values_per_word, words};
 use crate::gemm::tile::Tiles;
 use crate::isa::Isa;
 

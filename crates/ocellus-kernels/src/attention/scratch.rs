@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use crate::gemm::Precision;
-use crate::gemm::pack::{Line, PackedA, Strided};
+use crate::gemm::layout::{Line, PackedA, Strided};
 use crate::gemm::panel::{PanelProduct, Start};
 use crate::gemm::tile::Tiles;
 use crate::isa::Isa;

@@ -4,16 +4,12 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::Mat;
-use super::pack::{Line, Strided, words};
+use super::layout::{BLOCK_DEPTH, BLOCK_ROWS, Line, Strided, words};
 use super::packed::PackedB;
 use super::panel::{PanelProduct, Start};
 use super::tile::Tiles;
 use crate::parallel::Shared;
 
-/// Words of K in one block: a panel of `b` this deep is about a first-level cache.
-pub(super) const BLOCK_DEPTH: usize = 1024;
-/// Rows of `a` in one block, a multiple of every tile height and of the vector width.
-pub(super) const BLOCK_ROWS: usize = 144;
 /// Columns of `b` in one block: with the block of `a`, most of a second-level cache.
 const BLOCK_COLS: usize = 512;
 

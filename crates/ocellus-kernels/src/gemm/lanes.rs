@@ -1,7 +1,7 @@
 //! Packing with AVX-512: whole vectors along whichever direction is contiguous, sixteen by sixteen turned over
 //! in registers where the directions cross.
 
-use super::pack::{Place, Run};
+use super::layout::{Place, Run};
 
 use std::arch::x86_64::*;
 

@@ -5,115 +5,11 @@
 
 use std::ops::Range;
 
-use super::Mat;
-use super::block::{BLOCK_DEPTH, BLOCK_ROWS};
 #[cfg(target_arch = "x86_64")]
 use super::lanes;
+use super::layout::{BLOCK_DEPTH, BLOCK_ROWS, Encoding, Line, PackedA, Packer, Place, Run, Strided};
+use super::layout::{bf16_bits, room, values_per_word, words};
 use super::tile::Tiles;
-
-/// What a packed 32-bit word holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Encoding {
-    /// One `f32`.
-    F32,
-    /// One `f32` rounded to what bfloat16 can say; only of rows.
-    RoundedF32,
-    /// Two bfloat16 neighbours along K, the first in the low half.
-    Bf16Pair,
-}
-
-/// Who copies.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Packer {
-    Portable,
-    /// Chosen only where an `Isa` proves AVX-512 (and BF16, for pairs).
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-/// One cache line; blocks are made of these so that panels are aligned.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-pub(crate) struct Line([u32; 16]);
-
-impl Line {
-    pub const ZERO: Self = Self([0; 16]);
-}
-
-/// A block of packed `a`: the address of its first word and the strides in its own words.
-#[derive(Clone, Copy)]
-pub(crate) struct PackedA {
-    pub words: *const u32,
-    pub row: usize,
-    pub depth: usize,
-}
-
-/// A checked matrix as a bare address.
-#[derive(Clone, Copy)]
-pub(crate) struct Strided {
-    pub data: *const f32,
-    pub row: usize,
-    pub col: usize,
-}
-
-impl Strided {
-    pub fn new(mat: &Mat) -> Self {
-        Self {
-            data: mat.data.as_ptr(),
-            row: mat.row_stride,
-            col: mat.col_stride,
-        }
-    }
-}
-
-/// Values of K in one word.
-pub(crate) fn values_per_word(encoding: Encoding) -> usize {
-    if encoding == Encoding::Bf16Pair { 2 } else { 1 }
-}
-
-/// Words that `k` values take.
-pub(crate) fn words(encoding: Encoding, k: usize) -> usize {
-    k.div_ceil(values_per_word(encoding))
-}
-
-/// Grows `block` to hold `words` words and gives its address.
-pub(crate) fn room(block: &mut Vec<Line>, words: usize) -> *mut u32 {
-    let lines = words.div_ceil(16);
-    if block.len() < lines {
-        block.resize(lines, Line::ZERO);
-    }
-    block.as_mut_ptr().cast()
-}
-
-/// The upper half of `x` rounded to nearest even; not-a-number stays so.
-pub(super) fn bf16_bits(x: f32) -> u32 {
-    let bits = x.to_bits();
-    if x.is_nan() {
-        (bits >> 16) | 0x40
-    } else {
-        (bits + 0x7fff + ((bits >> 16) & 1)) >> 16
-    }
-}
-
-/// A run of values along K at every lane (a row of `a`, or a column of `b`).
-#[derive(Clone, Copy)]
-pub(super) struct Run {
-    pub data: *const f32,
-    /// From one lane to the next, and from one value of K to the next.
-    pub lane_stride: usize,
-    pub k_stride: usize,
-    pub lanes: usize,
-    /// Values of K.
-    pub k: usize,
-}
-
-/// Where the words of a [`Run`] go: `out[word * word_stride + lane * lane_stride]`.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub out: *mut u32,
-    pub lane_stride: usize,
-    pub word_stride: usize,
-}
 
 /// Encodes and copies, in plain Rust.
 ///

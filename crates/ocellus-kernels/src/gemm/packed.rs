@@ -2,17 +2,16 @@
 
 use std::ops::Range;
 
-use super::block::{BLOCK_DEPTH, Source};
-use super::pack::{Strided, words};
+use super::layout::{BLOCK_DEPTH, Strided, words};
 use super::tile::Tiles;
-use super::{Mat, Precision, product};
+use super::{Mat, Precision};
 use crate::isa::Isa;
 use crate::memory::Memory;
 use crate::parallel::{self, Shared};
 
 /// `b[k, n]` in the order in which the tiles read it, for the processor it was packed on.
 pub struct PackedB {
-    tiles: Tiles,
+    pub(super) tiles: Tiles,
     k: usize,
     n: usize,
     /// Words: blocks of K, each with all its panels.
@@ -126,20 +125,4 @@ impl PackedB {
         // SAFETY: the offset is inside the panels: at most `block.end * padded` words.
         unsafe { words.add(block.start * padded + col * block.len()) }
     }
-}
-
-/// [`super::gemm`] with `b` packed beforehand; the result is the same, bit for bit.
-///
-/// # Panics
-/// When the shapes disagree or a slice is too short.
-pub fn gemm_packed(a: Mat, b: &PackedB, bias: Option<&[f32]>, c: &mut [f32], ldc: usize, accumulate: bool) {
-    product(
-        &b.tiles,
-        a,
-        (Source::Packed(b), b.k, b.n),
-        bias,
-        c,
-        ldc,
-        accumulate,
-    );
 }

@@ -1,6 +1,6 @@
 //! All tiles of a product whose operands are packed.
 
-use super::pack::{Line, PackedA};
+use super::layout::{Line, PackedA};
 use super::tile::{MAX_MR, MAX_NR, TileArgs, TileFn, Tiles};
 use crate::isa::{Isa, Kernel};
 use crate::simd::Simd;

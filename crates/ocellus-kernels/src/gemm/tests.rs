@@ -36,7 +36,7 @@ fn room_for(rows: usize, cols: usize) -> usize {
 fn rounded(precision: Precision, x: f32) -> f64 {
     f64::from(match precision {
         Precision::F32 => x,
-        Precision::Bf16 => f32::from_bits(pack::bf16_bits(x) << 16),
+        Precision::Bf16 => f32::from_bits(layout::bf16_bits(x) << 16),
     })
 }
 
@@ -220,7 +220,7 @@ fn bf16_rounds_to_nearest_even_and_keeps_not_a_number() {
         (f32::NAN, 0x7fc0),
     ];
     for (value, bits) in cases {
-        assert_eq!(pack::bf16_bits(value), bits, "{value}");
+        assert_eq!(layout::bf16_bits(value), bits, "{value}");
     }
 }
 

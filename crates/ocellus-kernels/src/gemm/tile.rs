@@ -4,7 +4,7 @@
 mod neon;
 
 use super::Precision;
-use super::pack::{self, Encoding};
+use super::layout::{Encoding, Packer};
 use crate::isa::{Isa, Level};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
@@ -46,7 +46,7 @@ pub(crate) struct Tiles {
     pub nr: usize,
     /// Of panels.
     pub encoding: Encoding,
-    pub packer: pack::Packer,
+    pub packer: Packer,
     /// `by_rows[r - 1]` has `r` rows; `mr` of them.
     pub by_rows: &'static [TileFn],
     /// The same for panels whose pairs have been parted, where no instruction takes pairs: rows have a word for every value.
@@ -71,11 +71,11 @@ impl Isa {
         };
         let parted = |mr, nr, by_rows, parted: &'static [TileFn]| Tiles {
             parted: Some((self, parted)),
-            ..of(mr, nr, pack::Packer::Portable, by_rows)
+            ..of(mr, nr, Packer::Portable, by_rows)
         };
         match self.level() {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512Bf16 if paired => of(12, 32, pack::Packer::Avx512, &BF16_TILES),
+            Level::Avx512Bf16 if paired => of(12, 32, Packer::Avx512, &BF16_TILES),
             // Pairs have no vector packer without bf16.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 | Level::Avx512Vnni if paired => {
@@ -83,24 +83,24 @@ impl Isa {
             }
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16 => {
-                of(12, 32, pack::Packer::Avx512, &AVX512_TILES)
+                of(12, 32, Packer::Avx512, &AVX512_TILES)
             }
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 if paired => parted(6, 16, &AVX2_SPREAD_TILES, &AVX2_TILES),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => of(6, 16, pack::Packer::Portable, &AVX2_TILES),
+            Level::Avx2 => of(6, 16, Packer::Portable, &AVX2_TILES),
             #[cfg(target_arch = "aarch64")]
-            Level::NeonBf16 if paired => of(6, 16, pack::Packer::Portable, &neon::BF16_TILES),
+            Level::NeonBf16 if paired => of(6, 16, Packer::Portable, &neon::BF16_TILES),
             #[cfg(target_arch = "aarch64")]
             Level::Neon | Level::NeonDot | Level::NeonI8mm if paired => {
                 parted(6, 16, &neon::SPREAD_TILES, &neon::F32_TILES)
             }
             #[cfg(target_arch = "aarch64")]
             Level::Neon | Level::NeonDot | Level::NeonI8mm | Level::NeonBf16 => {
-                of(6, 16, pack::Packer::Portable, &neon::F32_TILES)
+                of(6, 16, Packer::Portable, &neon::F32_TILES)
             }
             _ if paired => parted(4, 8, &PORTABLE_SPREAD_TILES, &PORTABLE_TILES),
-            _ => of(4, 8, pack::Packer::Portable, &PORTABLE_TILES),
+            _ => of(4, 8, Packer::Portable, &PORTABLE_TILES),
         }
     }
 }

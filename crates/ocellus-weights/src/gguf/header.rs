@@ -70,7 +70,7 @@ pub(crate) fn parse(bytes: &[u8], file: &str) -> Result<Table> {
     }
     let mut values = BTreeMap::new();
     for _ in 0..keys {
-        let key = reader.text("a key")?;
+        let key = reader.name("a key")?;
         let value = metadata::read(&mut reader, key)?;
         if values.insert(key.to_string(), value).is_some() {
             return Err(reader.damaged(format!("the key `{key}` is listed twice")));
@@ -111,7 +111,7 @@ fn alignment(reader: &Reader<'_>, bytes: &[u8], values: &BTreeMap<String, Stored
 
 /// One row of the table. Sides are stored with the fastest one first, the other way round than elsewhere.
 fn tensor(reader: &mut Reader<'_>, alignment: u64) -> Result<Listed> {
-    let name = reader.text("the name of a tensor")?.to_string();
+    let name = reader.name("the name of a tensor")?.to_string();
     let (file, what) = (reader.file, format!("the row of tensor `{name}`"));
     let unread = |reason: String| WeightsError::Tensor {
         file: file.to_string(),

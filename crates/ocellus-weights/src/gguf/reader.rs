@@ -62,10 +62,16 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.array(what)?))
     }
 
-    /// A length and as many bytes, which must be UTF-8.
-    pub fn text(&mut self, what: &str) -> Result<&'a str> {
+    /// A name: a length and as many bytes of UTF-8. Errors and lists show it, so that nothing in it may steer a terminal.
+    pub fn name(&mut self, what: &str) -> Result<&'a str> {
         let range = self.text_range(what)?;
-        std::str::from_utf8(&self.bytes[range]).map_err(|error| self.damaged(format!("{what}: {error}")))
+        let name = std::str::from_utf8(&self.bytes[range])
+            .map_err(|error| self.damaged(format!("{what}: {error}")))?;
+        if name.chars().any(char::is_control) {
+            let name = name.escape_debug();
+            return Err(self.damaged(format!("{what} has control characters: `{name}`")));
+        }
+        Ok(name)
     }
 
     /// A length and as many bytes; where the bytes are.

@@ -91,6 +91,20 @@ fn headers() {
             "a key: invalid utf-8",
         ),
         (
+            "a key of two lines",
+            {
+                let mut bytes = sound().bytes();
+                bytes[32] = b'\n';
+                bytes
+            },
+            "a key has control characters: `\\neneral.architecture`",
+        ),
+        (
+            "a tensor that colours a terminal",
+            File::new().tensor("\x1b[31m", &[2], 0, &[0; 8]).bytes(),
+            "the name of a tensor has control characters: `\\u{1b}[31m`",
+        ),
+        (
             "the same key twice",
             changed(|f| f.keys.push(f.keys[0].clone())),
             "the key `general.architecture` is listed twice",

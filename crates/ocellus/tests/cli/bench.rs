@@ -178,7 +178,7 @@ fn plan_says_what_the_refusal_says() {
     }
     let table = place.run(&["models", "plan", "nano"], &narrow).stdout;
     for row in [
-        "available here",
+        "20.0 MB, too little",
         "work of the vision tower",
         "read for each new token",
     ] {

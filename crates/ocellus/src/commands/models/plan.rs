@@ -85,7 +85,14 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
         row("prompt at its peak", size(plan.prefill_bytes)),
         row("total", size(plan.total_bytes())),
     ];
-    rows.extend(available.map(|bytes| row("available here", size(bytes))));
+    rows.extend(available.map(|bytes| {
+        let short = if bytes < plan.total_bytes() {
+            ", too little"
+        } else {
+            ""
+        };
+        row("available here", format!("{}{short}", size(bytes)))
+    }));
     let each = count(prefill / prompt.max(1));
     rows.extend([
         row("work of the vision tower", format!("{} operations", count(tower))),
