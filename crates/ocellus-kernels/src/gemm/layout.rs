@@ -22,6 +22,9 @@ pub(crate) enum Encoding {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Packer {
     Portable,
+    /// Chosen only where an `Isa` proves AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
     /// Chosen only where an `Isa` proves AVX-512 (and BF16, for pairs).
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -82,6 +85,7 @@ pub(crate) fn room(block: &mut Vec<Line>, words: usize) -> *mut u32 {
 }
 
 /// The upper half of `x` rounded to nearest even; not-a-number stays so.
+#[inline(always)]
 pub(super) fn bf16_bits(x: f32) -> u32 {
     let bits = x.to_bits();
     if x.is_nan() {

@@ -8,34 +8,154 @@ use std::ops::Range;
 #[cfg(target_arch = "x86_64")]
 use super::lanes;
 use super::layout::{BLOCK_DEPTH, BLOCK_ROWS, Encoding, Line, PackedA, Packer, Place, Run, Strided};
-use super::layout::{bf16_bits, room, values_per_word, words};
+use super::layout::{bf16_bits, room, values_per_word};
 use super::tile::Tiles;
 
-/// Encodes and copies, in plain Rust.
+/// One word of its values; `second` counts where there are two.
+#[inline(always)]
+fn word(encoding: Encoding, first: f32, second: f32) -> u32 {
+    match encoding {
+        Encoding::F32 => first.to_bits(),
+        Encoding::RoundedF32 => bf16_bits(first) << 16,
+        Encoding::Bf16Pair => bf16_bits(first) | bf16_bits(second) << 16,
+    }
+}
+
+/// Lanes and words of a block that is turned over.
+const TURN: usize = 8;
+
+/// Lanes of words as words of lanes.
+#[inline(always)]
+fn turned(block: [[u32; TURN]; TURN]) -> [[u32; TURN]; TURN] {
+    std::array::from_fn(|w| std::array::from_fn(|lane| block[lane][w]))
+}
+
+/// Encodes and copies, in plain Rust whose loops go along what is contiguous, for the compiler to make vectors of.
 ///
 /// # Safety
 /// `run` must be readable and `place` writable over the whole shape.
-unsafe fn copy(encoding: Encoding, run: Run, place: Place) {
-    // SAFETY: indices stay inside the shape the caller vouches for.
-    let value = |lane: usize, k: usize| unsafe { *run.data.add(lane * run.lane_stride + k * run.k_stride) };
-    let word = |lane: usize, word: usize| match encoding {
-        Encoding::F32 => value(lane, word).to_bits(),
-        Encoding::RoundedF32 => bf16_bits(value(lane, word)) << 16,
-        Encoding::Bf16Pair => {
-            let high = if 2 * word + 1 < run.k {
-                bf16_bits(value(lane, 2 * word + 1))
-            } else {
-                0
-            };
-            bf16_bits(value(lane, 2 * word)) | (high << 16)
-        }
+#[inline(always)]
+unsafe fn copy_as(encoding: Encoding, run: Run, place: Place) {
+    let each = values_per_word(encoding);
+    // SAFETY: lanes and words below stay inside the shape the caller vouches for.
+    let read = |lane: usize, w: usize| unsafe {
+        let first = run.data.add(lane * run.lane_stride + w * each * run.k_stride);
+        word(encoding, *first, *first.add((each - 1) * run.k_stride))
     };
-    for w in 0..words(encoding, run.k) {
-        for lane in 0..run.lanes {
-            // SAFETY: as above.
-            unsafe { *place.out.add(w * place.word_stride + lane * place.lane_stride) = word(lane, w) };
+    // SAFETY: as above.
+    let write = |lane: usize, w: usize, word: u32| unsafe {
+        *place.out.add(w * place.word_stride + lane * place.lane_stride) = word;
+    };
+    // Words all of whose values there are.
+    let whole = run.k / each;
+    match (
+        run.lane_stride,
+        run.k_stride,
+        place.lane_stride,
+        place.word_stride,
+    ) {
+        (_, 1, _, 1) => {
+            for lane in 0..run.lanes {
+                // SAFETY: one row of the shape.
+                let (from, to) = unsafe {
+                    (
+                        run.data.add(lane * run.lane_stride),
+                        place.out.add(lane * place.lane_stride),
+                    )
+                };
+                for w in 0..whole {
+                    // SAFETY: inside the row.
+                    unsafe {
+                        *to.add(w) = word(encoding, *from.add(w * each), *from.add(w * each + each - 1))
+                    };
+                }
+            }
+        }
+        (1, _, 1, _) => {
+            for w in 0..whole {
+                // SAFETY: the values of one word of every lane.
+                let (first, to) = unsafe {
+                    (
+                        run.data.add(w * each * run.k_stride),
+                        place.out.add(w * place.word_stride),
+                    )
+                };
+                let second = first.wrapping_add((each - 1) * run.k_stride);
+                for lane in 0..run.lanes {
+                    // SAFETY: inside the lanes.
+                    unsafe { *to.add(lane) = word(encoding, *first.add(lane), *second.add(lane)) };
+                }
+            }
+        }
+        (_, 1, 1, _) => {
+            for lane in (0..run.lanes).step_by(TURN) {
+                for w in (0..whole).step_by(TURN) {
+                    if lane + TURN > run.lanes || w + TURN > whole {
+                        for w in w..whole.min(w + TURN) {
+                            (lane..run.lanes.min(lane + TURN)).for_each(|lane| write(lane, w, read(lane, w)));
+                        }
+                        continue;
+                    }
+                    let mut block = [[0; TURN]; TURN];
+                    for (i, words) in block.iter_mut().enumerate() {
+                        // SAFETY: the whole block is inside the shape.
+                        let from = unsafe { run.data.add((lane + i) * run.lane_stride + w * each) };
+                        for (j, to) in words.iter_mut().enumerate() {
+                            // SAFETY: as above.
+                            *to = unsafe {
+                                word(encoding, *from.add(j * each), *from.add(j * each + each - 1))
+                            };
+                        }
+                    }
+                    for (j, words) in turned(block).into_iter().enumerate() {
+                        // SAFETY: as above.
+                        unsafe {
+                            place
+                                .out
+                                .add((w + j) * place.word_stride + lane)
+                                .cast::<[u32; TURN]>()
+                                .write(words)
+                        };
+                    }
+                }
+            }
+        }
+        _ => {
+            for w in 0..whole {
+                (0..run.lanes).for_each(|lane| write(lane, w, read(lane, w)));
+            }
         }
     }
+    if whole * each < run.k {
+        for lane in 0..run.lanes {
+            // SAFETY: the last value of the lane.
+            let last = unsafe { *run.data.add(lane * run.lane_stride + whole * each * run.k_stride) };
+            write(lane, whole, word(encoding, last, 0.0));
+        }
+    }
+}
+
+/// # Safety
+/// As [`copy_as`].
+#[inline(always)]
+unsafe fn copy(encoding: Encoding, run: Run, place: Place) {
+    // SAFETY: passed on to the caller. One loop for each encoding, with nothing to decide inside.
+    unsafe {
+        match encoding {
+            Encoding::F32 => copy_as(Encoding::F32, run, place),
+            Encoding::RoundedF32 => copy_as(Encoding::RoundedF32, run, place),
+            Encoding::Bf16Pair => copy_as(Encoding::Bf16Pair, run, place),
+        }
+    }
+}
+
+/// # Safety
+/// As [`copy_as`], on a processor with AVX2.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn copy_avx2(encoding: Encoding, run: Run, place: Place) {
+    // SAFETY: passed on to the caller.
+    unsafe { copy(encoding, run, place) }
 }
 
 impl Tiles {
@@ -48,15 +168,17 @@ impl Tiles {
     /// # Safety
     /// As [`copy`].
     unsafe fn copy(&self, encoding: Encoding, run: Run, place: Place) {
-        // SAFETY: passed on to the caller; `Packer::Avx512` is chosen only where the processor has the instructions.
+        // SAFETY: passed on to the caller; packers are chosen only where the processor has their instructions.
         unsafe {
             match self.packer {
                 Packer::Portable => copy(encoding, run, place),
                 #[cfg(target_arch = "x86_64")]
+                Packer::Avx2 => copy_avx2(encoding, run, place),
+                #[cfg(target_arch = "x86_64")]
                 Packer::Avx512 => {
                     let pairs = encoding == Encoding::Bf16Pair;
                     if !lanes::copy(pairs, run, place) {
-                        copy(encoding, run, place);
+                        copy_avx2(encoding, run, place);
                     }
                 }
             }

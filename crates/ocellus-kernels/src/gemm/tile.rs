@@ -69,37 +69,36 @@ impl Isa {
             by_rows,
             parted: None,
         };
-        let parted = |mr, nr, by_rows, parted: &'static [TileFn]| Tiles {
+        let parted = |mr, nr, packer, by_rows, parted: &'static [TileFn]| Tiles {
             parted: Some((self, parted)),
-            ..of(mr, nr, Packer::Portable, by_rows)
+            ..of(mr, nr, packer, by_rows)
         };
         match self.level() {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Bf16 if paired => of(12, 32, Packer::Avx512, &BF16_TILES),
-            // Pairs have no vector packer without bf16.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 | Level::Avx512Vnni if paired => {
-                parted(12, 32, &AVX512_SPREAD_TILES, &AVX512_TILES)
+                parted(12, 32, Packer::Avx2, &AVX512_SPREAD_TILES, &AVX512_TILES)
             }
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16 => {
                 of(12, 32, Packer::Avx512, &AVX512_TILES)
             }
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 if paired => parted(6, 16, &AVX2_SPREAD_TILES, &AVX2_TILES),
+            Level::Avx2 if paired => parted(6, 16, Packer::Avx2, &AVX2_SPREAD_TILES, &AVX2_TILES),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => of(6, 16, Packer::Portable, &AVX2_TILES),
+            Level::Avx2 => of(6, 16, Packer::Avx2, &AVX2_TILES),
             #[cfg(target_arch = "aarch64")]
             Level::NeonBf16 if paired => of(6, 16, Packer::Portable, &neon::BF16_TILES),
             #[cfg(target_arch = "aarch64")]
             Level::Neon | Level::NeonDot | Level::NeonI8mm if paired => {
-                parted(6, 16, &neon::SPREAD_TILES, &neon::F32_TILES)
+                parted(6, 16, Packer::Portable, &neon::SPREAD_TILES, &neon::F32_TILES)
             }
             #[cfg(target_arch = "aarch64")]
             Level::Neon | Level::NeonDot | Level::NeonI8mm | Level::NeonBf16 => {
                 of(6, 16, Packer::Portable, &neon::F32_TILES)
             }
-            _ if paired => parted(4, 8, &PORTABLE_SPREAD_TILES, &PORTABLE_TILES),
+            _ if paired => parted(4, 8, Packer::Portable, &PORTABLE_SPREAD_TILES, &PORTABLE_TILES),
             _ => of(4, 8, Packer::Portable, &PORTABLE_TILES),
         }
     }
