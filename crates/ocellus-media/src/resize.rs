@@ -104,15 +104,13 @@ fn resample<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const P
         "the buffer must hold width x height x {CHANNELS} bytes"
     );
 
-    if from == to {
-        return source.to_vec();
-    }
     let across = (from.0 != to.0).then(|| Windows::new(falloff, from.0, to.0));
     let down = (from.1 != to.1).then(|| Windows::new(falloff, from.1, to.1));
     let (from_stride, to_stride) = (from.0 as usize * CHANNELS, to.0 as usize * CHANNELS);
     let arch = Arch::new();
     let mut out = vec![0u8; to.1 as usize * to_stride];
 
+    let part = |lines: &Range<usize>| &source[lines.start * from_stride..lines.end * from_stride];
     let strip = |(between, band): &mut (Vec<u8>, Band<PITCH>), (index, out): (usize, &mut [u8])| {
         let lines = index * STRIP..index * STRIP + out.len() / to_stride;
         let rows = |windows: &Windows, source: &[u8], out: &mut [u8], band: &mut Band<PITCH>| {
@@ -125,15 +123,8 @@ fn resample<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const P
             );
         };
         match (&across, &down) {
-            (None, None) => out.copy_from_slice(source),
-            (Some(across), None) => {
-                rows(
-                    across,
-                    &source[lines.start * from_stride..lines.end * from_stride],
-                    out,
-                    band,
-                );
-            }
+            (None, None) => out.copy_from_slice(part(&lines)),
+            (Some(across), None) => rows(across, part(&lines), out, band),
             (None, Some(down)) => filter_columns(arch, down, lines, (source, 0), (out, to_stride)),
             (Some(across), Some(down)) if columns_first(from, to) => {
                 between.resize(lines.len() * from_stride, 0);
@@ -143,12 +134,7 @@ fn resample<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const P
             (Some(across), Some(down)) => {
                 let needed = down.needed(lines.clone());
                 between.resize(needed.len() * to_stride, 0);
-                rows(
-                    across,
-                    &source[needed.start * from_stride..needed.end * from_stride],
-                    between,
-                    band,
-                );
+                rows(across, part(&needed), between, band);
                 filter_columns(arch, down, lines, (between, needed.start), (out, to_stride));
             }
         }
@@ -471,7 +457,14 @@ mod tests {
         let (width, height) = (401, 311);
         let data = (0..width * height).map(|at| (at * 37 % 251) as u8).collect();
         let image = Gray { width, height, data };
-        for (width, height) in [(523, 307), (401, 999), (777, 311), (90, 1)] {
+        for (width, height) in [
+            (523, 307),
+            (523, 150),
+            (401, 999),
+            (777, 311),
+            (401, 311),
+            (90, 1),
+        ] {
             assert!(
                 resize_gray(&image, width, height).data == oracle(&image, width, height).data,
                 "{width} x {height}"

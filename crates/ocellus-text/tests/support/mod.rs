@@ -1,6 +1,8 @@
 //! The published Qwen vocabulary and the golden cases.
 #![allow(dead_code, reason = "every test file uses a part of this")]
 
+pub mod kinds;
+
 use ocellus_text::Tokenizer;
 use ocellus_weights::Weights;
 use serde_json::Value;

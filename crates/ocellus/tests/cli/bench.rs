@@ -184,6 +184,12 @@ fn plan_says_what_the_refusal_says() {
     ] {
         assert!(table.contains(row), "{table}");
     }
+    let wide = place.run(&["models", "plan", "nano"], &[("OCELLUS_MEMORY", "20GB")]);
+    assert!(
+        wide.stdout.contains("20.0 GB") && !wide.stdout.contains("too little"),
+        "{}",
+        wide.stdout
+    );
 }
 
 #[test]
