@@ -1,10 +1,12 @@
-//! What every other room may rely on: the bounds of inputs, the interface to time, and spans of work.
+//! What every other room may rely on: the bounds of inputs, the interface to time, spans of work, and numbers of
+//! bytes as people read them.
 //!
 //! This crate depends on nothing but the standard library and holds no algorithm.
 
 pub mod clock;
 pub mod limits;
 pub mod trace;
+pub mod units;
 
 pub use clock::{Clock, ManualClock};
 pub use limits::Limits;

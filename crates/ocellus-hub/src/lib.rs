@@ -12,6 +12,7 @@
 //! where it stopped; the token goes to the official host over https and nowhere else; names from the network never
 //! leave the cache folder; every wait has a bound.
 
+pub mod built_in;
 mod cache;
 mod checksum;
 mod config;

@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
+use ocellus_session::Usage;
 
 use crate::values::{self, Device, Dtype, Format, ImageSize, KvCache, OcrFormat, Quant};
 
@@ -26,22 +27,22 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Where to compute: cpu, cuda:N or metal
-    #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu", value_parser = values::device)]
     pub device: Device,
     /// Element type to compute in [default: f32 on the CPU, bf16 elsewhere]
-    #[arg(long, global = true, value_enum)]
+    #[arg(long, global = true, value_parser = values::dtype())]
     pub dtype: Option<Dtype>,
     /// What weights are rounded to on the CPU; the vision tower keeps 8 bits [default: none, or what the files hold]
     #[arg(
         long,
         global = true,
-        value_enum,
+        value_parser = values::quant(),
         value_name = "WIDTH",
         conflicts_with = "dtype"
     )]
     pub quant: Option<Quant>,
     /// How the keys and values of earlier tokens are kept on the CPU
-    #[arg(long, global = true, value_enum, value_name = "WIDTH", default_value_t)]
+    #[arg(long, global = true, value_parser = values::kv_cache(), value_name = "WIDTH", default_value = "full")]
     pub kv_cache: KvCache,
     /// Threads to compute with [default: OCELLUS_THREADS, else all]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -109,6 +110,17 @@ pub struct Pixels {
     /// Shrink pictures to at most this many pixels
     #[arg(long, value_name = "N")]
     pub max_pixels: Option<NonZeroU32>,
+}
+
+impl Pixels {
+    /// A use within these bounds.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            min_pixels: self.min_pixels.map(|n| n.get().into()),
+            max_pixels: self.max_pixels.map(|n| n.get().into()),
+            ..Usage::default()
+        }
+    }
 }
 
 /// How the next token is chosen; what is left out comes from the model's generation_config.json.

@@ -2,6 +2,8 @@
 
 use ocellus_hub::{Checkpoint, Hub, HubConfig, Reference};
 
+use ocellus_session::ComputeOptions;
+
 use crate::args::Global;
 use crate::environment::{Allowance, Environment};
 use crate::error::Failure;
@@ -98,19 +100,13 @@ impl Context {
         Ok(())
     }
 
-    /// The device to compute on.
-    ///
-    /// # Errors
-    /// A device that this build has no code for.
-    pub fn device(&self) -> Result<Device, Failure> {
-        match self.global.device {
-            Device::Cpu => Ok(Device::Cpu),
-            Device::Cuda(index) if cfg!(feature = "cuda") => Ok(Device::Cuda(index)),
-            Device::Metal if cfg!(feature = "metal") => Ok(Device::Metal),
-            other => Err(
-                Failure::new(format!("this build of ocellus cannot use the device `{other}`"))
-                    .hint("leave out --device, or build with `--features cuda` or `--features metal`"),
-            ),
+    /// Where and at which widths to compute.
+    pub fn compute(&self) -> ComputeOptions {
+        ComputeOptions {
+            device: self.global.device,
+            dtype: self.global.dtype,
+            quant: self.global.quant,
+            kv_cache: self.global.kv_cache,
         }
     }
 }

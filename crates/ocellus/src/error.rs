@@ -8,8 +8,10 @@ use ocellus_data::DataError;
 use ocellus_engine::EngineError;
 use ocellus_hub::HubError;
 use ocellus_media::MediaError;
+use ocellus_models::families::gguf::GgufError;
 use ocellus_models::{ConfigError, ModelError};
 use ocellus_nn::LoadError;
+use ocellus_session::SessionError;
 use ocellus_text::TextError;
 use ocellus_train::TrainError;
 use ocellus_weights::{RegionsError, WeightsError};
@@ -330,6 +332,75 @@ impl From<RegionsError> for Failure {
     }
 }
 
+impl From<GgufError> for Failure {
+    fn from(error: GgufError) -> Self {
+        let hint = match error {
+            GgufError::Weights(error) => return error.into(),
+            GgufError::TowerAlone { .. } | GgufError::NoTower { .. } => {
+                "a model in GGUF is two files: the language model, and its vision tower, whose name has `mmproj` in it"
+            }
+            GgufError::Kind { .. } => {
+                "both files must be of one model; `ocellus models families` lists what can be run"
+            }
+            GgufError::Unread { .. } => {
+                "a newer version may know it; running without it could give wrong answers"
+            }
+            GgufError::Value { .. } => {
+                "it asks for something that this version does not compute, or the files belong to different models"
+            }
+            _ => {
+                "the files may be damaged or of an old converter; download the model again, or take its safetensors"
+            }
+        };
+        Self::new(&error).hint(hint)
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        let hint: String = match error {
+            SessionError::About { name, error } => return Self::from(*error).about(&name),
+            SessionError::Weights(error) => return error.into(),
+            SessionError::Gguf(error) => return error.into(),
+            SessionError::Model(error) => return error.into(),
+            SessionError::Text(error) => return error.into(),
+            SessionError::Media(error) => return error.into(),
+            SessionError::Io { action, path, source } => return Self::io(action, &path, &source),
+            SessionError::QuantElsewhere => {
+                return Self::new("--quant works on the CPU only")
+                    .hint("use --dtype bf16 or f16 on this device");
+            }
+            SessionError::KvCache { .. } => return Self::usage(&error).hint("leave out --kv-cache"),
+            SessionError::NoConfig => {
+                "a model folder holds config.json, or params.json in the layout of some publishers".into()
+            }
+            SessionError::Json { .. } => "download the model again".into(),
+            SessionError::Device(_) => "`--device cpu` always works".into(),
+            SessionError::NoSuchDevice { .. } => {
+                "leave out --device, or build with `--features cuda` or `--features metal`".into()
+            }
+            SessionError::QuantisedWeightsElsewhere => {
+                "use the checkpoint that they were made from on this device".into()
+            }
+            SessionError::QuantisedAlready => "leave out --quant".into(),
+            SessionError::F16OnCpu => "use --dtype bf16 or f32".into(),
+            SessionError::Memory { storage, .. } => less_memory(storage),
+            _ => return Self::new(&error),
+        };
+        Self::new(&error).hint(hint)
+    }
+}
+
+/// What takes less memory than weights of this storage dtype.
+fn less_memory(storage: &str) -> String {
+    let smaller = match storage {
+        "q4" => "--max-pixels makes the pictures smaller",
+        "q6" | "q8" => "--quant q4 makes the weights smaller, --max-pixels the pictures",
+        _ => "--quant q8 or q4 makes the weights smaller, --max-pixels the pictures",
+    };
+    format!("{smaller}; OCELLUS_MEMORY=any tries all the same")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,6 +408,18 @@ mod tests {
     #[test]
     fn messages_stay_on_one_line_and_cannot_steer_the_terminal() {
         assert_eq!(one_line("a\nb\x1b[31mc\r"), "a b [31mc ");
+    }
+
+    #[test]
+    fn nobody_is_told_to_take_what_they_have() {
+        for (storage, narrower) in [
+            ("f32", "--quant q8 or q4 "),
+            ("q8", "--quant q4 "),
+            ("q4", "--max-pixels "),
+        ] {
+            let said = less_memory(storage);
+            assert!(said.starts_with(narrower), "{said}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 use ocellus_text::Tokenizer;
 
 use crate::error::Failure;
-use crate::files::Files;
+use ocellus_session::TextFiles;
 
 /// What `generation_config.json` says.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Generation {
 }
 
 impl Generation {
-    pub fn read(files: &Files, config: &str, tokenizer: &Tokenizer) -> Result<Self, Failure> {
+    pub fn read(files: &TextFiles, config: &str, tokenizer: &Tokenizer) -> Result<Self, Failure> {
         let file = files.json("generation_config.json")?.unwrap_or_default();
         let number = |key: &str| file.get(key).and_then(Value::as_f64).map(|n| n as f32);
         let ids = |value: Option<&Value>| -> Vec<u32> {

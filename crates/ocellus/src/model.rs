@@ -1,31 +1,23 @@
 //! A model with everything that turns questions and pictures into its input: tokenizer, template, preprocessing, defaults.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ocellus_hub::{Checkpoint, Location};
+use ocellus_hub::Checkpoint;
 use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::model::Sees;
 use ocellus_models::plan::Shape;
 use ocellus_models::{FAMILIES, Facts, Grid, Vlm};
-use ocellus_nn::{KvWidth, Measured};
-use ocellus_text::{Template, TextForm, Tokenizer};
-
-use ocellus_weights::Weights;
+use ocellus_nn::Measured;
+use ocellus_session::{
+    CheckpointFiles, Compute, KvCache, Quant, SessionError, StorageDtype, TextFiles, Usage, memory_estimate,
+};
+use ocellus_text::{TextForm, Tokenizer};
 use serde_json::Value;
 
-use crate::builtin;
-use crate::computing::{self, Computing};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::files::Files;
-use crate::foresight::{self, Usage};
 use crate::generation::Generation;
-use crate::gguf;
-use crate::held::Held;
-use crate::sight;
 use crate::speech::Speech;
-use crate::values::{KvCache, Quant};
 
 /// A model ready to be asked.
 pub struct Model {
@@ -33,7 +25,7 @@ pub struct Model {
     pub loaded: Box<dyn ocellus_models::Model>,
     /// Its sizes, where the family tells them from the config.
     pub shape: Option<Shape>,
-    pub held: Held,
+    pub storage: StorageDtype,
     pub tokenizer: Tokenizer,
     pub speech: Speech,
     pub recipe: Recipe,
@@ -45,73 +37,56 @@ pub struct Model {
 }
 
 /// A model, and the files beside its weights.
-struct Opened<'a> {
-    files: Files<'a>,
+struct Opened {
+    files: CheckpointFiles,
     config: String,
-    held: Held,
+    storage: StorageDtype,
     loaded: Box<dyn ocellus_models::Model>,
-    /// Tokenizer and template where no file of their own has them.
-    words: Option<(Tokenizer, Option<Template>)>,
 }
 
-impl<'a> Opened<'a> {
+impl Opened {
     /// Computing as the arguments ask, or in a way that measures.
     fn load(
         context: &Context,
-        checkpoint: &'a Checkpoint,
+        checkpoint: &Checkpoint,
         usage: &Usage,
-        measuring: Option<Computing>,
+        measuring: Option<Compute>,
     ) -> Result<Self, Failure> {
         let name = &checkpoint.name;
-        let mut words = None;
-        let (files, weights) = match &checkpoint.location {
-            Location::BuiltIn => {
-                let bytes = builtin::file("model.safetensors").unwrap_or_default();
-                (Files::BuiltIn, Weights::from_static(bytes)?)
-            }
-            Location::Folder(folder) => (Files::Folder(folder), Weights::open(folder)?),
-            Location::Gguf(paths) => {
-                let made = gguf::open(paths)?;
-                words = Some((made.tokenizer, made.template));
-                let texts = BTreeMap::from([
-                    ("config.json", made.config),
-                    ("preprocessor_config.json", made.preprocessor),
-                    ("generation_config.json", made.generation),
-                ]);
-                (Files::Made(texts), made.weights)
-            }
-        };
-        let config = files.config().map_err(|failure| failure.about(name))?;
-        let text = |file: &str| files.text(file);
-        let held = match measuring {
+        let files = CheckpointFiles::open(&checkpoint.location)?;
+        let config = files.texts.config().map_err(|error| error.about(name))?;
+        let options = context.compute();
+        let storage = match measuring {
             // What is measured is not rounded yet.
-            Some(_) => Held::at(Quant::Bf16),
-            None => Held::of(context, Some(&weights)),
+            Some(_) => StorageDtype::at(Quant::Bf16),
+            None => StorageDtype::of(&options, Some(&files.weights)),
         };
-        foresight::check(context, (name, &held), (&config, &weights), text, usage)?;
-        let how = match measuring {
-            Some(how) => how,
-            None => computing::of(context, &weights).map_err(|failure| failure.about(name))?,
+        if let Some(available) = context.available_bytes() {
+            let text = |file: &str| files.texts.text(file);
+            memory_estimate::check(
+                available,
+                (name, &storage),
+                (&config, &files.weights),
+                text,
+                usage,
+            )?;
+        }
+        let compute = match measuring {
+            Some(compute) => compute.keeping(options.kv_cache),
+            None => Compute::of(&options, &files.weights).map_err(|error| error.about(name))?,
         };
-        let kv_width = match context.global.kv_cache {
-            KvCache::Full => KvWidth::Full,
-            KvCache::Q8 => KvWidth::Q8,
-        };
-        let loaded = computing::build(&config, Arc::new(weights), how.keeping(kv_width))
+        let loaded = compute
+            .build(&config, files.weights.clone())
             .map_err(|e| Failure::from(e).about(name))?;
         let pages = loaded.generator().is_some_and(|vlm| vlm.decoder().pages());
-        if context.global.kv_cache != KvCache::Full && !pages {
-            return Err(Failure::usage(format!(
-                "{name} has no keys and values that can be kept in fewer bits"
-            ))
-            .hint("leave out --kv-cache"));
+        if options.kv_cache != KvCache::Full && !pages {
+            return Err(SessionError::KvCache { name: name.clone() }.into());
         }
         Ok(Self {
             files,
             config,
-            held,
+            storage,
             loaded,
-            words,
         })
     }
 }
@@ -131,10 +106,11 @@ impl Wordless {
     /// Loads a checkpoint onto the device that the user asked for.
     pub fn load(context: &Context, checkpoint: &Checkpoint) -> Result<Self, Failure> {
         let Opened { files, loaded, .. } = Opened::load(context, checkpoint, &Usage::default(), None)?;
+        let files = files.texts;
         let name = |line: &str| line.split(',').next().unwrap_or_default().trim().to_owned();
         let [objects, attributes] = LABELS.map(|file| {
             let text = files.text(file)?.unwrap_or_default();
-            Ok::<Vec<String>, Failure>(text.lines().map(name).collect())
+            Ok::<Vec<String>, SessionError>(text.lines().map(name).collect())
         });
         Ok(Self {
             name: checkpoint.name.clone(),
@@ -163,7 +139,7 @@ impl Model {
         usage: &Usage,
         (width, measured): (Quant, &Arc<Measured>),
     ) -> Result<Self, Failure> {
-        let how = Computing::on_cpu(width).measuring(measured);
+        let how = Compute::on_cpu(width).measuring(measured);
         Self::opened(checkpoint, Opened::load(context, checkpoint, usage, Some(how))?)
     }
 
@@ -171,11 +147,10 @@ impl Model {
         let name = &checkpoint.name;
         let about = |failure: Failure| failure.about(name);
         let Opened {
-            files,
+            mut files,
             config,
-            held,
+            storage,
             loaded,
-            words,
         } = opened;
         if loaded.detector().is_some() {
             return Err(
@@ -183,10 +158,8 @@ impl Model {
                     .hint("`ocellus detect` runs it"),
             );
         }
-        let (tokenizer, template) = match words {
-            Some(words) => words,
-            None => files.words().map_err(|e| about(e.into()))?,
-        };
+        let (tokenizer, template) = files.take_tokenizer_and_template().map_err(|e| about(e.into()))?;
+        let files = files.texts;
         let stand_in = template.is_none();
         let speech = match template {
             Some(template) => Speech::Template(Box::new(template)),
@@ -205,8 +178,8 @@ impl Model {
             Sees::Cells => (recipe(&files, loaded.facts()).map_err(about)?, None),
             Sees::Planes(default) => {
                 let [own, params] = ["preprocessor_config.json", "params.json"].map(|n| files.text(n));
-                let planes = sight::planes(default, own?.as_deref(), params?.as_deref());
-                (Recipe::default(), Some(planes.map_err(about)?))
+                let planes = memory_estimate::planes(default, own?.as_deref(), params?.as_deref());
+                (Recipe::default(), Some(planes.map_err(|e| about(e.into()))?))
             }
             Sees::Regions { .. } => (Recipe::default(), None),
         };
@@ -226,7 +199,7 @@ impl Model {
             name: name.clone(),
             loaded,
             shape: shape(&config),
-            held,
+            storage,
             tokenizer,
             speech,
             recipe,
@@ -304,7 +277,7 @@ fn shape(config: &str) -> Option<Shape> {
 }
 
 /// `preprocessor_config.json`, or the part of `processor_config.json` that newer library versions write instead.
-fn recipe(files: &Files, facts: &Facts) -> Result<Recipe, Failure> {
+fn recipe(files: &TextFiles, facts: &Facts) -> Result<Recipe, Failure> {
     let text = match files.text("preprocessor_config.json")? {
         Some(text) => Some(text),
         None => files

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use crate::error::Failure;
 
+pub use ocellus_base::units::size;
+
 /// Writes a piece of a result as it is, at once: a stream of text must be seen while it grows.
 pub fn write(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
@@ -84,22 +86,6 @@ pub fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// `1.4 GB`: powers of 1000, as disks and hubs count.
-pub fn size(bytes: u64) -> String {
-    let units = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < units.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 {
-        format!("{bytes} B")
-    } else {
-        format!("{value:.1} {}", units[unit])
-    }
-}
-
 /// `3.75 B`: thousands, millions, billions, trillions.
 pub fn count(number: u64) -> String {
     match number {
@@ -116,17 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_counts() {
-        let cases = [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (999_999, "1.0 MB"),
-            (1_500_000_000, "1.5 GB"),
-        ];
-        for (bytes, expected) in cases {
-            assert_eq!(size(bytes), expected);
-        }
+    fn counts() {
         for (number, expected) in [
             (7, "7"),
             (12_300, "12.3 k"),

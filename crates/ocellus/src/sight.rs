@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use ocellus_media::{PixelRecipe, Rgb};
+use ocellus_media::Rgb;
 use ocellus_models::given::patch_rows;
 use ocellus_models::model::Sees;
 use ocellus_models::{Grid, Regions, Sight};
@@ -86,19 +86,6 @@ pub fn repeated(sight: &Sight, times: usize) -> Result<Sight, Failure> {
                 .flat_map(|r| r.iter().cloned())
                 .collect(),
         ),
-    })
-}
-
-/// The recipe of planes with what the checkpoint's files change in it.
-pub fn planes(
-    default: PixelRecipe,
-    preprocessor: Option<&str>,
-    params: Option<&str>,
-) -> Result<PixelRecipe, Failure> {
-    Ok(match (preprocessor, params) {
-        (Some(text), _) => PixelRecipe::from_json(text, default)?,
-        (None, Some(text)) => PixelRecipe::from_params(text, default)?,
-        (None, None) => default,
     })
 }
 

@@ -1,75 +1,62 @@
 //! Values that arguments may take, and how they are read.
 
-use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-/// Where tensors live and are computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
-    Cpu,
-    Cuda(usize),
-    Metal,
-}
+pub use ocellus_session::{Device, Dtype, KvCache, Quant};
 
-impl FromStr for Device {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "cpu" => Ok(Self::Cpu),
-            "metal" => Ok(Self::Metal),
-            "cuda" => Ok(Self::Cuda(0)),
-            _ => match text.strip_prefix("cuda:").map(str::parse) {
-                Some(Ok(index)) => Ok(Self::Cuda(index)),
-                _ => Err("expected cpu, cuda:N or metal".into()),
-            },
-        }
+/// `cpu`, `cuda`, `cuda:N` or `metal`.
+pub fn device(text: &str) -> Result<Device, String> {
+    match text {
+        "cpu" => Ok(Device::Cpu),
+        "metal" => Ok(Device::Metal),
+        "cuda" => Ok(Device::Cuda(0)),
+        _ => match text.strip_prefix("cuda:").map(str::parse) {
+            Some(Ok(index)) => Ok(Device::Cuda(index)),
+            _ => Err("expected cpu, cuda:N or metal".into()),
+        },
     }
 }
 
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-            Self::Metal => f.write_str("metal"),
-        }
-    }
+pub fn dtype() -> impl TypedValueParser<Value = Dtype> {
+    choice(&[
+        ("f32", "", Dtype::F32),
+        ("bf16", "", Dtype::Bf16),
+        ("f16", "", Dtype::F16),
+    ])
 }
 
-/// Element type to compute in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Dtype {
-    F32,
-    Bf16,
-    F16,
+pub fn quant() -> impl TypedValueParser<Value = Quant> {
+    choice(&[
+        ("q8", "8.1 bits a weight", Quant::Q8),
+        ("q6", "6.5 bits a weight", Quant::Q6),
+        ("q4", "4.5 bits a weight", Quant::Q4),
+        ("bf16", "As --dtype bf16", Quant::Bf16),
+        ("f32", "As --dtype f32", Quant::F32),
+    ])
 }
 
-/// What weights are held as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Quant {
-    /// 8.1 bits a weight
-    Q8,
-    /// 6.5 bits a weight
-    Q6,
-    /// 4.5 bits a weight
-    Q4,
-    /// As --dtype bf16
-    Bf16,
-    /// As --dtype f32
-    F32,
+pub fn kv_cache() -> impl TypedValueParser<Value = KvCache> {
+    choice(&[
+        ("full", "As products read them: f32 or bf16", KvCache::Full),
+        ("q8", "8.5 bits a value", KvCache::Q8),
+    ])
 }
 
-/// How a decoder keeps the keys and values of the tokens before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum KvCache {
-    /// As products read them: f32 or bf16
-    #[default]
-    Full,
-    /// 8.5 bits a value
-    Q8,
+/// One of some names, each with its help and what it stands for.
+fn choice<T: Copy + Send + Sync + 'static>(
+    choices: &'static [(&'static str, &'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    let possible = choices.iter().map(|(name, help, _)| match help.is_empty() {
+        true => PossibleValue::new(name),
+        false => PossibleValue::new(name).help(help),
+    });
+    PossibleValuesParser::new(possible).try_map(|text| {
+        let found = choices.iter().find(|(name, ..)| *name == text);
+        found.map(|(.., value)| *value).ok_or("no such value")
+    })
 }
 
 /// Plain text for people or JSON for programs.
@@ -163,7 +150,7 @@ mod tests {
             ("gpu", None),
             ("", None),
         ] {
-            assert_eq!(text.parse().ok(), expected, "{text}");
+            assert_eq!(device(text).ok(), expected, "{text}");
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Ceilings, Costs, Intake, Measured, Profile, Run, Shares, median};
 #[derive(Debug, Clone)]
 pub struct Setting {
     pub model: String,
-    /// The width at which weights are held, as the option names it.
+    /// The storage dtype of the weights, as the option names it.
     pub weights: String,
     pub image: (u32, u32),
     pub threads: usize,

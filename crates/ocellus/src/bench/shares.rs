@@ -4,7 +4,7 @@ use ocellus_kernels::ceilings::Arithmetic;
 use ocellus_models::plan::Shape;
 
 use super::{Ceilings, Measured, median};
-use crate::held::Held;
+use ocellus_session::StorageDtype;
 
 /// What the measured work costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,15 +21,15 @@ pub struct Costs {
 
 impl Costs {
     /// Costs of what was measured.
-    pub fn of(shape: &Shape, measured: &Measured, held: &Held) -> Self {
+    pub fn of(shape: &Shape, measured: &Measured, storage: &StorageDtype) -> Self {
         let prompt = measured.prompt_tokens as u64;
         let context = prompt + measured.tokens as u64 / 2;
-        let turn = shape.turn(context, &held.widths, held.state);
+        let turn = shape.turn(context, &storage.widths, storage.kv_cache);
         Self {
             tower_flops: shape.vision_flops(&[measured.grid]),
             prefill_flops: shape.prefill_flops(prompt),
             token_bytes: turn.bytes(),
-            arithmetic: held.arithmetic,
+            arithmetic: storage.arithmetic,
         }
     }
 }

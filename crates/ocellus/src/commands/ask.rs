@@ -1,13 +1,13 @@
 //! `ocellus ask`: one question, one answer.
 
 use ocellus_models::Task;
+use ocellus_session::Usage;
 use serde_json::json;
 
 use super::{able, answers, phrased};
 use crate::args::Ask;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::foresight::Usage;
 use crate::model::Model;
 use crate::question::{self, Seen};
 use crate::values::Format;
@@ -34,7 +34,8 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
     let asked = args.sampling.max_tokens.map_or(question::MAX_TOKENS, |n| n.get());
     let usage = Usage {
         new_tokens: asked as u64,
-        ..Usage::of_files(&files).within(pixels)
+        pictures: Usage::of_files(&files).pictures,
+        ..pixels.usage()
     };
     let model = Model::load_for(context, &checkpoint, &usage)?;
     let load_ms = started.elapsed().as_millis();

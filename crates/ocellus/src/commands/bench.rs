@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ocellus_base::clock::Clock;
 use ocellus_kernels::isa::Isa;
 use ocellus_media::test_card;
+use ocellus_session::Usage;
 
 use super::machine;
 use crate::args::Bench;
@@ -13,7 +14,6 @@ use crate::bench::{Costs, Measured, Profiler, Report, Setting, Work, ceilings, i
 use crate::clock::SystemClock;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::foresight::Usage;
 use crate::memory;
 use crate::model::Model;
 use crate::output;
@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         pictures: vec![(work.image.width_px, work.image.height_px)],
         text_tokens: work.prompt_tokens as u64,
         new_tokens: work.tokens as u64,
-        ..Usage::default().within(&args.pixels)
+        ..args.pixels.usage()
     };
     let model = Model::load_for(context, &checkpoint, &usage)?;
     let load_s = clock.now_ns() as f64 / 1e9;
@@ -55,9 +55,9 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
     let peak_bytes = memory::peak_bytes();
     let profile = profiler.map(|profiler| profiler.profile());
     let intake = intake(&model, &picture, &args.pixels, work.runs, &*clock)?;
-    let held = model.held;
+    let storage = model.storage;
     let shape = model.shape.as_ref();
-    let costs = shape.map(|shape| Costs::of(shape, &measured, &held));
+    let costs = shape.map(|shape| Costs::of(shape, &measured, &storage));
     let name = model.name.clone();
     // The ceilings want its memory.
     drop(model);
@@ -65,7 +65,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
     let report = Report {
         setting: Setting {
             model: name,
-            weights: held.name.to_owned(),
+            weights: storage.name.to_owned(),
             image: (size.width_px, size.height_px),
             threads: context.threads(),
             processor: machine::processor(),

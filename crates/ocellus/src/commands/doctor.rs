@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use ocellus_hub::{Hub, Source};
+use ocellus_hub::{Hub, Source, built_in};
 use serde_json::json;
 
 use super::machine;
 use crate::args::Doctor;
-use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::memory;
@@ -57,11 +56,11 @@ pub fn run(context: &Context, args: Doctor) -> Result<(), Failure> {
         Some(version) => finding("ffmpeg", State::Good, version),
         None => finding("ffmpeg", State::Note, "not found; only video will need it"),
     });
-    findings.push(if builtin::is_complete() {
+    findings.push(if built_in::is_complete() {
         let text = format!(
             "nano, {}, sha256 {}",
-            size(builtin::size_bytes()),
-            builtin::sha256()
+            size(built_in::size_bytes()),
+            built_in::sha256()
         );
         finding("built-in model", State::Good, text)
     } else {

@@ -35,7 +35,8 @@ const MODEL_FILES: &[&str] = &[
 
 /// Trains until the recipe's last step or an interruption, leaving a checkpoint either way.
 pub fn run(context: &Context, args: Train) -> Result<(), Failure> {
-    if context.device()? != Device::Cpu {
+    ocellus_session::compute::check_device(context.global.device)?;
+    if context.global.device != Device::Cpu {
         return Err(Failure::new("training runs on the CPU in this version").hint("leave out --device"));
     }
     if !args.recipe.is_file() {

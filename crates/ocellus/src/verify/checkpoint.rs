@@ -10,16 +10,12 @@ use ocellus_weights::Weights;
 
 use super::case::{Case, read_text};
 use super::error::CaseError;
-use crate::computing::{self, Computing};
+use ocellus_session::Compute;
 
 /// For inference, on the CPU at the case's width.
 pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
     let weights = Arc::new(Weights::open(&case.model())?);
-    Ok(computing::build(
-        &config(case)?,
-        weights,
-        Computing::on_cpu(case.width),
-    )?)
+    Ok(Compute::on_cpu(case.width).build(&config(case)?, weights)?)
 }
 
 /// For training, on the CPU in f32, with the variables that it is made of.

@@ -9,12 +9,12 @@ use ocellus_engine::{FinishReason, Request, Sampling, rank};
 use ocellus_hub::Checkpoint;
 use ocellus_models::PositionRule;
 use ocellus_nn::Measured;
+use ocellus_session::Usage;
 use ocellus_tasks::ocr;
 use ocellus_text::TextForm;
 
 use crate::context::Context;
 use crate::error::Failure;
-use crate::foresight::Usage;
 use crate::model::Model;
 use crate::values::Quant;
 use crate::{inputs, progress, prompt, question, reader};

@@ -1,9 +1,8 @@
 //! `ocellus models list`: the built-in model and what the caches hold.
 
-use ocellus_hub::{BUILT_IN, Cached, Hub, HubConfig, Source};
+use ocellus_hub::{BUILT_IN, Cached, Hub, HubConfig, Source, built_in};
 use serde_json::json;
 
-use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::{self, size};
@@ -36,7 +35,7 @@ fn source_name(source: Source) -> &'static str {
 fn rows(cached: &[Cached]) -> Vec<Vec<String>> {
     let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
     let mut rows = vec![row(["NAME", "REVISION", "SIZE", "SOURCE", "STATE"])];
-    let state = if builtin::is_complete() {
+    let state = if built_in::is_complete() {
         "complete"
     } else {
         "not in this build"
@@ -44,7 +43,7 @@ fn rows(cached: &[Cached]) -> Vec<Vec<String>> {
     rows.push(row([
         BUILT_IN,
         "-",
-        &size(builtin::size_bytes()),
+        &size(built_in::size_bytes()),
         "built in",
         state,
     ]));
@@ -75,7 +74,7 @@ fn rows(cached: &[Cached]) -> Vec<Vec<String>> {
 
 fn as_json(cached: &[Cached]) -> serde_json::Value {
     let mut models = vec![json!({
-        "name": BUILT_IN, "source": "built-in", "bytes": builtin::size_bytes(), "incomplete_bytes": 0,
+        "name": BUILT_IN, "source": "built-in", "bytes": built_in::size_bytes(), "incomplete_bytes": 0,
         "path": null, "revisions": [],
     })];
     models.extend(cached.iter().map(|model| {

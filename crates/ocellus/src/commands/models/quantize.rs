@@ -9,14 +9,13 @@ use std::sync::Arc;
 use ocellus_hub::Location;
 use ocellus_nn::stored::{self, Kept};
 use ocellus_nn::{Frozen, Matrix};
+use ocellus_session::{Compute, TextFiles};
 use ocellus_weights::{Dtype, TensorRef, Weights, write_refs};
 
 use super::calibrate::Calibration;
 use crate::args::Quantize;
-use crate::computing::{self, Computing};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::files::Files;
 use crate::output;
 use crate::values::Quant;
 
@@ -58,17 +57,14 @@ pub fn run(context: &Context, args: &Quantize) -> Result<(), Failure> {
         return Err(Failure::new(format!("{} is quantised already", checkpoint.name))
             .hint("quantise the checkpoint that it was made from; rounding twice loses more"));
     }
-    let config = Files::Folder(folder).config()?;
+    let config = TextFiles::Folder(folder.clone()).config()?;
     let Calibration { importance, rows } = match args.calibration[..] {
         [] => Calibration::default(),
         _ => Calibration::gather(context, &checkpoint, width, &args.calibration)?,
     };
-    let source = Rc::new(
-        Computing::on_cpu(width)
-            .source(weights.clone())
-            .keeping(importance),
-    );
-    computing::assemble(&config, &source, &Computing::on_cpu(width))
+    let source = Rc::new(Compute::on_cpu(width).source(weights.clone()).keeping(importance));
+    Compute::on_cpu(width)
+        .assemble(&config, &source)
         .map_err(|e| Failure::from(e).about(&checkpoint.name))?;
     let before = weights.total_bytes();
     let after = write((folder, &args.output), &weights, &source, rows)?;

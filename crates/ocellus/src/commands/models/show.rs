@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ocellus_base::limits::JSON_BYTES;
-use ocellus_hub::{BUILT_IN, Hub, HubConfig, HubError, Location, Reference, Silent};
+use ocellus_hub::{BUILT_IN, Hub, HubConfig, HubError, Location, Reference, Silent, built_in};
 use ocellus_models::CONFIG_FILES;
 use ocellus_models::families::parse;
 use ocellus_nn::stored::CALIBRATED;
 use ocellus_weights::Weights;
 use serde_json::{Value, json};
 
-use crate::builtin;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::gguf;
 use crate::output::{self, count, size};
 use crate::values::Format;
 
@@ -67,7 +65,7 @@ fn card(context: &Context, reference: &Reference) -> Result<Card, Failure> {
             Ok(card)
         }
         Location::Gguf(paths) => {
-            let made = gguf::open(&paths)?;
+            let made = ocellus_session::checkpoint::open_gguf(&paths)?;
             let mut card = summarise(&checkpoint.name, &made.weights, parse(&made.config)?);
             card.location = paths.language[0].display().to_string();
             for path in paths.language.iter().chain([&paths.tower]) {
@@ -87,13 +85,13 @@ fn built_in() -> Result<Card, Failure> {
         Failure::new("this build of ocellus has no built-in model")
             .hint("build from a complete source tree, or name a model: org/name")
     };
-    let config = builtin::file("config.json").ok_or_else(incomplete)?;
+    let config = built_in::file("config.json").ok_or_else(incomplete)?;
     let config =
         serde_json::from_slice(config).map_err(|error| Failure::new(format!("config.json: {error}")))?;
-    let weights = Weights::from_static(builtin::file("model.safetensors").ok_or_else(incomplete)?)?;
+    let weights = Weights::from_static(built_in::file("model.safetensors").ok_or_else(incomplete)?)?;
     let mut card = summarise(BUILT_IN, &weights, config);
-    card.location = format!("built in, sha256 {}", builtin::sha256());
-    card.files = builtin::FILES
+    card.location = format!("built in, sha256 {}", built_in::sha256());
+    card.files = built_in::FILES
         .iter()
         .map(|(name, bytes)| ((*name).to_owned(), bytes.len() as u64))
         .collect();

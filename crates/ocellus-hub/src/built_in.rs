@@ -3,7 +3,9 @@
 use sha2::{Digest, Sha256};
 
 /// The files of `nano`, as a checkpoint folder would hold them.
-pub const FILES: &[(&str, &[u8])] = &[
+///
+/// A `static`, not a `const`: the bytes lie in a program once, whoever uses them.
+pub static FILES: &[(&str, &[u8])] = &[
     ("config.json", include_bytes!("../../../models/nano/config.json")),
     (
         "generation_config.json",

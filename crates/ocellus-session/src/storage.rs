@@ -1,23 +1,24 @@
-//! How a model's weights are held: what that takes, and what it computes in.
+//! What weights are stored as in memory: how much that takes, and what products are computed in.
 
 use ocellus_kernels::ceilings::Arithmetic;
 use ocellus_models::plan::{Width, Widths};
 use ocellus_nn::stored;
 use ocellus_weights::Weights;
 
-use crate::context::Context;
-use crate::values::{Dtype, KvCache, Quant};
+use crate::compute::ComputeOptions;
+use crate::widths::{Dtype, KvCache, Quant};
 
-/// The widths of weights, and what follows from them.
+/// The storage dtype of a model's weights, and what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Held {
-    /// As the option calls it.
+pub struct StorageDtype {
+    /// `f32`, `bf16`, `f16`, `q8`, `q6` or `q4`.
     pub name: &'static str,
+    /// Bits of every part of the model.
     pub widths: Widths,
     /// What products are computed in.
     pub arithmetic: Arithmetic,
-    /// How keys and values are kept.
-    pub state: Width,
+    /// Bits of the KV cache.
+    pub kv_cache: Width,
 }
 
 /// Weights of 8, 6 and 4 bits with their scales and offsets.
@@ -26,13 +27,13 @@ const Q6: Width = Width::per_256(208);
 const Q4: Width = Width::per_256(144);
 
 /// Keys and values of 8 bits with a scale of 16 for 32 of them.
-const Q8_STATE: Width = Width::per_256(272);
+const Q8_KV_CACHE: Width = Width::per_256(272);
 
-impl Held {
-    /// As the arguments ask, or as the checkpoint's files hold its weights.
-    pub fn of(context: &Context, weights: Option<&Weights>) -> Self {
-        let asked = context.global.quant.or_else(|| weights.and_then(packed));
-        let held = match (asked, context.global.dtype) {
+impl StorageDtype {
+    /// As the options ask, or as the checkpoint's files hold its weights.
+    pub fn of(options: &ComputeOptions, weights: Option<&Weights>) -> Self {
+        let asked = options.quant.or_else(|| weights.and_then(quantised));
+        let storage = match (asked, options.dtype) {
             (Some(quant), _) => Self::at(quant),
             (None, Some(Dtype::Bf16)) => Self::at(Quant::Bf16),
             (None, None | Some(Dtype::F32)) => Self::at(Quant::F32),
@@ -40,19 +41,19 @@ impl Held {
                 name: "f16",
                 widths: Widths::all(Width::bits(16)),
                 arithmetic: Arithmetic::F32,
-                state: Width::bits(16),
+                kv_cache: Width::bits(16),
             },
         };
-        match context.global.kv_cache {
-            KvCache::Full => held,
+        match options.kv_cache {
+            KvCache::Full => storage,
             KvCache::Q8 => Self {
-                state: Q8_STATE,
-                ..held
+                kv_cache: Q8_KV_CACHE,
+                ..storage
             },
         }
     }
 
-    /// At one width, whatever the arguments say.
+    /// At one width, whatever the options say.
     pub fn at(quant: Quant) -> Self {
         let (name, width, head, vision, arithmetic) = match quant {
             Quant::F32 => ("f32", Width::F32, Width::F32, Width::F32, Arithmetic::F32),
@@ -72,7 +73,7 @@ impl Held {
                 vision,
             },
             arithmetic,
-            state: if quant == Quant::F32 {
+            kv_cache: if quant == Quant::F32 {
                 Width::F32
             } else {
                 Width::BF16
@@ -82,7 +83,7 @@ impl Held {
 }
 
 /// The width of a checkpoint that was quantised before: the fewest bits of any matrix.
-fn packed(weights: &Weights) -> Option<Quant> {
+fn quantised(weights: &Weights) -> Option<Quant> {
     if weights.gguf().is_some() {
         let bits = |name| Some(weights.view(name).ok()?.grouped(0..0)?.bits);
         return weights.names().filter_map(bits).min().map(|bits| match bits {

@@ -1,0 +1,86 @@
+//! A checkpoint's files, opened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ocellus_hub::{GgufFiles, Location, built_in};
+use ocellus_models::families::gguf::{Assembled, assemble};
+use ocellus_text::{Template, TextError, Tokenizer};
+use ocellus_weights::Weights;
+
+use crate::error::SessionError;
+use crate::text_files::TextFiles;
+
+/// The mapped weights of a checkpoint and the texts beside them.
+pub struct CheckpointFiles {
+    pub texts: TextFiles,
+    pub weights: Arc<Weights>,
+    /// Tokenizer and template where no file of their own has them.
+    made: Option<(Tokenizer, Option<Template>)>,
+}
+
+impl CheckpointFiles {
+    /// Maps the weights; nothing is read but headers.
+    ///
+    /// # Errors
+    /// Weights that cannot be used, and files in GGUF that do not belong together.
+    pub fn open(location: &Location) -> Result<Self, SessionError> {
+        Ok(match location {
+            Location::BuiltIn => Self {
+                texts: TextFiles::BuiltIn,
+                weights: Weights::from_static(built_in::file("model.safetensors").unwrap_or_default())?
+                    .into(),
+                made: None,
+            },
+            Location::Folder(folder) => Self {
+                texts: TextFiles::Folder(folder.clone()),
+                weights: Weights::open(folder)?.into(),
+                made: None,
+            },
+            Location::Gguf(files) => {
+                let made = open_gguf(files)?;
+                Self {
+                    texts: TextFiles::Made(BTreeMap::from([
+                        ("config.json", made.config),
+                        ("preprocessor_config.json", made.preprocessor),
+                        ("generation_config.json", made.generation),
+                    ])),
+                    weights: made.weights.into(),
+                    made: Some((made.tokenizer, made.template)),
+                }
+            }
+        })
+    }
+
+    /// Tokenizer and chat template, from whichever files have them.
+    ///
+    /// # Errors
+    /// Files that cannot be used.
+    pub fn take_tokenizer_and_template(&mut self) -> Result<(Tokenizer, Option<Template>), TextError> {
+        match self.made.take() {
+            Some(made) => Ok(made),
+            None => self.texts.tokenizer_and_template(),
+        }
+    }
+}
+
+/// The texts of a checkpoint without its weights, where they can be had so.
+///
+/// # Errors
+/// As [`CheckpointFiles::open`].
+pub fn texts(location: &Location) -> Result<TextFiles, SessionError> {
+    match location {
+        Location::BuiltIn => Ok(TextFiles::BuiltIn),
+        Location::Folder(folder) => Ok(TextFiles::Folder(folder.clone())),
+        Location::Gguf(_) => Ok(CheckpointFiles::open(location)?.texts),
+    }
+}
+
+/// Maps the files of a model in GGUF and puts its checkpoint together.
+///
+/// # Errors
+/// Files that cannot be used or do not belong together.
+pub fn open_gguf(files: &GgufFiles) -> Result<Assembled, SessionError> {
+    let language = Weights::from_files(&files.language)?;
+    Ok(assemble(language, Weights::from_file(&files.tower)?)?)
+}

@@ -1,0 +1,168 @@
+//! How a model is computed, and models put together that way.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use candle_core::{DType, Device as Place};
+use ocellus_models::{Model, ModelError};
+use ocellus_nn::{Format, Frozen, KvWidth, Measured, Params, Precision};
+use ocellus_weights::Weights;
+
+use crate::error::SessionError;
+use crate::widths::{Device, Dtype, KvCache, Quant};
+
+/// What a caller says of where and how to compute. The default is f32 on the CPU, or what a quantised checkpoint holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ComputeOptions {
+    pub device: Device,
+    /// Element type to compute in; `None` = f32 on the CPU, bf16 elsewhere. Where [`quant`](Self::quant) is given it is not read.
+    pub dtype: Option<Dtype>,
+    /// What weights are rounded to; `None` = not rounded.
+    pub quant: Option<Quant>,
+    pub kv_cache: KvCache,
+}
+
+/// Where a model is computed, in which type, and what its weights are rounded to.
+pub struct Compute {
+    place: Place,
+    dtype: DType,
+    precision: Precision,
+    format: Option<Format>,
+    kv_width: KvWidth,
+    measured: Option<Arc<Measured>>,
+}
+
+impl Compute {
+    /// On the CPU, at one width.
+    pub fn on_cpu(width: Quant) -> Self {
+        let (precision, format) = match width {
+            Quant::F32 => (Precision::F32, None),
+            Quant::Bf16 => (Precision::Bf16, None),
+            // What is not quantised has no more to lose in bf16.
+            Quant::Q8 => (Precision::Bf16, Some(Format::Q8)),
+            Quant::Q6 => (Precision::Bf16, Some(Format::Q6)),
+            Quant::Q4 => (Precision::Bf16, Some(Format::Q4)),
+        };
+        Self {
+            place: Place::Cpu,
+            dtype: DType::F32,
+            precision,
+            format,
+            kv_width: KvWidth::Full,
+            measured: None,
+        }
+    }
+
+    /// As the options say, for weights that may be quantised already.
+    ///
+    /// # Errors
+    /// A device that this build or machine does not have, and widths that the device does not compute at.
+    pub fn of(options: &ComputeOptions, weights: &Weights) -> Result<Self, SessionError> {
+        let place = place(options.device)?;
+        let quantised = weights.metadata().contains_key(ocellus_nn::stored::LAYOUT);
+        if quantised && !place.is_cpu() {
+            return Err(SessionError::QuantisedWeightsElsewhere);
+        }
+        if quantised && options.quant.is_some() {
+            return Err(SessionError::QuantisedAlready);
+        }
+        let of_cpu = if quantised || (weights.gguf().is_some() && options.quant.is_none()) {
+            // What is not quantised has no more to lose in bf16.
+            let f32 = options.dtype == Some(Dtype::F32);
+            Self::on_cpu(if f32 { Quant::F32 } else { Quant::Bf16 })
+        } else if let Some(width) = options.quant {
+            if !place.is_cpu() {
+                return Err(SessionError::QuantElsewhere);
+            }
+            Self::on_cpu(width)
+        } else {
+            match (options.dtype, place.is_cpu()) {
+                (None | Some(Dtype::F32), true) => Self::on_cpu(Quant::F32),
+                (Some(Dtype::Bf16), true) => Self::on_cpu(Quant::Bf16),
+                (Some(Dtype::F16), true) => return Err(SessionError::F16OnCpu),
+                (Some(Dtype::F32), false) => Self::elsewhere(place, DType::F32),
+                (Some(Dtype::F16), false) => Self::elsewhere(place, DType::F16),
+                (None | Some(Dtype::Bf16), false) => Self::elsewhere(place, DType::BF16),
+            }
+        };
+        Ok(of_cpu.keeping(options.kv_cache))
+    }
+
+    /// The same, with keys and values of earlier tokens kept so.
+    pub fn keeping(self, kv_cache: KvCache) -> Self {
+        let kv_width = match kv_cache {
+            KvCache::Full => KvWidth::Full,
+            KvCache::Q8 => KvWidth::Q8,
+        };
+        Self { kv_width, ..self }
+    }
+
+    /// The same, with what goes into matrices added up in `measured`.
+    pub fn measuring(self, measured: &Arc<Measured>) -> Self {
+        let measured = Some(measured.clone());
+        Self { measured, ..self }
+    }
+
+    /// The model of a config over a set of tensors, none of them left over.
+    ///
+    /// # Errors
+    /// A config that no family reads, and weights that do not belong to it.
+    pub fn build(&self, config: &str, weights: Arc<Weights>) -> Result<Box<dyn Model>, ModelError> {
+        self.assemble(config, &Rc::new(self.source(weights)))
+    }
+
+    /// The same over a source of tensors that the caller made.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn assemble(&self, config: &str, source: &Rc<Frozen>) -> Result<Box<dyn Model>, ModelError> {
+        let family = ocellus_models::find(&ocellus_models::families::parse(config)?)?;
+        let mut params = Params::new(source.clone(), self.precision);
+        if let Some(format) = self.format {
+            params = params.rounded(format);
+        }
+        params = params.keeping(self.kv_width);
+        let model = ocellus_models::load(config, &params)?;
+        source.finish(|name| family.ignores(name))?;
+        Ok(model)
+    }
+
+    /// The tensors of a checkpoint on this device.
+    pub fn source(&self, weights: Arc<Weights>) -> Frozen {
+        let source = Frozen::new(weights, self.place.clone(), self.dtype);
+        match &self.measured {
+            Some(measured) => source.measuring(measured.clone()),
+            None => source,
+        }
+    }
+
+    fn elsewhere(place: Place, dtype: DType) -> Self {
+        Self {
+            place,
+            dtype,
+            precision: Precision::F32,
+            format: None,
+            kv_width: KvWidth::Full,
+            measured: None,
+        }
+    }
+}
+
+/// Fails where this build has no code for the device.
+pub fn check_device(device: Device) -> Result<(), SessionError> {
+    match device {
+        Device::Cpu => Ok(()),
+        Device::Cuda(_) if cfg!(feature = "cuda") => Ok(()),
+        Device::Metal if cfg!(feature = "metal") => Ok(()),
+        device => Err(SessionError::NoSuchDevice { device }),
+    }
+}
+
+fn place(device: Device) -> Result<Place, SessionError> {
+    check_device(device)?;
+    match device {
+        Device::Cpu => Ok(Place::Cpu),
+        Device::Cuda(index) => Place::new_cuda(index).map_err(SessionError::Device),
+        Device::Metal => Place::new_metal(0).map_err(SessionError::Device),
+    }
+}

@@ -1,0 +1,90 @@
+//! The text files of a checkpoint, wherever they are.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use ocellus_hub::built_in;
+use ocellus_text::{Template, TextError, Tokenizer};
+use serde_json::Value;
+
+use crate::error::SessionError;
+
+/// A checkpoint's text files, wherever they are.
+pub enum TextFiles {
+    /// Inside the program.
+    BuiltIn,
+    Folder(PathBuf),
+    /// Made of the metadata of other files, by their names.
+    Made(BTreeMap<&'static str, String>),
+}
+
+impl TextFiles {
+    /// The file's text; nothing when there is no such file.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn text(&self, name: &str) -> Result<Option<String>, SessionError> {
+        match self {
+            Self::BuiltIn => {
+                Ok(built_in::file(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+            }
+            Self::Made(texts) => Ok(texts.get(name).cloned()),
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => Ok(Some(text)),
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(SessionError::io("read", &path, error)),
+                }
+            }
+        }
+    }
+
+    /// The text of the file that says what the model is.
+    ///
+    /// # Errors
+    /// [`SessionError::NoConfig`], and a file that cannot be read.
+    pub fn config(&self) -> Result<String, SessionError> {
+        for name in ocellus_models::CONFIG_FILES {
+            if let Some(text) = self.text(name)? {
+                return Ok(text);
+            }
+        }
+        Err(SessionError::NoConfig)
+    }
+
+    /// The file's JSON; nothing when there is no such file.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not JSON.
+    pub fn json(&self, name: &str) -> Result<Option<Value>, SessionError> {
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        let parsed = serde_json::from_str(&text);
+        parsed.map(Some).map_err(|error| SessionError::Json {
+            file: name.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Tokenizer and chat template, from files of their own.
+    ///
+    /// # Errors
+    /// Files that cannot be used.
+    pub fn tokenizer_and_template(&self) -> Result<(Tokenizer, Option<Template>), TextError> {
+        match self {
+            Self::Folder(folder) => Ok((Tokenizer::from_dir(folder)?, Template::from_dir(folder)?)),
+            Self::BuiltIn | Self::Made(_) => {
+                let bytes = |name| built_in::file(name).unwrap_or_default();
+                let source = String::from_utf8_lossy(bytes("chat_template.jinja"));
+                let template = Some(source).filter(|source| !source.is_empty());
+                Ok((
+                    Tokenizer::from_json(bytes("tokenizer.json"))?,
+                    template.map(|source| Template::new(&source)).transpose()?,
+                ))
+            }
+        }
+    }
+}

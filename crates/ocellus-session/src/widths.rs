@@ -1,0 +1,56 @@
+//! Where a model is computed, and at which widths: what callers choose among.
+
+use std::fmt;
+
+/// Where tensors live and are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    #[default]
+    Cpu,
+    /// The CUDA device of this number.
+    Cuda(usize),
+    Metal,
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Metal => f.write_str("metal"),
+        }
+    }
+}
+
+/// Element type to compute in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dtype {
+    F32,
+    Bf16,
+    F16,
+}
+
+/// What weights are stored as in memory, on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quant {
+    /// 8.1 bits a weight.
+    Q8,
+    /// 6.5 bits a weight.
+    Q6,
+    /// 4.5 bits a weight.
+    Q4,
+    /// As [`Dtype::Bf16`].
+    Bf16,
+    /// As [`Dtype::F32`].
+    F32,
+}
+
+/// How a decoder keeps the keys and values of the tokens before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KvCache {
+    /// As products read them: f32 or bf16.
+    #[default]
+    Full,
+    /// 8.5 bits a value.
+    Q8,
+}
