@@ -22,9 +22,6 @@ pub const DECODE_BYTES: u64 = 800_000_000;
 /// Pictures of one request.
 pub const PICTURES: usize = 64;
 
-/// Frames of one video after sampling.
-pub const FRAMES: usize = 768;
-
 /// Bytes of one JSON file: configuration or weight index.
 pub const JSON_BYTES: u64 = 64 << 20;
 
@@ -32,10 +29,10 @@ pub const JSON_BYTES: u64 = 64 << 20;
 pub const VOCABULARY_BYTES: u64 = 128 << 20;
 
 /// Bytes of a chat template's source.
-pub const TEMPLATE_BYTES: usize = 512 << 10;
+pub const TEMPLATE_BYTES: usize = 128 << 10;
 
-/// Budget of one rendering of a chat template: an instruction costs one.
-pub const TEMPLATE_FUEL: u64 = 2_000_000;
+/// Budget of one rendering of a chat template: an instruction costs one, and so do 64 bytes of text that are made.
+pub const TEMPLATE_FUEL: u64 = 1_000_000;
 
 /// Bytes of a rendered prompt, and of one text to be tokenised.
 pub const TEXT_BYTES: usize = 16 << 20;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::http::{TOKEN_ORIGIN, Timeouts};
+/// The only place a token is for.
+pub(crate) const TOKEN_ORIGIN: &str = "https://huggingface.co";
 
 /// Which hub's interface an endpoint speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +70,27 @@ impl fmt::Debug for Proxy {
             .field("url", &"***")
             .field("bypass", &self.bypass)
             .finish()
+    }
+}
+
+/// How long each kind of wait may last. None of them bounds a transfer that makes progress.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// Name look-up and connection, including TLS.
+    pub connect: Duration,
+    /// From the request to the first line of the answer.
+    pub response: Duration,
+    /// Between two blocks of a body.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            response: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
+        }
     }
 }
 

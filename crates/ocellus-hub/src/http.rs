@@ -1,39 +1,15 @@
 //! One GET request: timeouts on every wait, redirects followed by hand, the token sent to one host only.
 
 use std::io::Read;
-use std::time::Duration;
 
 use ureq::http::Uri;
 use ureq::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, HeaderMap, LOCATION, RANGE};
 use ureq::{Agent, Body};
 
+use crate::config::TOKEN_ORIGIN;
 use crate::{HubConfig, HubError, Proxy, Token};
 
-/// The only place a token is for.
-pub(crate) const TOKEN_ORIGIN: &str = "https://huggingface.co";
-
 const MAX_REDIRECTS: usize = 5;
-
-/// How long each kind of wait may last. None of them bounds a transfer that makes progress.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// Name look-up and connection, including TLS.
-    pub connect: Duration,
-    /// From the request to the first line of the answer.
-    pub response: Duration,
-    /// Between two blocks of a body.
-    pub idle: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            response: Duration::from_secs(30),
-            idle: Duration::from_secs(30),
-        }
-    }
-}
 
 /// Why a request brought no success: whether trying again can help decides what the caller does.
 #[derive(Debug)]

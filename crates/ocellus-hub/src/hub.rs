@@ -61,7 +61,7 @@ impl Hub {
             return Err(bad("expected https://host, without a query".into()));
         }
         let host = uri.authority().map_or_else(String::new, |a| a.to_string());
-        let client = Client::new(&config, http::TOKEN_ORIGIN)?;
+        let client = Client::new(&config, crate::config::TOKEN_ORIGIN)?;
         Ok(Self {
             config,
             client,

@@ -31,11 +31,10 @@ mod selection;
 #[cfg(test)]
 mod tests;
 
-pub use crate::config::{HubConfig, Proxy, Source, Token};
+pub use crate::config::{HubConfig, Proxy, Source, Timeouts, Token};
 pub use crate::disk::available_bytes;
 pub use crate::error::HubError;
 pub use crate::gguf::GgufFiles;
-pub use crate::http::Timeouts;
 pub use crate::hub::{Checkpoint, Hub, Location};
 pub use crate::inventory::{Cached, CachedSnapshot};
 pub use crate::progress::{Progress, Silent};

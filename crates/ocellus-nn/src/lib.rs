@@ -25,6 +25,7 @@ pub mod params;
 pub mod position_table;
 pub mod qformer;
 pub mod relative;
+mod result;
 pub mod rope;
 pub mod rows;
 pub mod stored;
@@ -46,8 +47,6 @@ pub use ocellus_kernels::gemm::Precision;
 pub use ocellus_kernels::matrix::Matrix;
 pub use ocellus_kernels::quant::Format;
 pub use params::{Frozen, LoadError, Names, Params, Source, Trainable};
+pub use result::Result;
 pub use rows::Table;
 pub use taps::Taps;
-
-/// The result of a forward pass: candle's own error, since a forward pass fails only on a bug or on memory.
-pub type Result<T> = candle_core::Result<T>;

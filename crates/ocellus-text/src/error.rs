@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// What every fallible function of this crate returns.
+pub type Result<T> = std::result::Result<T, TextError>;
+
 /// Why a tokenizer or template could not be read or applied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

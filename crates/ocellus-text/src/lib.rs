@@ -34,7 +34,7 @@ mod word_piece;
 pub use byte_vocabulary::ByteVocabulary;
 pub use conversation::{Conversation, Message, Part, Role};
 pub use detokenizer::Detokenizer;
-pub use error::TextError;
+pub use error::{Result, TextError};
 pub use instruct::{CellRows, Instruct};
 pub use pads::{MAX_PROMPT_IDS, expand_image_pads, replace_image_pads};
 pub use ranks::QWEN_PATTERN;
@@ -42,6 +42,3 @@ pub use tekken::{Tekken, TekkenImages};
 pub use template::{MAX_RENDERED_BYTES, MAX_TEMPLATE_BYTES, RenderOptions, TEMPLATE_FUEL, Template};
 pub use text_form::{Cleaning, TextForm};
 pub use tokenizer::{MAX_TEXT_BYTES, MAX_VOCABULARY_BYTES, Special, Tokenizer};
-
-/// What every fallible function of this crate returns.
-pub type Result<T> = std::result::Result<T, TextError>;

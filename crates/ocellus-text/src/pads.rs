@@ -3,7 +3,7 @@
 use crate::{Result, TextError};
 
 /// Largest number of ids of one prompt.
-pub const MAX_PROMPT_IDS: usize = 1 << 22;
+pub const MAX_PROMPT_IDS: usize = ocellus_base::limits::PROMPT_IDS;
 
 /// Repeats the i-th `pad_id` of `ids` `counts[i]` times, so that every cell of picture i has a place in the sequence.
 ///

@@ -15,11 +15,11 @@ use minijinja::{Environment, ErrorKind, Value, context};
 use std::io::Write;
 
 /// Longest source of a template.
-pub const MAX_TEMPLATE_BYTES: usize = 128 << 10;
+pub const MAX_TEMPLATE_BYTES: usize = ocellus_base::limits::TEMPLATE_BYTES;
 /// Longest prompt that a template may write, and longest conversation that it is given.
-pub const MAX_RENDERED_BYTES: usize = 16 << 20;
+pub const MAX_RENDERED_BYTES: usize = ocellus_base::limits::TEXT_BYTES;
 /// Budget of one rendering: an instruction costs one, and so do 64 bytes of text that are made.
-pub const TEMPLATE_FUEL: u64 = 1_000_000;
+pub const TEMPLATE_FUEL: u64 = ocellus_base::limits::TEMPLATE_FUEL;
 /// Depth of calls and blocks; a macro call counts several.
 const MAX_DEPTH: usize = 150;
 /// Stack for compiling and rendering. The longest source can chain about 10,000 conditions and the budget can nest about 100,000

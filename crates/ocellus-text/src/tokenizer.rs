@@ -7,9 +7,9 @@ use crate::{Result, TextError, byte_alphabet};
 use tokenizers::DecoderWrapper;
 
 /// Longest text that is encoded at once.
-pub const MAX_TEXT_BYTES: usize = 16 << 20;
+pub const MAX_TEXT_BYTES: usize = ocellus_base::limits::TEXT_BYTES;
 /// Longest vocabulary, merge or tokenizer file.
-pub const MAX_VOCABULARY_BYTES: u64 = 128 << 20;
+pub const MAX_VOCABULARY_BYTES: u64 = ocellus_base::limits::VOCABULARY_BYTES;
 
 /// What happens to special tokens (`<|im_end|>` and the like) when ids become text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,6 +3,9 @@
 use crate::Dtype;
 use std::path::PathBuf;
 
+/// What every fallible function of this crate returns.
+pub type Result<T> = std::result::Result<T, WeightsError>;
+
 /// Why weights could not be read or written. Messages name the file and, where there is one, the tensor.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -39,7 +39,7 @@ mod weights;
 mod write;
 
 pub use dtype::Dtype;
-pub use error::WeightsError;
+pub use error::{Result, WeightsError};
 pub use grouped::Grouped;
 pub use header::{MAX_HEADER_BYTES, MAX_RANK, MAX_TENSORS};
 pub use index::{MAX_INDEX_BYTES, MAX_SHARDS};
@@ -49,6 +49,3 @@ pub use regions::{MAX_REGIONS, MAX_REGIONS_BYTES, Regions, RegionsError};
 pub use view::View;
 pub use weights::Weights;
 pub use write::{TensorBytes, TensorRef, encode, f32_bytes, i64_bytes, write, write_refs};
-
-/// What every fallible function of this crate returns.
-pub type Result<T> = std::result::Result<T, WeightsError>;

@@ -3,14 +3,21 @@
 //! Each rule is one file: a function from the source tree to the sentences that say what breaks it. [`size`] is
 //! no rule: it lists places worth a look and never fails.
 
+mod circles;
+mod dependencies;
+mod edges;
 mod families;
 mod goldens;
+mod limits;
 mod lints;
+mod metadata;
 mod names;
 mod reach;
 mod rooms;
+mod scopes;
 mod size;
 mod source;
+mod tokens;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -60,6 +67,9 @@ pub fn failures(root: &Path) -> Vec<String> {
         lints::failures(&tree),
         names::failures(&tree),
         goldens::failures(&tree),
+        circles::failures(&tree),
+        limits::failures(&tree),
+        dependencies::failures(root, &tree),
     ]
     .concat()
 }

@@ -227,7 +227,7 @@ fn the_token_stays_with_the_host_it_is_for() {
     // (the origin that the token is for, whether this server is it)
     for (origin, sent) in [
         (server.url(), true),
-        (crate::http::TOKEN_ORIGIN.to_owned(), false),
+        (crate::config::TOKEN_ORIGIN.to_owned(), false),
     ] {
         let before = server.requests().len();
         let mut hub = setting.hub();

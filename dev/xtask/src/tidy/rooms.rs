@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use serde_json::Value;
+use super::metadata::{Kind, Package, packages};
 
 /// The page is read in one sitting or not at all.
 const PAGE_LINES: usize = 300;
@@ -20,15 +19,6 @@ struct Table {
     rows: BTreeMap<String, usize>,
     /// Room to outside crates it must do without.
     absent: BTreeMap<String, Vec<String>>,
-}
-
-/// A crate of the workspace.
-struct Package {
-    name: String,
-    /// True for `dev/`: such crates serve tests and the build, and stand outside the table.
-    dev: bool,
-    /// Normal and build dependencies.
-    uses: Vec<String>,
 }
 
 pub fn failures(root: &Path) -> Vec<String> {
@@ -89,49 +79,6 @@ fn parse(page: &str) -> Result<Table, String> {
     Ok(table)
 }
 
-/// The workspace's crates as cargo sees them.
-fn packages(root: &Path) -> Result<Vec<Package>, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .current_dir(root)
-        .output()
-        .map_err(|error| format!("cargo metadata: {error}"))?;
-    if !output.status.success() {
-        return Err(format!(
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        ));
-    }
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
-    let packages = metadata["packages"]
-        .as_array()
-        .ok_or("cargo metadata: no list `packages`")?;
-    Ok(packages.iter().map(package).collect())
-}
-
-fn package(package: &Value) -> Package {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
-    let dependencies = package["dependencies"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    Package {
-        name: text(&package["name"]),
-        dev: Path::new(&text(&package["manifest_path"]))
-            .iter()
-            .rev()
-            .nth(2)
-            .is_some_and(|group| group == "dev"),
-        uses: dependencies
-            .iter()
-            .filter(|d| d["kind"] != "dev")
-            .map(|d| text(&d["name"]))
-            .collect(),
-    }
-}
-
 /// `ocellus-nn` is room `nn`; the binary is room `ocellus`.
 fn room(package: &str) -> &str {
     package.strip_prefix("ocellus-").unwrap_or(package)
@@ -139,7 +86,7 @@ fn room(package: &str) -> &str {
 
 fn check(table: &Table, packages: &[Package]) -> Vec<String> {
     let mut failures = Vec::new();
-    let rooms: Vec<&Package> = packages.iter().filter(|package| !package.dev).collect();
+    let rooms: Vec<&Package> = packages.iter().filter(|package| !package.is_dev()).collect();
     for name in table
         .rows
         .keys()
@@ -147,14 +94,16 @@ fn check(table: &Table, packages: &[Package]) -> Vec<String> {
     {
         failures.push(format!("ARCHITECTURE.md: room `{name}` has no crate"));
     }
-    for Package { name, uses, .. } in rooms {
+    for package in rooms {
+        let name = &package.name;
         let Some(own) = table.rows.get(room(name)) else {
             failures.push(format!("crates/{name}: not in the room table of ARCHITECTURE.md"));
             continue;
         };
-        for used in uses {
+        let uses = package.uses.iter().filter(|used| used.kind != Kind::Dev);
+        for used in uses.map(|used| &used.name) {
             let inside = packages.iter().find(|package| package.name == *used);
-            if inside.is_some_and(|package| package.dev) {
+            if inside.is_some_and(|package| package.is_dev()) {
                 failures.push(format!("crates/{name}: `{used}` may be a dev-dependency only"));
             } else if inside.is_some() && table.rows.get(room(used)).is_none_or(|row| row <= own) {
                 failures.push(format!(
@@ -176,6 +125,7 @@ fn check(table: &Table, packages: &[Package]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::metadata::Dependency;
     use super::*;
 
     const PAGE: &str =
@@ -187,8 +137,8 @@ mod tests {
     fn packages(list: &[Made]) -> Vec<Package> {
         let package = |&(name, dev, uses): &Made| Package {
             name: name.into(),
-            dev,
-            uses: uses.iter().map(|used| used.to_string()).collect(),
+            room: format!("{}/{name}", if dev { "dev" } else { "crates" }),
+            uses: uses.iter().map(|used| used_as(used, Kind::Normal)).collect(),
         };
         list.iter().map(package).collect()
     }
@@ -254,12 +204,21 @@ mod tests {
         }
     }
 
+    fn used_as(name: &str, kind: Kind) -> Dependency {
+        Dependency {
+            name: name.into(),
+            word: name.into(),
+            kind,
+        }
+    }
+
     #[test]
     fn development_dependencies_are_free() {
-        let json = serde_json::json!({"name": "ocellus-nn", "manifest_path": "/r/dev/x/Cargo.toml", "dependencies": [
-            {"name": "a", "kind": null}, {"name": "b", "kind": "dev"}, {"name": "c", "kind": "build"}]});
-        let package = package(&json);
-        assert_eq!(package.uses, ["a", "c"]);
-        assert!(package.dev);
+        let table = parse("```rooms\nnn\nbase\n```\n```absent\nnn image\n```").unwrap();
+        for (kind, count) in [(Kind::Dev, 0), (Kind::Build, 1), (Kind::Normal, 1)] {
+            let mut list = packages(&[("ocellus-nn", false, &[]), ("ocellus-base", false, &[])]);
+            list[0].uses.push(used_as("image", kind));
+            assert_eq!(check(&table, &list).len(), count, "{kind:?}");
+        }
     }
 }

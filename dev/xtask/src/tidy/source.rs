@@ -21,6 +21,8 @@ pub struct Source {
     pub kind: Kind,
     /// Without comments, test modules and the contents of literals.
     pub code: String,
+    /// The same with test modules.
+    pub whole: String,
     /// Without test modules; comments and literals kept.
     pub told: String,
 }
@@ -109,12 +111,14 @@ impl Source {
         } else {
             Kind::Shipped
         };
+        let whole = code.clone();
         blank_tests(&mut code, &mut told);
         Self {
             path,
             room: room.to_string(),
             kind,
             code,
+            whole,
             told,
         }
     }
