@@ -6,7 +6,6 @@ use ureq::http::Uri;
 use ureq::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, HeaderMap, LOCATION, RANGE};
 use ureq::{Agent, Body};
 
-use crate::config::TOKEN_ORIGIN;
 use crate::{HubConfig, HubError, Proxy, Token};
 
 const MAX_REDIRECTS: usize = 5;
@@ -185,6 +184,7 @@ fn reason(error: &ureq::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TOKEN_ORIGIN;
 
     #[test]
     fn redirects() {

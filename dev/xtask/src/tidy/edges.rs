@@ -174,10 +174,10 @@ impl Modules {
         }
         let inner = [module, &[name.to_owned()]].concat();
         let is_module = self.places.contains_key(&inner);
-        if let (true, Some((first, rest))) = (is_module, rest.split_first()) {
-            if let Some(found) = self.find(&inner, first, rest, steps + 1) {
-                return Some(found);
-            }
+        if let (true, Some((first, rest))) = (is_module, rest.split_first())
+            && let Some(found) = self.find(&inner, first, rest, steps + 1)
+        {
+            return Some(found);
         }
         let own = (is_module && rest.is_empty()).then_some(Target::Module(inner));
         let Some(scope) = self.scope(module) else {
