@@ -25,7 +25,6 @@ mod reader;
 mod sight;
 mod speech;
 mod values;
-mod verify;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

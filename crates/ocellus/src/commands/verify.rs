@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use ocellus_parity::{CaseReport, Vocabularies};
+
 use crate::args::Verify;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output;
 use crate::values::{Dtype, Format, KvCache, Quant};
-use crate::verify;
 
 /// Checks every case; exit code 0 only when every tensor of every case passes.
 pub fn run(context: &Context, args: Verify) -> Result<(), Failure> {
@@ -36,12 +37,16 @@ pub fn run(context: &Context, args: Verify) -> Result<(), Failure> {
         Some(Dtype::Bf16) => Quant::Bf16,
         _ => Quant::F32,
     });
-    let reports = verify::verify(&cases, &args.vocabulary, width);
+    let vocabularies = Vocabularies {
+        files: &args.vocabulary,
+        how_to_give: "give it with --vocabulary FILE (a rank file, tekken.json or tokenizer.json)",
+    };
+    let reports = ocellus_parity::verify(&cases, &vocabularies, width);
     match args.format {
-        Format::Text => output::write(&verify::text(&reports))?,
-        Format::Json => output::json(&verify::json(&reports))?,
+        Format::Text => output::write(&ocellus_parity::text(&reports))?,
+        Format::Json => output::json(&ocellus_parity::json(&reports))?,
     }
-    if reports.iter().all(verify::CaseReport::pass) {
+    if reports.iter().all(CaseReport::pass) {
         Ok(())
     } else {
         Err(Failure::reported())

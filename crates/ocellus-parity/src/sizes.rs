@@ -3,10 +3,10 @@
 use ocellus_media::size_rules::{fit_longer_side, fit_shorter_side, token_grid};
 use ocellus_media::smart_resize;
 
-use super::Produced;
-use super::array::Array;
-use super::case::Case;
-use super::error::CaseError;
+use crate::array::Array;
+use crate::case::Case;
+use crate::error::CaseError;
+use crate::produced::Produced;
 
 /// A refused size.
 const REFUSED: [i64; 2] = [-1, -1];

@@ -9,27 +9,29 @@ use ocellus_engine::Picture;
 use ocellus_media::{Limits, Recipe, decode, patchify};
 use ocellus_text::expand_image_pads;
 
-use super::array::Array;
-use super::case::Case;
-use super::compare::{compare, missing};
-use super::error::CaseError;
-use super::forward::{Cells, Setting};
-use super::{Produced, greedy, preprocess};
+use crate::array::Array;
+use crate::case::Case;
+use crate::compare::{compare, missing};
+use crate::error::CaseError;
+use crate::greedy;
+use crate::inputs::{Inputs, VisualTokens};
+use crate::pictures;
+use crate::produced::Produced;
 
 /// Room for rounding beside a step.
 const SLACK: f64 = 1.0127;
 
-pub fn run(case: &Case, setting: &Setting, out: &mut Produced) -> Result<(), CaseError> {
+pub fn run(case: &Case, inputs: &Inputs, out: &mut Produced) -> Result<(), CaseError> {
     let files = case.texts("image_files")?;
     if files.is_empty() {
         return Ok(());
     }
-    let pictures = pictures(case, &files, out)?;
+    let pictures = from_files(case, &files, out)?;
     let prompt = case.ids("prompt_ids_with_one_pad_per_image")?;
     if prompt.is_empty() {
         return Err(case.wrong_option("prompt_ids_with_one_pad_per_image", "token ids"));
     }
-    let facts = setting.model.vlm().facts();
+    let facts = inputs.model.vlm().facts();
     let counts: Vec<usize> = pictures.iter().map(|p| facts.cells(&p.grid)).collect();
     let ids = expand_image_pads(&prompt, facts.image_token.unwrap_or_default(), &counts)?;
     let row = greedy::ids_array(std::slice::from_ref(&ids));
@@ -49,19 +51,19 @@ pub fn run(case: &Case, setting: &Setting, out: &mut Produced) -> Result<(), Cas
         out.also(missing("files/greedy_ids", &stage.expected));
         return Ok(());
     }
-    let none = Cells {
+    let none = VisualTokens {
         images: None,
         videos: None,
     };
-    let answers = greedy::answer(case, setting, &none, vec![ids], vec![pictures])?;
+    let answers = greedy::answer(case, inputs, &none, vec![ids], vec![pictures])?;
     let got = greedy::ids_array(&answers.ids);
     out.also(compare("files/greedy_ids", &stage.expected, &got, 0.0, 0.0));
     Ok(())
 }
 
 /// The files as patches; their pixels and grids are compared with the stored ones.
-fn pictures(case: &Case, files: &[&str], out: &mut Produced) -> Result<Vec<Picture>, CaseError> {
-    let recipe = preprocess::recipe(case)?;
+fn from_files(case: &Case, files: &[&str], out: &mut Produced) -> Result<Vec<Picture>, CaseError> {
+    let recipe = pictures::recipe(case)?;
     let (mut pictures, mut lossy) = (Vec::new(), false);
     for file in files {
         let path = case.in_set(file);

@@ -1,17 +1,17 @@
 //! Task `tokens`: strings to ids, and conversations with pictures of which only the size is known.
 
-use std::path::PathBuf;
-
 use ocellus_text::{CellRows, Conversation, Instruct, Message, TekkenImages};
 use serde_json::Value;
 
-use super::array::Array;
-use super::case::Case;
-use super::error::CaseError;
-use super::vocabulary::Vocabulary;
-use super::{Produced, template, vocabulary};
+use crate::array::Array;
+use crate::case::Case;
+use crate::conversation::message;
+use crate::error::CaseError;
+use crate::produced::Produced;
+use crate::vocabulary;
+use crate::vocabulary::{Vocabularies, Vocabulary};
 
-pub fn run(case: &Case, vocabularies: &[PathBuf], out: &mut Produced) -> Result<(), CaseError> {
+pub fn run(case: &Case, vocabularies: &Vocabularies, out: &mut Produced) -> Result<(), CaseError> {
     case.option("strings", "a list of texts")?;
     let strings = case.texts("strings")?;
     let vocabulary = vocabulary::read(case, vocabularies)?;
@@ -38,7 +38,7 @@ fn chats(case: &Case, vocabulary: &Vocabulary, out: &mut Produced) -> Result<(),
     let instruct = Instruct::new(&vocabulary.tokenizer)?;
     let chat = |value: &Value| {
         let turns = value.as_array().ok_or_else(wrong)?;
-        let messages: Option<Vec<Message>> = turns.iter().map(template::message).collect();
+        let messages: Option<Vec<Message>> = turns.iter().map(message).collect();
         let sizes: Option<Vec<(u32, u32)>> = turns.iter().flat_map(pictures).map(size).collect();
         let (messages, sizes) = messages.zip(sizes).ok_or_else(wrong)?;
         let images = vocabulary

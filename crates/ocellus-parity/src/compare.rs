@@ -1,7 +1,7 @@
 //! Expected against produced, one row a tensor.
 
-use super::array::{Array, Values};
-use crate::values::Quant;
+use crate::array::{Array, Values};
+use ocellus_session::Quant;
 
 /// The verdict on one tensor.
 #[derive(Clone, Debug, PartialEq)]

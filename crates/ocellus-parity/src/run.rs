@@ -1,86 +1,19 @@
-//! Parity with reference implementations: a case is loaded, run and compared tensor by tensor.
-//!
-//! One file a task; each fills [`Produced`] with the tensors it can compute, under the names that the case uses. What
-//! a task leaves out is a failing row, so that a family which cannot do everything says so.
-
-mod array;
-mod beams;
-mod case;
-mod checkpoint;
-mod compare;
-mod error;
-mod files;
-mod forward;
-mod greedy;
-mod loss;
-mod momentum;
-mod planes;
-mod positions;
-mod preprocess;
-mod report;
-mod rows;
-mod sizes;
-mod template;
-mod tokens;
-mod trace;
-mod vocabulary;
+//! Runs cases: a task is found by its name, fills [`Produced`], and what it left out is a failing row.
 
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use array::Array;
-use case::Case;
-use compare::Row;
-use error::CaseError;
+use ocellus_session::Quant;
 
-pub use report::{json, text};
+use crate::case::{Case, Stage};
+use crate::case_report::CaseReport;
+use crate::compare::{self, Row};
+use crate::error::CaseError;
+use crate::produced::Produced;
+use crate::vocabulary::Vocabularies;
+use crate::{forward, loss, positions, preprocess, template, tokens};
 
-use crate::values::Quant;
-
-/// What came of one case.
-#[derive(Debug)]
-pub struct CaseReport {
-    /// The name of its folder.
-    pub case: String,
-    /// Empty when `case.json` could not be read.
-    pub family: String,
-    /// A row for every expected tensor, from early to late, then rows of our own.
-    pub rows: Vec<Row>,
-    /// Why the case could not be read or run to its end.
-    pub trouble: Option<String>,
-}
-
-impl CaseReport {
-    pub fn pass(&self) -> bool {
-        self.trouble.is_none() && self.rows.iter().all(|r| r.pass)
-    }
-
-    /// The first failing row: the first wrong stage.
-    pub fn first_wrong(&self) -> Option<&Row> {
-        self.rows.iter().find(|r| !r.pass)
-    }
-}
-
-/// Tensors by the names that the case gives them, and checks that the case implies without naming a tensor.
-#[derive(Default)]
-struct Produced {
-    arrays: BTreeMap<String, Array>,
-    own: Vec<Row>,
-}
-
-impl Produced {
-    fn put(&mut self, name: impl Into<String>, array: Array) {
-        self.arrays.insert(name.into(), array);
-    }
-
-    /// A row of our own, behind the expected ones.
-    fn also(&mut self, row: Row) {
-        self.own.push(row);
-    }
-}
-
-type Task = fn(&Case, &[PathBuf], &mut Produced) -> Result<(), CaseError>;
+type Task = fn(&Case, &Vocabularies, &mut Produced) -> Result<(), CaseError>;
 
 /// The tasks of this build by the names that cases use.
 const TASKS: &[(&str, Task)] = &[
@@ -95,15 +28,15 @@ const TASKS: &[(&str, Task)] = &[
     ("template", template::run),
 ];
 
-/// Runs every case with its weights at `width`; `vocabularies` are rank files, `tekken.json` and `tokenizer.json` for the cases that need one.
-pub fn verify(cases: &[PathBuf], vocabularies: &[PathBuf], width: Quant) -> Vec<CaseReport> {
+/// Runs every case with its weights at `width`; `vocabularies` serve the cases that need one and do not have it.
+pub fn verify(cases: &[PathBuf], vocabularies: &Vocabularies, width: Quant) -> Vec<CaseReport> {
     cases
         .iter()
         .map(|folder| one(folder, vocabularies, width))
         .collect()
 }
 
-fn one(folder: &Path, vocabularies: &[PathBuf], width: Quant) -> CaseReport {
+fn one(folder: &Path, vocabularies: &Vocabularies, width: Quant) -> CaseReport {
     let case = match Case::read(folder, width) {
         Ok(case) => case,
         Err(error) => {
@@ -131,7 +64,7 @@ fn one(folder: &Path, vocabularies: &[PathBuf], width: Quant) -> CaseReport {
         }
         produced
     });
-    let row = |stage: &case::Stage| match produced.arrays.get(&stage.name) {
+    let row = |stage: &Stage| match produced.arrays.get(&stage.name) {
         Some(got) if width != Quant::F32 => {
             let bf16 = || bf16.arrays.get(&stage.name);
             compare::rounded(&stage.name, &stage.expected, got, width, bf16)

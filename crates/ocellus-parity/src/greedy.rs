@@ -4,13 +4,13 @@ use ocellus_base::clock::ManualClock;
 use ocellus_engine::{FinishReason, Flow, Picture, Request, Sampling, generate};
 use ocellus_nn::Taps;
 
-use super::Produced;
-use super::array::{Array, Values};
-use super::case::Case;
-use super::compare::compare;
-use super::error::CaseError;
-use super::forward::{Cells, Patches, Setting, logits};
-use super::rows::{Pictures, Sequence, rule};
+use crate::array::{Array, Values};
+use crate::case::Case;
+use crate::compare::compare;
+use crate::error::CaseError;
+use crate::inputs::{Inputs, Patches, VisualTokens, logits};
+use crate::produced::Produced;
+use crate::rows::{Pictures, Sequence, rule};
 
 /// Greedy answers in the reference's layout.
 pub struct Answers {
@@ -18,16 +18,16 @@ pub struct Answers {
     pub ids: Vec<Vec<u32>>,
 }
 
-pub fn run(case: &Case, setting: &Setting, cells: &Cells, out: &mut Produced) -> Result<(), CaseError> {
-    let pictures = setting.rows.rows.iter().map(|row| own(setting, row)).collect();
-    let prompts = setting.rows.rows.iter().map(|row| row.ids.clone()).collect();
-    let answers = answer(case, setting, cells, prompts, pictures)?;
+pub fn run(case: &Case, inputs: &Inputs, visual: &VisualTokens, out: &mut Produced) -> Result<(), CaseError> {
+    let pictures = inputs.rows.rows.iter().map(|row| own(inputs, row)).collect();
+    let prompts = inputs.rows.rows.iter().map(|row| row.ids.clone()).collect();
+    let answers = answer(case, inputs, visual, prompts, pictures)?;
     let (steps, batch) = (answers.ids.first().map_or(0, Vec::len), answers.ids.len());
     let generated = ids_array(&answers.ids);
 
     // Everything at once without a cache must give the same ids; its logits give the margins.
     let (mut margins, mut uncached) = (Vec::new(), Vec::new());
-    for tops in tops(setting, cells, &answers.ids)? {
+    for tops in tops(inputs, visual, &answers.ids)? {
         margins.extend(tops.iter().map(|top| top.margin));
         uncached.push(tops.iter().map(|top| top.id).collect::<Vec<u32>>());
     }
@@ -50,8 +50,8 @@ pub fn run(case: &Case, setting: &Setting, cells: &Cells, out: &mut Produced) ->
 /// The engine's answers to prompts with these pictures.
 pub fn answer(
     case: &Case,
-    setting: &Setting,
-    cells: &Cells,
+    inputs: &Inputs,
+    visual: &VisualTokens,
     prompts: Vec<Vec<u32>>,
     pictures: Vec<Vec<Picture>>,
 ) -> Result<Answers, CaseError> {
@@ -71,7 +71,7 @@ pub fn answer(
     };
     let requests: Vec<Request> = prompts.into_iter().zip(pictures).map(request).collect();
     let clock = ManualClock::default();
-    let (done, _) = generate(setting.model.vlm(), &requests, &clock, &mut |_, _| Flow::Continue)?;
+    let (done, _) = generate(inputs.model.vlm(), &requests, &clock, &mut |_, _| Flow::Continue)?;
     let mut ids: Vec<Vec<u32>> = done
         .iter()
         .map(|g| g.tokens.iter().map(|t| t.id).collect())
@@ -86,7 +86,7 @@ pub fn answer(
                 .collect(),
             _ => {
                 let probe: Vec<Vec<u32>> = ids.iter().map(|ids| [ids.as_slice(), &[pad]].concat()).collect();
-                let last = tops(setting, cells, &probe)?.into_iter().zip(&stopped);
+                let last = tops(inputs, visual, &probe)?.into_iter().zip(&stopped);
                 last.map(|(tops, s)| tops.last().filter(|_| *s).map(|top| top.id).into_iter().collect())
                     .collect()
             }
@@ -114,9 +114,9 @@ struct Top {
 }
 
 /// The top of every step when the prompts are followed by `answers`.
-fn tops(setting: &Setting, cells: &Cells, answers: &[Vec<u32>]) -> Result<Vec<Vec<Top>>, CaseError> {
+fn tops(inputs: &Inputs, visual: &VisualTokens, answers: &[Vec<u32>]) -> Result<Vec<Vec<Top>>, CaseError> {
     let mut sequences = Vec::new();
-    for ((row, placed), answer) in setting.rows.rows.iter().zip(&setting.positions).zip(answers) {
+    for ((row, placed), answer) in inputs.rows.rows.iter().zip(&inputs.positions).zip(answers) {
         let (mut ids, mut at) = (row.ids.clone(), placed.ids.clone());
         // The last id is never read.
         ids.extend(answer.iter().take(answer.len().saturating_sub(1)));
@@ -127,13 +127,13 @@ fn tops(setting: &Setting, cells: &Cells, answers: &[Vec<u32>]) -> Result<Vec<Ve
         .iter()
         .map(|(ids, at)| (ids.as_slice(), at.as_slice()))
         .collect();
-    let logits = logits(setting.model.vlm(), &borrowed, cells, &mut Taps::none())?;
+    let logits = logits(inputs.model.vlm(), &borrowed, visual, &mut Taps::none())?;
     let (vocab, array) = (logits.dim(1)?, Array::from_tensor(&logits)?);
     let Values::Float(values) = array.values else {
         return Ok(Vec::new());
     };
     let (mut first, mut out) = (0, Vec::new());
-    for ((ids, _), (row, answer)) in sequences.iter().zip(setting.rows.rows.iter().zip(answers)) {
+    for ((ids, _), (row, answer)) in sequences.iter().zip(inputs.rows.rows.iter().zip(answers)) {
         let step = |i: usize| top(&values[(first + row.ids.len() - 1 + i) * vocab..][..vocab]);
         out.push((0..answer.len()).map(step).collect());
         first += ids.len();
@@ -157,8 +157,8 @@ fn top(logits: &[f32]) -> Top {
 }
 
 /// The pictures of one row for the engine.
-fn own(setting: &Setting, row: &Sequence) -> Vec<Picture> {
-    let rows = &setting.rows;
+fn own(inputs: &Inputs, row: &Sequence) -> Vec<Picture> {
+    let rows = &inputs.rows;
     let pick = |pictures: &Pictures, patches: &Patches, index: usize| {
         let (range, width) = (pictures.patches(index), patches.features);
         let vision = pictures.visions[index];
@@ -169,7 +169,7 @@ fn own(setting: &Setting, row: &Sequence) -> Vec<Picture> {
             video_seconds: vision.video_seconds,
         }
     };
-    let images = row.images.clone().map(|i| pick(&rows.images, &setting.images, i));
-    let videos = row.videos.clone().map(|i| pick(&rows.videos, &setting.videos, i));
+    let images = row.images.clone().map(|i| pick(&rows.images, &inputs.images, i));
+    let videos = row.videos.clone().map(|i| pick(&rows.videos, &inputs.videos, i));
     images.chain(videos).collect()
 }

@@ -1,6 +1,5 @@
 //! Task `loss`: the loss of packed samples, its gradients, and a few steps of the optimiser.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use candle_core::{Device, Tensor};
@@ -9,14 +8,15 @@ use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Taps, Trainable};
 use ocellus_train::losses::language::{Sequence, language};
 use ocellus_train::optimiser::{AdamW, Hyper, Slot};
-use ocellus_weights::Weights;
 use serde_json::Value;
 
-use super::array::Array;
-use super::case::Case;
-use super::error::CaseError;
-use super::rows::Rows;
-use super::{Produced, checkpoint, momentum};
+use crate::array::Array;
+use crate::case::Case;
+use crate::error::CaseError;
+use crate::gradients::{put_gradients, shapes};
+use crate::produced::Produced;
+use crate::rows::Rows;
+use crate::{checkpoint, momentum};
 
 pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
     let (model, source) = checkpoint::trainable(case)?;
@@ -50,27 +50,6 @@ fn gradients(
     put_gradients(case, named.zip(gradients.into_iter().map(mean)).collect(), out)
 }
 
-/// Whole gradients, their norms, and the norm of all together.
-pub fn put_gradients(
-    case: &Case,
-    gradients: Vec<(String, Vec<f32>)>,
-    out: &mut Produced,
-) -> Result<(), CaseError> {
-    let (mut total, shapes) = (0.0, shapes(case)?);
-    for (name, gradient) in gradients {
-        let squares: f64 = gradient.iter().map(|g| f64::from(*g).powi(2)).sum();
-        total += squares;
-        out.put(
-            format!("grad_norm/{name}"),
-            Array::floats([], vec![squares.sqrt() as f32]),
-        );
-        let shape = shapes.get(&name).cloned().unwrap_or_default();
-        out.put(format!("grad/{name}"), Array::floats(shape, gradient));
-    }
-    out.put("grad_norm_total", Array::floats([], vec![total.sqrt() as f32]));
-    Ok(())
-}
-
 /// The loss before every step and after the last, gradient norms before clipping, the weights at the end.
 fn curve(
     case: &Case,
@@ -100,15 +79,6 @@ fn curve(
         );
     }
     Ok(())
-}
-
-/// The shapes of the tensors on disk: a layer may use the same values in another.
-pub fn shapes(case: &Case) -> Result<BTreeMap<String, Vec<usize>>, CaseError> {
-    let weights = Weights::open(&case.model())?;
-    weights
-        .names()
-        .map(|name| Ok((name.to_owned(), weights.view(name)?.shape)))
-        .collect()
 }
 
 /// The hyper-parameters of every step, from `options.optimizer`.

@@ -4,11 +4,11 @@ use ocellus_engine::{Beams, Hypothesis, Request, search};
 use ocellus_models::Vlm;
 use serde_json::Value;
 
-use super::Produced;
-use super::array::Array;
-use super::case::Case;
-use super::error::CaseError;
-use super::trace::Decoding;
+use crate::array::Array;
+use crate::case::Case;
+use crate::decoding::Decoding;
+use crate::error::CaseError;
+use crate::produced::Produced;
 
 /// `beam_ids` `[request, rank, position]`, best first, and `beam_scores`.
 pub fn run(

@@ -1,9 +1,10 @@
 //! Task `positions`: three-axis positions from a config alone.
 
-use super::case::Case;
-use super::error::CaseError;
-use super::rows::Rows;
-use super::{Produced, checkpoint};
+use crate::case::Case;
+use crate::checkpoint;
+use crate::error::CaseError;
+use crate::produced::Produced;
+use crate::rows::Rows;
 
 pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
     let facts = checkpoint::facts(case)?;

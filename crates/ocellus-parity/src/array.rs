@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use ocellus_weights::{Dtype, View};
 
-use super::error::CaseError;
+use crate::error::CaseError;
 
 /// A tensor outside any tensor library, row-major.
 #[derive(Clone, Debug, PartialEq)]

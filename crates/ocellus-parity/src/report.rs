@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::CaseReport;
-use super::compare::Row;
+use crate::case_report::CaseReport;
+use crate::compare::Row;
 
 /// A block a case, a row a tensor; the first wrong stage is marked, and a line at the end sums up.
 pub fn text(reports: &[CaseReport]) -> String {

@@ -2,17 +2,19 @@
 
 use candle_core::Tensor;
 use ocellus_base::clock::ManualClock;
-use ocellus_engine::{Flow, Picture, Request, Sampling, generate};
+use ocellus_engine::{Flow, Request, generate};
 use ocellus_models::model::Asked;
 use ocellus_models::{Given, Model, Opening, PositionRule, Prompt, Trace, Vision, Vlm};
 use ocellus_nn::Taps;
 use ocellus_nn::attention::Batch;
 
-use super::Produced;
-use super::array::{Array, Values};
-use super::case::Case;
-use super::compare::compare;
-use super::error::CaseError;
+use crate::array::{Array, Values};
+use crate::beams;
+use crate::case::Case;
+use crate::compare::compare;
+use crate::decoding::Decoding;
+use crate::error::CaseError;
+use crate::produced::Produced;
 
 pub fn run(case: &Case, model: &dyn Model, tracer: &dyn Trace, out: &mut Produced) -> Result<(), CaseError> {
     let given = given(case)?;
@@ -35,84 +37,9 @@ pub fn run(case: &Case, model: &dyn Model, tracer: &dyn Trace, out: &mut Produce
         greedy(vlm, (&asked, opening), &decoding, &requests, out)?;
     }
     if decoded[1] {
-        super::beams::run(case, vlm, &decoding, &requests, out)?;
+        beams::run(case, vlm, &decoding, &requests, out)?;
     }
     Ok(())
-}
-
-/// How a case decodes.
-pub struct Decoding {
-    /// What the decoder starts each sequence from.
-    starts: Vec<Vec<u32>>,
-    /// Whether that is part of the ids that the reference gives: where it is not simply the prompt again.
-    whole: bool,
-    /// Ids of a row of expected greedy answers.
-    columns: Option<usize>,
-    /// Most new tokens.
-    steps: usize,
-    /// New tokens before which end tokens are not chosen.
-    minimum: usize,
-    pub end: Vec<u32>,
-    pad: u32,
-}
-
-impl Decoding {
-    fn of(case: &Case, asked: &[Asked], opening: &Opening) -> Result<Self, CaseError> {
-        let starts = opening.ids.clone();
-        let longest = starts.iter().map(Vec::len).max().unwrap_or(0);
-        // Lengths count what a decoder starts from, numbers of new tokens do not.
-        let steps = match case.count("max_new_tokens")? {
-            Some(steps) => steps,
-            None => case
-                .count("max_length")?
-                .ok_or_else(|| case.wrong_option("max_length", "a count"))?
-                .saturating_sub(longest),
-        };
-        Ok(Self {
-            whole: starts.iter().zip(asked).any(|(start, asked)| *start != asked.ids),
-            starts,
-            columns: case
-                .stage("greedy_ids")
-                .and_then(|s| s.expected.shape.last().copied()),
-            steps,
-            minimum: case.count("min_length")?.unwrap_or(0).saturating_sub(longest),
-            end: case.ids("eos")?,
-            pad: case.ids("pad")?.first().copied().unwrap_or(0),
-        })
-    }
-
-    /// A row of ids in the reference's layout: new tokens of sequence `i`, its end token included, `width` of them.
-    pub fn row(&self, i: usize, new: &[u32], width: usize) -> Vec<i64> {
-        let start = self.starts[i].iter().filter(|_| self.whole);
-        let mut row: Vec<i64> = start.chain(new).map(|id| i64::from(*id)).collect();
-        row.resize(row.len() + width - new.len(), i64::from(self.pad));
-        row
-    }
-
-    /// The prompts as the engine takes them.
-    fn requests(&self, asked: &[Asked]) -> Result<Vec<Request>, CaseError> {
-        let mut requests = Vec::with_capacity(asked.len());
-        for a in asked {
-            let mut pictures = Vec::with_capacity(a.pictures.len());
-            for (patches, grid) in &a.pictures {
-                pictures.push(Picture {
-                    patches: patches.flatten_all()?.to_vec1()?,
-                    grid: *grid,
-                    video_seconds: None,
-                });
-            }
-            requests.push(Request {
-                ids: a.ids.clone(),
-                pictures,
-                max_tokens: self.steps,
-                min_tokens: self.minimum,
-                sampling: Sampling::default(),
-                end: self.end.clone(),
-                rule: PositionRule::default(),
-            });
-        }
-        Ok(requests)
-    }
 }
 
 /// The inputs and options of a case under the reference's names.

@@ -7,8 +7,8 @@ use ocellus_text::{MAX_VOCABULARY_BYTES, Tekken, TekkenImages, TextError, Tokeni
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::case::Case;
-use super::error::CaseError;
+use crate::case::Case;
+use crate::error::CaseError;
 
 /// Special tokens of the published rank file, which does not hold them: their ids follow the ranks in this order.
 const SPECIAL: &[&str] = &[
@@ -35,6 +35,15 @@ const SPECIAL: &[&str] = &[
     "<|repo_name|>",
     "<|file_sep|>",
 ];
+
+/// Vocabularies for the cases that need one and do not have it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Vocabularies<'v> {
+    /// Rank files, `tekken.json` and `tokenizer.json`.
+    pub files: &'v [PathBuf],
+    /// How a user gives one, in the words of the report of a case that lacks it.
+    pub how_to_give: &'v str,
+}
 
 /// A vocabulary as it is used.
 pub struct Vocabulary {
@@ -65,7 +74,7 @@ impl Vocabulary {
 
 /// The case's own tokenizer files count first; else one of `vocabularies`: a rank file, a `tekken.json` or a
 /// `tokenizer.json`.
-pub fn read(case: &Case, vocabularies: &[PathBuf]) -> Result<Vocabulary, CaseError> {
+pub fn read(case: &Case, vocabularies: &Vocabularies) -> Result<Vocabulary, CaseError> {
     match Tokenizer::from_dir(&case.model()) {
         Ok(tokenizer) => return Ok(Vocabulary::new(tokenizer)),
         Err(TextError::NoTokenizer { .. }) => {}
@@ -108,20 +117,20 @@ fn with_spans(case: &Case, tokenizer: Tokenizer) -> Result<Tokenizer, CaseError>
 }
 
 /// The vocabulary that the case names. A single one is taken as meant, and its checksum looked at later.
-fn choose<'v>(case: &Case, vocabularies: &'v [PathBuf]) -> Result<(&'v Path, Vec<u8>), CaseError> {
-    let Some((first, others)) = vocabularies.split_first() else {
-        return Err(CaseError::Refused(hint(case)));
+fn choose<'v>(case: &Case, vocabularies: &Vocabularies<'v>) -> Result<(&'v Path, Vec<u8>), CaseError> {
+    let Some((first, others)) = vocabularies.files.split_first() else {
+        return Err(CaseError::Refused(lacking(case, vocabularies.how_to_give)));
     };
     let Some(expected) = named(case, "sha256").filter(|_| !others.is_empty()) else {
         return Ok((first, bytes(first)?));
     };
-    for path in vocabularies {
+    for path in vocabularies.files {
         let bytes = bytes(path)?;
         if sum(&bytes).eq_ignore_ascii_case(expected) {
             return Ok((path, bytes));
         }
     }
-    let given = vocabularies.len();
+    let given = vocabularies.files.len();
     Err(CaseError::Refused(format!(
         "none of the {given} vocabularies given has the SHA-256 {expected} that the case names"
     )))
@@ -147,16 +156,14 @@ fn sum(bytes: &[u8]) -> String {
     sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What to do when there is no vocabulary.
-fn hint(case: &Case) -> String {
+/// What to say when there is no vocabulary.
+fn lacking(case: &Case, how_to_give: &str) -> String {
     let which = match (named(case, "file"), named(case, "sha256")) {
         (Some(file), Some(sum)) => format!(" {file} (SHA-256 {sum})"),
         (Some(file), None) => format!(" {file}"),
         _ => String::new(),
     };
-    format!(
-        "the case needs the vocabulary{which}, which is not part of it: give it with --vocabulary FILE (a rank file, tekken.json or tokenizer.json)"
-    )
+    format!("the case needs the vocabulary{which}, which is not part of it: {how_to_give}")
 }
 
 /// Another rank file than the one the case names gives other ids: said before they are compared.

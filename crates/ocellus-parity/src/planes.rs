@@ -2,10 +2,10 @@
 
 use ocellus_media::{PixelRecipe, Pixels, pad_batch};
 
-use super::array::Array;
-use super::case::{Case, read_text};
-use super::error::CaseError;
-use super::preprocess::{picture, sample, settings};
+use crate::array::Array;
+use crate::case::{Case, read_text};
+use crate::error::CaseError;
+use crate::pictures::{picture, sample, settings};
 
 /// The name under which cases keep what became of `options.batch`.
 const BATCH: &str = "batch";

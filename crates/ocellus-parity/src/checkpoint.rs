@@ -8,8 +8,8 @@ use ocellus_models::{CONFIG_FILES, Facts, Model, families};
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_weights::Weights;
 
-use super::case::{Case, read_text};
-use super::error::CaseError;
+use crate::case::{Case, read_text};
+use crate::error::CaseError;
 use ocellus_session::Compute;
 
 /// For inference, on the CPU at the case's width.

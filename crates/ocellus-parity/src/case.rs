@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use ocellus_weights::Weights;
 use serde_json::Value;
 
-use super::array::{Array, Values};
-use super::error::CaseError;
-use crate::values::Quant;
+use crate::array::{Array, Values};
+use crate::error::CaseError;
+use ocellus_session::Quant;
 
 /// One expected tensor.
 pub struct Stage {

@@ -5,9 +5,9 @@ use std::ops::Range;
 use ocellus_models::{Facts, Grid, PositionRule, Positions, Vision};
 use serde_json::Value;
 
-use super::array::Array;
-use super::case::Case;
-use super::error::CaseError;
+use crate::array::Array;
+use crate::case::Case;
+use crate::error::CaseError;
 
 /// A batch of the reference, `[batch, length]`.
 pub struct Rows {

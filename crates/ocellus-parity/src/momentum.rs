@@ -8,11 +8,12 @@ use ocellus_nn::Trainable;
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_train::losses::image_text_momentum::{Choice, Pairs, Setting, Strangers, step};
 
-use super::array::Array;
-use super::case::Case;
-use super::error::CaseError;
-use super::loss::{put_gradients, shapes};
-use super::{Produced, trace};
+use crate::array::Array;
+use crate::case::Case;
+use crate::error::CaseError;
+use crate::gradients::{put_gradients, shapes};
+use crate::produced::Produced;
+use crate::trace;
 
 /// Whether the case is such a step: its strangers are given.
 pub fn fits(case: &Case) -> bool {
