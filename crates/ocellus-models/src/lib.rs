@@ -3,30 +3,41 @@
 //! Knows config fields, families and how pictures stand in a prompt; never a scheduler, a sampler, HTTP, a clock or
 //! a path: a checkpoint comes as a config text and a set of tensors.
 
+pub mod capabilities;
 pub mod config;
-pub mod experts;
+pub mod dual_encoder;
+pub mod error;
+pub mod facts;
 pub mod families;
-pub mod fusion;
-pub mod given;
+pub mod input;
+pub mod learner;
 pub mod model;
 pub mod mrope;
 pub mod packing;
-pub mod padded;
+pub mod patches;
 pub mod plan;
-pub mod querying;
-pub mod single_stream;
+pub mod reference;
+pub mod rows;
+pub mod sight;
+pub mod states;
 pub mod vlm;
 
-pub use config::ConfigError;
-pub use experts::{Experts, Stage};
-pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_generator};
-pub use fusion::{Followed, Fusion, Grounded, Momentum, Queues, States, TwoTowers};
-pub use given::{Given, Rows};
-pub use model::{
-    Aligner, Alignment, Classifier, Detected, Detector, Embedder, Filler, Generator, Guess, Matcher, Model,
-    PairScore, RegionFiller, RegionGuesses, Regions, Sight, Trace,
+pub use capabilities::{
+    Alignment, ClassScore, Classifier, Detections, Detector, Embedder, ImageTextMatcher, MaskedRegionHead,
+    MlmHead, PairScore, RegionPredictions, WordRegionAligner,
 };
+pub use config::ConfigError;
+pub use dual_encoder::{DualEncoder, FusionEncoder};
+pub use error::ModelError;
+pub use facts::Facts;
+pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_generator};
+pub use input::{InputSpec, TaskPrompts, VisualFormat};
+pub use learner::{Learner, Objective};
+pub use model::{Generator, Model};
 pub use mrope::{PositionRule, Positions, Vision};
-pub use querying::Querying;
-pub use single_stream::{JointStates, SingleStream};
-pub use vlm::{Facts, Grid, ModelError, Opening, Prompt, Slot, Vlm};
+pub use ocellus_media::Grid;
+pub use reference::{Given, ReferencePrompt, Trace};
+pub use rows::Rows;
+pub use sight::{Regions, Sight};
+pub use states::{JointStates, States};
+pub use vlm::{Opening, Prompt, Slot, Vlm};

@@ -3,7 +3,9 @@
 //! Text advances all three axes together; a picture's cells keep its start plus their frame, row and column. Three
 //! public versions of the rule disagree after videos, so the rule is an option.
 
-use crate::vlm::{Facts, Grid, ModelError};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use ocellus_media::Grid;
 
 /// How frames are timed and where text goes on after a picture or video.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

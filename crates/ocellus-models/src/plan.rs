@@ -6,8 +6,9 @@ mod work;
 
 use ocellus_nn::{Mlp, Norm, block, decoder};
 
-use crate::model::Sees;
-use crate::vlm::{Facts, Grid};
+use crate::facts::Facts;
+use crate::input::VisualFormat;
+use ocellus_media::Grid;
 
 pub use vision::{Behind, Vision, Windows};
 pub use widths::{Width, Widths};
@@ -19,7 +20,7 @@ pub struct Shape {
     pub vision: Vision,
     pub facts: Facts,
     /// How it takes pictures.
-    pub sees: Sees,
+    pub input: VisualFormat,
 }
 
 /// Memory of one use of a model, in bytes.

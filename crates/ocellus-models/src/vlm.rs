@@ -3,85 +3,14 @@
 use candle_core::Tensor;
 use ocellus_nn::attention::{Batch, Memory};
 use ocellus_nn::decoder::Decoder;
-use ocellus_nn::{Cache, LoadError, Taps};
+use ocellus_nn::{Cache, Taps};
 use std::sync::Arc;
 
-pub use ocellus_media::Grid;
+use ocellus_media::Grid;
 
-use crate::config::ConfigError;
+use crate::error::ModelError;
+use crate::facts::Facts;
 use crate::mrope::{self, PositionRule, Positions, Vision};
-
-/// Why a model could not be built or run.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error("the prompt has {found} {kind} tokens, its pictures make {expected}")]
-    Span {
-        kind: &'static str,
-        expected: usize,
-        found: usize,
-    },
-    #[error("token id {id} is outside the vocabulary of {vocab}")]
-    Vocabulary { id: u32, vocab: usize },
-    #[error("a picture's grid {t}x{h}x{w} does not divide into {merge}x{merge} cells of {patches} patches")]
-    Grid {
-        t: usize,
-        h: usize,
-        w: usize,
-        merge: usize,
-        patches: usize,
-    },
-    #[error("{what} has {found}, expected {expected}")]
-    Input {
-        what: String,
-        expected: String,
-        found: String,
-    },
-    #[error("{0}")]
-    Tensor(#[from] candle_core::Error),
-}
-
-impl ModelError {
-    /// Something given to a model that it cannot take.
-    pub fn input(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
-        Self::Input {
-            what: what.into(),
-            expected: expected.to_string(),
-            found: found.to_string(),
-        }
-    }
-}
-
-/// Facts of a loaded model that prompt assembly, planning and generation need.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// Family id, as in the registry.
-    pub family: &'static str,
-    /// The token that stands for a cell of a picture, if cells stand in the prompt.
-    pub image_token: Option<u32>,
-    pub video_token: Option<u32>,
-    /// Patches along a side of a cell.
-    pub merge: usize,
-    pub patch_size: usize,
-    pub temporal_patch_size: usize,
-    /// Values of a flattened patch.
-    pub patch_features: usize,
-    /// Position steps a second of video, for families that align time with positions.
-    pub tokens_per_second: Option<f32>,
-    /// Every temporal patch of a video is a picture of its own in the prompt, behind its time in words.
-    pub frames_apart: bool,
-    pub max_positions: usize,
-}
-
-impl Facts {
-    /// Tokens that a picture or video of this grid takes in the prompt.
-    pub fn cells(&self, grid: &Grid) -> usize {
-        grid.t * grid.h * grid.w / (self.merge * self.merge)
-    }
-}
 
 /// One prompt: its ids, and its pictures and videos in the order of their tokens.
 #[derive(Clone, Debug)]

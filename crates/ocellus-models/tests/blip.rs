@@ -181,7 +181,7 @@ fn scores_and_embeddings_agree() {
         let (patches, grids) = sight(model.as_ref(), 3, &sides);
         let sight = Sight::Pictures { patches, grids };
         let texts: [&[u32]; 2] = [&[101, 24, 46, 102], &[101, 62, 102]];
-        let pairs = model.matcher().unwrap().pairs(&sight, &texts).unwrap();
+        let pairs = model.matcher().unwrap().scores(&sight, &texts).unwrap();
         let embedder = model.embedder().unwrap();
         let of_pictures = embedder.pictures(&sight).unwrap();
         let of_texts = embedder.texts(&texts).unwrap();
@@ -203,7 +203,7 @@ fn scores_and_embeddings_agree() {
             }
         }
         assert!(embedder.scale().unwrap() > 10.0);
-        let error = model.matcher().unwrap().pairs(&sight, &texts[..1]).unwrap_err();
+        let error = model.matcher().unwrap().scores(&sight, &texts[..1]).unwrap_err();
         assert!(matches!(error, ModelError::Input { .. }), "{case}: {error}");
         for wrong in [&[][..], &[160], &[101; 33]] {
             assert!(embedder.texts(&[wrong]).is_err(), "{case}: {} ids", wrong.len());

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::{find, named, parse};
 use ocellus_models::{
-    ConfigError, Given, Grid, Model, ModelError, PositionRule, Prompt, Sight, Vision, Vlm, given::patch_rows,
+    ConfigError, Given, Grid, Model, ModelError, PositionRule, Prompt, Sight, Vision, Vlm,
+    patches::patch_rows,
 };
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{Frozen, Params, Precision, Taps};
@@ -79,7 +80,7 @@ fn scores_are_those_of_the_reference_and_of_every_pair_alone() {
         let (case, model) = (Case::golden(name), model(name));
         let (sight, texts) = (sight(&case, model.facts().patch_size), texts(&case, ids, mask));
         let matcher = model.matcher().unwrap();
-        let scores = matcher.pairs(&sight, &borrowed(&texts)).unwrap();
+        let scores = matcher.scores(&sight, &borrowed(&texts)).unwrap();
         let logits = case.expect("itm_logits").f32s();
         for (i, (score, text)) in scores.iter().zip(&texts).enumerate() {
             let wanted = 1.0 / (1.0 + (logits[2 * i] - logits[2 * i + 1]).exp());
@@ -87,7 +88,7 @@ fn scores_are_those_of_the_reference_and_of_every_pair_alone() {
                 (score.matched.unwrap() - wanted).abs() < 1e-5,
                 "{name} {i}: {score:?}, {wanted}"
             );
-            let alone = matcher.pairs(&one(&sight, i), &[text]).unwrap();
+            let alone = matcher.scores(&one(&sight, i), &[text]).unwrap();
             assert_eq!(alone[0], *score, "{name} {i}");
         }
     }
@@ -120,7 +121,7 @@ fn wrong_arguments_are_refused() {
         let (case, model) = (Case::golden(name), model(name));
         let (sight, texts) = (sight(&case, model.facts().patch_size), texts(&case, ids, mask));
         let error = |sight: &Sight, texts: &[&[u32]]| {
-            let result = model.matcher().unwrap().pairs(sight, texts);
+            let result = model.matcher().unwrap().scores(sight, texts);
             result.unwrap_err().to_string()
         };
         assert_eq!(
@@ -375,6 +376,6 @@ fn an_answer_needs_one_picture() {
     let vlm = model.generator().unwrap();
     let error = vlm.open(&[prompt], None, None, &mut Taps::none()).err().unwrap();
     assert_eq!(error.to_string(), "a question has 0, expected one picture");
-    assert!(model.matcher().is_none() && model.filler().is_none() && model.classifier().is_none());
+    assert!(model.matcher().is_none() && model.mlm_head().is_none() && model.classifier().is_none());
     assert!(find(&config("albef-vqa")).is_ok());
 }

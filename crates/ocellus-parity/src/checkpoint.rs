@@ -4,12 +4,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::Device;
-use ocellus_models::{CONFIG_FILES, Facts, Model, families};
+use ocellus_models::{CONFIG_FILES, Facts, Learner, Model, Trace, families};
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_weights::Weights;
 
 use crate::case::{Case, read_text};
 use crate::error::CaseError;
+use crate::momentum;
 use ocellus_session::Compute;
 
 /// For inference, on the CPU at the case's width.
@@ -18,11 +19,30 @@ pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
     Ok(Compute::on_cpu(case.width).build(&config(case)?, weights)?)
 }
 
+/// As [`frozen`], for a family that replays its reference forward pass.
+pub fn trace(case: &Case) -> Result<Option<Box<dyn Trace>>, CaseError> {
+    let weights = Arc::new(Weights::open(&case.model())?);
+    Ok(Compute::on_cpu(case.width).trace(&config(case)?, weights)?)
+}
+
+/// A model with what its training objective needs, on the CPU in f32, with the variables that it is made of.
+pub fn learner(case: &Case) -> Result<(Box<dyn Learner>, Rc<Trainable>), CaseError> {
+    let (config, source) = (config(case)?, trainable_source(case)?);
+    let family = ocellus_models::find(&families::parse(&config)?)?;
+    let params = Params::new(source.clone(), Precision::F32);
+    let learner = families::load_learner(&config, &params)?.ok_or_else(|| momentum::none(family.id))?;
+    source.finish(|name| family.ignores(name))?;
+    Ok((learner, source))
+}
+
+fn trainable_source(case: &Case) -> Result<Rc<Trainable>, CaseError> {
+    let weights = Weights::open(&case.model())?;
+    Ok(Rc::new(Trainable::from_weights(weights, Device::Cpu)))
+}
+
 /// For training, on the CPU in f32, with the variables that it is made of.
 pub fn trainable(case: &Case) -> Result<(Box<dyn Model>, Rc<Trainable>), CaseError> {
-    let weights = Weights::open(&case.model())?;
-    let source = Rc::new(Trainable::from_weights(weights, Device::Cpu));
-    let config = config(case)?;
+    let (config, source) = (config(case)?, trainable_source(case)?);
     let family = ocellus_models::find(&families::parse(&config)?)?;
     let model = ocellus_models::load(&config, &Params::new(source.clone(), Precision::F32))?;
     source.finish(|name| family.ignores(name))?;

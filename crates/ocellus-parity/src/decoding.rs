@@ -1,7 +1,7 @@
 //! How a case decodes, and its prompts as the engine takes them.
 
 use ocellus_engine::{Picture, Request, Sampling};
-use ocellus_models::model::Asked;
+use ocellus_models::ReferencePrompt;
 use ocellus_models::{Opening, PositionRule};
 
 use crate::case::Case;
@@ -24,7 +24,7 @@ pub struct Decoding {
 }
 
 impl Decoding {
-    pub fn of(case: &Case, asked: &[Asked], opening: &Opening) -> Result<Self, CaseError> {
+    pub fn of(case: &Case, asked: &[ReferencePrompt], opening: &Opening) -> Result<Self, CaseError> {
         let starts = opening.ids.clone();
         let longest = starts.iter().map(Vec::len).max().unwrap_or(0);
         // Lengths count what a decoder starts from, numbers of new tokens do not.
@@ -57,7 +57,7 @@ impl Decoding {
     }
 
     /// The prompts as the engine takes them.
-    pub fn requests(&self, asked: &[Asked]) -> Result<Vec<Request>, CaseError> {
+    pub fn requests(&self, asked: &[ReferencePrompt]) -> Result<Vec<Request>, CaseError> {
         let mut requests = Vec::with_capacity(asked.len());
         for a in asked {
             let mut pictures = Vec::with_capacity(a.pictures.len());

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use candle_core::{Device, Tensor};
-use ocellus_models::{Generator, Grid, Vlm};
+use ocellus_models::{Generator, Grid, Objective, Vlm};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Taps, Trainable};
 use ocellus_train::losses::language::{Sequence, language};
@@ -19,12 +19,15 @@ use crate::rows::Rows;
 use crate::{checkpoint, momentum};
 
 pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
-    let (model, source) = checkpoint::trainable(case)?;
     if momentum::fits(case) {
-        let facts = model.facts();
-        let learner = model.momentum().ok_or_else(|| momentum::none(facts.family))?;
-        return momentum::run(case, (learner, facts.patch_size), &source, out);
+        let (learner, source) = checkpoint::learner(case)?;
+        let facts = learner.model().facts();
+        let Objective::MomentumDistillation(model) = learner.objective() else {
+            return Err(momentum::none(facts.family));
+        };
+        return momentum::run(case, (model, facts.patch_size), &source, out);
     }
+    let (model, source) = checkpoint::trainable(case)?;
     let model = Generator::new(model)?;
     let packed = Packed::read(case, model.vlm())?;
     match case.options.get("kind").and_then(Value::as_str) {

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use candle_core::Tensor;
-use ocellus_models::{Given, ModelError, Momentum, Sight};
+use ocellus_models::learner::momentum_distillation::MomentumDistillation;
+use ocellus_models::{Given, ModelError, Sight};
 use ocellus_nn::Trainable;
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_train::losses::image_text_momentum::{Choice, Pairs, Setting, Strangers, step};
@@ -24,7 +25,7 @@ pub fn fits(case: &Case) -> bool {
 
 pub fn run(
     case: &Case,
-    (model, patch_size): (&dyn Momentum, usize),
+    (model, patch_size): (&dyn MomentumDistillation, usize),
     source: &Rc<Trainable>,
     out: &mut Produced,
 ) -> Result<(), CaseError> {

@@ -3,8 +3,7 @@
 use candle_core::Tensor;
 use ocellus_base::clock::ManualClock;
 use ocellus_engine::{Flow, Request, generate};
-use ocellus_models::model::Asked;
-use ocellus_models::{Given, Model, Opening, PositionRule, Prompt, Trace, Vision, Vlm};
+use ocellus_models::{Given, Opening, PositionRule, Prompt, ReferencePrompt, Trace, Vision, Vlm};
 use ocellus_nn::Taps;
 use ocellus_nn::attention::Batch;
 
@@ -16,11 +15,11 @@ use crate::decoding::Decoding;
 use crate::error::CaseError;
 use crate::produced::Produced;
 
-pub fn run(case: &Case, model: &dyn Model, tracer: &dyn Trace, out: &mut Produced) -> Result<(), CaseError> {
+pub fn run(case: &Case, model: &dyn Trace, out: &mut Produced) -> Result<(), CaseError> {
     let given = given(case)?;
     let mut tapped = Vec::new();
     let mut listen = |name: &str, tensor: &Tensor| tapped.push((name.to_owned(), tensor.clone()));
-    let traced = tracer.trace(&given, &mut Taps::new(&mut listen));
+    let traced = model.trace(&given, &mut Taps::new(&mut listen));
     for (name, tensor) in tapped {
         out.put(name, Array::from_tensor(&tensor)?);
     }
@@ -29,7 +28,7 @@ pub fn run(case: &Case, model: &dyn Model, tracer: &dyn Trace, out: &mut Produce
     let Some(vlm) = model.generator().filter(|_| decoded.contains(&true)) else {
         return Ok(());
     };
-    let asked = tracer.asked(&given)?;
+    let asked = model.prompts(&given)?;
     let opening = open(vlm, &asked)?;
     let decoding = Decoding::of(case, &asked, &opening)?;
     let requests = decoding.requests(&asked)?;
@@ -61,7 +60,7 @@ pub fn given(case: &Case) -> Result<Given, CaseError> {
 /// Greedy answers step by step with a cache, their margins and logits; and that the engine gives the same.
 fn greedy(
     model: &dyn Vlm,
-    (asked, opening): (&[Asked], Opening),
+    (asked, opening): (&[ReferencePrompt], Opening),
     decoding: &Decoding,
     requests: &[Request],
     out: &mut Produced,
@@ -104,7 +103,7 @@ fn vision(grid: ocellus_models::Grid) -> Vision {
 }
 
 /// Prompts with their pictures encoded.
-fn open(model: &dyn Vlm, asked: &[Asked]) -> Result<Opening, CaseError> {
+fn open(model: &dyn Vlm, asked: &[ReferencePrompt]) -> Result<Opening, CaseError> {
     let pictures: Vec<_> = asked.iter().flat_map(|a| a.pictures.clone()).collect();
     let (patches, grids): (Vec<Tensor>, Vec<_>) = pictures.into_iter().unzip();
     let cells = match patches.is_empty() {

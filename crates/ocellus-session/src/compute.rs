@@ -4,9 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::{DType, Device as Place};
-use ocellus_models::{Model, ModelError};
+use ocellus_models::families::Load;
+use ocellus_models::{Family, Model, ModelError, Trace, families, find};
 use ocellus_nn::{Format, Frozen, KvWidth, Measured, Params, Precision};
 use ocellus_weights::Weights;
+use serde_json::Value;
 
 use crate::error::SessionError;
 use crate::widths::{Device, Dtype, KvCache, Quant};
@@ -116,13 +118,37 @@ impl Compute {
     /// # Errors
     /// As [`build`](Self::build).
     pub fn assemble(&self, config: &str, source: &Rc<Frozen>) -> Result<Box<dyn Model>, ModelError> {
-        let family = ocellus_models::find(&ocellus_models::families::parse(config)?)?;
+        let config = families::parse(config)?;
+        let family = find(&config)?;
+        self.load(family, family.load, &config, source)
+    }
+
+    /// As [`build`](Self::build), for a model that replays its reference forward pass; `None` where its family has no description
+    /// of that.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn trace(&self, config: &str, weights: Arc<Weights>) -> Result<Option<Box<dyn Trace>>, ModelError> {
+        let config = families::parse(config)?;
+        let family = find(&config)?;
+        let source = Rc::new(self.source(weights));
+        let load = |load| self.load(family, load, &config, &source);
+        family.trace.map(load).transpose()
+    }
+
+    fn load<M>(
+        &self,
+        family: &Family,
+        load: Load<M>,
+        config: &Value,
+        source: &Rc<Frozen>,
+    ) -> Result<M, ModelError> {
         let mut params = Params::new(source.clone(), self.precision);
         if let Some(format) = self.format {
             params = params.rounded(format);
         }
         params = params.keeping(self.kv_width);
-        let model = ocellus_models::load(config, &params)?;
+        let model = load(config, &params)?;
         source.finish(|name| family.ignores(name))?;
         Ok(model)
     }

@@ -3,7 +3,7 @@
 use ocellus_base::limits::Limits;
 use ocellus_media::{PixelRecipe, Recipe, smart_resize};
 use ocellus_models::Grid;
-use ocellus_models::model::Sees;
+use ocellus_models::VisualFormat;
 use ocellus_models::plan::{Plan, Shape};
 use ocellus_weights::Weights;
 
@@ -103,8 +103,8 @@ fn grids(
         w: (width / patch.max(1)) as usize,
     };
     let pictures = usage.pictures.iter();
-    match &shape.sees {
-        Sees::Cells => {
+    match &shape.input {
+        VisualFormat::VisualTokens => {
             let recipe = match preprocessor {
                 Some(text) => Recipe::from_json(&text)?,
                 None => Recipe {
@@ -122,14 +122,14 @@ fn grids(
                 })
                 .collect()
         }
-        Sees::Planes(default) => {
+        VisualFormat::Planes(default) => {
             let params = text("params.json")?;
             let recipe = planes(default.clone(), preprocessor.as_deref(), params.as_deref())?;
             pictures
                 .map(|&(width, height)| Ok(cut(recipe.size(height, width)?, facts.patch_size as u32)))
                 .collect()
         }
-        Sees::Regions { .. } => Ok(Vec::new()),
+        VisualFormat::Regions { .. } => Ok(Vec::new()),
     }
 }
 

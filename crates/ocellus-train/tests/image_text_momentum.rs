@@ -4,8 +4,11 @@
 use std::rc::Rc;
 
 use candle_core::{Device, Tensor, Var};
-use ocellus_models::given::patch_rows;
-use ocellus_models::{Given, Model, Sight};
+use ocellus_models::families::load_learner;
+use ocellus_models::learner::momentum_contrast::Queues;
+use ocellus_models::learner::momentum_distillation::MomentumDistillation;
+use ocellus_models::patches::patch_rows;
+use ocellus_models::{Given, Learner, Objective, Sight};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_testkit::Case;
@@ -20,7 +23,7 @@ const SETTING: Setting = Setting {
 
 struct Setup {
     source: Rc<Trainable>,
-    model: Box<dyn Model>,
+    learner: Box<dyn Learner>,
     sight: Sight,
     texts: Vec<Vec<u32>>,
     masked: Vec<Vec<u32>>,
@@ -32,7 +35,7 @@ impl Setup {
         let (case, source) = (Case::golden(CASE), Rc::new(source));
         let config = std::fs::read_to_string(case.model_dir().join("config.json")).unwrap();
         let params = Params::new(source.clone(), Precision::F32);
-        let model = ocellus_models::load(&config, &params).unwrap();
+        let learner = load_learner(&config, &params).unwrap().expect("a teacher");
         let names = ["input_ids", "mlm_input_ids", "mlm_labels", "attention_mask"];
         let integers = |name: &str| {
             let input = case.input(name);
@@ -46,7 +49,7 @@ impl Setup {
         let labels = case.input("mlm_labels").i64s();
         let image = case.input("image");
         let pixels = Tensor::from_slice(image.f32s(), &image.shape[..], &Device::Cpu).unwrap();
-        let (patches, grids) = patch_rows(&pixels, model.facts().patch_size, None).unwrap();
+        let (patches, grids) = patch_rows(&pixels, learner.model().facts().patch_size, None).unwrap();
         Self {
             sight: Sight::Pictures { patches, grids },
             texts: rows.split(),
@@ -57,7 +60,14 @@ impl Setup {
                 .map(|p| u32::try_from(labels[*p]).unwrap_or(IGNORE))
                 .collect(),
             source,
-            model,
+            learner,
+        }
+    }
+
+    fn model(&self) -> &dyn MomentumDistillation {
+        match self.learner.objective() {
+            Objective::MomentumDistillation(model) => model,
+            _ => panic!("another objective"),
         }
     }
 
@@ -75,14 +85,14 @@ impl Setup {
         }
     }
 
-    fn step(&self, queues: &mut ocellus_models::Queues, choice: Choice) -> Result<Losses, String> {
-        let model = self.model.momentum().unwrap();
+    fn step(&self, queues: &mut Queues, choice: Choice) -> Result<Losses, String> {
+        let model = self.model();
         let named = (&self.source.vars(), &self.source.states());
         step(model, named, queues, &self.pairs(), choice, SETTING).map_err(|e| e.to_string())
     }
 
-    fn queues(&self) -> ocellus_models::Queues {
-        self.model.momentum().unwrap().queues().clone()
+    fn queues(&self) -> Queues {
+        self.model().queues().clone()
     }
 }
 
@@ -194,12 +204,12 @@ fn the_temperature_stays_in_its_range() {
 fn training_from_nothing_learns_who_belongs_to_whom() {
     let setup = Setup::new(Trainable::random(3, 0.1, Device::Cpu));
     let (vars, states) = (setup.source.vars(), setup.source.states());
-    let model = setup.model.momentum().unwrap();
+    let model = setup.model();
     assert_eq!(scalar(model.temperature()), 0.07);
     follow(model, &vars, &states, 0.0).unwrap();
     let mut followed = 0;
     for (name, var) in &vars {
-        if let Some(state) = model.follower(name).and_then(|n| states.get(&n)) {
+        if let Some(state) = model.teacher_tensor(name).and_then(|n| states.get(&n)) {
             assert_eq!(flat(var), flat(state), "{name}");
             followed += 1;
         }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use candle_core::{Device, Tensor, Var};
-use ocellus_models::families::{parse, trained};
-use ocellus_models::{Grid, Model, PositionRule, Prompt, Sight, Vision};
+use ocellus_models::families::{find, load_learner, parse};
+use ocellus_models::learner::qformer::QFormerPretraining;
+use ocellus_models::{Grid, Learner, Model, Objective, PositionRule, Prompt, Sight, Vision};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_testkit::{Random, case::goldens_dir};
@@ -22,9 +23,34 @@ const SETTING: Setting = Setting {
 
 struct Setup {
     source: Rc<Trainable>,
-    model: Box<dyn Model>,
+    trained: Trained,
     patches: Tensor,
     grids: Vec<Grid>,
+}
+
+/// The model of either stage.
+enum Trained {
+    First(Box<dyn Learner>),
+    Second(Box<dyn Model>),
+}
+
+impl Trained {
+    fn model(&self) -> &dyn Model {
+        match self {
+            Self::First(learner) => learner.model(),
+            Self::Second(model) => model.as_ref(),
+        }
+    }
+
+    fn qformer(&self) -> &dyn QFormerPretraining {
+        match self {
+            Self::First(learner) => match learner.objective() {
+                Objective::QFormer(model) => model,
+                _ => panic!("another objective"),
+            },
+            Self::Second(_) => panic!("the second stage"),
+        }
+    }
 }
 
 impl Setup {
@@ -32,14 +58,18 @@ impl Setup {
     fn new(case: &str) -> Self {
         let path = goldens_dir().join(case).join("model/config.json");
         let config = std::fs::read_to_string(path).unwrap();
-        let trains = trained(&parse(&config).unwrap()).unwrap();
+        let trains = find(&parse(&config).unwrap()).unwrap().trains;
         let source = Rc::new(Trainable::random(5, 0.3, Device::Cpu).only(trains));
-        let model = ocellus_models::load(&config, &Params::new(source.clone(), Precision::F32)).unwrap();
-        let features = model.facts().patch_features;
+        let params = Params::new(source.clone(), Precision::F32);
+        let trained = match load_learner(&config, &params).unwrap() {
+            Some(learner) => Trained::First(learner),
+            None => Trained::Second(ocellus_models::load(&config, &params).unwrap()),
+        };
+        let features = trained.model().facts().patch_features;
         let values = Random::new(2).normal_vec(3 * 4 * features, 1.0);
         Self {
             source,
-            model,
+            trained,
             patches: Tensor::from_vec(values, (12, features), &Device::Cpu).unwrap(),
             grids: vec![Grid { t: 1, h: 2, w: 2 }; 3],
         }
@@ -64,13 +94,7 @@ impl Setup {
             sight: &self.sight(),
             texts: &TEXTS,
         };
-        step(
-            self.model.querying().unwrap(),
-            &pairs,
-            &Self::strangers(),
-            SETTING,
-        )
-        .unwrap()
+        step(self.trained.qformer(), &pairs, &Self::strangers(), SETTING).unwrap()
     }
 
     /// The language loss of three answers, behind two prompts of words and one of the picture alone.
@@ -89,7 +113,13 @@ impl Setup {
                 offset: 0,
             })
             .collect();
-        answers(self.model.generator().unwrap(), &self.patches, &prompts, &ANSWERS).unwrap()
+        answers(
+            self.trained.model().generator().unwrap(),
+            &self.patches,
+            &prompts,
+            &ANSWERS,
+        )
+        .unwrap()
     }
 
     /// Fails where the gradient of a few weights is not the slope of the loss.
@@ -166,7 +196,7 @@ fn close(found: &Tensor, expected: f64) {
 #[test]
 fn losses_are_their_definitions() {
     let setup = Setup::new("blip_2-itm-itc");
-    let (losses, model) = (setup.losses(), setup.model.querying().unwrap());
+    let (losses, model) = (setup.losses(), setup.trained.qformer());
     let pictures = model.pictures(&setup.sight()).unwrap();
 
     let features = model.query_features(&pictures).unwrap();
@@ -204,7 +234,7 @@ fn losses_are_their_definitions() {
     ];
     let matching = pairs.iter().enumerate().map(|(i, (text, picture))| {
         let picture = pictures.pick(&[*picture]).unwrap();
-        let logits = flat(&model.matches(&[TEXTS[*text]], &picture).unwrap());
+        let logits = flat(&model.matching_logits(&[TEXTS[*text]], &picture).unwrap());
         graded(&logits, usize::from(i < 3), 0.0) / 9.0
     });
     close(&losses.matching, matching.sum());
@@ -215,7 +245,7 @@ fn losses_are_their_definitions() {
         for end in 1..text.len() {
             let prefix = [&[7], &text[1..end]].concat();
             let scores = model
-                .next_words(&[&prefix], &pictures.pick(&[i]).unwrap())
+                .next_token_logits(&[&prefix], &pictures.pick(&[i]).unwrap())
                 .unwrap();
             let rows = scores.to_vec2::<f32>().unwrap();
             let last: Vec<f64> = rows[end - 1].iter().map(|x| f64::from(*x)).collect();
@@ -307,7 +337,7 @@ fn only_what_reads_pictures_for_others_is_trained() {
 fn answers_are_graded_token_by_token() {
     for case in ["blip_2-opt", "blip_2-t5"] {
         let setup = Setup::new(case);
-        let vlm = setup.model.generator().unwrap();
+        let vlm = setup.trained.model().generator().unwrap();
         let ask = |i: usize, answer: &[u32]| {
             let patches = setup.patches.narrow(0, 4 * i, 4).unwrap();
             let prompt = Prompt {
@@ -376,7 +406,7 @@ fn gradients_of_the_second_stage_are_slopes() {
 #[test]
 fn wrong_batches_are_refused() {
     let setup = Setup::new("blip_2-itm-itc");
-    let model = setup.model.querying().unwrap();
+    let model = setup.trained.qformer();
     let sight = setup.sight();
     let error = |texts: &[&[u32]], strangers: Strangers| {
         let pairs = Pairs { sight: &sight, texts };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ocellus_hub::Checkpoint;
 use ocellus_media::{PixelRecipe, Recipe};
-use ocellus_models::model::Sees;
+use ocellus_models::VisualFormat;
 use ocellus_models::plan::Shape;
 use ocellus_models::{FAMILIES, Facts, Grid, Vlm};
 use ocellus_nn::Measured;
@@ -169,19 +169,19 @@ impl Model {
             .generator()
             .map(|vlm| vlm.spell(&Grid { t: 1, h: 1, w: 1 }).len())
         {
-            Some(room) if loaded.sees() != Sees::Cells => {
+            Some(room) if loaded.input().visual != VisualFormat::VisualTokens => {
                 tokenizer.with_span_ids(room).map_err(|e| about(e.into()))?
             }
             _ => tokenizer,
         };
-        let (recipe, planes) = match loaded.sees() {
-            Sees::Cells => (recipe(&files, loaded.facts()).map_err(about)?, None),
-            Sees::Planes(default) => {
+        let (recipe, planes) = match loaded.input().visual {
+            VisualFormat::VisualTokens => (recipe(&files, loaded.facts()).map_err(about)?, None),
+            VisualFormat::Planes(default) => {
                 let [own, params] = ["preprocessor_config.json", "params.json"].map(|n| files.text(n));
                 let planes = memory_estimate::planes(default, own?.as_deref(), params?.as_deref());
                 (Recipe::default(), Some(planes.map_err(|e| about(e.into()))?))
             }
-            Sees::Regions { .. } => (Recipe::default(), None),
+            VisualFormat::Regions { .. } => (Recipe::default(), None),
         };
         let marks = files.json("ocellus.json")?;
         let reads_lines = marks
@@ -230,14 +230,14 @@ impl Model {
 
     /// Ids of texts in the model's own form, special tokens in them taken as plain text.
     pub fn texts(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, Failure> {
-        let form = self.loaded.form();
+        let form = self.loaded.input().text;
         let ids = texts.iter().map(|text| form.ids(&self.tokenizer, text));
         self.own(ids.collect::<Result<_, _>>())
     }
 
     /// Ids of a text in which `special` stands for itself and every other special token is plain text.
     pub fn text_with(&self, text: &str, special: &str) -> Result<Vec<u32>, Failure> {
-        let (form, bare) = (self.loaded.form(), TextForm::BARE);
+        let (form, bare) = (self.loaded.input().text, TextForm::BARE);
         let id = |token: &str| {
             self.tokenizer.token_id(token).ok_or_else(|| {
                 Failure::new(format!("{}: the vocabulary has no {token}", self.name))
@@ -261,7 +261,7 @@ impl Model {
 
     /// Tokens that end an answer.
     pub fn ends(&self) -> Vec<u32> {
-        let own = self.loaded.ends();
+        let own = self.loaded.input().end_tokens;
         if own.is_empty() {
             self.generation.end.clone()
         } else {

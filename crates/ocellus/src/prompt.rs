@@ -15,7 +15,7 @@ const CAPTION: &str = "Describe the image in one sentence.";
 
 /// The request for a caption of a picture, which begins with `words` or, in a conversation, follows them.
 pub fn caption(model: &Model, picture: &[u8], words: Option<&str>) -> Result<Request, Failure> {
-    match model.loaded.phrases() {
+    match model.loaded.input().prompts {
         Some(phrases) => phrase(model, &[picture], words.unwrap_or(phrases.caption)),
         None => {
             let pixels = Pixels {

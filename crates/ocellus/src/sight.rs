@@ -4,8 +4,8 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use ocellus_media::Rgb;
-use ocellus_models::given::patch_rows;
-use ocellus_models::model::Sees;
+use ocellus_models::VisualFormat;
+use ocellus_models::patches::patch_rows;
 use ocellus_models::{Grid, Regions, Sight};
 use ocellus_weights::Regions as Found;
 
@@ -16,9 +16,9 @@ use crate::model::Model;
 /// A picture file, or what a detector found in it, as the model takes it.
 pub fn sight(model: &Model, picture: &Path, found: Option<&Path>) -> Result<Sight, Failure> {
     let about = |failure: Failure| failure.about(&inputs::name(found.unwrap_or(picture)));
-    match (model.loaded.sees(), found) {
-        (Sees::Regions { width }, Some(file)) => regions_of(file, width).map_err(about),
-        (Sees::Regions { .. }, None) => Err(Failure::new(format!(
+    match (model.loaded.input().visual, found) {
+        (VisualFormat::Regions { width }, Some(file)) => regions_of(file, width).map_err(about),
+        (VisualFormat::Regions { .. }, None) => Err(Failure::new(format!(
             "{} does not look at pictures but at what a detector found in them",
             model.name
         ))

@@ -8,27 +8,32 @@
 use candle_core::{D, Tensor, Var};
 use ocellus_nn::losses::soft_targets::probabilities;
 use ocellus_nn::ops::activation::activate;
-use ocellus_nn::{Act, Linear, Params, Taps};
+use ocellus_nn::{Act, Linear, Params};
 use std::sync::Arc;
 
-use super::packed::{self, paired, split, unit};
-use super::{Family, Task};
-use crate::fusion::{Followed, Fusion, Momentum, Queues, States, TwoTowers};
-use crate::given::{Given, Rows};
-use crate::model::{Asked, Classifier, Embedder, Filler, Matcher, Model, PairScore, Sight, Texts, Trace};
-use crate::vlm::{Facts, ModelError, Vlm};
+use super::family::{Family, Task};
+use crate::capabilities::{Classifier, Embedder, ImageTextMatcher, MlmHead, PairScore};
+use crate::dual_encoder::{DualEncoder, FusionEncoder};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::input::{InputSpec, TaskPrompts};
+use crate::model::Model;
+use crate::sight::{Sight, Texts};
+use crate::states::States;
+use crate::vlm::Vlm;
 
 use super::planes;
-use crate::model::{Phrases, Sees};
 use answers::Answers;
-use config::Config;
+use config::{Config, ID};
 use ocellus_media::PixelRecipe;
 use ocellus_text::{Cleaning, TextForm};
 use towers::Towers;
 
 mod answers;
 mod config;
+mod pretraining;
 mod towers;
+mod trace;
 
 const RECIPE: PixelRecipe = planes::web(planes::square(384));
 
@@ -40,7 +45,7 @@ const FORM: TextForm = TextForm {
 };
 
 pub(super) const FAMILY: Family = Family {
-    id: "albef",
+    id: ID,
     architectures: &["ALBEF"],
     tasks: &[Task::Ask, Task::Score, Task::Embed, Task::Classify, Task::Fill],
     also: &[],
@@ -64,16 +69,15 @@ pub(super) const FAMILY: Family = Family {
     ],
     load: |config, params| Ok(Box::new(Albef::load(&Config::read(config)?, params)?)),
     shape: None,
+    trace: Some(|config, params| Ok(Box::new(Albef::load(&Config::read(config)?, params)?))),
+    learner: Some(|config, params| pretraining::load(&Config::read(config)?, params)),
+    trains: |_| true,
 };
-
-/// Parts that have a slow copy.
-const FOLLOWED: &[&str] = &["visual_encoder", "vision_proj", "text_encoder", "text_proj"];
 
 struct Albef {
     facts: Facts,
     towers: Arc<Towers>,
     contrast: Option<Contrast>,
-    teacher: Option<(Towers, Queues)>,
     answers: Option<Answers>,
     entailment: Option<Entailment>,
 }
@@ -106,7 +110,6 @@ impl Albef {
                 matching: Linear::load(&p.at("itm_head"), width, 2, true)?,
             })
         };
-        let followed = p.trainable() && (scratch || p.contains("visual_encoder_m.cls_token"));
         let has_contrast = scratch || p.contains("temp");
         let entailment = || -> Result<_, ModelError> {
             let load = |name, outputs| Linear::load(&p.at(name), width, outputs, true);
@@ -119,7 +122,6 @@ impl Albef {
         };
         Ok(Self {
             contrast: has_contrast.then(contrast).transpose()?,
-            teacher: followed.then(|| teacher(config, p)).transpose()?,
             answers: Answers::load(config, p, &towers)?,
             entailment: p.contains("cls_head.0.weight").then(entailment).transpose()?,
             facts: config.facts(),
@@ -136,31 +138,11 @@ impl Albef {
         let (texts, pictures) = (self.towers.texts(texts)?, self.towers.pictures(sight)?);
         self.towers.fuse(&texts, &pictures)?.firsts()
     }
-}
 
-/// The slow copy, which gradients do not change, and its queues.
-fn teacher(config: &Config, p: &Params) -> Result<(Towers, Queues), ModelError> {
-    let p = p.untrained();
-    let shape = [config.features()?, config.entries()?];
-    let next = p.integers("queue_ptr", 1)?[0];
-    let queue = |name| -> Result<_, ModelError> {
-        let queue = p.tensor(name, &shape)?;
-        match config.starts_empty(&p) {
-            // Drawn at random, with columns of length 1 as features have it.
-            true => Ok(unit(&queue.t()?)?.t()?.contiguous()?),
-            false => Ok(queue),
-        }
-    };
-    let queues = Queues {
-        pictures: queue("image_queue")?,
-        texts: queue("text_queue")?,
-        next: usize::try_from(next).unwrap_or(usize::MAX),
-    };
-    if queues.next >= shape[1] {
-        let expected = format!("a column of {}", shape[1]);
-        return Err(ModelError::input("tensor `queue_ptr`", expected, next));
+    /// Logits of no match and of a match, `[texts, 2]`.
+    fn matching_logits(&self, fused: &States) -> Result<Tensor, ModelError> {
+        Ok(self.contrast()?.matching.forward(&fused.firsts()?)?)
     }
-    Ok((Towers::load(config, &p, "_m")?, queues))
 }
 
 fn lacks(what: &str) -> ModelError {
@@ -172,28 +154,24 @@ impl Model for Albef {
         &self.facts
     }
 
-    fn sees(&self) -> Sees {
-        let table = self.towers.table();
-        planes::sized(RECIPE, table, self.facts.patch_size)
-    }
-
-    fn form(&self) -> TextForm {
-        planes::within(FORM, self.facts.max_positions)
-    }
-
-    fn phrases(&self) -> Option<Phrases> {
-        Some(Phrases {
-            caption: "",
-            question: "{}",
-        })
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: planes::sized(RECIPE, self.towers.table(), self.facts.patch_size),
+            text: planes::within(FORM, self.facts.max_positions),
+            prompts: Some(TaskPrompts {
+                caption: "",
+                question: "{}",
+            }),
+            ..InputSpec::default()
+        }
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {
         self.answers.as_ref().map(|a| a as &dyn Vlm)
     }
 
-    fn matcher(&self) -> Option<&dyn Matcher> {
-        self.contrast.as_ref().map(|_| self as &dyn Matcher)
+    fn matcher(&self) -> Option<&dyn ImageTextMatcher> {
+        self.contrast.as_ref().map(|_| self as &dyn ImageTextMatcher)
     }
 
     fn embedder(&self) -> Option<&dyn Embedder> {
@@ -204,24 +182,16 @@ impl Model for Albef {
         self.entailment.as_ref().map(|_| self as &dyn Classifier)
     }
 
-    fn filler(&self) -> Option<&dyn Filler> {
-        self.towers.guesses().then_some(self as &dyn Filler)
-    }
-
-    fn momentum(&self) -> Option<&dyn Momentum> {
-        self.teacher.as_ref().map(|_| self as &dyn Momentum)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
-        Some(self)
+    fn mlm_head(&self) -> Option<&dyn MlmHead> {
+        self.towers.guesses().then_some(self as &dyn MlmHead)
     }
 }
 
-impl Matcher for Albef {
-    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+impl ImageTextMatcher for Albef {
+    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let (pictures, texts) = (self.towers.pictures(sight)?, self.towers.texts(texts)?);
         let fused = self.towers.fuse(&texts, &pictures)?;
-        let matched = probabilities(&self.matches(&fused)?)?.to_vec2::<f32>()?;
+        let matched = probabilities(&self.matching_logits(&fused)?)?.to_vec2::<f32>()?;
         let (a, b) = (
             self.towers.picture_features(&pictures)?,
             self.towers.text_features(&texts)?,
@@ -261,112 +231,9 @@ impl Classifier for Albef {
     }
 }
 
-impl Filler for Albef {
-    fn words(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
+impl MlmHead for Albef {
+    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
         let (texts, pictures) = (self.towers.texts(texts)?, self.towers.pictures(sight)?);
-        self.towers.words(&self.towers.fuse(&texts, &pictures)?)
-    }
-}
-
-impl Momentum for Albef {
-    fn student(&self) -> &dyn Fusion {
-        self.towers.as_ref()
-    }
-
-    fn teacher(&self) -> &dyn Fusion {
-        &self.teacher.as_ref().expect("a momentum model has a teacher").0
-    }
-
-    fn matches(&self, fused: &States) -> Result<Tensor, ModelError> {
-        Ok(self.contrast()?.matching.forward(&fused.firsts()?)?)
-    }
-}
-
-impl Followed for Albef {
-    fn queues(&self) -> &Queues {
-        &self.teacher.as_ref().expect("a momentum model has queues").1
-    }
-
-    fn temperature(&self) -> &Tensor {
-        &self
-            .contrast
-            .as_ref()
-            .expect("a momentum model compares")
-            .temperature
-    }
-
-    fn follower(&self, name: &str) -> Option<String> {
-        let (part, rest) = name.split_once('.')?;
-        FOLLOWED.contains(&part).then(|| format!("{part}_m.{rest}"))
-    }
-}
-
-impl Trace for Albef {
-    fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let (sight, rows) = self.given(given)?;
-        let count = rows.lengths.len();
-        let mut whole = |name: &str, x: &Tensor| {
-            // Pictures of a batch have one size.
-            if let Ok(x) = split(x, count) {
-                taps.tap(name, &x);
-            }
-        };
-        let pictures = self.towers.see(&sight, &mut Taps::new(&mut whole))?;
-        whole("vision_out", &pictures.rows);
-        paired(count, pictures.lengths.len())?;
-        let texts = self.towers.read(&rows, taps)?;
-        taps.tap("text_out", &rows.unpack(&texts.rows)?);
-        if let Some(contrast) = &self.contrast {
-            let features = (
-                self.towers.picture_features(&pictures)?,
-                self.towers.text_features(&texts)?,
-            );
-            taps.tap("image_feat", &features.0);
-            taps.tap("text_feat", &features.1);
-            let cosines = features.0.matmul(&features.1.t()?)?;
-            taps.tap("sim_i2t", &cosines.broadcast_div(&contrast.temperature)?);
-        }
-        let fused = self.towers.fuse(&texts, &pictures)?;
-        taps.tap("fusion_out", &rows.unpack(&fused.rows)?);
-        if self.contrast.is_some() {
-            taps.tap("itm_logits", &self.matches(&fused)?);
-        }
-        if let Some(answers) = self.answers.as_ref().filter(|_| given.has("answer_input_ids")) {
-            answers.trace(&fused, given, taps)?;
-        }
-        if self.towers.guesses() && given.has("mlm_input_ids") {
-            let rows = self
-                .towers
-                .checked(given.rows("mlm_input_ids", "attention_mask")?)?;
-            let texts = self.towers.read(&rows, &mut Taps::none())?;
-            let words = self.towers.words(&self.towers.fuse(&texts, &pictures)?)?;
-            taps.tap("mlm_logits", &rows.unpack(&words)?);
-        }
-        Ok(())
-    }
-
-    fn asked(&self, given: &Given) -> Result<Vec<Asked>, ModelError> {
-        let (sight, rows) = self.given(given)?;
-        let (patches, grids) = sight.pictures()?;
-        paired(rows.lengths.len(), grids.len())?;
-        let mut first = 0;
-        let ask = |(ids, grid): (Vec<u32>, &crate::vlm::Grid)| {
-            let picture = patches.narrow(0, first, grid.h * grid.w)?;
-            first += grid.h * grid.w;
-            Ok(Asked {
-                offset: 0,
-                ids,
-                pictures: vec![(picture, *grid)],
-            })
-        };
-        rows.split().into_iter().zip(grids).map(ask).collect()
-    }
-}
-
-impl Albef {
-    /// The pictures and texts of a reference call.
-    fn given(&self, given: &Given) -> Result<(Sight, Rows), ModelError> {
-        let rows = self.towers.checked(given.rows("input_ids", "attention_mask")?)?;
-        Ok((packed::sight(given, "image", self.facts.patch_size)?, rows))
+        self.towers.token_logits(&self.towers.fuse(&texts, &pictures)?)
     }
 }

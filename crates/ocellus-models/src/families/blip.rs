@@ -7,17 +7,18 @@
 use ocellus_nn::Params;
 use serde_json::{Value, json};
 
-use super::{Family, Task, planes};
+use super::family::{Family, Task};
 use crate::config::{ConfigError, Fields};
-use crate::model::Model;
-use crate::vlm::ModelError;
-use ocellus_media::PixelRecipe;
+use crate::error::ModelError;
+use crate::learner::Learner;
+use crate::reference::Trace;
 
 mod answer;
 mod caption;
+pub(super) mod features;
 pub(super) mod fields;
 mod pretraining;
-pub(super) mod retrieval;
+mod retrieval;
 mod taught;
 mod text;
 mod towers;
@@ -25,16 +26,14 @@ pub(super) mod vision;
 
 use answer::Answerer;
 use caption::Captioner;
-use fields::{LIBRARY, section, size};
-use pretraining::Pretraining;
+use fields::{ID, LIBRARY, section, size};
+use pretraining::{Pretraining, Student};
 use retrieval::Retrieval;
 use text::Text;
-use vision::{Class, Vision};
-
-const RECIPE: PixelRecipe = planes::web(planes::square(384));
+use vision::{Class, RECIPE, Vision};
 
 pub(super) const FAMILY: Family = Family {
-    id: "blip",
+    id: ID,
     architectures: &[
         "BlipForConditionalGeneration",
         "BlipForQuestionAnswering",
@@ -57,8 +56,11 @@ pub(super) const FAMILY: Family = Family {
         "text_queue",
         "queue_ptr",
     ],
-    load: |config, params| load(config, params),
+    load: |config, params| Ok(load(config, params)?),
     shape: None,
+    trace: Some(load),
+    learner: Some(learner),
+    trains: |_| true,
 };
 
 /// The original's class for pretraining, which the library lacks.
@@ -78,26 +80,57 @@ const CLASS: Class = Class {
 /// The reference takes the smoothing of its loss from the text's fields.
 const HARMLESS: &[&str] = &["label_smoothing"];
 
-fn load(config: &Value, p: &Params) -> Result<Box<dyn Model>, ModelError> {
-    let top = Fields::new("", config)?;
-    top.only("tie_word_embeddings", &[json!(true)])?;
-    let vision = Vision::read(section(&top, "vision_config")?, FAMILY.id, &CLASS)?;
-    let text = Text::read(section(&top, "text_config")?, FAMILY.id, vision.width())?;
-    let joint = size(&top, "image_text_hidden_size", 256)?;
-    let scale = top.number_or("logit_scale_init_value", 2.6592)?.exp() as f32;
-    let architecture = config["architectures"][0].as_str().unwrap_or_default();
-    let pretraining = match architecture {
-        PRETRAINING => Some(pretraining::Spec::read(&top, &text)?),
-        _ => None,
-    };
-    top.finish(FAMILY.id, &[LIBRARY, HARMLESS].concat())?;
+/// A config, read.
+struct Config {
+    architecture: String,
+    vision: Vision,
+    text: Text,
+    /// Features of the joint space.
+    joint: usize,
+    scale: f32,
+    pretraining: Option<pretraining::Spec>,
+}
 
+impl Config {
+    fn read(config: &Value) -> Result<Self, ModelError> {
+        let top = Fields::new("", config)?;
+        top.only("tie_word_embeddings", &[json!(true)])?;
+        let vision = Vision::read(section(&top, "vision_config")?, ID, &CLASS)?;
+        let text = Text::read(section(&top, "text_config")?, ID, vision.width())?;
+        let joint = size(&top, "image_text_hidden_size", 256)?;
+        let scale = top.number_or("logit_scale_init_value", 2.6592)?.exp() as f32;
+        let architecture = config["architectures"][0].as_str().unwrap_or_default();
+        let pretraining = match architecture {
+            PRETRAINING => Some(pretraining::Spec::read(&top, text.start)?),
+            _ => None,
+        };
+        top.finish(ID, &[LIBRARY, HARMLESS].concat())?;
+        Ok(Self {
+            architecture: architecture.to_owned(),
+            vision,
+            text,
+            joint,
+            scale,
+            pretraining,
+        })
+    }
+}
+
+fn load(config: &Value, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
+    let Config {
+        architecture,
+        vision,
+        text,
+        joint,
+        scale,
+        pretraining,
+    } = Config::read(config)?;
     let width = vision.width();
     if let Some(spec) = pretraining {
-        return Ok(Box::new(Pretraining::load(p, &vision, &text, joint, &spec)?));
+        return Ok(Box::new(Student::load(p, &vision, &text, joint, &spec)?.model));
     }
-    let pictures = vision.load(p, FAMILY.id, text.positions)?;
-    Ok(match architecture {
+    let pictures = vision.load(p, ID, text.positions)?;
+    Ok(match &architecture[..] {
         "BlipForQuestionAnswering" if text.width() == width => Box::new(Answerer::load(p, pictures, text)?),
         "BlipForQuestionAnswering" => {
             return Err(ModelError::Config(ConfigError::Value {
@@ -110,4 +143,20 @@ fn load(config: &Value, p: &Params) -> Result<Box<dyn Model>, ModelError> {
         // Configs that name no class are of the first.
         _ => Box::new(Captioner::load(p, pictures, text)?),
     })
+}
+
+/// `None` for classes that are not the one for pretraining, and for checkpoints that hold no teacher.
+fn learner(config: &Value, p: &Params) -> Result<Option<Box<dyn Learner>>, ModelError> {
+    let Config {
+        vision,
+        text,
+        joint,
+        pretraining: Some(spec),
+        ..
+    } = Config::read(config)?
+    else {
+        return Ok(None);
+    };
+    let learner = Pretraining::load(p, &vision, &text, joint, &spec)?;
+    Ok(learner.map(|learner| Box::new(learner) as Box<dyn Learner>))
 }

@@ -10,15 +10,15 @@ use ocellus_weights::Weights;
 use serde_json::Value;
 
 use crate::config::ConfigError;
+use crate::error::ModelError;
 use crate::model::Model;
-use crate::vlm::ModelError;
 
 /// The config of a case, whichever of the two files it has.
 pub fn config(case: &str) -> Value {
     let dir = Case::golden(case).model_dir();
     let paths = ["config.json", "params.json"].map(|name| dir.join(name));
     let path = paths.iter().find(|path| path.exists()).expect("a config");
-    super::parse(&std::fs::read_to_string(path).expect("text")).expect("JSON")
+    super::registry::parse(&std::fs::read_to_string(path).expect("text")).expect("JSON")
 }
 
 /// `config` with the field at a dotted path set, or removed without a value.
@@ -43,7 +43,7 @@ pub fn params(case: &str) -> Params {
 
 /// The model of a case with this config.
 pub fn load(case: &str, config: &Value) -> Result<Box<dyn Model>, ModelError> {
-    (super::find(config)?.load)(config, &params(case))
+    (super::registry::find(config)?.load)(config, &params(case))
 }
 
 /// The field that an error is about.

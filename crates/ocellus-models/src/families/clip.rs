@@ -12,10 +12,15 @@ use ocellus_nn::norm::NormLayer;
 use ocellus_nn::tower::Tower;
 use ocellus_nn::{Linear, Params, Taps};
 
-use super::{Family, Task};
-use crate::given::{Given, Rows};
-use crate::model::{Embedder, Matcher, Model, PairScore, Sight, Texts, Trace};
-use crate::vlm::{Facts, ModelError};
+use super::family::{Family, Task};
+use crate::capabilities::{Embedder, ImageTextMatcher, PairScore};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::input::InputSpec;
+use crate::model::Model;
+use crate::reference::{Given, Trace};
+use crate::rows::Rows;
+use crate::sight::{Sight, Texts};
 
 mod config;
 mod layout;
@@ -25,8 +30,7 @@ mod open;
 mod tests;
 
 use super::planes;
-use crate::model::Sees;
-use config::{Config, EndOfText};
+use config::{Config, EndOfText, ID};
 use ocellus_media::{PixelRecipe, Resize};
 use ocellus_text::TextForm;
 
@@ -43,7 +47,7 @@ const FORM: TextForm = TextForm {
 };
 
 pub(super) const FAMILY: Family = Family {
-    id: "clip",
+    id: ID,
     architectures: &["CLIPModel"],
     also: &["open_clip"],
     claims: open::is_open,
@@ -53,6 +57,9 @@ pub(super) const FAMILY: Family = Family {
     // What the publisher's own files note beside the weights.
     processors: &[("clip", RECIPE)],
     unused: &["input_resolution", "context_length", "vocab_size"],
+    trace: Some(|config, params| Ok(Box::new(Clip::load(Config::read(config)?, params)?))),
+    learner: None,
+    trains: |_| true,
 };
 
 struct Clip {
@@ -135,24 +142,20 @@ impl Model for Clip {
         &self.facts
     }
 
-    fn sees(&self) -> Sees {
+    fn input(&self) -> InputSpec {
         let table = self.vision.spec().positions.unwrap_or((7, 7));
-        planes::sized(RECIPE, table, self.facts.patch_size)
+        InputSpec {
+            visual: planes::sized(RECIPE, table, self.facts.patch_size),
+            text: planes::within(FORM, self.facts.max_positions),
+            ..InputSpec::default()
+        }
     }
 
-    fn form(&self) -> TextForm {
-        planes::within(FORM, self.facts.max_positions)
-    }
-
-    fn matcher(&self) -> Option<&dyn Matcher> {
+    fn matcher(&self) -> Option<&dyn ImageTextMatcher> {
         Some(self)
     }
 
     fn embedder(&self) -> Option<&dyn Embedder> {
-        Some(self)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
         Some(self)
     }
 }
@@ -172,8 +175,8 @@ impl Embedder for Clip {
     }
 }
 
-impl Matcher for Clip {
-    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+impl ImageTextMatcher for Clip {
+    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let (pictures, texts) = (Embedder::pictures(self, sight)?, Embedder::texts(self, texts)?);
         let (seen, read) = (pictures.dim(0)?, texts.dim(0)?);
         if seen != read {

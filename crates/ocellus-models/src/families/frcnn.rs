@@ -9,11 +9,15 @@ use ocellus_nn::conv::{self, Conv};
 use ocellus_nn::embeddings::rows;
 use ocellus_nn::{Linear, Params, Taps};
 
+use super::family::{Family, Task};
 use super::regions::facts;
-use super::{Family, Task};
-use crate::given::Given;
-use crate::model::{Detected, Detector, Guess, Model, Regions, Sees, Trace};
-use crate::vlm::{Facts, ModelError};
+use crate::capabilities::{ClassScore, Detections, Detector};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::input::{InputSpec, VisualFormat};
+use crate::model::Model;
+use crate::reference::{Given, Trace};
+use crate::sight::Regions;
 
 mod backbone;
 mod boxes;
@@ -22,11 +26,11 @@ mod pool;
 
 use backbone::{Backbone, STRIDE, Stage};
 use boxes::{Corners, clipped, moved, on_a_grid, suppress, surest_first};
-use config::Config;
+use config::{Config, ID};
 use pool::Planes;
 
 pub(super) const FAMILY: Family = Family {
-    id: "frcnn",
+    id: ID,
     architectures: &["GeneralizedRCNN"],
     also: &["faster_rcnn", "faster-rcnn"],
     processors: &[],
@@ -36,6 +40,9 @@ pub(super) const FAMILY: Family = Family {
     shape: None,
     // Counts of training steps, beside the norms.
     unused: &["norm.num_batches_tracked"],
+    trace: Some(|config, params| Ok(Box::new(Frcnn::load(Config::read(config)?, params)?))),
+    learner: None,
+    trains: |_| true,
 };
 
 /// Boxes that go through the head of a box at once: bounds the memory that their planes take.
@@ -87,7 +94,7 @@ impl Frcnn {
         let (classes, word) = (config.objects + 1, width / 8);
         let linear = |name, inputs, outputs| Linear::load(&predictor.at(name), inputs, outputs, true);
         Ok(Self {
-            facts: facts(FAMILY.id, width, 0),
+            facts: facts(ID, width, 0),
             backbone: Backbone::load(&p.at("backbone"), &config.net)?,
             shared: Conv::load(&rpn.at("conv"), shared)?,
             objectness: Conv::load(&rpn.at("objectness_logits"), per_anchor(1))?,
@@ -197,10 +204,10 @@ impl Frcnn {
         said: &Said,
         size: (f32, f32),
         scale: (f32, f32),
-    ) -> Result<Detected, ModelError> {
+    ) -> Result<Detections, ModelError> {
         let config = &self.config;
         // "Nothing" takes its share of the probability, but is no object.
-        let objects: Vec<Guess> = said
+        let objects: Vec<ClassScore> = said
             .objects
             .iter()
             .map(|l| likeliest(l, l.len() - 1, l))
@@ -227,7 +234,7 @@ impl Frcnn {
         };
         let scaled = |b: Corners| [b[0] * scale.1, b[1] * scale.0, b[2] * scale.1, b[3] * scale.0];
         let indices: Vec<u32> = kept.iter().map(|i| *i as u32).collect();
-        Ok(Detected {
+        Ok(Detections {
             regions: Regions {
                 features: rows(&said.features, &indices)?,
                 boxes: kept.iter().map(|i| scaled(boxes[*i])).collect(),
@@ -246,7 +253,7 @@ impl Frcnn {
         size: (f32, f32),
         scale: (f32, f32),
         taps: &mut Taps,
-    ) -> Result<Detected, ModelError> {
+    ) -> Result<Detections, ModelError> {
         let seen = self.backbone.forward(planes, taps)?;
         let proposals = self.propose(&seen, size, taps)?;
         let said = self.say(self.features(&seen, &proposals, taps)?, taps)?;
@@ -255,12 +262,12 @@ impl Frcnn {
 }
 
 /// The likeliest of the first `among` classes, with its share of the softmax over `all`.
-fn likeliest(logits: &[f32], among: usize, all: &[f32]) -> Guess {
+fn likeliest(logits: &[f32], among: usize, all: &[f32]) -> ClassScore {
     let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
     let best = (1..among).fold(0, better);
     let top = all.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f32 = all.iter().map(|l| (l - top).exp()).sum();
-    Guess {
+    ClassScore {
         class: best as u32,
         probability: (logits[best] - top).exp() / sum,
     }
@@ -295,21 +302,20 @@ impl Model for Frcnn {
         &self.facts
     }
 
-    fn sees(&self) -> Sees {
-        Sees::Planes(self.config.recipe.clone())
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: VisualFormat::Planes(self.config.recipe.clone()),
+            ..InputSpec::default()
+        }
     }
 
     fn detector(&self) -> Option<&dyn Detector> {
         Some(self)
     }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
-        Some(self)
-    }
 }
 
 impl Detector for Frcnn {
-    fn detect(&self, planes: &Tensor, size: (u32, u32)) -> Result<Detected, ModelError> {
+    fn detect(&self, planes: &Tensor, size: (u32, u32)) -> Result<Detections, ModelError> {
         let (channels, height, width) = planes.dims3()?;
         if channels != 3 || height * width == 0 {
             let found = format!("{:?}", planes.dims());

@@ -3,9 +3,10 @@
 use candle_core::{D, Tensor};
 use ocellus_media::Grid;
 
-use crate::given::{Given, Rows};
-use crate::model::{Sight, Texts};
-use crate::vlm::ModelError;
+use crate::error::ModelError;
+use crate::reference::Given;
+use crate::rows::Rows;
+use crate::sight::{Sight, Texts};
 
 /// Patches with rows and columns of every picture.
 pub(super) type Pictures<'a> = (&'a Tensor, Vec<(usize, usize)>);

@@ -11,13 +11,16 @@ use ocellus_nn::rope::{Angles, Rope};
 use ocellus_nn::tower::Tower;
 use ocellus_nn::{Act, Linear, Params, Taps};
 
-use super::{Family, Task, planes};
-use crate::given::Given;
-use crate::model::Sees;
-use crate::model::{Asked, Model, Trace};
+use super::family::{Family, Task};
+use super::planes;
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::input::{InputSpec, VisualFormat};
+use crate::model::Model;
 use crate::mrope::{PositionRule, Positions, Vision};
-use crate::padded;
-use crate::vlm::{Facts, Grid, ModelError, Slot, Vlm};
+use crate::reference::{Given, ReferencePrompt, Trace, prompts};
+use crate::vlm::{Slot, Vlm};
+use ocellus_media::Grid;
 use ocellus_media::{Filter, PixelRecipe, Resize};
 
 mod config;
@@ -27,7 +30,7 @@ mod publisher;
 #[cfg(test)]
 mod tests;
 
-use config::{Config, Marks};
+use config::{Config, ID, Marks};
 use names::Layout;
 
 /// Pictures as the library scales them.
@@ -46,7 +49,7 @@ const PUBLISHER: PixelRecipe = PixelRecipe {
 };
 
 pub(super) const FAMILY: Family = Family {
-    id: "pixtral",
+    id: ID,
     architectures: &["LlavaForConditionalGeneration"],
     tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     also: &[],
@@ -58,13 +61,16 @@ pub(super) const FAMILY: Family = Family {
     unused: &[],
     load: |config, params| Ok(Box::new(Pixtral::load(Config::read(config)?, params)?)),
     shape: Some(|config| Ok(Config::read(config)?.shape())),
+    trace: Some(|config, params| Ok(Box::new(Pixtral::load(Config::read(config)?, params)?))),
+    learner: None,
+    trains: |_| true,
 };
 
 /// How pictures are scaled for a checkpoint of this layout.
-fn sees(layout: Layout, longest: usize, patch_size: usize) -> Sees {
+fn visual_format(layout: Layout, longest: usize, patch_size: usize) -> VisualFormat {
     let patch = patch_size as u32;
     let longest = (longest as u32).saturating_mul(patch);
-    Sees::Planes(match layout {
+    VisualFormat::Planes(match layout {
         Layout::Library => PixelRecipe {
             resize: Resize::LongerSide { longest, patch },
             ..LIBRARY
@@ -171,15 +177,14 @@ impl Model for Pixtral {
         &self.facts
     }
 
-    fn sees(&self) -> Sees {
-        sees(self.layout, self.longest, self.facts.patch_size)
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: visual_format(self.layout, self.longest, self.facts.patch_size),
+            ..InputSpec::default()
+        }
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {
-        Some(self)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
         Some(self)
     }
 }
@@ -253,15 +258,15 @@ impl Trace for Pixtral {
             taps.tap("vision_out_single", &Tensor::cat(&alone, 0)?);
         }
         let rows = given.rows("input_ids", "attention_mask")?;
-        let opening = padded::open(self, &self.asked(given)?, cells.as_ref(), &mut Taps::none())?;
+        let opening = prompts::open(self, &self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
         taps.tap("inputs_embeds", &rows.unpack(&opening.embeds)?);
-        padded::read(self, &opening, &rows, taps)
+        prompts::decode(self, &opening, &rows, taps)
     }
 
-    fn asked(&self, given: &Given) -> Result<Vec<Asked>, ModelError> {
+    fn prompts(&self, given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {
         let rows = given.rows("input_ids", "attention_mask")?;
         let pictures = self.pictures(given)?;
         let pictures = pictures.as_ref().map(|(patches, grids)| (patches, &grids[..]));
-        padded::prompts(self, &rows, pictures, |grid| self.facts.cells(grid))
+        prompts::of_rows(self, &rows, pictures, |grid| self.facts.cells(grid))
     }
 }

@@ -3,7 +3,7 @@
 use ocellus_media::{Filter, PixelRecipe, Resize, WEB_MEAN, WEB_STD};
 use ocellus_text::TextForm;
 
-use crate::model::Sees;
+use crate::input::VisualFormat;
 
 /// Cubic scaling and the statistics of pictures from the web.
 pub(super) const fn web(resize: Resize) -> PixelRecipe {
@@ -35,9 +35,9 @@ pub(super) const fn square(side: u32) -> Resize {
 }
 
 /// `recipe` at the size that a position table of rows and columns was made for.
-pub(super) fn sized(recipe: PixelRecipe, (rows, columns): (usize, usize), patch: usize) -> Sees {
+pub(super) fn sized(recipe: PixelRecipe, (rows, columns): (usize, usize), patch: usize) -> VisualFormat {
     let (height, width) = ((rows * patch) as u32, (columns * patch) as u32);
-    Sees::Planes(match recipe.resize {
+    VisualFormat::Planes(match recipe.resize {
         Resize::ShorterSide { .. } => PixelRecipe {
             resize: Resize::ShorterSide {
                 to: height.min(width),

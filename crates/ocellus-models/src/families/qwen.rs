@@ -10,13 +10,16 @@ use candle_core::Tensor;
 use ocellus_nn::decoder::Decoder;
 use ocellus_nn::{Names, Params, Taps};
 
-use super::{Family, Task, planes};
+use super::family::{Family, Task};
+use super::planes;
 use crate::config::ConfigError;
-use crate::given::Given;
-use crate::model::Sees;
-use crate::model::{Asked, Model, Trace};
-use crate::padded;
-use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Slot, Vlm};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::input::InputSpec;
+use crate::model::Model;
+use crate::reference::{Given, ReferencePrompt, Trace, prompts};
+use crate::vlm::{Opening, Prompt, Slot, Vlm};
+use ocellus_media::Grid;
 use ocellus_media::PixelRecipe;
 
 mod config;
@@ -24,21 +27,24 @@ mod config;
 mod tests;
 mod visual;
 
-use config::Config;
+use config::{Config, ID};
 use visual::Visual;
 
 const RECIPE: PixelRecipe = planes::web(planes::square(448));
 
 pub(super) const FAMILY: Family = Family {
-    id: "qwen",
+    id: ID,
     architectures: &["QWenLMHeadModel"],
     tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     also: &["qwen_vl"],
     claims: |_| false,
     processors: &[("qwen_vl", RECIPE)],
     unused: &["attn.masked_bias"],
-    load: |config, params| Config::read(config)?.load(params),
+    load: |config, params| Ok(Config::read(config)?.load(params)?),
     shape: None,
+    trace: Some(|config, params| Config::read(config)?.load(params)),
+    learner: None,
+    trains: |_| true,
 };
 
 /// The decoder's names.
@@ -57,7 +63,7 @@ const NAMES: Names = &[
 ];
 
 impl Config {
-    fn load(self, p: &Params) -> Result<Box<dyn Model>, ModelError> {
+    fn load(self, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
         let (body, facts) = (p.at("transformer"), self.facts());
         let visual = Visual::load(&body.at("visual"), self.visual.clone())?;
         if !body.at("wte").contains("weight") && body.at("visual").contains("proj") {
@@ -90,10 +96,6 @@ struct Eyes {
 impl Model for Eyes {
     fn facts(&self) -> &Facts {
         &self.facts
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
-        Some(self)
     }
 }
 
@@ -128,15 +130,14 @@ impl Model for QwenVl {
         &self.facts
     }
 
-    fn sees(&self) -> Sees {
-        planes::sized(RECIPE, self.visual.grid(), self.facts.patch_size)
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: planes::sized(RECIPE, self.visual.grid(), self.facts.patch_size),
+            ..InputSpec::default()
+        }
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {
-        Some(self)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
         Some(self)
     }
 }
@@ -209,18 +210,18 @@ impl Trace for QwenVl {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let cells = self.visual.trace(given, taps)?;
         let rows = given.rows("input_ids", "attention_mask")?;
-        let opening = padded::open(self, &self.asked(given)?, cells.as_ref(), &mut Taps::none())?;
+        let opening = prompts::open(self, &self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
         taps.tap("inputs_embeds", &rows.unpack(&opening.embeds)?);
         let alpha = opening.next.first().map_or(1, |place| place[1]);
         taps.tap("ntk_alpha", &Tensor::new(alpha as f32, opening.embeds.device())?);
-        padded::read(self, &opening, &rows, taps)
+        prompts::decode(self, &opening, &rows, taps)
     }
 
-    fn asked(&self, given: &Given) -> Result<Vec<Asked>, ModelError> {
+    fn prompts(&self, given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {
         let rows = given.rows("input_ids", "attention_mask")?;
         let pictures = self.visual.pictures(given)?;
         let pictures = pictures.as_ref().map(|(patches, grids)| (patches, &grids[..]));
-        let mut asked = padded::prompts(self, &rows, pictures, |_| self.visual.cells())?;
+        let mut asked = prompts::of_rows(self, &rows, pictures, |_| self.visual.cells())?;
         (asked.iter_mut().zip(rows.offsets()?)).for_each(|(a, offset)| a.offset = offset);
         Ok(asked)
     }

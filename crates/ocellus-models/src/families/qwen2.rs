@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 use crate::config::{ConfigError, Fields};
-use crate::model::Sees;
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::input::VisualFormat;
 use crate::packing;
 use crate::plan::{Shape, Vision};
-use crate::vlm::{Facts, Grid, ModelError};
+use ocellus_media::Grid;
 
 /// Fields of the decoder that do not change the computation here: sliding windows are refused where they would be on,
 /// and `max_window_layers` only says from which layer on they would be.
@@ -364,6 +366,6 @@ pub(super) fn shape(text: &Text, vision: Vision, facts: Facts) -> Shape {
         decoder: text.decoder.clone(),
         vision,
         facts,
-        sees: Sees::Cells,
+        input: VisualFormat::VisualTokens,
     }
 }

@@ -9,11 +9,15 @@ use ocellus_nn::vit::{self, Vit};
 use ocellus_nn::{Act, Mlp, Norm, Params, Taps};
 use serde_json::Value;
 
-use super::{Family, Task, qwen2};
+use super::family::{Family, Task};
+use super::qwen2;
 use crate::config::{ConfigError, Fields};
+use crate::error::ModelError;
+use crate::facts::Facts;
 use crate::model::Model;
 use crate::plan::Vision;
-use crate::vlm::{Facts, Grid, ModelError, Vlm};
+use crate::vlm::Vlm;
+use ocellus_media::Grid;
 
 pub(super) const FAMILY: Family = Family {
     id: "qwen2_vl",
@@ -29,6 +33,9 @@ pub(super) const FAMILY: Family = Family {
         let vision = Vision::merged(&config.vision());
         Ok(qwen2::shape(&config.text, vision, config.facts()))
     }),
+    trace: None,
+    learner: None,
+    trains: |_| true,
 };
 
 struct Config {

@@ -14,11 +14,15 @@ use ocellus_nn::vit::{self, Vit};
 use ocellus_nn::{Act, Bias, Cache, Mlp, Names, Norm, Params, Taps};
 use serde_json::Value;
 
-use super::{Family, Task, qwen2};
+use super::family::{Family, Task};
+use super::qwen2;
 use crate::config::{ConfigError, Fields};
+use crate::error::ModelError;
+use crate::facts::Facts;
 use crate::model::Model;
 use crate::plan::Vision;
-use crate::vlm::{Facts, Grid, ModelError, Vlm};
+use crate::vlm::Vlm;
+use ocellus_media::Grid;
 
 pub(super) const FAMILY: Family = Family {
     id: "qwen3_vl",
@@ -33,6 +37,9 @@ pub(super) const FAMILY: Family = Family {
     }),
     processors: &[],
     unused: &[],
+    trace: None,
+    learner: None,
+    trains: |_| true,
 };
 
 const STYLE: qwen2::Style = qwen2::Style {

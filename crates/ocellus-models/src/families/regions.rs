@@ -3,8 +3,9 @@
 
 use candle_core::Tensor;
 
-use crate::model::{Regions, Sight, Texts};
-use crate::vlm::{Facts, ModelError};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::sight::{Regions, Sight, Texts};
 
 mod heads;
 mod padded;

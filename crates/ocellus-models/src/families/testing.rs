@@ -11,10 +11,11 @@ use ocellus_testkit::case::{Values, tensors};
 use ocellus_weights::{Dtype, Weights, encode, f32_bytes};
 use serde_json::Value;
 
-use super::{CONFIG_FILES, find, parse};
-use crate::given::{Given, patch_rows};
-use crate::model::{Model, Sight};
-use crate::vlm::ModelError;
+use super::registry::{CONFIG_FILES, find, parse};
+use crate::error::ModelError;
+use crate::patches::patch_rows;
+use crate::reference::{Given, Trace};
+use crate::sight::Sight;
 
 /// A case whose config and tensors may be changed before they are loaded.
 pub(super) struct Golden {
@@ -82,20 +83,20 @@ impl Golden {
     }
 
     /// The model, with no tensor left over.
-    pub fn load(&self) -> Result<Box<dyn Model>, ModelError> {
+    pub fn load(&self) -> Result<Box<dyn Trace>, ModelError> {
         let source = Rc::new(Frozen::new(Arc::new(self.weights()), Device::Cpu, DType::F32));
         let family = find(&self.config)?;
-        let model = (family.load)(&self.config, &Params::new(source.clone(), Precision::F32))?;
+        let model = (family.trace.unwrap())(&self.config, &Params::new(source.clone(), Precision::F32))?;
         source.finish(|name| family.ignores(name))?;
         Ok(model)
     }
 
     /// The model over variables.
-    pub fn train(&self) -> (Box<dyn Model>, Rc<Trainable>) {
+    pub fn train(&self) -> (Box<dyn Trace>, Rc<Trainable>) {
         let source = Rc::new(Trainable::from_weights(self.weights(), Device::Cpu));
         let params = Params::new(source.clone(), Precision::F32);
         (
-            (find(&self.config).unwrap().load)(&self.config, &params).unwrap(),
+            (find(&self.config).unwrap().trace.unwrap())(&self.config, &params).unwrap(),
             source,
         )
     }

@@ -13,13 +13,14 @@ use ocellus_nn::norm::NormLayer;
 use ocellus_nn::ops::activation::activate;
 use ocellus_nn::{Act, Linear, Mask, Names, Params, Taps};
 
+use super::family::{Family, Task};
+use super::planes;
 use super::regions::{Answers, NORM, Words, facts, firsts, layer_names, pick};
-use super::{Family, Task, planes};
-use crate::model::Sees;
-use crate::model::{Aligner, Classifier, Filler, Matcher, Model, RegionFiller, Trace};
-use crate::single_stream::SingleStream;
-use crate::vlm::{Facts, ModelError};
-use ocellus_text::TextForm;
+use crate::capabilities::{Classifier, ImageTextMatcher, MaskedRegionHead, MlmHead, WordRegionAligner};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::input::{InputSpec, VisualFormat};
+use crate::model::Model;
 
 mod abilities;
 mod config;
@@ -28,12 +29,12 @@ mod pretrained;
 mod reference;
 mod training;
 
-use config::{Config, claims};
+use config::{Config, ID, claims};
 use order::Order;
 use pretrained::Pretrained;
 
 pub(super) const FAMILY: Family = Family {
-    id: "uniter",
+    id: ID,
     architectures: &[PRETRAINING, QUESTIONS],
     also: &[],
     claims,
@@ -47,6 +48,9 @@ pub(super) const FAMILY: Family = Family {
         // The region projection again.
         "feat_regress.weight",
     ],
+    trace: Some(|config, params| Ok(Box::new(Uniter::load(Config::read(config)?, params)?))),
+    learner: Some(|config, params| Ok(training::learner(Uniter::load(Config::read(config)?, params)?))),
+    trains: |_| true,
 };
 
 const PRETRAINING: &str = "UniterForPretraining";
@@ -122,7 +126,7 @@ impl Uniter {
         let pretrained = pretrained.then(|| Pretrained::load(p, &config, &words.words, &projection));
         let question_head = || Answers::load(&p.at("vqa_output"), [width, 2 * width, config.answers]);
         Ok(Self {
-            facts: facts(FAMILY.id, config.features, config.positions),
+            facts: facts(ID, config.features, config.positions),
             features: Linear::new(projection, Some(bias), &seen)?,
             features_norm: NORM.load(&seen.at("img_layer_norm"), width)?,
             geometry: Linear::load(&seen.at("pos_linear"), GEOMETRY, width, true)?,
@@ -203,41 +207,33 @@ impl Model for Uniter {
         &self.facts
     }
 
-    fn sees(&self) -> Sees {
-        Sees::Regions {
-            width: self.facts.patch_features,
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: VisualFormat::Regions {
+                width: self.facts.patch_features,
+            },
+            text: planes::within(planes::SENTENCE, self.facts.max_positions),
+            ..InputSpec::default()
         }
     }
 
-    fn form(&self) -> TextForm {
-        planes::within(planes::SENTENCE, self.facts.max_positions)
-    }
-
-    fn matcher(&self) -> Option<&dyn Matcher> {
-        self.pretrained.as_ref().map(|_| self as &dyn Matcher)
+    fn matcher(&self) -> Option<&dyn ImageTextMatcher> {
+        self.pretrained.as_ref().map(|_| self as &dyn ImageTextMatcher)
     }
 
     fn classifier(&self) -> Option<&dyn Classifier> {
         self.questions.as_ref().map(|_| self as &dyn Classifier)
     }
 
-    fn filler(&self) -> Option<&dyn Filler> {
-        self.pretrained.as_ref().map(|_| self as &dyn Filler)
+    fn mlm_head(&self) -> Option<&dyn MlmHead> {
+        self.pretrained.as_ref().map(|_| self as &dyn MlmHead)
     }
 
-    fn region_filler(&self) -> Option<&dyn RegionFiller> {
-        self.pretrained.as_ref().map(|_| self as &dyn RegionFiller)
+    fn masked_region_head(&self) -> Option<&dyn MaskedRegionHead> {
+        self.pretrained.as_ref().map(|_| self as &dyn MaskedRegionHead)
     }
 
-    fn aligner(&self) -> Option<&dyn Aligner> {
-        self.pretrained.as_ref().map(|_| self as &dyn Aligner)
-    }
-
-    fn single_stream(&self) -> Option<&dyn SingleStream> {
-        self.pretrained.as_ref().map(|_| self as &dyn SingleStream)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
-        Some(self)
+    fn aligner(&self) -> Option<&dyn WordRegionAligner> {
+        self.pretrained.as_ref().map(|_| self as &dyn WordRegionAligner)
     }
 }

@@ -12,10 +12,13 @@ use ocellus_nn::norm::NormLayer;
 use ocellus_nn::ops::activation::activate;
 use ocellus_nn::{Act, Linear, Mask, Names, Params, Taps};
 
+use super::family::{Family, Task};
 use super::regions::{Classes, NORM, Words, facts, firsts, layer_names, pick};
-use super::{Family, Task};
-use crate::model::{Classifier, Filler, Matcher, Model, RegionFiller, Trace};
-use crate::vlm::{Facts, ModelError};
+use crate::capabilities::{Classifier, ImageTextMatcher, MaskedRegionHead, MlmHead};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::input::{InputSpec, VisualFormat};
+use crate::model::Model;
 
 mod abilities;
 mod config;
@@ -24,14 +27,12 @@ mod heads;
 mod reference;
 
 use super::planes;
-use crate::model::Sees;
-use config::{Config, Fusion};
+use config::{Config, Fusion, ID};
 use connection::Connection;
 use heads::TaskHeads;
-use ocellus_text::TextForm;
 
 pub(super) const FAMILY: Family = Family {
-    id: "vilbert",
+    id: ID,
     architectures: &["BertForMultiModalPreTraining", TASKS],
     also: &[],
     claims: |config| {
@@ -50,6 +51,9 @@ pub(super) const FAMILY: Family = Family {
         // The word table again.
         "cls.predictions.decoder.weight",
     ],
+    trace: Some(|config, params| Ok(Box::new(Vilbert::load(Config::read(config)?, params)?))),
+    learner: None,
+    trains: |_| true,
 };
 
 const TASKS: &str = "VILBertForVLTasks";
@@ -120,7 +124,7 @@ impl Vilbert {
         let regions = cls.at("imagePredictions");
         let heads = config.task_heads || p.contains("vil_logit.weight");
         Ok(Self {
-            facts: facts(FAMILY.id, config.features, config.positions),
+            facts: facts(ID, config.features, config.positions),
             masked_words: MaskedWords::load(&cls.at("predictions"), &words.words, text.act, NORM)?,
             tasks: task_tokens
                 .then(|| tasks.tensor("weight", &[TASK_ROWS, text.width]))
@@ -259,17 +263,17 @@ impl Model for Vilbert {
         &self.facts
     }
 
-    fn sees(&self) -> Sees {
-        Sees::Regions {
-            width: self.facts.patch_features,
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: VisualFormat::Regions {
+                width: self.facts.patch_features,
+            },
+            text: planes::within(planes::SENTENCE, self.facts.max_positions),
+            ..InputSpec::default()
         }
     }
 
-    fn form(&self) -> TextForm {
-        planes::within(planes::SENTENCE, self.facts.max_positions)
-    }
-
-    fn matcher(&self) -> Option<&dyn Matcher> {
+    fn matcher(&self) -> Option<&dyn ImageTextMatcher> {
         Some(self)
     }
 
@@ -277,15 +281,11 @@ impl Model for Vilbert {
         self.heads.as_ref().map(|_| self as &dyn Classifier)
     }
 
-    fn filler(&self) -> Option<&dyn Filler> {
+    fn mlm_head(&self) -> Option<&dyn MlmHead> {
         Some(self)
     }
 
-    fn region_filler(&self) -> Option<&dyn RegionFiller> {
-        Some(self)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
+    fn masked_region_head(&self) -> Option<&dyn MaskedRegionHead> {
         Some(self)
     }
 }

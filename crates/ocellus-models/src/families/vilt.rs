@@ -13,11 +13,14 @@ use ocellus_nn::ops::activation::activate;
 use ocellus_nn::tower::Tower;
 use ocellus_nn::{Act, Linear, Names, Params, Taps};
 
-use super::{Family, Task};
-use crate::given::Rows;
-use crate::model::{Classifier, Filler, Matcher, Model, PairScore, Sight, Texts, Trace};
-use crate::single_stream::SingleStream;
-use crate::vlm::{Facts, ModelError};
+use super::family::{Family, Task};
+use crate::capabilities::{Classifier, ImageTextMatcher, MlmHead, PairScore};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::input::InputSpec;
+use crate::model::Model;
+use crate::rows::Rows;
+use crate::sight::{Sight, Texts};
 
 mod config;
 mod head;
@@ -28,12 +31,10 @@ mod trace;
 mod training;
 
 use super::planes;
-use crate::model::Sees;
-use config::Config;
+use config::{ARCHITECTURES, Config, ID};
 use head::Head;
 use joined::Joined;
 use ocellus_media::{PixelRecipe, Resize};
-use ocellus_text::TextForm;
 
 const RECIPE: PixelRecipe = planes::halves(Resize::ShorterSideBounded {
     shorter: 384,
@@ -42,13 +43,8 @@ const RECIPE: PixelRecipe = planes::halves(Resize::ShorterSideBounded {
 });
 
 pub(super) const FAMILY: Family = Family {
-    id: "vilt",
-    architectures: &[
-        "ViltForQuestionAnswering",
-        "ViltForImagesAndTextClassification",
-        "ViltForImageAndTextRetrieval",
-        "ViltForMaskedLM",
-    ],
+    id: ID,
+    architectures: ARCHITECTURES,
     also: &[],
     claims: |_| false,
     tasks: &[Task::Ask, Task::Score, Task::Fill],
@@ -57,6 +53,9 @@ pub(super) const FAMILY: Family = Family {
     // The word table again, and its bias under the name of older files.
     processors: &[("vilt", RECIPE)],
     unused: &["mlm_score.decoder.weight", "mlm_score.bias"],
+    trace: Some(|config, params| Ok(Box::new(Vilt::load(Config::read(config)?, params)?))),
+    learner: Some(|config, params| Ok(training::learner(Vilt::load(Config::read(config)?, params)?))),
+    trains: |_| true,
 };
 
 const PATCHES: Names = &[
@@ -202,16 +201,16 @@ impl Model for Vilt {
         &self.facts
     }
 
-    fn sees(&self) -> Sees {
+    fn input(&self) -> InputSpec {
         let table = self.patches.spec().positions.unwrap_or((12, 12));
-        planes::sized(RECIPE, table, self.facts.patch_size)
+        InputSpec {
+            visual: planes::sized(RECIPE, table, self.facts.patch_size),
+            text: planes::within(planes::SENTENCE, self.facts.max_positions),
+            ..InputSpec::default()
+        }
     }
 
-    fn form(&self) -> TextForm {
-        planes::within(planes::SENTENCE, self.facts.max_positions)
-    }
-
-    fn matcher(&self) -> Option<&dyn Matcher> {
+    fn matcher(&self) -> Option<&dyn ImageTextMatcher> {
         self.head.matches().then_some(self)
     }
 
@@ -219,21 +218,13 @@ impl Model for Vilt {
         matches!(self.head, Head::Answers(_)).then_some(self)
     }
 
-    fn filler(&self) -> Option<&dyn Filler> {
+    fn mlm_head(&self) -> Option<&dyn MlmHead> {
         matches!(self.head, Head::Words { .. }).then_some(self)
-    }
-
-    fn single_stream(&self) -> Option<&dyn SingleStream> {
-        self.head.matching().map(|_| self as &dyn SingleStream)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
-        Some(self)
     }
 }
 
-impl Matcher for Vilt {
-    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+impl ImageTextMatcher for Vilt {
+    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let (_, pooled) = self.read(sight, texts)?;
         let matched = self.head.matched(&pooled)?.to_vec1::<f32>()?;
         let score = |matched| PairScore {
@@ -255,8 +246,8 @@ impl Classifier for Vilt {
     }
 }
 
-impl Filler for Vilt {
-    fn words(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
+impl MlmHead for Vilt {
+    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
         let (pass, _) = self.read(sight, texts)?;
         self.head.scores(&rows(&pass.states, &pass.joined.text)?)
     }

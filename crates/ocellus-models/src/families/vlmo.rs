@@ -12,21 +12,23 @@ use ocellus_nn::params::Names;
 use ocellus_nn::tower::Tower;
 use ocellus_nn::{Params, Taps};
 
+use super::family::{Family, Task};
 use super::packed::{self, paired};
-use super::{Family, Task};
-use crate::given::{Given, Rows};
-use crate::model::{Classifier, Embedder, Filler, Matcher, Model, PairScore, Sight, Texts, Trace};
-use crate::single_stream::SingleStream;
-use crate::vlm::{Facts, ModelError};
+use crate::capabilities::{Classifier, Embedder, ImageTextMatcher, MlmHead, PairScore};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::input::InputSpec;
+use crate::model::Model;
+use crate::reference::{Given, Trace};
+use crate::rows::Rows;
+use crate::sight::{Sight, Texts};
 
 use super::planes;
-use crate::model::Sees;
-use config::Config;
+use config::{Config, ID};
 use experts::{Experts, Level};
 use heads::Heads;
 use layout::Layout;
 use ocellus_media::PixelRecipe;
-use ocellus_text::TextForm;
 
 mod config;
 mod experts;
@@ -39,7 +41,7 @@ mod training;
 const RECIPE: PixelRecipe = planes::halves(planes::square(224));
 
 pub(super) const FAMILY: Family = Family {
-    id: "vlmo",
+    id: ID,
     architectures: &["VLMo"],
     tasks: &[Task::Ask, Task::Score, Task::Embed, Task::Classify, Task::Fill],
     also: &[],
@@ -52,6 +54,9 @@ pub(super) const FAMILY: Family = Family {
     ],
     load: |config, params| Ok(Box::new(Vlmo::load(Config::read(config)?, params)?)),
     shape: None,
+    trace: Some(|config, params| Ok(Box::new(Vlmo::load(Config::read(config)?, params)?))),
+    learner: Some(|config, params| Ok(training::learner(Vlmo::load(Config::read(config)?, params)?))),
+    trains: |_| true,
 };
 
 const VISION: Names = &[
@@ -147,18 +152,18 @@ impl Model for Vlmo {
         &self.facts
     }
 
-    fn sees(&self) -> Sees {
+    fn input(&self) -> InputSpec {
         let side = self.config.side;
-        planes::sized(RECIPE, (side, side), self.facts.patch_size)
+        InputSpec {
+            visual: planes::sized(RECIPE, (side, side), self.facts.patch_size),
+            text: planes::within(planes::SENTENCE, self.config.max_text_len),
+            ..InputSpec::default()
+        }
     }
 
-    fn form(&self) -> TextForm {
-        planes::within(planes::SENTENCE, self.config.max_text_len)
-    }
-
-    fn matcher(&self) -> Option<&dyn Matcher> {
+    fn matcher(&self) -> Option<&dyn ImageTextMatcher> {
         let scores = self.heads.matching.is_some() || self.heads.contrast.is_some();
-        scores.then_some(self as &dyn Matcher)
+        scores.then_some(self as &dyn ImageTextMatcher)
     }
 
     fn embedder(&self) -> Option<&dyn Embedder> {
@@ -169,26 +174,13 @@ impl Model for Vlmo {
         self.heads.answers.as_ref().map(|_| self as &dyn Classifier)
     }
 
-    fn filler(&self) -> Option<&dyn Filler> {
-        self.heads.words.as_ref().map(|_| self as &dyn Filler)
-    }
-
-    fn single_stream(&self) -> Option<&dyn SingleStream> {
-        self.heads.pretrains().then_some(self as &dyn SingleStream)
-    }
-
-    fn experts(&self) -> Option<&dyn crate::experts::Experts> {
-        let contrasts = self.heads.contrast.is_some() && self.heads.joint_contrast.is_some();
-        (contrasts && self.heads.pretrains()).then_some(self as &dyn crate::experts::Experts)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
-        Some(self)
+    fn mlm_head(&self) -> Option<&dyn MlmHead> {
+        self.heads.words.as_ref().map(|_| self as &dyn MlmHead)
     }
 }
 
-impl Matcher for Vlmo {
-    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+impl ImageTextMatcher for Vlmo {
+    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let mut scores = vec![PairScore::default(); texts.len()];
         if let Some(head) = &self.heads.matching {
             let (x, layout) = self.fused(&self.rows(texts)?, sight, &mut Taps::none())?;
@@ -233,8 +225,8 @@ impl Classifier for Vlmo {
     }
 }
 
-impl Filler for Vlmo {
-    fn words(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
+impl MlmHead for Vlmo {
+    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
         let (x, layout) = self.fused(&self.rows(texts)?, sight, &mut Taps::none())?;
         self.heads.words(&layout.of_text(&x)?)
     }

@@ -3,7 +3,7 @@
 use ocellus_nn::{block, merger, tower, vit};
 
 use super::{block_matrices, block_parameters, norm_parameters, product, sum, times};
-use crate::vlm::Grid;
+use ocellus_media::Grid;
 
 /// A tower: patches through a matrix, layers, matrices behind them.
 #[derive(Clone, Debug)]

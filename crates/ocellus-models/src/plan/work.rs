@@ -1,7 +1,7 @@
 //! What a model's work costs: operations of arithmetic, bytes that are read.
 
 use super::{Shape, Width, Widths, block_matrices, product, sum, times};
-use crate::vlm::Grid;
+use ocellus_media::Grid;
 
 /// What one generated token of one sequence reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

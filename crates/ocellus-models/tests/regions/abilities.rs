@@ -65,9 +65,9 @@ fn words_and_hidden_regions_are_the_references() {
     let found = model("uniter-mlm-itm");
     let sight = Sight::Regions(regions);
     let words = found
-        .filler()
+        .mlm_head()
         .expect("it fills")
-        .words(&sight, &slices(&texts))
+        .token_logits(&sight, &slices(&texts))
         .unwrap();
     let labels = integers(&case, "txt_labels")
         .into_iter()
@@ -94,9 +94,9 @@ fn words_and_hidden_regions_are_the_references() {
         .collect();
     let hidden: Vec<&[usize]> = hidden.iter().map(Vec::as_slice).collect();
     let model = model("uniter-mrfr-mrc");
-    let filler = model.region_filler().expect("it fills regions");
-    let got = filler
-        .hidden(&Sight::Regions(regions), &slices(&texts), &hidden)
+    let head = model.masked_region_head().expect("it fills regions");
+    let got = head
+        .predictions(&Sight::Regions(regions), &slices(&texts), &hidden)
         .unwrap();
     near(
         "classes",
@@ -115,8 +115,10 @@ fn words_of_a_text_leave_out_the_token_of_the_task() {
     let case = Case::golden("vilbert-multitask");
     let (texts, regions) = two_streams(&case);
     let model = model("vilbert-multitask");
-    let filler = model.filler().unwrap();
-    let words = filler.words(&Sight::Regions(regions), &slices(&texts)).unwrap();
+    let head = model.mlm_head().unwrap();
+    let words = head
+        .token_logits(&Sight::Regions(regions), &slices(&texts))
+        .unwrap();
     assert_eq!(words.dim(0).unwrap(), texts.iter().map(Vec::len).sum::<usize>());
 }
 
@@ -171,9 +173,9 @@ fn what_is_hidden_is_not_seen() {
         let guess = |region: &Regions, hidden: &[usize]| {
             let sight = Sight::Regions(vec![region.clone()]);
             let got = model
-                .region_filler()
+                .masked_region_head()
                 .unwrap()
-                .hidden(&sight, &[&texts[0]], &[hidden])
+                .predictions(&sight, &[&texts[0]], &[hidden])
                 .unwrap();
             flat(&got.classes.unwrap())
         };
@@ -191,7 +193,10 @@ fn nothing_hidden_is_nothing_guessed() {
     for name in ["uniter-mrfr-mrc", "vilbert-pretrain"] {
         let model = model(name);
         let sight = Sight::Regions(vec![picture()]);
-        let got = model.region_filler().unwrap().hidden(&sight, &[&[1, 2]], &[&[]]);
+        let got = model
+            .masked_region_head()
+            .unwrap()
+            .predictions(&sight, &[&[1, 2]], &[&[]]);
         assert_eq!(got.unwrap().classes.unwrap().dims(), [0, 11], "{name}");
     }
 }

@@ -117,7 +117,7 @@ pub fn matched(model: &dyn Model, texts: &[Vec<u32>], regions: &[Regions]) -> Ve
     let scores = model
         .matcher()
         .expect("it matches")
-        .pairs(&sight, &slices(texts))
+        .scores(&sight, &slices(texts))
         .unwrap();
     scores.iter().map(|s| s.matched.expect("a probability")).collect()
 }

@@ -55,17 +55,20 @@ fn wrong_input_is_refused_and_named() {
     for name in ["uniter-mlm-itm", "vilbert-pretrain"] {
         let model = model(name);
         test_each(table.clone(), |(sight, text, said): &(Sight, Vec<u32>, &str)| {
-            let result = model.matcher().unwrap().pairs(sight, &[&text[..]]);
+            let result = model.matcher().unwrap().scores(sight, &[&text[..]]);
             let message = result.expect_err("it is refused").to_string();
             assert!(message.contains(said), "{name}: {message}");
         });
         let hidden = model
-            .region_filler()
+            .masked_region_head()
             .unwrap()
-            .hidden(&good(), &[&[1, 2]], &[&[2]]);
+            .predictions(&good(), &[&[1, 2]], &[&[2]]);
         let message = hidden.expect_err("there is no third region").to_string();
         assert!(message.contains("under 2"), "{name}: {message}");
-        let lists = model.region_filler().unwrap().hidden(&good(), &[&[1, 2]], &[]);
+        let lists = model
+            .masked_region_head()
+            .unwrap()
+            .predictions(&good(), &[&[1, 2]], &[]);
         assert!(lists.is_err(), "{name}: no list of hidden regions");
     }
 }

@@ -2,7 +2,9 @@
 //! text alone, reads it anew with a picture, and says it word by word under the picture.
 
 use candle_core::{Tensor, Var};
-use ocellus_models::{Followed, Grounded, ModelError, Queues, Sight};
+use ocellus_models::learner::encoder_decoder_mixture::EncoderDecoderMixture;
+use ocellus_models::learner::momentum_contrast::{MomentumContrast, Queues};
+use ocellus_models::{ModelError, Sight};
 use ocellus_nn::ops::loss::{IGNORE, smoothed_cross_entropy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,14 +39,14 @@ impl Losses {
 /// One step up to the losses over pictures and the texts that belong to them. `vars` and `states` are the student's and the
 /// teacher's tensors by name; the queues gain the pairs.
 pub fn step(
-    model: &dyn Grounded,
+    model: &dyn EncoderDecoderMixture,
     (vars, states): (&BTreeMap<String, Var>, &BTreeMap<String, Var>),
     queues: &mut Queues,
     (sight, texts): (&Sight, &[Vec<u32>]),
     choice: Choice,
     setting: Setting,
 ) -> Result<Losses, ModelError> {
-    let sides = (model as &dyn Followed, model.student(), model.teacher());
+    let sides = (model as &dyn MomentumContrast, model.student(), model.teacher());
     let batch = (sight, texts);
     let compared = compare(sides, (vars, states), queues, batch, choice, (setting, FLOOR))?;
     Ok(Losses {
@@ -59,7 +61,7 @@ pub fn step(
 
 /// Every text with its picture, every text with a strange picture, every picture with a strange text.
 fn matching(
-    model: &dyn Grounded,
+    model: &dyn EncoderDecoderMixture,
     texts: &[Vec<u32>],
     student: &Side,
     strangers: &Strangers,
@@ -71,11 +73,15 @@ fn matching(
     }
     let strange: Vec<&[u32]> = strangers.texts.iter().map(|i| own[*i]).collect();
     let pictures = seen.and(&seen.pick(&strangers.pictures)?)?.and(seen)?;
-    partners_first(&model.matches(&[&own[..], &own, &strange].concat(), &pictures)?)
+    partners_first(&model.matching_logits(&[&own[..], &own, &strange].concat(), &pictures)?)
 }
 
 /// Every word of every text from those before it; the first token is told.
-fn language(model: &dyn Grounded, texts: &[Vec<u32>], student: &Side) -> Result<Tensor, ModelError> {
+fn language(
+    model: &dyn EncoderDecoderMixture,
+    texts: &[Vec<u32>],
+    student: &Side,
+) -> Result<Tensor, ModelError> {
     let next = |text: &Vec<u32>| [text.get(1..).unwrap_or(&[]), &[IGNORE]].concat();
     let targets: Arc<[u32]> = texts.iter().flat_map(next).collect();
     if targets.iter().all(|t| *t == IGNORE) {
@@ -85,6 +91,6 @@ fn language(model: &dyn Grounded, texts: &[Vec<u32>], student: &Side) -> Result<
             "none",
         ));
     }
-    let logits = model.following(&borrowed(texts), &student.pictures)?;
+    let logits = model.next_token_logits(&borrowed(texts), &student.pictures)?;
     Ok(smoothed_cross_entropy(&logits, &targets, SMOOTHING)?)
 }

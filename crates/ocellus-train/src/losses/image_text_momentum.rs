@@ -6,7 +6,9 @@
 //! teacher's guesses beside the truth.
 
 use candle_core::{Tensor, Var};
-use ocellus_models::{Followed, Fusion, ModelError, Momentum, Queues, Sight, States, TwoTowers};
+use ocellus_models::learner::momentum_contrast::{MomentumContrast, Queues};
+use ocellus_models::learner::momentum_distillation::MomentumDistillation;
+use ocellus_models::{DualEncoder, FusionEncoder, ModelError, Sight, States};
 use ocellus_nn::losses::soft_targets::{probabilities, soft_cross_entropy};
 use ocellus_nn::ops::loss::{IGNORE, cross_entropy};
 use std::collections::BTreeMap;
@@ -47,7 +49,7 @@ impl Losses {
 /// One step up to the losses: what remains is to go backwards from their [`total`](Losses::total). `vars` and `states` are the
 /// student's and the teacher's tensors by name; the queues gain the pairs.
 pub fn step(
-    model: &dyn Momentum,
+    model: &dyn MomentumDistillation,
     (vars, states): (&BTreeMap<String, Var>, &BTreeMap<String, Var>),
     queues: &mut Queues,
     pairs: &Pairs,
@@ -55,7 +57,7 @@ pub fn step(
     setting: Setting,
 ) -> Result<Losses, ModelError> {
     let sides = (
-        model as &dyn Followed,
+        model as &dyn MomentumContrast,
         towers(model.student()),
         towers(model.teacher()),
     );
@@ -72,35 +74,39 @@ pub fn step(
     })
 }
 
-fn towers(model: &dyn Fusion) -> &dyn TwoTowers {
+fn towers(model: &dyn FusionEncoder) -> &dyn DualEncoder {
     model
 }
 
 /// Partners against strangers: every text with its picture, every text with a strange picture, every picture with a strange text.
-fn matching(model: &dyn Momentum, student: &Side, strangers: &Strangers) -> Result<Tensor, ModelError> {
+fn matching(
+    model: &dyn MomentumDistillation,
+    student: &Side,
+    strangers: &Strangers,
+) -> Result<Tensor, ModelError> {
     let (texts, pictures) = (&student.texts, &student.pictures);
     let texts = texts.and(texts)?.and(&texts.pick(&strangers.texts)?)?;
     let pictures = pictures
         .and(&pictures.pick(&strangers.pictures)?)?
         .and(pictures)?;
-    partners_first(&model.matches(&model.student().fuse(&texts, &pictures)?)?)
+    partners_first(&model.matching_logits(&model.student().fuse(&texts, &pictures)?)?)
 }
 
 /// Masked words: the truth, and with weight `alpha` what the teacher guesses instead.
 fn words(
-    model: &dyn Momentum,
+    model: &dyn MomentumDistillation,
     pairs: &Pairs,
     student: &Side,
     teacher: &Side,
     alpha: f64,
 ) -> Result<Tensor, ModelError> {
-    let guess = |model: &dyn Fusion, pictures: &States, rows: &Tensor| -> Result<Tensor, ModelError> {
+    let guess = |model: &dyn FusionEncoder, pictures: &States, rows: &Tensor| -> Result<Tensor, ModelError> {
         let fused = model.fuse(&model.texts(&borrowed(pairs.masked))?, pictures)?;
         if fused.rows.dim(0)? != pairs.hidden.len() {
             let found = pairs.hidden.len();
             return Err(ModelError::input("hidden words", fused.rows.dim(0)?, found));
         }
-        model.words(&States {
+        model.token_logits(&States {
             rows: fused.rows.index_select(rows, 0)?,
             lengths: vec![1; rows.dim(0)?],
         })

@@ -5,8 +5,7 @@
 //! ([`single_stream`](super::single_stream)).
 
 use candle_core::Tensor;
-use ocellus_models::model::RegionFiller;
-use ocellus_models::{ModelError, Sight};
+use ocellus_models::{MaskedRegionHead, ModelError, Sight};
 use ocellus_nn::losses::divergence::kl_divergence;
 use ocellus_nn::losses::likelihood::negative_log_likelihood;
 use ocellus_nn::losses::region_class::foreground_classes;
@@ -33,7 +32,7 @@ pub enum Truth<'a> {
 
 /// The loss of one of the tasks, a node of the graph.
 pub fn masked_regions(
-    model: &dyn RegionFiller,
+    model: &dyn MaskedRegionHead,
     hidden: &Hidden,
     truth: &Truth,
 ) -> Result<Tensor, ModelError> {
@@ -42,7 +41,7 @@ pub fn masked_regions(
     if regions.iter().all(|r| r.is_empty()) {
         return Err(ModelError::input("the hidden regions", "one at least", "none"));
     }
-    let guesses = model.hidden(hidden.sight, &texts, &regions)?;
+    let guesses = model.predictions(hidden.sight, &texts, &regions)?;
     let lacks = |what: &str| ModelError::input("the model", what, "none");
     let each = match truth {
         Truth::Features(features) => {

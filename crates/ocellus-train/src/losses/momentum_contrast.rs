@@ -2,7 +2,8 @@
 //! targets, and the choice of strangers that look most like partners (He et al. 2020; Li et al. 2021, section 3.2).
 
 use candle_core::{Tensor, Var};
-use ocellus_models::{Followed, ModelError, Queues, Sight, States, TwoTowers};
+use ocellus_models::learner::momentum_contrast::{MomentumContrast, Queues};
+use ocellus_models::{DualEncoder, ModelError, Sight, States};
 use ocellus_nn::losses::soft_targets::{probabilities, soft_cross_entropy, softened};
 use ocellus_nn::ops::loss::cross_entropy;
 use std::collections::BTreeMap;
@@ -53,13 +54,13 @@ pub enum Choice<'a> {
 /// Moves every teacher's tensor towards the student's: `teacher · momentum + student · (1 - momentum)`. With a momentum of 0 the
 /// teacher becomes a copy, as it is at the start.
 pub fn follow(
-    model: &dyn Followed,
+    model: &dyn MomentumContrast,
     vars: &BTreeMap<String, Var>,
     states: &BTreeMap<String, Var>,
     momentum: f64,
 ) -> Result<(), ModelError> {
     for (name, student) in vars {
-        let teacher = model.follower(name).and_then(|name| states.get(&name));
+        let teacher = model.teacher_tensor(name).and_then(|name| states.get(&name));
         if let Some(teacher) = teacher {
             let student = (student.as_tensor().detach() * (1.0 - momentum))?;
             teacher.set(&((teacher.as_tensor().detach() * momentum)? + student)?)?;
@@ -83,7 +84,7 @@ pub(super) struct Compared {
 /// The towers, the copy's step, the contrast and the choice of strangers. `floor` is added to the likelihoods by which these are
 /// drawn. The queues gain the pairs.
 pub(super) fn compare(
-    (model, student, teacher): (&dyn Followed, &dyn TwoTowers, &dyn TwoTowers),
+    (model, student, teacher): (&dyn MomentumContrast, &dyn DualEncoder, &dyn DualEncoder),
     (vars, states): (&BTreeMap<String, Var>, &BTreeMap<String, Var>),
     queues: &mut Queues,
     (sight, texts): (&Sight, &[Vec<u32>]),
@@ -148,7 +149,7 @@ pub(super) struct Side {
 }
 
 impl Side {
-    fn of(model: &dyn TwoTowers, sight: &Sight, texts: &[Vec<u32>]) -> Result<Self, ModelError> {
+    fn of(model: &dyn DualEncoder, sight: &Sight, texts: &[Vec<u32>]) -> Result<Self, ModelError> {
         let (pictures, texts) = (model.pictures(sight)?, model.texts(&borrowed(texts))?);
         let found = (pictures.lengths.len(), texts.lengths.len());
         if found.0 != found.1 || found.0 < 2 {

@@ -4,7 +4,8 @@
 //! other, in the matching both do, in the continuing texts see queries alone.
 
 use candle_core::Tensor;
-use ocellus_models::{ModelError, Querying, Sight};
+use ocellus_models::learner::qformer::QFormerPretraining;
+use ocellus_models::{ModelError, Sight};
 use ocellus_nn::ops::loss::{IGNORE, cross_entropy, smoothed_cross_entropy};
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ impl Losses {
 
 /// The losses of a batch with these strangers.
 pub fn step(
-    model: &dyn Querying,
+    model: &dyn QFormerPretraining,
     pairs: &Pairs,
     strangers: &Strangers,
     setting: Setting,
@@ -80,11 +81,11 @@ pub fn step(
         .and(&pictures.pick(&strangers.pictures)?)?
         .and(&pictures)?;
     let targets: Arc<[u32]> = (0..3 * count).map(|i| u32::from(i < count)).collect();
-    let matching = cross_entropy(&model.matches(&texts, &seen)?, &targets)?;
+    let matching = cross_entropy(&model.matching_logits(&texts, &seen)?, &targets)?;
 
     let (texts, targets) = continued(pairs.texts, setting.start)?;
     let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-    let words = model.next_words(&texts, &pictures)?;
+    let words = model.next_token_logits(&texts, &pictures)?;
     Ok(Losses {
         contrast: ((of_pictures + of_texts)? * 0.5)?,
         matching: (matching / (3 * count) as f64)?,
@@ -95,7 +96,11 @@ pub fn step(
 
 /// Every picture's best query for every text, over the temperature: `queries [pictures, queries, features]` →
 /// `[pictures, texts]`.
-fn similarity(model: &dyn Querying, queries: &Tensor, texts: &[&[u32]]) -> Result<Tensor, ModelError> {
+fn similarity(
+    model: &dyn QFormerPretraining,
+    queries: &Tensor,
+    texts: &[&[u32]],
+) -> Result<Tensor, ModelError> {
     let (pictures, count, features) = queries.dims3()?;
     let of_texts = model.text_features(texts)?.t()?.contiguous()?;
     let cosines = queries.reshape((pictures * count, features))?.matmul(&of_texts)?;

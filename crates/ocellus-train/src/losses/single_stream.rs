@@ -5,7 +5,8 @@
 //! regions is to be cheap for the first and dear for the second. Masked words are guessed beside their own picture.
 
 use candle_core::{DType, Tensor};
-use ocellus_models::{JointStates, ModelError, Sight, SingleStream};
+use ocellus_models::learner::single_stream::SingleStream;
+use ocellus_models::{JointStates, ModelError, Sight};
 use ocellus_nn::losses::transport::{Proximal, transport};
 use ocellus_nn::ops::loss::cross_entropy;
 use std::sync::Arc;
@@ -71,9 +72,9 @@ pub fn matches(model: &dyn SingleStream, shown: &Shown) -> Result<Matching, Mode
         let found = format!("{} for {} texts", shown.matched.len(), shown.texts.len());
         return Err(ModelError::input("labels", "one for every text", found));
     }
-    let joint = model.read(shown.sight, &borrowed(shown.texts))?;
+    let joint = model.encode(shown.sight, &borrowed(shown.texts))?;
     let targets: Arc<[u32]> = shown.matched.iter().map(|m| u32::from(*m)).collect();
-    let matching = cross_entropy(&model.matches(&joint)?, &targets)?;
+    let matching = cross_entropy(&model.matching_logits(&joint)?, &targets)?;
     Ok(Matching {
         matching: (matching / targets.len() as f64)?,
         alignment: alignment(model, &joint, shown.matched)?,
@@ -98,8 +99,8 @@ fn alignment(model: &dyn SingleStream, joint: &JointStates, matched: &[bool]) ->
 
 /// Masked words beside their pictures.
 pub fn words(model: &dyn SingleStream, masked: &Masked) -> Result<Tensor, ModelError> {
-    let joint = model.read(masked.sight, &borrowed(masked.texts))?;
-    masked_words(&joint.words.rows, masked.hidden, |rows| model.words(rows))
+    let joint = model.encode(masked.sight, &borrowed(masked.texts))?;
+    masked_words(&joint.text.rows, masked.hidden, |rows| model.token_logits(rows))
 }
 
 fn borrowed(texts: &[Vec<u32>]) -> Vec<&[u32]> {

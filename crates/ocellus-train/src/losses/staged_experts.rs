@@ -2,7 +2,8 @@
 //! change what belongs to texts; then contrast, matching and masked words of pairs.
 
 use candle_core::{Tensor, Var};
-use ocellus_models::{Experts, ModelError, Stage};
+use ocellus_models::ModelError;
+use ocellus_models::learner::modality_experts::{ModalityExperts, PretrainingStage};
 use ocellus_nn::losses::contrastive::contrastive;
 use std::collections::BTreeMap;
 
@@ -15,16 +16,20 @@ use super::momentum_contrast::{borrowed, draw, partners_first, weights};
 pub const WORDS: f64 = 0.25;
 
 /// The variables that a stage changes.
-pub fn trainable(model: &dyn Experts, stage: Stage, vars: &BTreeMap<String, Var>) -> BTreeMap<String, Var> {
+pub fn trainable(
+    model: &dyn ModalityExperts,
+    stage: PretrainingStage,
+    vars: &BTreeMap<String, Var>,
+) -> BTreeMap<String, Var> {
     let own = vars.iter().filter(|(name, _)| model.trains(stage, name));
     own.map(|(name, var)| (name.clone(), var.clone())).collect()
 }
 
 /// Masked words of texts alone. `hidden` has for every token, packed, the word that was there, or
 /// [`IGNORE`](ocellus_nn::ops::loss::IGNORE).
-pub fn texts(model: &dyn Experts, masked: &[Vec<u32>], hidden: &[u32]) -> Result<Tensor, ModelError> {
-    let states = model.alone(&borrowed(masked))?;
-    masked_words(&states.rows, hidden, |rows| model.words(rows))
+pub fn texts(model: &dyn ModalityExperts, masked: &[Vec<u32>], hidden: &[u32]) -> Result<Tensor, ModelError> {
+    let states = model.encode_texts(&borrowed(masked))?;
+    masked_words(&states.rows, hidden, |rows| model.token_logits(rows))
 }
 
 /// What a step on pairs computed. The losses are nodes of the graph, unweighted.
@@ -48,7 +53,7 @@ impl Losses {
 }
 
 /// Contrast, matching and masked words of pairs. Strangers are those that look most like partners to the experts of each.
-pub fn pairs(model: &dyn Experts, pairs: &Pairs, choice: Choice) -> Result<Losses, ModelError> {
+pub fn pairs(model: &dyn ModalityExperts, pairs: &Pairs, choice: Choice) -> Result<Losses, ModelError> {
     let (own, count) = (borrowed(pairs.texts), pairs.texts.len());
     if count < 2 {
         return Err(ModelError::input("a batch of pairs", "two at least", count));
@@ -64,11 +69,11 @@ pub fn pairs(model: &dyn Experts, pairs: &Pairs, choice: Choice) -> Result<Losse
             texts: draw(&text_weights, uniform)?,
         },
     };
-    let joint = model.read(pairs.sight, &borrowed(pairs.masked))?;
+    let joint = model.encode(pairs.sight, &borrowed(pairs.masked))?;
     Ok(Losses {
         contrast,
         matching: matching(model, pairs, &strangers)?,
-        words: masked_words(&joint.words.rows, pairs.hidden, |rows| model.words(rows))?,
+        words: masked_words(&joint.text.rows, pairs.hidden, |rows| model.token_logits(rows))?,
         picture_weights,
         text_weights,
         strangers,
@@ -76,7 +81,7 @@ pub fn pairs(model: &dyn Experts, pairs: &Pairs, choice: Choice) -> Result<Losse
 }
 
 /// Every text with its picture, every text with a strange picture, every picture with a strange text.
-fn matching(model: &dyn Experts, pairs: &Pairs, strangers: &Strangers) -> Result<Tensor, ModelError> {
+fn matching(model: &dyn ModalityExperts, pairs: &Pairs, strangers: &Strangers) -> Result<Tensor, ModelError> {
     let (own, sight) = (borrowed(pairs.texts), pairs.sight);
     let found = (strangers.pictures.len(), strangers.texts.len());
     let least = strangers.texts.iter().all(|i| *i < own.len());
@@ -86,7 +91,7 @@ fn matching(model: &dyn Experts, pairs: &Pairs, strangers: &Strangers) -> Result
         return Err(ModelError::input("strangers", expected, found));
     }
     let strange: Vec<&[u32]> = strangers.texts.iter().map(|i| own[*i]).collect();
-    let read = |sight, texts: &[&[u32]]| model.matches(&model.read(sight, texts)?);
+    let read = |sight, texts: &[&[u32]]| model.matching_logits(&model.encode(sight, texts)?);
     let logits = [
         read(sight, &own)?,
         read(&sight.pick(&strangers.pictures)?, &own)?,

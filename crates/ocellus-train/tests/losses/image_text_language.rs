@@ -3,7 +3,9 @@
 use crate::hand::{Matrix, cross_entropy, log_softmax, matrix, softmax};
 use crate::tiny::{Tiny, close, pictures, slices, tiny};
 use candle_core::Tensor;
-use ocellus_models::{Grounded, Queues, Sight, TwoTowers};
+use ocellus_models::learner::encoder_decoder_mixture::EncoderDecoderMixture;
+use ocellus_models::learner::momentum_contrast::Queues;
+use ocellus_models::{DualEncoder, Sight};
 use ocellus_train::losses::image_text_language::{Choice, Setting, Strangers, follow, step};
 use serde_json::json;
 
@@ -47,7 +49,7 @@ fn columns(features: &Matrix, queue: &Matrix) -> Matrix {
 
 /// The losses by hand, over features and logits of the model as it is now.
 struct Hand<'a> {
-    model: &'a dyn Grounded,
+    model: &'a dyn EncoderDecoderMixture,
     sight: &'a Sight,
     queues: Queues,
     strangers: Strangers,
@@ -55,7 +57,7 @@ struct Hand<'a> {
 }
 
 impl Hand<'_> {
-    fn features(&self, towers: &dyn TwoTowers) -> [Matrix; 2] {
+    fn features(&self, towers: &dyn DualEncoder) -> [Matrix; 2] {
         let pictures = towers.pictures(self.sight).unwrap();
         let texts = towers.texts(&slices(&texts())).unwrap();
         [
@@ -116,7 +118,7 @@ impl Hand<'_> {
         let texts = texts();
         let logits = |texts: &[Vec<u32>], which: &[usize]| {
             let pictures = pictures.pick(which).unwrap();
-            matrix(&self.model.matches(&slices(texts), &pictures).unwrap())
+            matrix(&self.model.matching_logits(&slices(texts), &pictures).unwrap())
         };
         let strange: Vec<Vec<u32>> = self.strangers.texts.iter().map(|i| texts[*i].clone()).collect();
         let all = [
@@ -131,7 +133,12 @@ impl Hand<'_> {
     /// 0.9 of the target and 0.1 spread over 22 words.
     fn language(&self) -> f64 {
         let pictures = self.model.student().pictures(self.sight).unwrap();
-        let logits = matrix(&self.model.following(&slices(&texts()), &pictures).unwrap());
+        let logits = matrix(
+            &self
+                .model
+                .next_token_logits(&slices(&texts()), &pictures)
+                .unwrap(),
+        );
         let (mut row, mut sum, mut count) = (0, 0.0, 0.0);
         for text in texts() {
             for next in 1..text.len() {
@@ -148,7 +155,7 @@ impl Hand<'_> {
 #[test]
 fn all_three_equal_what_is_computed_by_hand() {
     let tiny = model();
-    let model = tiny.model.grounded().expect("it has a copy");
+    let model = tiny.encoder_decoder_mixture();
     let sight = pictures(&[(3, 3), (2, 3), (1, 2), (3, 3)], 12, 3);
     let (vars, states) = (tiny.source.vars(), tiny.source.states());
     // A temperature that leaves the targets soft, and a copy that is no copy any more.
@@ -243,9 +250,9 @@ fn encoder_and_decoder_share_all_but_self_attention() {
         assert!(own, "`{name}` is the encoder's");
     }
     // Everything of the towers has a copy, and nothing else.
-    let model = tiny.model.grounded().unwrap();
+    let model = tiny.encoder_decoder_mixture();
     let states = tiny.source.states();
-    let followers: Vec<String> = names.iter().filter_map(|n| model.follower(n)).collect();
+    let followers: Vec<String> = names.iter().filter_map(|n| model.teacher_tensor(n)).collect();
     let mut wanted: Vec<String> = states
         .keys()
         .filter(|n| !n.ends_with("_queue"))
@@ -262,7 +269,7 @@ fn encoder_and_decoder_share_all_but_self_attention() {
 #[test]
 fn strangers_are_drawn_and_never_oneself() {
     let tiny = model();
-    let model = tiny.model.grounded().unwrap();
+    let model = tiny.encoder_decoder_mixture();
     let sight = pictures(&[(2, 2); 4], 12, 3);
     let (vars, states) = (tiny.source.vars(), tiny.source.states());
     let mut queues = model.queues().clone();

@@ -2,7 +2,8 @@
 
 use crate::hand::{Matrix, cosine_costs, cost_of, cross_entropy, matrix, plan};
 use crate::tiny::{Tiny, close, masks, pictures, regions, rows, slices, tiny};
-use ocellus_models::{Sight, SingleStream};
+use ocellus_models::Sight;
+use ocellus_models::learner::single_stream::SingleStream;
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_train::losses::single_stream::{Masked, Shown, matches, step, words};
 use serde_json::json;
@@ -45,11 +46,11 @@ struct Hand<'a> {
 impl Hand<'_> {
     fn costs(&self) -> Vec<Option<Matrix>> {
         let (front, back, before) = self.trimmed;
-        let joint = self.model.read(self.shown, &slices(&texts())).unwrap();
-        let (words, seen) = (matrix(&joint.words.rows), matrix(&joint.seen.rows));
+        let joint = self.model.encode(self.shown, &slices(&texts())).unwrap();
+        let (words, seen) = (matrix(&joint.text.rows), matrix(&joint.visual.rows));
         let (mut word, mut part) = (0, 0);
         let mut costs = Vec::new();
-        for (w, s) in joint.words.lengths.iter().zip(&joint.seen.lengths) {
+        for (w, s) in joint.text.lengths.iter().zip(&joint.visual.lengths) {
             let kept = (*w > front + back).then(|| words[word + front..word + w - back].to_vec());
             costs.push(kept.map(|x| cosine_costs(&x, &seen[part + before..part + s].to_vec())));
             (word, part) = (word + w, part + s);
@@ -77,23 +78,23 @@ impl Hand<'_> {
     }
 
     fn matching(&self) -> f64 {
-        let joint = self.model.read(self.shown, &slices(&texts())).unwrap();
-        let logits = matrix(&self.model.matches(&joint).unwrap());
+        let joint = self.model.encode(self.shown, &slices(&texts())).unwrap();
+        let logits = matrix(&self.model.matching_logits(&joint).unwrap());
         cross_entropy(&logits, &MATCHED.map(usize::from))
     }
 }
 
 fn by_hand(model: &dyn SingleStream, masked: &Masked) -> f64 {
-    let joint = model.read(masked.sight, &slices(masked.texts)).unwrap();
+    let joint = model.encode(masked.sight, &slices(masked.texts)).unwrap();
     let (places, truth) = masks(masked.hidden);
-    let logits = model.words(&rows(&joint.words.rows, &places)).unwrap();
+    let logits = model.token_logits(&rows(&joint.text.rows, &places)).unwrap();
     cross_entropy(&matrix(&logits), &truth)
 }
 
 #[test]
 fn patches_all_three_in_one_step() {
     let tiny = of_patches();
-    let model = tiny.model.single_stream().expect("it has both heads");
+    let model = tiny.single_stream();
     // Pictures of several sizes, so that their positions are resized.
     let grids = [(3, 3), (2, 3), (1, 2), (3, 2)];
     let (shown, own) = (pictures(&grids, 12, 1), pictures(&grids, 12, 2));
@@ -159,10 +160,7 @@ fn patches_all_three_in_one_step() {
 #[test]
 fn regions_matches_with_alignment_or_words() {
     let tiny = of_regions();
-    let model = tiny
-        .model
-        .single_stream()
-        .expect("it has the heads of pretraining");
+    let model = tiny.single_stream();
     let shown = regions(&[3, 2, 1, 4], 5, 1);
     let losses = matches(
         model,
@@ -215,7 +213,7 @@ fn regions_matches_with_alignment_or_words() {
 #[test]
 fn what_does_not_fit_is_refused_and_nothing_masked_costs_nothing() {
     let tiny = of_regions();
-    let model = tiny.model.single_stream().unwrap();
+    let model = tiny.single_stream();
     let sight = regions(&[2, 2, 2, 2], 5, 1);
     let (texts, hidden) = (texts(), vec![IGNORE; 15]);
     let mut shown = Shown {

@@ -2,7 +2,7 @@
 
 use crate::hand::{cross_entropy, matrix, softmax};
 use crate::tiny::{Tiny, close, masks, pictures, rows, slices, tiny};
-use ocellus_models::Stage;
+use ocellus_models::learner::modality_experts::PretrainingStage;
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_train::losses::image_text_momentum::Pairs;
 use ocellus_train::losses::staged_experts::{Choice, Strangers, pairs, texts, trainable};
@@ -31,7 +31,7 @@ fn hidden() -> Vec<u32> {
 #[test]
 fn texts_alone_change_what_belongs_to_texts() {
     let tiny = model();
-    let model = tiny.model.experts().expect("it has all heads");
+    let model = tiny.modality_experts();
     for (name, texts) in [
         ("text_embeddings.word_embeddings.weight", true),
         ("text_embeddings.LayerNorm.bias", true),
@@ -57,15 +57,15 @@ fn texts_alone_change_what_belongs_to_texts() {
         ("logit_scale", false),
     ] {
         assert!(tiny.source.vars().contains_key(name), "no `{name}`");
-        assert_eq!(model.trains(Stage::Texts, name), texts, "{name}");
-        assert!(model.trains(Stage::Pairs, name), "{name}");
+        assert_eq!(model.trains(PretrainingStage::Texts, name), texts, "{name}");
+        assert!(model.trains(PretrainingStage::Pairs, name), "{name}");
     }
 
     let vars = tiny.source.vars();
-    assert_eq!(trainable(model, Stage::Pairs, &vars).len(), vars.len());
+    assert_eq!(trainable(model, PretrainingStage::Pairs, &vars).len(), vars.len());
     // Nothing is told to change that the loss cannot change.
     let grads = texts(model, &written(), &hidden()).unwrap().backward().unwrap();
-    let own = trainable(model, Stage::Texts, &vars);
+    let own = trainable(model, PretrainingStage::Texts, &vars);
     assert!(own.len() < vars.len());
     for (name, var) in own {
         assert!(grads.get(&var).is_some(), "no gradient for `{name}`");
@@ -75,13 +75,13 @@ fn texts_alone_change_what_belongs_to_texts() {
 #[test]
 fn words_of_texts_alone() {
     let tiny = model();
-    let model = tiny.model.experts().unwrap();
+    let model = tiny.modality_experts();
     let (masked, hidden) = (written(), hidden());
     let whole = || {
         let (places, truth) = masks(&hidden);
-        let states = model.alone(&slices(&masked)).unwrap();
+        let states = model.encode_texts(&slices(&masked)).unwrap();
         cross_entropy(
-            &matrix(&model.words(&rows(&states.rows, &places)).unwrap()),
+            &matrix(&model.token_logits(&rows(&states.rows, &places)).unwrap()),
             &truth,
         )
     };
@@ -103,7 +103,7 @@ fn words_of_texts_alone() {
 #[test]
 fn contrast_matching_and_words_of_pairs() {
     let tiny = model();
-    let model = tiny.model.experts().unwrap();
+    let model = tiny.modality_experts();
     // Both scales small enough that all pairs count.
     for name in ["logit_scale", "logit_vl_scale"] {
         let var = &tiny.source.vars()[name];
@@ -142,8 +142,8 @@ fn contrast_matching_and_words_of_pairs() {
             // One by one: pairs do not see one another.
             let one = |(picture, text): (&usize, &Vec<u32>)| {
                 let sight = sight.pick(&[*picture]).unwrap();
-                let joint = model.read(&sight, &[text]).unwrap();
-                matrix(&model.matches(&joint).unwrap()).remove(0)
+                let joint = model.encode(&sight, &[text]).unwrap();
+                matrix(&model.matching_logits(&joint).unwrap()).remove(0)
             };
             which.iter().zip(&texts).map(one).collect::<Vec<_>>()
         };
@@ -156,8 +156,11 @@ fn contrast_matching_and_words_of_pairs() {
     };
     let words = || {
         let (places, truth) = masks(&hidden);
-        let states = model.read(&sight, &slices(&masked)).unwrap().words.rows;
-        cross_entropy(&matrix(&model.words(&rows(&states, &places)).unwrap()), &truth)
+        let states = model.encode(&sight, &slices(&masked)).unwrap().text.rows;
+        cross_entropy(
+            &matrix(&model.token_logits(&rows(&states, &places)).unwrap()),
+            &truth,
+        )
     };
     close("contrast", &losses.contrast, contrast());
     close("matching", &losses.matching, matching());

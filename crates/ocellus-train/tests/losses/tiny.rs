@@ -1,14 +1,18 @@
 //! Tiny models with random weights, something to show them, and the check of their gradients.
 
 use candle_core::{Device, Tensor, backprop::GradStore};
-use ocellus_models::{Grid, Model, Regions, Sight};
+use ocellus_models::families::load_learner;
+use ocellus_models::learner::encoder_decoder_mixture::EncoderDecoderMixture;
+use ocellus_models::learner::modality_experts::ModalityExperts;
+use ocellus_models::learner::single_stream::SingleStream;
+use ocellus_models::{Grid, Learner, Model, Objective, Regions, Sight};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_testkit::Random;
 use std::rc::Rc;
 
 pub struct Tiny {
-    pub model: Box<dyn Model>,
+    pub learner: Box<dyn Learner>,
     pub source: Rc<Trainable>,
 }
 
@@ -16,14 +20,16 @@ pub struct Tiny {
 pub fn tiny(config: serde_json::Value) -> Tiny {
     let source = Rc::new(Trainable::random(11, 0.25, Device::Cpu));
     let params = Params::new(source.clone(), Precision::F32);
-    let model = ocellus_models::load(&config.to_string(), &params).unwrap();
+    let learner = load_learner(&config.to_string(), &params)
+        .unwrap()
+        .expect("it has all that its objective needs");
     let mut random = Random::new(5);
     for var in source.vars().values() {
         let noise: Vec<f32> = (0..var.elem_count()).map(|_| random.range(-0.1, 0.1)).collect();
         let noise = Tensor::from_vec(noise, var.shape(), &Device::Cpu).unwrap();
         var.set(&(var.as_tensor().detach() + noise).unwrap()).unwrap();
     }
-    Tiny { model, source }
+    Tiny { learner, source }
 }
 
 /// Pictures of these rows and columns of patches.
@@ -93,6 +99,31 @@ pub fn close(what: &str, got: &Tensor, wanted: f64) {
 }
 
 impl Tiny {
+    pub fn model(&self) -> &dyn Model {
+        self.learner.model()
+    }
+
+    pub fn single_stream(&self) -> &dyn SingleStream {
+        match self.learner.objective() {
+            Objective::SingleStream(model) => model,
+            _ => panic!("another objective"),
+        }
+    }
+
+    pub fn modality_experts(&self) -> &dyn ModalityExperts {
+        match self.learner.objective() {
+            Objective::ModalityExperts(model) => model,
+            _ => panic!("another objective"),
+        }
+    }
+
+    pub fn encoder_decoder_mixture(&self) -> &dyn EncoderDecoderMixture {
+        match self.learner.objective() {
+            Objective::EncoderDecoderMixture(model) => model,
+            _ => panic!("another objective"),
+        }
+    }
+
     /// The steepest component of each of these tensors against the central difference of `whole`.
     #[track_caller]
     pub fn assert_slopes(&self, grads: &GradStore, names: &[&str], mut whole: impl FnMut() -> f64) {

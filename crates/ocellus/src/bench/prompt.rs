@@ -20,7 +20,7 @@ pub struct Exact {
 /// A prompt of `text_tokens` tokens beside those that stand for the picture.
 pub fn exact(model: &Model, seen: &Seen, text_tokens: usize) -> Result<Exact, Failure> {
     let (vlm, grid) = (model.vlm()?, seen.picture.grid);
-    let (before, picture, after) = match model.loaded.phrases() {
+    let (before, picture, after) = match model.loaded.input().prompts {
         Some(_) => (Vec::new(), spelled(vlm, &grid), Vec::new()),
         None => {
             let conversation = ocellus_tasks::ask::conversation(1, "", None);

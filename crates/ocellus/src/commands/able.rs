@@ -46,7 +46,7 @@ fn deed(task: Task) -> &'static str {
 
 /// Fails unless the model is spoken to in conversations.
 pub fn converses(model: &Model, task: Task) -> Result<(), Failure> {
-    match model.loaded.generator().is_some() && model.loaded.phrases().is_none() {
+    match model.loaded.generator().is_some() && model.loaded.input().prompts.is_none() {
         true => Ok(()),
         false => Err(cannot(model, task)),
     }

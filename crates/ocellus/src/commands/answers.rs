@@ -1,6 +1,6 @@
 //! Questions to models that choose their answer from a fixed list.
 
-use ocellus_models::model::Classifier;
+use ocellus_models::Classifier;
 use serde_json::json;
 
 use crate::args::Ask;

@@ -46,7 +46,7 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
     if model.loaded.generator().is_none() {
         return Err(able::cannot(&model, Task::Ask));
     }
-    if let Some(phrases) = model.loaded.phrases() {
+    if let Some(phrases) = model.loaded.input().prompts {
         able::takes_only(&model, &args, &["--answers"])?;
         return phrased::run(&model, &args, &files, phrases.question);
     }

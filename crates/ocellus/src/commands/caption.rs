@@ -18,7 +18,7 @@ use crate::{inputs, output, prompt};
 pub fn run(context: &Context, args: Caption) -> Result<(), Failure> {
     let model = Model::load(context, &context.checkpoint(args.model.model.as_deref())?)?;
     // A model of phrases that has none for captions only answers questions.
-    let describes = model.loaded.phrases().is_none_or(|p| !p.caption.is_empty());
+    let describes = model.loaded.input().prompts.is_none_or(|p| !p.caption.is_empty());
     if model.loaded.generator().is_none() || model.reads_lines || !describes {
         return Err(cannot(&model, Task::Caption));
     }

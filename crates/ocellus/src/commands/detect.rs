@@ -2,8 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use ocellus_base::limits::Limits;
-use ocellus_models::model::Sees;
-use ocellus_models::{Detected, Guess, ModelError, Task};
+use ocellus_models::VisualFormat;
+use ocellus_models::{ClassScore, Detections, ModelError, Task};
 use ocellus_weights::{Dtype, TensorBytes, f32_bytes, i64_bytes};
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ pub fn run(context: &Context, args: Detect) -> Result<(), Failure> {
         Format::Text => {
             let head = ["object", "p", "attribute", "p", "x1", "y1", "x2", "y2"];
             let rows = regions.map(|((corners, object), attribute)| {
-                let guess = |g: &Guess, labels| [name(g, labels), format!("{:.3}", g.probability)];
+                let guess = |g: &ClassScore, labels| [name(g, labels), format!("{:.3}", g.probability)];
                 let mut row = [guess(object, objects), guess(attribute, attributes)].concat();
                 row.extend(corners.iter().map(|px| format!("{px:.0}")));
                 row
@@ -63,8 +63,10 @@ pub fn run(context: &Context, args: Detect) -> Result<(), Failure> {
     }
 }
 
-fn find(model: &Wordless, bytes: &[u8]) -> Result<Detected, Failure> {
-    let (Some(detector), Sees::Planes(recipe)) = (model.loaded.detector(), model.loaded.sees()) else {
+fn find(model: &Wordless, bytes: &[u8]) -> Result<Detections, Failure> {
+    let (Some(detector), VisualFormat::Planes(recipe)) =
+        (model.loaded.detector(), model.loaded.input().visual)
+    else {
         return Err(unable(&model.name, Task::Detect));
     };
     let picture = ocellus_media::decode(bytes, &Limits::default())?.image;
@@ -75,7 +77,7 @@ fn find(model: &Wordless, bytes: &[u8]) -> Result<Detected, Failure> {
 }
 
 /// The arrays of a file of regions, and what the detector says of each beside them.
-fn arrays(found: &Detected) -> Result<Vec<TensorBytes>, Failure> {
+fn arrays(found: &Detections) -> Result<Vec<TensorBytes>, Failure> {
     let regions = &found.regions;
     let (count, width) = regions.features.dims2().map_err(ModelError::from)?;
     let features = regions.features.flatten_all();
@@ -84,11 +86,11 @@ fn arrays(found: &Detected) -> Result<Vec<TensorBytes>, Failure> {
         let bytes = f32_bytes(values, Dtype::F32)?;
         Ok::<_, Failure>((name.to_owned(), Dtype::F32, shape.to_vec(), bytes))
     };
-    let classes = |name: &str, guesses: &[Guess]| {
+    let classes = |name: &str, guesses: &[ClassScore]| {
         let ids: Vec<i64> = guesses.iter().map(|g| i64::from(g.class)).collect();
         (name.to_owned(), Dtype::I64, vec![count], i64_bytes(&ids))
     };
-    let chances = |guesses: &[Guess]| guesses.iter().map(|g| g.probability).collect::<Vec<_>>();
+    let chances = |guesses: &[ClassScore]| guesses.iter().map(|g| g.probability).collect::<Vec<_>>();
     Ok(vec![
         floats("features", &[count, width], &features.map_err(ModelError::from)?)?,
         floats("boxes", &[count, 4], regions.boxes.as_flattened())?,
@@ -100,12 +102,12 @@ fn arrays(found: &Detected) -> Result<Vec<TensorBytes>, Failure> {
     ])
 }
 
-fn told(guess: &Guess, labels: &[String]) -> Value {
+fn told(guess: &ClassScore, labels: &[String]) -> Value {
     let label = labels.get(guess.class as usize);
     json!({"id": guess.class, "label": label, "confidence": guess.probability})
 }
 
-fn name(guess: &Guess, labels: &[String]) -> String {
+fn name(guess: &ClassScore, labels: &[String]) -> String {
     let label = labels.get(guess.class as usize).cloned();
     label.unwrap_or_else(|| format!("#{}", guess.class))
 }

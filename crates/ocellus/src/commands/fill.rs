@@ -21,13 +21,13 @@ pub fn run(context: &Context, args: Fill) -> Result<(), Failure> {
             .hint(format!("as in: \"a cat on a {MASK}\"")));
     }
     let model = Model::load(context, &context.checkpoint(args.model.model.as_deref())?)?;
-    let Some(filler) = model.loaded.filler() else {
+    let Some(head) = model.loaded.mlm_head() else {
         return Err(cannot(&model, Task::Fill));
     };
     let seen = sight::sight(&model, &args.input, args.regions.as_deref())?;
     let ids = model.text_with(&args.text, MASK)?;
     let mask = model.tokenizer.token_id(MASK);
-    let scores = model.own(filler.words(&seen, &[&ids]))?;
+    let scores = model.own(head.token_logits(&seen, &[&ids]))?;
     let scores = scores
         .to_vec2::<f32>()
         .map_err(ocellus_models::ModelError::from)?;

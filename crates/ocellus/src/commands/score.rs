@@ -20,7 +20,7 @@ pub fn run(context: &Context, args: Score) -> Result<(), Failure> {
     let seen = sight::sight(&model, &args.input, args.regions.as_deref())?;
     let texts = model.texts(&args.texts)?;
     let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-    let scores = model.own(matcher.pairs(&sight::repeated(&seen, texts.len())?, &texts))?;
+    let scores = model.own(matcher.scores(&sight::repeated(&seen, texts.len())?, &texts))?;
     let rows = args.texts.iter().zip(&scores);
     match args.format {
         Format::Json => output::json(&json!({

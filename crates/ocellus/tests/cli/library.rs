@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use ocellus_models::given::patch_rows;
-use ocellus_models::model::Sees;
+use ocellus_models::VisualFormat;
+use ocellus_models::patches::patch_rows;
 use ocellus_models::{FAMILIES, Sight, Task};
 use ocellus_nn::{Frozen, Params, Precision};
 use ocellus_weights::Weights;
@@ -37,7 +37,7 @@ fn score_prints_what_the_matcher_says() {
     let source = Rc::new(Frozen::new(weights, Device::Cpu, DType::F32));
     let config = fs::read_to_string(folder.join("config.json")).unwrap();
     let model = ocellus_models::load(&config, &Params::new(source, Precision::F32)).unwrap();
-    let Sees::Planes(recipe) = model.sees() else {
+    let VisualFormat::Planes(recipe) = model.input().visual else {
         panic!("it sees planes")
     };
     let picture = fs::read(place.path().join(PICTURE)).unwrap();
@@ -56,7 +56,7 @@ fn score_prints_what_the_matcher_says() {
     let scores = model
         .matcher()
         .unwrap()
-        .pairs(&sight, &[&texts[0], &texts[1]])
+        .scores(&sight, &[&texts[0], &texts[1]])
         .unwrap();
     for (printed, score) in printed["scores"].as_array().unwrap().iter().zip(scores) {
         let (printed, score) = (printed["similarity"].as_f64().unwrap(), score.similarity.unwrap());

@@ -11,10 +11,14 @@ use std::sync::Arc;
 use super::super::packed::{self, paired};
 use super::config::Config;
 use super::towers::{TEXT, Towers};
-use crate::fusion::{Fusion, States, TwoTowers};
-use crate::given::Given;
-use crate::model::{Sight, Texts};
-use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
+use crate::dual_encoder::{DualEncoder, FusionEncoder};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::reference::Given;
+use crate::sight::{Sight, Texts};
+use crate::states::States;
+use crate::vlm::{Opening, Prompt, Vlm};
+use ocellus_media::Grid;
 
 pub(super) struct Answers {
     facts: Facts,

@@ -6,9 +6,11 @@ use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Params, encoder, tower};
 use serde_json::{Value, json};
 
-use super::FAMILY;
 use crate::config::{ConfigError, Fields};
-use crate::vlm::Facts;
+use crate::facts::Facts;
+
+/// The family's id.
+pub(super) const ID: &str = "albef";
 
 /// Fields that say how the original was trained or where its data lay.
 const HARMLESS: &[&str] = &[
@@ -86,7 +88,7 @@ impl Config {
             types: bert.size("type_vocab_size")?,
             vision,
         };
-        bert.finish(FAMILY.id, HARMLESS_TEXT)?;
+        bert.finish(ID, HARMLESS_TEXT)?;
         if config.image_res < config.patch {
             return Err(ConfigError::Value {
                 field: "image_res".to_owned(),
@@ -94,7 +96,7 @@ impl Config {
                 found: config.image_res.to_string(),
             });
         }
-        fields.finish(FAMILY.id, HARMLESS)?;
+        fields.finish(ID, HARMLESS)?;
         Ok(config)
     }
 
@@ -129,7 +131,7 @@ impl Config {
 
     pub(super) fn facts(&self) -> Facts {
         Facts {
-            family: FAMILY.id,
+            family: ID,
             image_token: None,
             video_token: None,
             merge: 1,

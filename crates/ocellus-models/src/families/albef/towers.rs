@@ -10,10 +10,11 @@ use ocellus_nn::{Act, Linear, Mask, Params, Taps};
 use super::super::packed::{self, paired, unit};
 use super::config::Config;
 use super::lacks;
-use crate::fusion::{Fusion, States, TwoTowers};
-use crate::given::Rows;
-use crate::model::{Sight, Texts};
-use crate::vlm::ModelError;
+use crate::dual_encoder::{DualEncoder, FusionEncoder};
+use crate::error::ModelError;
+use crate::rows::Rows;
+use crate::sight::{Sight, Texts};
+use crate::states::States;
 
 const VISION: Names = &[
     ("patch", "patch_embed.proj"),
@@ -156,7 +157,7 @@ impl Towers {
     }
 }
 
-impl TwoTowers for Towers {
+impl DualEncoder for Towers {
     fn pictures(&self, sight: &Sight) -> Result<States, ModelError> {
         self.see(sight, &mut Taps::none())
     }
@@ -183,7 +184,7 @@ impl TwoTowers for Towers {
     }
 }
 
-impl Fusion for Towers {
+impl FusionEncoder for Towers {
     fn fuse(&self, texts: &States, pictures: &States) -> Result<States, ModelError> {
         paired(texts.lengths.len(), pictures.lengths.len())?;
         let (own, across) = (texts.segments(), texts.looking_at(pictures));
@@ -203,7 +204,7 @@ impl Fusion for Towers {
         })
     }
 
-    fn words(&self, fused: &States) -> Result<Tensor, ModelError> {
+    fn token_logits(&self, fused: &States) -> Result<Tensor, ModelError> {
         let head = self
             .words
             .as_ref()

@@ -7,13 +7,15 @@ use ocellus_nn::{Params, Taps};
 
 use super::taught::taught;
 use super::text::{Text, TextEncoder};
-use super::vision::{Pictures, looking, spans};
+use super::vision::{Pictures, RECIPE, looking, spans};
+use crate::error::ModelError;
+use crate::facts::Facts;
 use crate::families::planes;
-use crate::given::Given;
-use crate::model::{Asked, Model, Trace};
-use crate::model::{Phrases, Sees};
-use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
-use ocellus_text::TextForm;
+use crate::input::{InputSpec, TaskPrompts};
+use crate::model::Model;
+use crate::reference::{Given, ReferencePrompt, Trace};
+use crate::vlm::{Opening, Prompt, Vlm};
+use ocellus_media::Grid;
 
 pub struct Answerer {
     pictures: Pictures,
@@ -61,30 +63,19 @@ impl Model for Answerer {
         &self.pictures.facts
     }
 
-    fn sees(&self) -> Sees {
-        self.pictures.sees(super::RECIPE)
-    }
-
-    fn form(&self) -> TextForm {
-        planes::within(planes::SENTENCE, self.pictures.facts.max_positions)
-    }
-
-    fn phrases(&self) -> Option<Phrases> {
-        Some(Phrases {
-            caption: "",
-            question: "{}",
-        })
-    }
-
-    fn ends(&self) -> Vec<u32> {
-        vec![self.text.end]
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: self.pictures.format(RECIPE),
+            text: planes::within(planes::SENTENCE, self.pictures.facts.max_positions),
+            prompts: Some(TaskPrompts {
+                caption: "",
+                question: "{}",
+            }),
+            end_tokens: vec![self.text.end],
+        }
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {
-        Some(self)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
         Some(self)
     }
 }
@@ -154,7 +145,7 @@ impl Trace for Answerer {
     }
 
     /// Questions as the reference gets them, padding included.
-    fn asked(&self, given: &Given) -> Result<Vec<Asked>, ModelError> {
-        self.pictures.asked(given, given.rows("input_ids", "")?.split())
+    fn prompts(&self, given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {
+        self.pictures.prompts(given, given.rows("input_ids", "")?.split())
     }
 }

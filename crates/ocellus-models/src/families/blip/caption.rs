@@ -6,13 +6,15 @@ use ocellus_nn::{Params, Taps};
 
 use super::taught::taught;
 use super::text::Text;
-use super::vision::Pictures;
+use super::vision::{Pictures, RECIPE};
+use crate::error::ModelError;
+use crate::facts::Facts;
 use crate::families::planes;
-use crate::given::Given;
-use crate::model::{Asked, Model, Trace};
-use crate::model::{Phrases, Sees};
-use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
-use ocellus_text::TextForm;
+use crate::input::{InputSpec, TaskPrompts};
+use crate::model::Model;
+use crate::reference::{Given, ReferencePrompt, Trace};
+use crate::vlm::{Opening, Prompt, Vlm};
+use ocellus_media::Grid;
 
 pub struct Captioner {
     pictures: Pictures,
@@ -52,30 +54,19 @@ impl Model for Captioner {
         &self.pictures.facts
     }
 
-    fn sees(&self) -> Sees {
-        self.pictures.sees(super::RECIPE)
-    }
-
-    fn form(&self) -> TextForm {
-        planes::within(planes::SENTENCE, self.pictures.facts.max_positions)
-    }
-
-    fn phrases(&self) -> Option<Phrases> {
-        Some(Phrases {
-            caption: "a picture of ",
-            question: "{}",
-        })
-    }
-
-    fn ends(&self) -> Vec<u32> {
-        vec![self.text.end]
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: self.pictures.format(RECIPE),
+            text: planes::within(planes::SENTENCE, self.pictures.facts.max_positions),
+            prompts: Some(TaskPrompts {
+                caption: "a picture of ",
+                question: "{}",
+            }),
+            end_tokens: vec![self.text.end],
+        }
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {
-        Some(self)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
         Some(self)
     }
 }
@@ -119,7 +110,7 @@ impl Trace for Captioner {
         taught(given, &self.decoder, memory, names, self.text.smoothing, taps)
     }
 
-    fn asked(&self, given: &Given) -> Result<Vec<Asked>, ModelError> {
+    fn prompts(&self, given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {
         let ids = match given.has("input_ids") {
             true => given.rows("input_ids", "attention_mask")?.split(),
             false => {
@@ -127,6 +118,6 @@ impl Trace for Captioner {
                 vec![vec![self.text.start, self.text.end]; pictures]
             }
         };
-        self.pictures.asked(given, ids)
+        self.pictures.prompts(given, ids)
     }
 }

@@ -4,6 +4,9 @@ use ocellus_nn::Act;
 
 use crate::config::{ConfigError, Fields};
 
+/// The family's id.
+pub const ID: &str = "blip";
+
 /// What libraries write into every config and sub-config: defaults of generation, of training and of printing.
 pub const LIBRARY: &[&str] = &[
     "add_cross_attention",

@@ -1,5 +1,5 @@
-//! Pretraining from scratch (section 3.2 of the paper): both towers with slow copies, and a decoder that shares the text encoder's
-//! tensors except those of self-attention. Tensors have the library's names; the copies' end in `_m`.
+//! Pretraining from scratch (section 3.2 of the paper): both towers with an EMA teacher, and a decoder that shares the text encoder's
+//! tensors except those of self-attention. Tensors have the library's names; the teacher's end in `_m`.
 
 use candle_core::{Tensor, Var};
 use ocellus_nn::attention::Batch;
@@ -7,19 +7,23 @@ use ocellus_nn::decoder::Decoder;
 use ocellus_nn::{Params, Taps};
 use std::sync::Arc;
 
-use super::FAMILY;
-use super::fields::{size, token};
-use super::retrieval::{Retrieval, unit};
+use super::features::unit;
+use super::fields::{ID, size, token};
+use super::retrieval::Retrieval;
 use super::text::Text;
 use super::towers::{Packed, Towers};
 use super::vision::Vision;
 use crate::config::{ConfigError, Fields};
-use crate::fusion::{Followed, Grounded, Queues, States, TwoTowers};
-use crate::model::{Embedder, Matcher, Model, Sees, Texts};
-use crate::vlm::{Facts, ModelError};
-use ocellus_text::TextForm;
+use crate::dual_encoder::DualEncoder;
+use crate::error::ModelError;
+use crate::learner::encoder_decoder_mixture::EncoderDecoderMixture;
+use crate::learner::momentum_contrast::{MomentumContrast, Queues};
+use crate::learner::{Learner, Objective};
+use crate::model::Model;
+use crate::sight::Texts;
+use crate::states::States;
 
-/// Parts that have a slow copy.
+/// Parts that have a copy in the teacher.
 const FOLLOWED: &[&str] = &["vision_model", "vision_proj", "text_encoder", "text_proj"];
 
 /// Whose tensor a decoder's tensor is: the encoder's, but for self-attention with its norm and for the head.
@@ -34,16 +38,16 @@ pub(super) struct Spec {
     queue: usize,
     /// Where the temperature starts.
     temperature: f64,
-    /// The first token of texts that are read with a picture.
-    reads: u32,
+    /// The first token of texts in the image-grounded encoder.
+    image_grounded: u32,
 }
 
 impl Spec {
-    pub fn read(top: &Fields, text: &Text) -> Result<Self, ConfigError> {
+    pub fn read(top: &Fields, start: u32) -> Result<Self, ConfigError> {
         Ok(Self {
             queue: size(top, "queue_size", 57600)?,
             temperature: top.number_or("temp", 0.07)?,
-            reads: token(top, "enc_token_id", text.start + 1)?,
+            image_grounded: token(top, "enc_token_id", start + 1)?,
         })
     }
 }
@@ -52,12 +56,20 @@ pub(super) struct Pretraining {
     student: Retrieval,
     decoder: Decoder,
     temperature: Tensor,
-    teacher: Option<(Towers, Queues)>,
+    teacher: Towers,
+    queues: Queues,
     start: u32,
-    reads: u32,
+    image_grounded: u32,
 }
 
-impl Pretraining {
+/// What is trained: the towers with the matching head, the image-grounded text decoder, and the temperature.
+pub(super) struct Student {
+    pub model: Retrieval,
+    decoder: Decoder,
+    temperature: Tensor,
+}
+
+impl Student {
     pub fn load(
         p: &Params,
         vision: &Vision,
@@ -65,33 +77,55 @@ impl Pretraining {
         joint: usize,
         spec: &Spec,
     ) -> Result<Self, ModelError> {
-        let scratch = p.trainable() && !p.contains("text_proj.weight");
-        let widths = (vision.width(), joint);
-        let pictures = |p: &Params| vision.load_as(p, FAMILY.id, text.positions);
         let temperature = p.tensor("temp", &[])?;
-        if scratch {
+        if starts_empty(p) {
             let start = Tensor::new(spec.temperature as f32, temperature.device())?;
             Var::from_tensor(&temperature)?.set(&start)?;
         }
-        let teacher = || -> Result<_, ModelError> {
-            let p = p.untrained();
-            let towers = Towers::load(&p, pictures(&p.at("vision_model_m"))?, text, widths, "_m")?;
-            Ok((towers, queues(&p, [joint, spec.queue], scratch)?))
-        };
-        let followed = p.trainable() && (scratch || p.contains("text_proj_m.weight"));
+        let pictures = vision.load(p, ID, text.positions)?;
         let scale = 1.0 / temperature.to_scalar::<f32>()?;
         Ok(Self {
-            student: Retrieval::load(p, pictures(&p.at("vision_model"))?, text, widths, scale)?,
+            model: Retrieval::load(p, pictures, text, (vision.width(), joint), scale)?,
             decoder: text.decoder(&p.sharing(shared).at("text_decoder"))?,
-            teacher: followed.then(teacher).transpose()?,
             temperature,
-            start: text.start,
-            reads: spec.reads,
         })
     }
 }
 
-/// Queues of `[features, entries]`; drawn at random, their columns are given the length 1 that features have.
+/// Whether nothing is there yet, and everything that pretraining needs is to be made.
+fn starts_empty(p: &Params) -> bool {
+    p.trainable() && !p.contains("text_proj.weight")
+}
+
+impl Pretraining {
+    /// `None` for checkpoints that hold no teacher.
+    pub fn load(
+        p: &Params,
+        vision: &Vision,
+        text: &Text,
+        joint: usize,
+        spec: &Spec,
+    ) -> Result<Option<Self>, ModelError> {
+        let scratch = starts_empty(p);
+        if !p.trainable() || !(scratch || p.contains("text_proj_m.weight")) {
+            return Ok(None);
+        }
+        let student = Student::load(p, vision, text, joint, spec)?;
+        let copies = p.untrained();
+        let pictures = vision.load_as(&copies.at("vision_model_m"), ID, text.positions)?;
+        Ok(Some(Self {
+            student: student.model,
+            decoder: student.decoder,
+            temperature: student.temperature,
+            teacher: Towers::load(&copies, pictures, text, (vision.width(), joint), "_m")?,
+            queues: queues(&copies, [joint, spec.queue], scratch)?,
+            start: text.start,
+            image_grounded: spec.image_grounded,
+        }))
+    }
+}
+
+/// Queues of `[features, entries]`; drawn at random, their columns are given the norm 1 that features have.
 fn queues(p: &Params, shape: [usize; 2], scratch: bool) -> Result<Queues, ModelError> {
     let queue = |name| -> Result<_, ModelError> {
         let queue = p.tensor(name, &shape)?;
@@ -110,58 +144,42 @@ fn queues(p: &Params, shape: [usize; 2], scratch: bool) -> Result<Queues, ModelE
     })
 }
 
-impl Model for Pretraining {
-    fn facts(&self) -> &Facts {
-        self.student.facts()
+impl Learner for Pretraining {
+    fn model(&self) -> &dyn Model {
+        &self.student
     }
 
-    fn sees(&self) -> Sees {
-        self.student.sees()
-    }
-
-    fn form(&self) -> TextForm {
-        self.student.form()
-    }
-
-    fn matcher(&self) -> Option<&dyn Matcher> {
-        self.student.matcher()
-    }
-
-    fn embedder(&self) -> Option<&dyn Embedder> {
-        self.student.embedder()
-    }
-
-    fn grounded(&self) -> Option<&dyn Grounded> {
-        self.teacher.as_ref().map(|_| self as &dyn Grounded)
+    fn objective(&self) -> Objective<'_> {
+        Objective::EncoderDecoderMixture(self)
     }
 }
 
-impl Followed for Pretraining {
+impl MomentumContrast for Pretraining {
     fn temperature(&self) -> &Tensor {
         &self.temperature
     }
 
-    fn follower(&self, name: &str) -> Option<String> {
+    fn teacher_tensor(&self, name: &str) -> Option<String> {
         let (part, rest) = name.split_once('.')?;
         FOLLOWED.contains(&part).then(|| format!("{part}_m.{rest}"))
     }
 
     fn queues(&self) -> &Queues {
-        &self.teacher.as_ref().expect("it has queues where it learns").1
+        &self.queues
     }
 }
 
-impl Grounded for Pretraining {
-    fn student(&self) -> &dyn TwoTowers {
+impl EncoderDecoderMixture for Pretraining {
+    fn student(&self) -> &dyn DualEncoder {
         &self.student.towers
     }
 
-    fn teacher(&self) -> &dyn TwoTowers {
-        &self.teacher.as_ref().expect("it has a teacher where it learns").0
+    fn teacher(&self) -> &dyn DualEncoder {
+        &self.teacher
     }
 
-    fn matches(&self, texts: &Texts, pictures: &States) -> Result<Tensor, ModelError> {
-        let texts = started(texts, self.reads);
+    fn matching_logits(&self, texts: &Texts, pictures: &States) -> Result<Tensor, ModelError> {
+        let texts = started(texts, self.image_grounded);
         let packed = Packed::of(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
         let read = self
             .student
@@ -170,7 +188,7 @@ impl Grounded for Pretraining {
         self.student.matches(&read)
     }
 
-    fn following(&self, texts: &Texts, pictures: &States) -> Result<Tensor, ModelError> {
+    fn next_token_logits(&self, texts: &Texts, pictures: &States) -> Result<Tensor, ModelError> {
         let texts = started(texts, self.start);
         let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
         let positions = lengths

@@ -1,40 +1,22 @@
 //! How well texts and pictures fit: two towers of one space, and a head over a text that was read with the picture.
 
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 use ocellus_nn::{Linear, Params, Taps};
 
+use super::features::pair_scores;
 use super::text::Text;
 use super::towers::{Packed, Towers};
-use super::vision::{Pictures, spans};
+use super::vision::{Pictures, RECIPE};
+use crate::capabilities::{Embedder, ImageTextMatcher, PairScore};
+use crate::dual_encoder::DualEncoder;
+use crate::error::ModelError;
+use crate::facts::Facts;
 use crate::families::planes;
-use crate::fusion::{States, TwoTowers};
-use crate::given::Given;
-use crate::model::Sees;
-use crate::model::{Embedder, Matcher, Model, PairScore, Sight, Texts, Trace};
-use crate::vlm::{Facts, ModelError};
-use ocellus_text::TextForm;
-
-/// Rows of length 1.
-pub fn unit(x: &Tensor) -> Result<Tensor, ModelError> {
-    let length = x.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?.maximum(1e-12)?;
-    Ok(x.broadcast_div(&length)?)
-}
-
-/// The first row of every block.
-pub fn firsts(rows: &Tensor, lengths: &[usize]) -> Result<Tensor, ModelError> {
-    let index: Vec<u32> = spans(lengths).map(|(first, _)| first as u32).collect();
-    Ok(rows.index_select(&Tensor::from_vec(index, lengths.len(), rows.device())?, 0)?)
-}
-
-/// Scores of pairs from two-class logits `[pairs, 2]` and cosines `[pairs]`.
-pub fn pair_scores(matching: &Tensor, cosines: &Tensor) -> Result<Vec<PairScore>, ModelError> {
-    let (logits, cosines) = (matching.to_vec2::<f32>()?, cosines.to_vec1::<f32>()?);
-    let score = |(logits, cosine): (&Vec<f32>, f32)| PairScore {
-        matched: Some(1.0 / (1.0 + (logits[0] - logits[1]).exp())),
-        similarity: Some(cosine),
-    };
-    Ok(logits.iter().zip(cosines).map(score).collect())
-}
+use crate::input::InputSpec;
+use crate::model::Model;
+use crate::reference::{Given, Trace};
+use crate::sight::{Sight, Texts};
+use crate::states::States;
 
 pub struct Retrieval {
     pub(super) towers: Towers,
@@ -69,29 +51,25 @@ impl Model for Retrieval {
         &self.towers.pictures.facts
     }
 
-    fn sees(&self) -> Sees {
-        self.towers.pictures.sees(super::RECIPE)
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: self.towers.pictures.format(RECIPE),
+            text: planes::within(planes::SENTENCE, self.towers.pictures.facts.max_positions),
+            ..InputSpec::default()
+        }
     }
 
-    fn form(&self) -> TextForm {
-        planes::within(planes::SENTENCE, self.towers.pictures.facts.max_positions)
-    }
-
-    fn matcher(&self) -> Option<&dyn Matcher> {
+    fn matcher(&self) -> Option<&dyn ImageTextMatcher> {
         Some(self)
     }
 
     fn embedder(&self) -> Option<&dyn Embedder> {
         Some(self)
     }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
-        Some(self)
-    }
 }
 
-impl Matcher for Retrieval {
-    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+impl ImageTextMatcher for Retrieval {
+    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let (pictures, packed) = (self.towers.pictures(sight)?, Packed::of(texts)?);
         if pictures.lengths.len() != texts.len() {
             return Err(ModelError::input(

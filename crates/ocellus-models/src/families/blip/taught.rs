@@ -7,8 +7,9 @@ use ocellus_nn::ops::loss::{IGNORE, smoothed_cross_entropy};
 use ocellus_nn::{Segment, Taps};
 use std::sync::Arc;
 
-use crate::given::{Given, Rows};
-use crate::vlm::ModelError;
+use crate::error::ModelError;
+use crate::reference::Given;
+use crate::rows::Rows;
 
 /// Reads the input `ids` with `decoder_attention_mask`. Taps `{prefix}hidden_N` and `logits`, 0 at padding, and with `labels` the
 /// `loss`.

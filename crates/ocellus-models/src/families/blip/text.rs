@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::fields::{LIBRARY, act, head_dim, size, token};
 use crate::config::{ConfigError, Fields};
-use crate::vlm::ModelError;
+use crate::error::ModelError;
 
 const NAMES: Names = &[
     ("embed_tokens", "embeddings.word_embeddings"),

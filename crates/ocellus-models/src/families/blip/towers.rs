@@ -5,12 +5,14 @@ use ocellus_nn::attention::{Mask, segments};
 use ocellus_nn::{Linear, Params, Segment, Taps};
 use std::sync::Arc;
 
-use super::retrieval::unit;
+use super::features::unit;
+
 use super::text::{Text, TextEncoder};
 use super::vision::{Pictures, looking, spans};
-use crate::fusion::{States, TwoTowers};
-use crate::model::{Sight, Texts};
-use crate::vlm::ModelError;
+use crate::dual_encoder::DualEncoder;
+use crate::error::ModelError;
+use crate::sight::{Sight, Texts};
+use crate::states::States;
 
 pub struct Towers {
     pub pictures: Pictures,
@@ -58,7 +60,7 @@ impl Towers {
     }
 }
 
-impl TwoTowers for Towers {
+impl DualEncoder for Towers {
     fn pictures(&self, sight: &Sight) -> Result<States, ModelError> {
         let (patches, grids) = sight.pictures()?;
         Ok(States {

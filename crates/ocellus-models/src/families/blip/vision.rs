@@ -10,12 +10,17 @@ use std::sync::Arc;
 
 use super::fields::{LIBRARY, act, head_dim, size};
 use crate::config::{ConfigError, Fields};
+use crate::error::ModelError;
+use crate::facts::Facts;
 use crate::families::planes;
-use crate::given::Given;
-use crate::model::Asked;
-use crate::model::Sees;
-use crate::vlm::{Facts, Grid, ModelError, Prompt};
+use crate::input::VisualFormat;
+use crate::reference::{Given, ReferencePrompt};
+use crate::vlm::Prompt;
+use ocellus_media::Grid;
 use ocellus_media::PixelRecipe;
+
+/// The recipe of published checkpoints.
+pub const RECIPE: PixelRecipe = planes::web(planes::square(384));
 
 /// Values that a config may leave out, since the library's classes have them.
 pub struct Class {
@@ -96,7 +101,7 @@ impl Vision {
 
     /// Facts of a model with this tower whose text has so many positions.
     pub fn load(
-        self,
+        &self,
         p: &Params,
         family: &'static str,
         max_positions: usize,
@@ -150,7 +155,7 @@ pub struct Pictures {
 
 impl Pictures {
     /// The recipe at the tower's own size.
-    pub fn sees(&self, recipe: PixelRecipe) -> Sees {
+    pub fn format(&self, recipe: PixelRecipe) -> VisualFormat {
         let table = self.tower.spec().positions.unwrap_or((24, 24));
         planes::sized(recipe, table, self.facts.patch_size)
     }
@@ -224,7 +229,7 @@ impl Pictures {
     }
 
     /// Prompts with the pictures of a reference's `pixel_values`, one each.
-    pub fn asked(&self, given: &Given, ids: Vec<Vec<u32>>) -> Result<Vec<Asked>, ModelError> {
+    pub fn prompts(&self, given: &Given, ids: Vec<Vec<u32>>) -> Result<Vec<ReferencePrompt>, ModelError> {
         let (patches, grids) = self.given(given)?;
         if ids.len() != grids.len() {
             return Err(ModelError::input(
@@ -238,7 +243,7 @@ impl Pictures {
         for (ids, grid) in ids.into_iter().zip(grids) {
             let rows = patches.narrow(0, first, grid.h * grid.w)?;
             first += grid.h * grid.w;
-            asked.push(Asked {
+            asked.push(ReferencePrompt {
                 offset: 0,
                 ids,
                 pictures: vec![(rows, grid)],

@@ -7,14 +7,19 @@ use ocellus_nn::ops::loss::{IGNORE, smoothed_cross_entropy};
 use ocellus_nn::{Linear, Params, Taps};
 use std::sync::Arc;
 
-use super::Look;
+use super::config::Config;
 use super::language::Language;
 use super::loaded::Loaded;
+use super::look::{Look, RECIPE};
+use crate::error::ModelError;
+use crate::facts::Facts;
 use crate::families::blip::vision::single;
-use crate::given::{Given, Rows};
-use crate::model::{Asked, Model, Trace};
-use crate::model::{Phrases, Sees};
-use crate::vlm::{Facts, Grid, ModelError, Opening, Prompt, Vlm};
+use crate::input::{InputSpec, TaskPrompts};
+use crate::model::Model;
+use crate::reference::{Given, ReferencePrompt, Trace};
+use crate::rows::Rows;
+use crate::vlm::{Opening, Prompt, Vlm};
+use ocellus_media::Grid;
 use ocellus_text::TextForm;
 
 pub struct Generate {
@@ -26,19 +31,13 @@ pub struct Generate {
 }
 
 impl Generate {
-    pub fn load(
-        p: &Params,
-        look: Look,
-        width: usize,
-        language: Language,
-        image_token: Option<u32>,
-    ) -> Result<Self, ModelError> {
-        let outer = language.width();
+    pub fn load(p: &Params, look: Look, config: &Config, language: Language) -> Result<Self, ModelError> {
+        let (width, outer) = (config.qformer.width, language.width());
         Ok(Self {
             look,
             projection: Linear::load(&p.at("language_projection"), width, outer, true)?,
             language: language.load(&p.at("language_model"))?,
-            image_token,
+            image_token: config.image_token,
         })
     }
 
@@ -101,39 +100,32 @@ impl Model for Generate {
         &self.look.pictures.facts
     }
 
-    fn sees(&self) -> Sees {
-        self.look.pictures.sees(super::RECIPE)
-    }
-
     /// A decoder alone starts with its start token, an encoder ends with its end token; they are one.
-    fn form(&self) -> TextForm {
+    fn input(&self) -> InputSpec {
         let mark = Some("</s>");
         let (first, last) = match self.language.reader.is_some() {
             true => (None, mark),
             false => (mark, None),
         };
-        TextForm {
-            first,
-            last,
-            ..TextForm::BARE
+        InputSpec {
+            visual: self.look.pictures.format(RECIPE),
+            text: TextForm {
+                first,
+                last,
+                ..TextForm::BARE
+            },
+            prompts: Some(TaskPrompts {
+                caption: "a photo of",
+                question: match self.language.reader.is_some() {
+                    true => "Question: {} Short answer:",
+                    false => "Question: {} Answer:",
+                },
+            }),
+            ..InputSpec::default()
         }
     }
 
-    fn phrases(&self) -> Option<Phrases> {
-        Some(Phrases {
-            caption: "a photo of",
-            question: match self.language.reader.is_some() {
-                true => "Question: {} Short answer:",
-                false => "Question: {} Answer:",
-            },
-        })
-    }
-
     fn generator(&self) -> Option<&dyn Vlm> {
-        Some(self)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
         Some(self)
     }
 }
@@ -221,9 +213,9 @@ impl Trace for Generate {
         }
     }
 
-    fn asked(&self, given: &Given) -> Result<Vec<Asked>, ModelError> {
+    fn prompts(&self, given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {
         let ids = given.rows("input_ids", "attention_mask")?.split();
-        self.look.pictures.asked(given, ids)
+        self.look.pictures.prompts(given, ids)
     }
 }
 

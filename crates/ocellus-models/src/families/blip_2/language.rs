@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::loaded::{Loaded, Reader};
 use crate::config::{ConfigError, Fields};
+use crate::error::ModelError;
 use crate::families::blip::fields::{LIBRARY, act, head_dim, size, token};
-use crate::vlm::ModelError;
 
 const OPT: Names = &[
     ("positions", "embed_positions"),

@@ -8,7 +8,7 @@ use ocellus_nn::norm::NormLayer;
 use ocellus_nn::relative::{Buckets, RelativeScores};
 use ocellus_nn::{Norm, Params, Segment, Taps};
 
-use crate::vlm::ModelError;
+use crate::error::ModelError;
 
 /// A loaded language model.
 pub struct Loaded {

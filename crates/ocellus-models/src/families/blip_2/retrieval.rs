@@ -3,20 +3,22 @@
 use candle_core::{D, Tensor};
 use ocellus_nn::attention::{Mask, segments};
 use ocellus_nn::embeddings::rows;
-use ocellus_nn::qformer::{self, Span};
+use ocellus_nn::qformer::Span;
 use ocellus_nn::{Linear, Params, Segment, Taps};
 
-use super::Look;
-use super::taught::{Taught, continuing};
-use crate::families::blip::retrieval::{firsts, pair_scores, unit};
+use super::config::Config;
+use super::look::{Look, RECIPE};
+use crate::capabilities::{Embedder, ImageTextMatcher, PairScore};
+use crate::error::ModelError;
+use crate::facts::Facts;
+use crate::families::blip::features::{firsts, pair_scores, unit};
 use crate::families::blip::vision::{looking, spans};
 use crate::families::planes;
-use crate::given::{Given, Rows};
-use crate::model::Sees;
-use crate::model::{Embedder, Matcher, Model, PairScore, Sight, Texts, Trace};
-use crate::querying::Querying;
-use crate::vlm::{Facts, ModelError};
-use ocellus_text::TextForm;
+use crate::input::InputSpec;
+use crate::model::Model;
+use crate::reference::{Given, Trace};
+use crate::rows::Rows;
+use crate::sight::{Sight, Texts};
 
 /// What cosines are divided by when training starts (section 3.2 takes it from its predecessor); published files have lost what
 /// was learned.
@@ -33,9 +35,8 @@ pub(super) enum Reading {
 
 pub struct Retrieval {
     pub(super) look: Look,
-    pub(super) taught: Option<Taught>,
     heads: usize,
-    words: Tensor,
+    pub(super) words: Tensor,
     positions: Tensor,
     of_pictures: Linear,
     of_texts: Linear,
@@ -44,28 +45,20 @@ pub struct Retrieval {
 }
 
 impl Retrieval {
-    pub fn load(
-        p: &Params,
-        look: Look,
-        spec: &qformer::Spec,
-        texts: &super::Texts,
-        joint: usize,
-        image_token: Option<u32>,
-    ) -> Result<Self, ModelError> {
-        let width = spec.width;
+    pub fn load(p: &Params, look: Look, config: &Config) -> Result<Self, ModelError> {
+        let (width, joint) = (config.qformer.width, config.joint);
         let table = |name: &str, rows: usize| p.at("embeddings").at(name).tensor("weight", &[rows, width]);
         let linear = |name: &str, outputs| Linear::load(&p.at(name), width, outputs, true);
-        let words = table("word_embeddings", texts.vocab)?;
+        let words = table("word_embeddings", config.tables.vocab)?;
         Ok(Self {
-            taught: Taught::load(p, &words, spec)?,
-            heads: spec.attention.heads,
+            heads: config.qformer.attention.heads,
             words,
-            positions: table("position_embeddings", texts.positions)?,
+            positions: table("position_embeddings", config.tables.positions)?,
             of_pictures: linear("vision_projection", joint)?,
             of_texts: linear("text_projection", joint)?,
             matching: linear("itm_head", 2)?,
             look,
-            image_token,
+            image_token: config.image_token,
         })
     }
 
@@ -167,33 +160,25 @@ impl Model for Retrieval {
         &self.look.pictures.facts
     }
 
-    fn sees(&self) -> Sees {
-        self.look.pictures.sees(super::RECIPE)
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: self.look.pictures.format(RECIPE),
+            text: planes::within(planes::SENTENCE, self.look.pictures.facts.max_positions),
+            ..InputSpec::default()
+        }
     }
 
-    fn form(&self) -> TextForm {
-        planes::within(planes::SENTENCE, self.look.pictures.facts.max_positions)
-    }
-
-    fn matcher(&self) -> Option<&dyn Matcher> {
+    fn matcher(&self) -> Option<&dyn ImageTextMatcher> {
         Some(self)
     }
 
     fn embedder(&self) -> Option<&dyn Embedder> {
         Some(self)
     }
-
-    fn querying(&self) -> Option<&dyn Querying> {
-        self.taught.is_some().then_some(self as &dyn Querying)
-    }
-
-    fn tracer(&self) -> Option<&dyn Trace> {
-        Some(self)
-    }
 }
 
-impl Matcher for Retrieval {
-    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+impl ImageTextMatcher for Retrieval {
+    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let (cells, tokens) = self.see(sight)?;
         let states = self.together(texts, (&cells, &tokens), Reading::Whole, &mut Taps::none())?;
         let of_texts = self.text_features(texts)?.unsqueeze(1)?;
@@ -218,6 +203,19 @@ impl Embedder for Retrieval {
     fn scale(&self) -> Result<f32, ModelError> {
         Ok(1.0 / TEMPERATURE)
     }
+}
+
+/// What is added to the scores of `queries` and the text behind them: queries see queries, a text's tokens all queries and
+/// no later token. `[heads, q_len, k_len]`.
+fn continuing(segment: &Segment, queries: usize, heads: usize, like: &Tensor) -> candle_core::Result<Tensor> {
+    let length = segment.q_len;
+    let score = |(i, j): (usize, usize)| match j < queries || (i >= queries && j <= i) {
+        true => 0f32,
+        false => f32::NEG_INFINITY,
+    };
+    let all = (0..length).flat_map(|i| (0..length).map(move |j| (i, j)));
+    let one = Tensor::from_iter(all.map(score), like.device())?;
+    one.reshape((1, length, length))?.repeat((heads, 1, 1))
 }
 
 impl Trace for Retrieval {

@@ -5,9 +5,12 @@ use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, encoder, tower};
 use serde_json::Value;
 
 use super::layout::Layout;
-use super::{FAMILY, library, open};
+use super::{library, open};
 use crate::config::{ConfigError, Fields};
-use crate::vlm::Facts;
+use crate::facts::Facts;
+
+/// The family's id.
+pub(super) const ID: &str = "clip";
 
 pub(super) struct Config {
     pub layout: Layout,
@@ -57,7 +60,7 @@ impl Config {
 
     pub fn facts(&self) -> Facts {
         Facts {
-            family: FAMILY.id,
+            family: ID,
             image_token: None,
             video_token: None,
             merge: 1,

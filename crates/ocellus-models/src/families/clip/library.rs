@@ -3,7 +3,7 @@
 use ocellus_nn::{Norm, encoder};
 use serde_json::{Map, Value};
 
-use super::FAMILY;
+use super::config::ID;
 use super::config::{Config, EndOfText, Text, layer, tower};
 use super::layout::Layout;
 use crate::config::{BOOKKEEPING, ConfigError, Fields};
@@ -102,7 +102,7 @@ fn finish(fields: Fields) -> Result<(), ConfigError> {
         "tie_encoder_decoder",
         "tie_word_embeddings",
     ];
-    fields.finish(FAMILY.id, &[BOOKKEEPING, &harmless].concat())
+    fields.finish(ID, &[BOOKKEEPING, &harmless].concat())
 }
 
 /// The object `key`, completed by `{key}_dict` of older configs, whose values win in the library: published files have the same

@@ -3,7 +3,7 @@
 use ocellus_nn::{Act, Norm, encoder};
 use serde_json::{Value, json};
 
-use super::FAMILY;
+use super::config::ID;
 use super::config::{Config, EndOfText, Text, layer, tower};
 use super::layout::Layout;
 use crate::config::{ConfigError, Fields};
@@ -63,9 +63,9 @@ pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
         "output_dict",
     ];
     if let Some(inner) = inner {
-        inner.finish(FAMILY.id, &harmless)?;
+        inner.finish(ID, &harmless)?;
     }
-    top.finish(FAMILY.id, &[&harmless[..], &["preprocess_cfg"]].concat())?;
+    top.finish(ID, &[&harmless[..], &["preprocess_cfg"]].concat())?;
     Ok(Config {
         layout: Layout::Open,
         embed,
@@ -92,11 +92,11 @@ fn block(fields: &Fields, size: (usize, usize), quick: bool) -> Result<ocellus_n
         Some(options) if !quick => {
             options.only("approximate", &[json!("none"), json!("tanh")])?;
             let tanh = options.text_or("approximate", "none")? == "tanh";
-            options.finish(FAMILY.id, &[])?;
+            options.finish(ID, &[])?;
             if tanh { Act::GeluTanh } else { Act::Gelu }
         }
         Some(options) => {
-            options.finish(FAMILY.id, &[])?;
+            options.finish(ID, &[])?;
             Act::QuickGelu
         }
         None if quick => Act::QuickGelu,
@@ -105,7 +105,7 @@ fn block(fields: &Fields, size: (usize, usize), quick: bool) -> Result<ocellus_n
     let eps = match fields.object("norm_kwargs")? {
         Some(options) => {
             let eps = options.number_or("eps", 1e-5)?;
-            options.finish(FAMILY.id, &[])?;
+            options.finish(ID, &[])?;
             eps
         }
         None => 1e-5,
@@ -147,7 +147,7 @@ fn finish_text(fields: Fields) -> Result<(), ConfigError> {
         "final_ln_after_pool",
         "output_tokens",
     ];
-    fields.finish(FAMILY.id, &harmless)
+    fields.finish(ID, &harmless)
 }
 
 fn finish_vision(fields: Fields) -> Result<(), ConfigError> {
@@ -170,5 +170,5 @@ fn finish_vision(fields: Fields) -> Result<(), ConfigError> {
         "final_ln_after_pool",
         "output_tokens",
     ];
-    fields.finish(FAMILY.id, &harmless)
+    fields.finish(ID, &harmless)
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::config::{Config, EndOfText};
 use super::layout::Layout;
+use crate::capabilities::Embedder;
 use crate::families::testing::{Golden, refused, slices};
-use crate::model::{Embedder, Regions, Sight};
+use crate::sight::{Regions, Sight};
 
 /// A config as the publisher's first models have it on hubs, shortened.
 fn published() -> Value {
@@ -312,7 +313,7 @@ fn embeddings_of_texts_without_padding_are_the_references() {
                 .case
                 .assert_close("image_embeds", &flat(embedder.pictures(&sight).unwrap()));
             let scores = golden.case.expect("logits_per_image").f32s();
-            let pairs = matcher.pairs(&sight, &slices(&texts)).unwrap();
+            let pairs = matcher.scores(&sight, &slices(&texts)).unwrap();
             let scaled: Vec<f32> = pairs
                 .iter()
                 .map(|p| p.similarity.unwrap() * embedder.scale().unwrap())
@@ -345,7 +346,7 @@ fn inputs_that_do_not_fit_are_refused() {
     refused(embedder.texts(&[&[160]]), "token id 160");
     let sight = golden.sight("pixel_values", 8, None);
     refused(
-        model.matcher().unwrap().pairs(&sight, &[&[158, 159]]),
+        model.matcher().unwrap().scores(&sight, &[&[158, 159]]),
         "expected 2, one a picture",
     );
     refused(
@@ -383,10 +384,7 @@ fn every_tensor_gets_a_gradient_in_both_layouts() {
                 loss = Some(t.clone());
             }
         };
-        let tracer = model.tracer().unwrap();
-        tracer
-            .trace(&golden.given(), &mut Taps::new(&mut listen))
-            .unwrap();
+        model.trace(&golden.given(), &mut Taps::new(&mut listen)).unwrap();
         let gradients = loss.unwrap().backward().unwrap();
         for (name, var) in source.vars() {
             let gradient = gradients

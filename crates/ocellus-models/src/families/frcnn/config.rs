@@ -3,10 +3,12 @@
 use ocellus_media::{Filter, PixelRecipe, Resize};
 use serde_json::{Map, Value, json};
 
-use super::FAMILY;
 use super::backbone::{BLOCKS, Net};
 use super::boxes::around_a_point;
 use crate::config::{ConfigError, Fields};
+
+/// The family's id.
+pub(super) const ID: &str = "frcnn";
 
 /// Boxes that may be asked for in one picture.
 const MOST_BOXES: usize = 4096;
@@ -164,7 +166,7 @@ impl Config {
         if thresholds.is_empty() {
             return Err(wrong(&heads, "nms_thresh_test", "at least one number", "[]"));
         }
-        heads.finish(FAMILY.id, ROI_HEADS)?;
+        heads.finish(ID, ROI_HEADS)?;
 
         let head = part(&fields, "roi_box_head")?;
         head.only("attr", &[json!(true)])?;
@@ -186,8 +188,8 @@ impl Config {
             fewest,
             most,
         };
-        head.finish(FAMILY.id, ROI_BOX_HEAD)?;
-        fields.finish(FAMILY.id, OTHER_PARTS)?;
+        head.finish(ID, ROI_BOX_HEAD)?;
+        fields.finish(ID, OTHER_PARTS)?;
         Ok(read)
     }
 }
@@ -226,8 +228,8 @@ fn seen(fields: &Fields) -> Result<(PixelRecipe, bool, bool), ConfigError> {
         std,
     };
     let pool_ceiled = model.flag_or("max_pool", false)?;
-    input.finish(FAMILY.id, INPUT)?;
-    model.finish(FAMILY.id, MODEL)?;
+    input.finish(ID, INPUT)?;
+    model.finish(ID, MODEL)?;
     Ok((recipe, reversed, pool_ceiled))
 }
 
@@ -257,7 +259,7 @@ fn net(fields: &Fields, pool_ceiled: bool) -> Result<Net, ConfigError> {
         halved: true,
         pool_ceiled,
     };
-    resnets.finish(FAMILY.id, RESNETS)?;
+    resnets.finish(ID, RESNETS)?;
     Ok(net)
 }
 
@@ -272,7 +274,7 @@ fn proposals(fields: &Fields, net: &Net) -> Result<Proposals, ConfigError> {
     if !(0.0..1.0).contains(&offset) {
         return Err(wrong(&anchors, "offset", "a share of 1", offset));
     }
-    anchors.finish(FAMILY.id, &["angles"])?;
+    anchors.finish(ID, &["angles"])?;
 
     let generator = part(fields, "proposal_generator")?;
     generator.only("name", &[json!("RPN")])?;
@@ -281,7 +283,7 @@ fn proposals(fields: &Fields, net: &Net) -> Result<Proposals, ConfigError> {
         Some(_) => bounded(&generator, "hidden_channels", 1 << 16)?,
     };
     let smallest = generator.number_or("min_size", 0.0)? as f32;
-    generator.finish(FAMILY.id, &[])?;
+    generator.finish(ID, &[])?;
 
     let rpn = part(fields, "rpn")?;
     rpn.only("in_features", &[json!(["res4"])])?;
@@ -295,7 +297,7 @@ fn proposals(fields: &Fields, net: &Net) -> Result<Proposals, ConfigError> {
         considered: bounded(&rpn, "pre_nms_topk_test", MOST_CONSIDERED)?,
         kept: bounded(&rpn, "post_nms_topk_test", MOST_BOXES)?,
     };
-    rpn.finish(FAMILY.id, RPN)?;
+    rpn.finish(ID, RPN)?;
     Ok(read)
 }
 

@@ -3,16 +3,18 @@ use ocellus_media::{Filter, Resize, Rgb};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::registry::{find, parse};
 use super::super::testing::{Golden, refused};
-use super::super::{find, parse};
 use super::likeliest;
-use crate::model::{Detected, Model, Sees};
+use crate::capabilities::Detections;
+use crate::input::VisualFormat;
+use crate::model::Model;
 
 const CASE: &str = "frcnn-stages";
 
-fn detect(model: &dyn Model, picture: &Rgb) -> Detected {
-    let Sees::Planes(recipe) = model.sees() else {
-        panic!("it sees planes")
+fn detect(model: &dyn Model, picture: &Rgb) -> Detections {
+    let VisualFormat::Planes(recipe) = model.input().visual else {
+        panic!("it takes planes")
     };
     let pixels = recipe.apply(picture).unwrap();
     let planes = Tensor::from_vec(pixels.values, (3, pixels.height, pixels.width), &Device::Cpu);
@@ -36,8 +38,8 @@ fn small() -> Golden {
 #[test]
 fn the_recipe_is_in_the_config() {
     let model = Golden::open(CASE).load().unwrap();
-    let Sees::Planes(recipe) = model.sees() else {
-        panic!("it sees planes")
+    let VisualFormat::Planes(recipe) = model.input().visual else {
+        panic!("it takes planes")
     };
     assert_eq!(recipe.mean, [122.7717, 115.9465, 102.9801], "from red to blue");
     assert_eq!((recipe.std, recipe.rescale, recipe.crop), ([1.0; 3], 1.0, None));

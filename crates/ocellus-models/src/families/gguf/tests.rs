@@ -15,11 +15,13 @@ use ocellus_weights::Weights;
 use serde_json::{Value, json};
 
 use super::{Assembled, GgufError, assemble};
+use crate::error::ModelError;
 use crate::families::changed::{config, with};
 use crate::families::{find, parse};
 use crate::model::Model;
 use crate::mrope::{PositionRule, Vision};
-use crate::vlm::{Grid, ModelError, Prompt};
+use crate::vlm::Prompt;
+use ocellus_media::Grid;
 
 const CASES: [&str; 5] = [
     "qwen2_vl-multi-449",

@@ -8,10 +8,13 @@ use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, decoder, encoder, tow
 use serde_json::Value;
 
 use super::names::Layout;
-use super::{FAMILY, library, publisher};
+use super::{library, publisher};
 use crate::config::{ConfigError, Fields};
+use crate::facts::Facts;
 use crate::plan::{Behind, Shape, Vision};
-use crate::vlm::Facts;
+
+/// The family's id.
+pub const ID: &str = "pixtral";
 
 /// A config, read.
 pub struct Config {
@@ -160,13 +163,13 @@ impl Config {
                 ..Vision::tower(&self.tower())
             },
             facts: self.facts(),
-            sees: super::sees(self.layout, self.eyes.longest(), self.eyes.patch_size),
+            input: super::visual_format(self.layout, self.eyes.longest(), self.eyes.patch_size),
         }
     }
 
     pub fn facts(&self) -> Facts {
         Facts {
-            family: FAMILY.id,
+            family: ID,
             image_token: Some(self.marks.image),
             video_token: None,
             merge: 1,

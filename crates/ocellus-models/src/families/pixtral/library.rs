@@ -3,7 +3,7 @@
 use ocellus_nn::Act;
 use serde_json::{Value, json};
 
-use super::FAMILY;
+use super::config::ID;
 use super::config::{Config, Eyes, Marks, Words};
 use super::names::Layout;
 use crate::config::{ConfigError, Fields};
@@ -42,12 +42,12 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
     }
     .check(&vision, &text)?;
     vision.finish(
-        FAMILY.id,
+        ID,
         &["is_composition", "initializer_factor", "tie_word_embeddings"],
     )?;
-    text.finish(FAMILY.id, &["is_composition"])?;
+    text.finish(ID, &["is_composition"])?;
     top.finish(
-        FAMILY.id,
+        ID,
         // A number of tokens that the processor computes for every picture instead.
         &["ignore_index", "image_seq_length", "processor_class"],
     )?;
@@ -126,6 +126,6 @@ fn theta(fields: &Fields) -> Result<f64, ConfigError> {
     };
     inner.only("rope_type", &[json!("default")])?;
     let theta = inner.number_or("rope_theta", beside)?;
-    inner.finish(FAMILY.id, &[])?;
+    inner.finish(ID, &[])?;
     Ok(theta)
 }

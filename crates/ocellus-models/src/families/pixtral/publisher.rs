@@ -3,7 +3,7 @@
 use ocellus_nn::Act;
 use serde_json::{Value, json};
 
-use super::FAMILY;
+use super::config::ID;
 use super::config::{Config, Eyes, Marks, Words};
 use super::names::Layout;
 use crate::config::{ConfigError, Fields};
@@ -54,7 +54,7 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
     }
     .check(&vision, &top)?;
     // How large a picture the preprocessing makes.
-    vision.finish(FAMILY.id, &["max_image_size"])?;
-    top.finish(FAMILY.id, &[])?;
+    vision.finish(ID, &["max_image_size"])?;
+    top.finish(ID, &[])?;
     Ok(read)
 }

@@ -7,9 +7,11 @@ use ocellus_testkit::test_each;
 use serde_json::{Value, json};
 
 use super::config::Config;
+use crate::error::ModelError;
 use crate::families::changed::{config, field, load, with};
 use crate::mrope::{PositionRule, Vision};
-use crate::vlm::{Grid, ModelError, Vlm};
+use crate::vlm::Vlm;
+use ocellus_media::Grid;
 
 const LIBRARY: &str = "pixtral-multi-hf";
 const PUBLISHER: &str = "pixtral-multi-native";

@@ -5,9 +5,12 @@ use ocellus_nn::rope::{Long, Rope};
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block};
 use serde_json::{Value, json};
 
-use super::{FAMILY, visual};
+use super::visual;
 use crate::config::{ConfigError, Fields};
-use crate::vlm::Facts;
+use crate::facts::Facts;
+
+/// The family's id.
+pub const ID: &str = "qwen";
 
 /// A config, read.
 pub struct Config {
@@ -97,14 +100,14 @@ impl Config {
             image_start: visual.id("image_start_id")?,
             visual: visual::Spec::read(&visual)?,
         };
-        visual.finish(FAMILY.id, &[])?;
-        top.finish(FAMILY.id, HARMLESS)?;
+        visual.finish(ID, &[])?;
+        top.finish(ID, HARMLESS)?;
         Ok(read)
     }
 
     pub fn facts(&self) -> Facts {
         Facts {
-            family: FAMILY.id,
+            family: ID,
             // What fills the places between start and end in a prompt of ours.
             image_token: Some(self.image_start + 2),
             video_token: None,

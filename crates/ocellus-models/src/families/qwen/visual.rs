@@ -11,8 +11,9 @@ use ocellus_nn::{
 use std::sync::Arc;
 
 use crate::config::{ConfigError, Fields};
-use crate::given::Given;
-use crate::vlm::{Grid, ModelError};
+use crate::error::ModelError;
+use crate::reference::Given;
+use ocellus_media::Grid;
 
 /// Rows and columns of the tower's position table, whatever the size of pictures.
 const TABLE: (usize, usize) = (16, 16);

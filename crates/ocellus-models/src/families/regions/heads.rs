@@ -7,7 +7,7 @@ use ocellus_nn::ops::activation::activate;
 use ocellus_nn::{Act, Linear, Names, Params};
 
 use super::NORM;
-use crate::vlm::ModelError;
+use crate::error::ModelError;
 
 /// Names of a transform inside a sequence of layers: linear, activation, norm.
 pub(in crate::families) const SEQUENCE: Names = &[("dense", "0"), ("LayerNorm", "2")];

@@ -4,8 +4,9 @@ use candle_core::Tensor;
 use ocellus_nn::ops::loss::IGNORE;
 
 use super::pick;
-use crate::given::{Given, Rows};
-use crate::vlm::ModelError;
+use crate::error::ModelError;
+use crate::reference::Given;
+use crate::rows::Rows;
 
 /// The real rows of a padded array `[batch, length, width]`, packed.
 pub(in crate::families) fn packed(

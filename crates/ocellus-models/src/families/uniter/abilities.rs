@@ -6,12 +6,13 @@ use ocellus_nn::losses::log_softmax;
 use ocellus_nn::losses::transport::{Proximal, transport};
 
 use super::{GEOMETRY, Joint, Pretrained, Seen, Uniter};
-use crate::families::regions::{Words, check_hidden, pick, regions};
-use crate::model::{
-    Aligner, Alignment, Classifier, Filler, Matcher, PairScore, RegionFiller, RegionGuesses, Regions, Sight,
-    Texts,
+use crate::capabilities::{
+    Alignment, Classifier, ImageTextMatcher, MaskedRegionHead, MlmHead, PairScore, RegionPredictions,
+    WordRegionAligner,
 };
-use crate::vlm::ModelError;
+use crate::error::ModelError;
+use crate::families::regions::{Words, check_hidden, pick, regions};
+use crate::sight::{Regions, Sight, Texts};
 
 impl Uniter {
     pub(super) fn pair(
@@ -63,8 +64,8 @@ fn see<'a>(pictures: &[Regions], hidden: impl Fn(usize) -> &'a [usize]) -> Resul
     })
 }
 
-impl Matcher for Uniter {
-    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+impl ImageTextMatcher for Uniter {
+    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let pooled = self.pooled(&self.pair(sight, texts, None)?)?;
         let logits = self.heads()?.matching.forward(&pooled)?;
         // Class 1 is a match.
@@ -90,15 +91,20 @@ impl Classifier for Uniter {
     }
 }
 
-impl Filler for Uniter {
-    fn words(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
+impl MlmHead for Uniter {
+    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
         let joint = self.pair(sight, texts, None)?;
         Ok(self.heads()?.words.forward(&pick(&joint.states, &joint.words)?)?)
     }
 }
 
-impl RegionFiller for Uniter {
-    fn hidden(&self, sight: &Sight, texts: &Texts, hidden: &[&[usize]]) -> Result<RegionGuesses, ModelError> {
+impl MaskedRegionHead for Uniter {
+    fn predictions(
+        &self,
+        sight: &Sight,
+        texts: &Texts,
+        hidden: &[&[usize]],
+    ) -> Result<RegionPredictions, ModelError> {
         let joint = self.pair(sight, texts, Some(hidden))?;
         let (mut index, mut regions) = (Vec::new(), &joint.regions[..]);
         for (hidden, picture) in hidden.iter().zip(sight.regions()?) {
@@ -107,14 +113,14 @@ impl RegionFiller for Uniter {
             regions = rest;
         }
         let (heads, states) = (self.heads()?, pick(&joint.states, &index)?);
-        Ok(RegionGuesses {
+        Ok(RegionPredictions {
             classes: Some(heads.classes.forward(&states)?),
             features: Some(heads.regressed(&states)?),
         })
     }
 }
 
-impl Aligner for Uniter {
+impl WordRegionAligner for Uniter {
     fn alignments(&self, sight: &Sight, texts: &Texts) -> Result<Vec<Alignment>, ModelError> {
         let joint = self.pair(sight, texts, None)?;
         let words: Vec<usize> = texts.iter().map(|t| t.len()).collect();

@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{FAMILY, REGION};
+use super::REGION;
 use crate::config::{ConfigError, Fields};
 use crate::families::regions::{Stream, labels};
+
+/// The family's id.
+pub(super) const ID: &str = "uniter";
 
 /// The published config is that of the text model alone and names no architecture: it has all of these fields and no others
 /// but those of the region sizes.
@@ -69,10 +72,7 @@ impl Config {
                 found: json!(read.types).to_string(),
             });
         }
-        fields.finish(
-            FAMILY.id,
-            &["attention_probs_dropout_prob", "hidden_dropout_prob"],
-        )?;
+        fields.finish(ID, &["attention_probs_dropout_prob", "hidden_dropout_prob"])?;
         Ok(read)
     }
 }

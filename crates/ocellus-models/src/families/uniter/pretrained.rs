@@ -5,8 +5,8 @@ use ocellus_nn::embeddings::{MaskedWords, Transform};
 use ocellus_nn::{Act, Linear, Params};
 
 use super::config::Config;
+use crate::error::ModelError;
 use crate::families::regions::{Classes, NORM, SEQUENCE};
-use crate::vlm::ModelError;
 
 /// The heads of pre-training.
 pub(super) struct Pretrained {

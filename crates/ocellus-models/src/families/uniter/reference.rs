@@ -9,10 +9,10 @@ use ocellus_nn::losses::region_class::foreground_classes;
 use ocellus_nn::losses::squared_error::squared_error;
 
 use super::{GEOMETRY, Joint, Seen, Uniter};
+use crate::error::ModelError;
 use crate::families::regions::{Words, only, packed, pick, targets};
-use crate::given::{Given, Rows};
-use crate::model::Trace;
-use crate::vlm::ModelError;
+use crate::reference::{Given, Trace};
+use crate::rows::Rows;
 
 impl Trace for Uniter {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {

@@ -3,35 +3,55 @@
 use candle_core::Tensor;
 
 use super::Uniter;
+use crate::error::ModelError;
 use crate::families::regions::pick;
-use crate::fusion::States;
-use crate::model::{Sight, Texts};
-use crate::single_stream::{JointStates, SingleStream};
-use crate::vlm::ModelError;
+use crate::learner::single_stream::SingleStream;
+use crate::learner::{Learner, Objective};
+use crate::model::Model;
+use crate::sight::{Sight, Texts};
+use crate::states::{JointStates, States};
+
+/// `None` for checkpoints without the heads of pretraining.
+pub(super) fn learner(model: Uniter) -> Option<Box<dyn Learner>> {
+    model
+        .pretrained
+        .is_some()
+        .then(|| Box::new(model) as Box<dyn Learner>)
+}
+
+impl Learner for Uniter {
+    fn model(&self) -> &dyn Model {
+        self
+    }
+
+    fn objective(&self) -> Objective<'_> {
+        Objective::SingleStream(self)
+    }
+}
 
 impl SingleStream for Uniter {
-    fn read(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError> {
+    fn encode(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError> {
         let joint = self.pair(sight, texts, None)?;
         let words: Vec<usize> = texts.iter().map(|t| t.len()).collect();
         let seen = joint.lengths.iter().zip(&words).map(|(all, words)| all - words);
         Ok(JointStates {
-            seen: States {
+            visual: States {
                 rows: pick(&joint.states, &joint.regions)?,
                 lengths: seen.collect(),
             },
-            words: States {
+            text: States {
                 rows: pick(&joint.states, &joint.words)?,
                 lengths: words,
             },
         })
     }
 
-    fn matches(&self, joint: &JointStates) -> Result<Tensor, ModelError> {
-        let first = joint.words.firsts()?;
+    fn matching_logits(&self, joint: &JointStates) -> Result<Tensor, ModelError> {
+        let first = joint.text.firsts()?;
         Ok(self.heads()?.matching.forward(&self.pool(&first)?)?)
     }
 
-    fn words(&self, states: &Tensor) -> Result<Tensor, ModelError> {
+    fn token_logits(&self, states: &Tensor) -> Result<Tensor, ModelError> {
         Ok(self.heads()?.words.forward(states)?)
     }
 }

@@ -4,11 +4,12 @@ use candle_core::{D, Tensor};
 
 use super::config::Target;
 use super::{PLACE, Seen, Streams, Vilbert};
-use crate::families::regions::{Words, check_hidden, pick, regions};
-use crate::model::{
-    Classifier, Filler, Matcher, PairScore, RegionFiller, RegionGuesses, Regions, Sight, Texts,
+use crate::capabilities::{
+    Classifier, ImageTextMatcher, MaskedRegionHead, MlmHead, PairScore, RegionPredictions,
 };
-use crate::vlm::ModelError;
+use crate::error::ModelError;
+use crate::families::regions::{Words, check_hidden, pick, regions};
+use crate::sight::{Regions, Sight, Texts};
 use ocellus_nn::Taps;
 
 /// Numbers of the tasks that have a token of their own: captions of pre-training, questions, retrieval of captions.
@@ -79,9 +80,9 @@ fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     if either > 0.0 { both / either } else { 0.0 }
 }
 
-impl Matcher for Vilbert {
+impl ImageTextMatcher for Vilbert {
     /// From the head that retrieval was trained on where there is one, else from the pre-training head, whose class 0 is a match.
-    fn pairs(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let (streams, _) = self.pair(sight, texts, RETRIEVAL, None)?;
         let odds = match &self.heads {
             Some(heads) => heads.alignment.forward(&streams.fused)?.squeeze(D::Minus1)?,
@@ -112,8 +113,8 @@ impl Classifier for Vilbert {
     }
 }
 
-impl Filler for Vilbert {
-    fn words(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
+impl MlmHead for Vilbert {
+    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
         let (streams, _) = self.pair(sight, texts, CAPTIONS, None)?;
         let mut own = Vec::new();
         let mut start = 0;
@@ -127,8 +128,13 @@ impl Filler for Vilbert {
     }
 }
 
-impl RegionFiller for Vilbert {
-    fn hidden(&self, sight: &Sight, texts: &Texts, hidden: &[&[usize]]) -> Result<RegionGuesses, ModelError> {
+impl MaskedRegionHead for Vilbert {
+    fn predictions(
+        &self,
+        sight: &Sight,
+        texts: &Texts,
+        hidden: &[&[usize]],
+    ) -> Result<RegionPredictions, ModelError> {
         let (streams, seen) = self.pair(sight, texts, CAPTIONS, Some(hidden))?;
         let (mut index, mut start) = (Vec::new(), 0);
         for (hidden, n) in hidden.iter().zip(&seen.lengths) {
@@ -138,11 +144,11 @@ impl RegionFiller for Vilbert {
         }
         let guessed = Some(self.masked_regions.forward(&pick(&streams.image, &index)?)?);
         Ok(match self.config.target {
-            Target::Classes => RegionGuesses {
+            Target::Classes => RegionPredictions {
                 classes: guessed,
                 features: None,
             },
-            Target::Features | Target::Contrast => RegionGuesses {
+            Target::Features | Target::Contrast => RegionPredictions {
                 classes: None,
                 features: guessed,
             },

@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{FAMILY, TASKS, VQA_ANSWERS};
+use super::{TASKS, VQA_ANSWERS};
 use crate::config::{ConfigError, Fields};
 use crate::families::regions::{Stream, divides, labels};
+
+/// The family's id.
+pub(super) const ID: &str = "vilbert";
 
 /// Fields of training, and two that the original writes and never reads.
 const HARMLESS: &[&str] = &[
@@ -111,7 +114,7 @@ impl Config {
                 found: format!("{:?}", read.connections),
             });
         }
-        fields.finish(FAMILY.id, HARMLESS)?;
+        fields.finish(ID, HARMLESS)?;
         Ok(read)
     }
 }

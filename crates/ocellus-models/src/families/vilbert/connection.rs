@@ -9,8 +9,8 @@ use ocellus_nn::{Block, Mask, Names, Params, Segment};
 use std::sync::Arc;
 
 use super::config::Config;
+use crate::error::ModelError;
 use crate::families::regions::Stream;
-use crate::vlm::ModelError;
 
 /// Words (2) look at regions (1).
 const TEXT_TO_IMAGE: Names = &[

@@ -4,8 +4,8 @@ use ocellus_nn::{Linear, Params};
 
 use super::config::Config;
 use super::{GQA_ANSWERS, VQA_ANSWERS};
+use crate::error::ModelError;
 use crate::families::regions::Answers;
-use crate::vlm::ModelError;
 
 /// One head a task, all over the same states.
 pub(super) struct TaskHeads {

@@ -8,10 +8,10 @@ use ocellus_nn::ops::loss::cross_entropy;
 
 use super::config::Target;
 use super::{PLACE, Seen, Streams, Vilbert};
+use crate::error::ModelError;
 use crate::families::regions::{Words, only, packed, pick, targets};
-use crate::given::{Given, Rows};
-use crate::model::Trace;
-use crate::vlm::ModelError;
+use crate::reference::{Given, Trace};
+use crate::rows::Rows;
 
 impl Trace for Vilbert {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {

@@ -4,9 +4,19 @@ use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, embeddings, encoder, tower};
 use serde_json::Value;
 
-use super::FAMILY;
 use crate::config::{BOOKKEEPING, ConfigError, Fields};
-use crate::vlm::{Facts, ModelError};
+use crate::error::ModelError;
+use crate::facts::Facts;
+
+/// The family's id.
+pub(super) const ID: &str = "vilt";
+/// The library's classes, a head each.
+pub(super) const ARCHITECTURES: &[&str] = &[
+    "ViltForQuestionAnswering",
+    "ViltForImagesAndTextClassification",
+    "ViltForImageAndTextRetrieval",
+    "ViltForMaskedLM",
+];
 
 pub(super) struct Config {
     pub kind: Kind,
@@ -85,7 +95,7 @@ impl Config {
             "tie_encoder_decoder",
             "tie_word_embeddings",
         ];
-        fields.finish(FAMILY.id, &[BOOKKEEPING, &harmless].concat())?;
+        fields.finish(ID, &[BOOKKEEPING, &harmless].concat())?;
         Ok(config)
     }
 
@@ -119,7 +129,7 @@ impl Config {
 
     pub fn facts(&self) -> Facts {
         Facts {
-            family: FAMILY.id,
+            family: ID,
             image_token: None,
             video_token: None,
             merge: 1,
@@ -217,7 +227,7 @@ fn kind(fields: &Fields) -> Result<Kind, ConfigError> {
         Some("ViltForImageAndTextRetrieval") => Ok(Kind::Rank),
         Some("ViltForMaskedLM") => Ok(Kind::Words),
         other => {
-            let expected = FAMILY.architectures.join(", ");
+            let expected = ARCHITECTURES.join(", ");
             Err(wrong(
                 fields,
                 "architectures",

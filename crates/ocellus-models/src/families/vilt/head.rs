@@ -7,7 +7,7 @@ use ocellus_nn::ops::activation::activate;
 use ocellus_nn::{Act, Linear, LoadError, Names, Norm, Params};
 
 use super::config::{Config, Kind};
-use crate::vlm::ModelError;
+use crate::error::ModelError;
 
 pub(super) enum Head {
     Answers(Answers),

@@ -6,7 +6,7 @@ use ocellus_testkit::{assert_close, test_each};
 use serde_json::json;
 
 use crate::families::testing::{Golden, refused, slices};
-use crate::model::Sight;
+use crate::sight::Sight;
 
 const PATCH: usize = 16;
 /// Real tokens and sizes in px of the two rows of every case.
@@ -97,7 +97,7 @@ fn answers_are_the_references_and_do_not_depend_on_neighbours() {
     let model = golden.load().unwrap();
     let classifier = model.classifier().unwrap();
     assert_eq!(classifier.labels(), labels);
-    assert!(model.matcher().is_none() && model.filler().is_none() && model.generator().is_none());
+    assert!(model.matcher().is_none() && model.mlm_head().is_none() && model.generator().is_none());
     let texts = golden.texts("input_ids", &LENGTHS);
     let sight = golden.sight("pixel_values", PATCH, Some(&SIZES));
     let both = flat(classifier.answers(&sight, &slices(&texts)).unwrap());
@@ -137,7 +137,7 @@ fn ranks_become_probabilities() {
     let model = golden.load().unwrap();
     let sight = golden.sight("pixel_values", PATCH, Some(&SIZES));
     let texts = golden.texts("input_ids", &LENGTHS);
-    let pairs = model.matcher().unwrap().pairs(&sight, &slices(&texts)).unwrap();
+    let pairs = model.matcher().unwrap().scores(&sight, &slices(&texts)).unwrap();
     let got: Vec<f32> = pairs.iter().map(|p| p.matched.unwrap()).collect();
     let ranks = golden.case.expect("logits").f32s();
     let wanted: Vec<f32> = ranks.iter().map(|rank| 1.0 / (1.0 + (-rank).exp())).collect();
@@ -156,7 +156,11 @@ fn words_are_the_references_under_old_and_new_names() {
     for golden in [new, old, both.put("mlm_score.decoder.weight", &[1], vec![0.0])] {
         let model = golden.load().unwrap();
         assert!(model.matcher().is_none());
-        let words = model.filler().unwrap().words(&sight, &slices(&texts)).unwrap();
+        let words = model
+            .mlm_head()
+            .unwrap()
+            .token_logits(&sight, &slices(&texts))
+            .unwrap();
         assert_close("words", &flat(words), &real, 3e-4, 1e-4);
     }
 }
@@ -169,7 +173,7 @@ fn a_pretrained_checkpoint_with_a_matching_head_matches() {
     let matched = |bias: Vec<f32>| {
         let head = Golden::open("vilt-mlm").put("itm_score.fc.weight", &[2, width], vec![0.0; 2 * width]);
         let model = head.put("itm_score.fc.bias", &[2], bias).load().unwrap();
-        let pairs = model.matcher().unwrap().pairs(&sight, &slices(&texts)).unwrap();
+        let pairs = model.matcher().unwrap().scores(&sight, &slices(&texts)).unwrap();
         pairs[0].matched.unwrap()
     };
     // The second class is the one that matches.
@@ -214,7 +218,6 @@ fn inputs_that_do_not_fit_are_refused() {
             .is_ok()
     );
 
-    let tracer = model.tracer().unwrap();
     let table = [
         (
             "a token type past the table",
@@ -239,11 +242,11 @@ fn inputs_that_do_not_fit_are_refused() {
         given
             .integers
             .insert((*name).to_owned(), (shape.clone(), vec![2; count]));
-        refused(tracer.trace(&given, &mut Taps::none()), part);
+        refused(model.trace(&given, &mut Taps::none()), part);
     });
     let mut given = golden.given();
     given.integers.get_mut("pixel_mask").unwrap().1[48 * 64..].fill(0);
-    refused(tracer.trace(&given, &mut Taps::none()), "a picture");
+    refused(model.trace(&given, &mut Taps::none()), "a picture");
 }
 
 #[test]
@@ -257,10 +260,7 @@ fn every_tensor_gets_a_gradient() {
                 scores.push(t.sqr().and_then(|t| t.sum_all()).unwrap());
             }
         };
-        let tracer = model.tracer().unwrap();
-        tracer
-            .trace(&golden.given(), &mut Taps::new(&mut listen))
-            .unwrap();
+        model.trace(&golden.given(), &mut Taps::new(&mut listen)).unwrap();
         let total = Tensor::stack(&scores, 0).unwrap().sum(D::Minus1).unwrap();
         let gradients = total.backward().unwrap();
         for (name, var) in source.vars() {

@@ -10,9 +10,12 @@ use std::sync::Arc;
 use super::Vilt;
 use super::head::Head;
 use super::joined::Joined;
-use crate::given::{Given, Rows, patch_rows};
-use crate::model::{Sight, Trace};
-use crate::vlm::{Grid, ModelError};
+use crate::error::ModelError;
+use crate::patches::patch_rows;
+use crate::reference::{Given, Trace};
+use crate::rows::Rows;
+use crate::sight::Sight;
+use ocellus_media::Grid;
 
 impl Trace for Vilt {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {

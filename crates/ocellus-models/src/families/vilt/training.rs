@@ -6,13 +6,34 @@ use ocellus_nn::embeddings::rows;
 use ocellus_nn::ops::activation::activate;
 
 use super::Vilt;
-use crate::fusion::States;
-use crate::model::{Sight, Texts};
-use crate::single_stream::{JointStates, SingleStream};
-use crate::vlm::ModelError;
+use crate::error::ModelError;
+use crate::learner::single_stream::SingleStream;
+use crate::learner::{Learner, Objective};
+use crate::model::Model;
+use crate::sight::{Sight, Texts};
+use crate::states::{JointStates, States};
+
+/// `None` for checkpoints without a matching head.
+pub(super) fn learner(model: Vilt) -> Option<Box<dyn Learner>> {
+    model
+        .head
+        .matching()
+        .is_some()
+        .then(|| Box::new(model) as Box<dyn Learner>)
+}
+
+impl Learner for Vilt {
+    fn model(&self) -> &dyn Model {
+        self
+    }
+
+    fn objective(&self) -> Objective<'_> {
+        Objective::SingleStream(self)
+    }
+}
 
 impl SingleStream for Vilt {
-    fn read(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError> {
+    fn encode(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError> {
         let (pass, _) = Vilt::read(self, sight, texts)?;
         let words: Vec<usize> = texts.iter().map(|t| t.len()).collect();
         let seen = pass
@@ -22,31 +43,31 @@ impl SingleStream for Vilt {
             .zip(&words)
             .map(|(all, words)| all - words);
         Ok(JointStates {
-            seen: States {
+            visual: States {
                 rows: rows(&pass.states, &pass.joined.picture)?,
                 lengths: seen.collect(),
             },
-            words: States {
+            text: States {
                 rows: rows(&pass.states, &pass.joined.text)?,
                 lengths: words,
             },
         })
     }
 
-    fn matches(&self, joint: &JointStates) -> Result<Tensor, ModelError> {
+    fn matching_logits(&self, joint: &JointStates) -> Result<Tensor, ModelError> {
         let head = self.head.matching();
         let head =
             head.ok_or_else(|| ModelError::input("the checkpoint", "a head that tells matches", "none"))?;
-        let pooled = activate(&self.pooler.forward(&joint.words.firsts()?)?, Act::Tanh)?;
+        let pooled = activate(&self.pooler.forward(&joint.text.firsts()?)?, Act::Tanh)?;
         Ok(head.forward(&pooled)?)
     }
 
-    fn words(&self, states: &Tensor) -> Result<Tensor, ModelError> {
+    fn token_logits(&self, states: &Tensor) -> Result<Tensor, ModelError> {
         self.head.scores(states)
     }
 
     /// Without the first and last token of texts, and without the class token of pictures.
     fn alignable(&self, joint: &JointStates) -> Result<(States, States), ModelError> {
-        Ok((joint.words.trimmed(1, 1)?, joint.seen.trimmed(1, 0)?))
+        Ok((joint.text.trimmed(1, 1)?, joint.visual.trimmed(1, 0)?))
     }
 }

@@ -7,9 +7,11 @@ use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Params, encoder, tower};
 use serde_json::Value;
 
-use super::FAMILY;
 use crate::config::{ConfigError, Fields};
-use crate::vlm::Facts;
+use crate::facts::Facts;
+
+/// The family's id.
+pub(super) const ID: &str = "vlmo";
 
 pub(super) struct Config {
     pub(super) patch: usize,
@@ -73,7 +75,7 @@ impl Config {
             }),
             labels,
         };
-        fields.finish(FAMILY.id, &["drop_path_rate", "model_arch"])?;
+        fields.finish(ID, &["drop_path_rate", "model_arch"])?;
         if config.side == 0 {
             let expected = format!("at least one patch of {patch}");
             return Err(wrong("image_size", expected, image.to_string()));
@@ -156,7 +158,7 @@ impl Config {
 
     pub(super) fn facts(&self) -> Facts {
         Facts {
-            family: FAMILY.id,
+            family: ID,
             image_token: None,
             video_token: None,
             merge: 1,

@@ -10,7 +10,7 @@ use ocellus_nn::{LoadError, Mask, Params, Taps};
 use super::config::Config;
 use super::layout::Layout;
 use super::relative::Relative;
-use crate::vlm::ModelError;
+use crate::error::ModelError;
 
 const NAMES: Names = &[("attn.o_proj", "attn.proj")];
 

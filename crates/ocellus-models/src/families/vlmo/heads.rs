@@ -8,7 +8,7 @@ use ocellus_nn::{Act, Linear, Norm, Params, Taps};
 
 use super::super::packed::unit;
 use super::config::Config;
-use crate::vlm::ModelError;
+use crate::error::ModelError;
 
 /// The norm inside a classifier has its library's epsilon.
 const CLASSIFIER_NORM: Norm = Norm::Layer { eps: 1e-5 };

@@ -6,8 +6,8 @@ use ocellus_nn::attention::segments;
 use ocellus_nn::embeddings::rows as select;
 use std::sync::Arc;
 
-use crate::given::Rows;
-use crate::vlm::ModelError;
+use crate::error::ModelError;
+use crate::rows::Rows;
 
 /// What one sequence is made of.
 pub(super) struct Sequence {

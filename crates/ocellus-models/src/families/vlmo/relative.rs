@@ -11,7 +11,7 @@ use ocellus_nn::{LoadError, Params, Segment};
 use super::config::Config;
 use super::layout::{Layout, Sequence};
 use super::spline;
-use crate::vlm::ModelError;
+use crate::error::ModelError;
 
 pub(super) struct Relative {
     /// `[rows, heads · layers]`, a layer's heads next to one another.

@@ -4,7 +4,7 @@
 
 use candle_core::Tensor;
 
-use crate::vlm::ModelError;
+use crate::error::ModelError;
 
 /// `window [from · from, heads]` → `[to.0 · to.1, heads]`, where `from` and `to` count the distances along an axis: an odd number.
 pub(super) fn resize(window: &Tensor, from: usize, to: (usize, usize)) -> Result<Tensor, ModelError> {

@@ -3,11 +3,13 @@
 use candle_core::Tensor;
 
 use super::{Vlmo, heads};
-use crate::experts::{Experts, Stage};
-use crate::fusion::States;
-use crate::model::{Sight, Texts};
-use crate::single_stream::{JointStates, SingleStream};
-use crate::vlm::ModelError;
+use crate::error::ModelError;
+use crate::learner::modality_experts::{ModalityExperts, PretrainingStage};
+use crate::learner::single_stream::SingleStream;
+use crate::learner::{Learner, Objective};
+use crate::model::Model;
+use crate::sight::{Sight, Texts};
+use crate::states::{JointStates, States};
 use ocellus_nn::Taps;
 
 /// Starts of the names of what texts alone change: their tables and head, and of what is shared the kinds of tokens, the
@@ -23,8 +25,29 @@ const OF_TEXTS: &[&str] = &[
 /// Parts of a layer that are the texts' own.
 const EXPERT: &[&str] = &[".mlp_text.", ".norm2_text."];
 
+/// `None` for checkpoints without a matching head or an MLM head.
+pub(super) fn learner(model: Vlmo) -> Option<Box<dyn Learner>> {
+    model
+        .heads
+        .pretrains()
+        .then(|| Box::new(model) as Box<dyn Learner>)
+}
+
+impl Learner for Vlmo {
+    fn model(&self) -> &dyn Model {
+        self
+    }
+
+    fn objective(&self) -> Objective<'_> {
+        match self.heads.contrast.is_some() && self.heads.joint_contrast.is_some() {
+            true => Objective::ModalityExperts(self),
+            false => Objective::SingleStream(self),
+        }
+    }
+}
+
 impl SingleStream for Vlmo {
-    fn read(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError> {
+    fn encode(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError> {
         let (x, layout) = self.fused(&self.rows(texts)?, sight, &mut Taps::none())?;
         let words: Vec<usize> = texts.iter().map(|t| t.len()).collect();
         let seen = layout
@@ -33,30 +56,30 @@ impl SingleStream for Vlmo {
             .zip(&words)
             .map(|(s, words)| s.q_len - words);
         Ok(JointStates {
-            seen: States {
+            visual: States {
                 rows: layout.of_pictures(&x)?,
                 lengths: seen.collect(),
             },
-            words: States {
+            text: States {
                 rows: layout.of_text(&x)?,
                 lengths: words,
             },
         })
     }
 
-    fn matches(&self, joint: &JointStates) -> Result<Tensor, ModelError> {
+    fn matching_logits(&self, joint: &JointStates) -> Result<Tensor, ModelError> {
         let head = self.heads.matching.as_ref();
         let head = head.ok_or_else(|| heads::lacks("a head that tells matches"))?;
-        Ok(head.forward(&self.heads.pooled(&joint.words.firsts()?)?)?)
+        Ok(head.forward(&self.heads.pooled(&joint.text.firsts()?)?)?)
     }
 
-    fn words(&self, states: &Tensor) -> Result<Tensor, ModelError> {
+    fn token_logits(&self, states: &Tensor) -> Result<Tensor, ModelError> {
         self.heads.words(states)
     }
 }
 
-impl Experts for Vlmo {
-    fn alone(&self, texts: &Texts) -> Result<States, ModelError> {
+impl ModalityExperts for Vlmo {
+    fn encode_texts(&self, texts: &Texts) -> Result<States, ModelError> {
         Ok(States {
             rows: self.text_states(&self.rows(texts)?, false)?.0,
             lengths: texts.iter().map(|t| t.len()).collect(),
@@ -80,8 +103,8 @@ impl Experts for Vlmo {
         ])
     }
 
-    fn trains(&self, stage: Stage, name: &str) -> bool {
+    fn trains(&self, stage: PretrainingStage, name: &str) -> bool {
         let of_texts = || OF_TEXTS.iter().any(|start| name.starts_with(start));
-        stage == Stage::Pairs || of_texts() || EXPERT.iter().any(|part| name.contains(part))
+        stage == PretrainingStage::Pairs || of_texts() || EXPERT.iter().any(|part| name.contains(part))
     }
 }

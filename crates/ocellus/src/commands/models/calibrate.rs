@@ -127,7 +127,7 @@ fn look(model: &Model, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Reads a text in pieces, as if the model had written each of them behind its first token.
 fn read(model: &Model, text: &str) -> Result<(), Failure> {
-    if model.reads_lines || model.loaded.phrases().is_some() {
+    if model.reads_lines || model.loaded.input().prompts.is_some() {
         return Err(
             Failure::new(format!("{} reads no text without a picture", model.name))
                 .hint("give --calibration pictures only"),

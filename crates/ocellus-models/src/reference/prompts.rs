@@ -5,21 +5,23 @@ use candle_core::Tensor;
 use ocellus_nn::Taps;
 use ocellus_nn::attention::Batch;
 
-use crate::given::Rows;
-use crate::model::Asked;
+use super::trace::ReferencePrompt;
+use crate::error::ModelError;
 use crate::mrope::{PositionRule, Vision};
-use crate::vlm::{Grid, ModelError, Opening, Prompt, Slot, Vlm};
+use crate::rows::Rows;
+use crate::vlm::{Opening, Prompt, Slot, Vlm};
+use ocellus_media::Grid;
 
 /// The prompts of `rows` with their pictures, whose patches and grids follow one another row by row; `cells` says how many places
 /// of a prompt a picture fills.
-pub fn prompts(
+pub fn of_rows(
     model: &dyn Vlm,
     rows: &Rows,
     pictures: Option<(&Tensor, &[Grid])>,
     cells: impl Fn(&Grid) -> usize,
-) -> Result<Vec<Asked>, ModelError> {
+) -> Result<Vec<ReferencePrompt>, ModelError> {
     let (mut grids, mut first) = (pictures.iter().flat_map(|p| p.1).copied(), 0);
-    let mut asked = Vec::with_capacity(rows.lengths.len());
+    let mut prompts = Vec::with_capacity(rows.lengths.len());
     for ids in rows.split() {
         let places = model.slots(&ids).into_iter().filter(|s| *s == Slot::Image);
         let (mut open, mut own) = (places.count(), Vec::new());
@@ -30,14 +32,14 @@ pub fn prompts(
             first += patches;
             open = open.saturating_sub(cells(&grid).max(1));
         }
-        asked.push(Asked {
+        prompts.push(ReferencePrompt {
             ids,
             pictures: own,
             offset: 0,
         });
     }
     match grids.count() {
-        0 => Ok(asked),
+        0 => Ok(prompts),
         left => Err(ModelError::input(
             "the batch",
             "as many pictures as its prompts hold",
@@ -49,7 +51,7 @@ pub fn prompts(
 /// The prompts with the cells of all their pictures, ready for the decoder.
 pub fn open(
     model: &dyn Vlm,
-    asked: &[Asked],
+    prompts: &[ReferencePrompt],
     cells: Option<&Tensor>,
     taps: &mut Taps,
 ) -> Result<Opening, ModelError> {
@@ -57,7 +59,7 @@ pub fn open(
         grid: *grid,
         video_seconds: None,
     };
-    let prompts: Vec<Prompt> = asked
+    let prompts: Vec<Prompt> = prompts
         .iter()
         .map(|a| Prompt {
             ids: &a.ids,
@@ -70,7 +72,7 @@ pub fn open(
 }
 
 /// Reads the prompts. Taps `hidden_N`, `hidden_last` and `logits`, each `[batch, length, ..]` with zeros at padding.
-pub fn read(model: &dyn Vlm, opening: &Opening, rows: &Rows, taps: &mut Taps) -> Result<(), ModelError> {
+pub fn decode(model: &dyn Vlm, opening: &Opening, rows: &Rows, taps: &mut Taps) -> Result<(), ModelError> {
     let mut failed = None;
     let mut listen = |name: &str, tensor: &Tensor| {
         if name.starts_with("hidden_") {

@@ -1,13 +1,11 @@
-//! What training with a momentum teacher asks of a model: two towers whose first tokens are compared, and an encoder that
-//! fuses both (Li et al. 2021, section 3).
+//! Hidden states of several pictures or texts, packed: the rows of one sequence follow those of another.
 
 use candle_core::Tensor;
 use ocellus_nn::Segment;
 use ocellus_nn::attention::segments;
 use std::sync::Arc;
 
-use crate::model::{Sight, Texts};
-use crate::vlm::ModelError;
+use crate::error::ModelError;
 
 /// States of several pictures or texts, packed.
 #[derive(Clone)]
@@ -102,59 +100,10 @@ impl States {
     }
 }
 
-/// A picture tower and a text tower.
-pub trait TwoTowers {
-    fn pictures(&self, sight: &Sight) -> Result<States, ModelError>;
-    fn texts(&self, texts: &Texts) -> Result<States, ModelError>;
-    /// A feature of length 1 for each picture, `[pictures, features]`.
-    fn picture_features(&self, pictures: &States) -> Result<Tensor, ModelError>;
-    /// A feature of length 1 for each text, `[texts, features]`.
-    fn text_features(&self, texts: &States) -> Result<Tensor, ModelError>;
-}
-
-/// Two towers, and an encoder that fuses what they give.
-pub trait Fusion: TwoTowers {
-    /// Text `i` sees picture `i`.
-    fn fuse(&self, texts: &States, pictures: &States) -> Result<States, ModelError>;
-    /// Scores of words, `[tokens, vocab]`.
-    fn words(&self, fused: &States) -> Result<Tensor, ModelError>;
-}
-
-/// Features of the last pictures and texts, from the teacher.
+/// States of texts and of what is seen beside them, after they were encoded together.
 #[derive(Clone)]
-pub struct Queues {
-    /// `[features, entries]`, one column an entry.
-    pub pictures: Tensor,
-    pub texts: Tensor,
-    /// The column that is overwritten next.
-    pub next: usize,
-}
-
-/// A model with a slowly following copy of itself (He et al. 2020, section 3.2).
-pub trait Followed {
-    /// What similarities are divided by, a scalar; a variable in training.
-    fn temperature(&self) -> &Tensor;
-    /// The name of the teacher's tensor that follows the student's tensor `name`, if one does.
-    fn follower(&self, name: &str) -> Option<String>;
-    /// The queues as they were loaded.
-    fn queues(&self) -> &Queues;
-}
-
-/// One whose copy also fuses.
-pub trait Momentum: Followed {
-    fn student(&self) -> &dyn Fusion;
-    fn teacher(&self) -> &dyn Fusion;
-    /// Scores of no match and of a match, `[texts, 2]`.
-    fn matches(&self, fused: &States) -> Result<Tensor, ModelError>;
-}
-
-/// One whose towers alone are copied, and which reads texts anew with pictures, as an encoder and as a decoder (Li et al. 2022,
-/// section 3.2). Texts come as for the text tower; the model sets its own first token for each way of reading.
-pub trait Grounded: Followed {
-    fn student(&self) -> &dyn TwoTowers;
-    fn teacher(&self) -> &dyn TwoTowers;
-    /// Scores of no match and of a match of text `i` with picture `i`, `[texts, 2]`.
-    fn matches(&self, texts: &Texts, pictures: &States) -> Result<Tensor, ModelError>;
-    /// Scores of the words that follow each token of text `i` under picture `i`, `[tokens, vocab]`.
-    fn following(&self, texts: &Texts, pictures: &States) -> Result<Tensor, ModelError>;
+pub struct JointStates {
+    pub text: States,
+    /// Patches or regions, and tokens that stand for a whole picture where a model has them.
+    pub visual: States,
 }

@@ -1,0 +1,25 @@
+//! Dual encoders, and fusion encoders on top of them.
+
+use candle_core::Tensor;
+
+use crate::error::ModelError;
+use crate::sight::{Sight, Texts};
+use crate::states::States;
+
+/// A picture tower and a text tower.
+pub trait DualEncoder {
+    fn pictures(&self, sight: &Sight) -> Result<States, ModelError>;
+    fn texts(&self, texts: &Texts) -> Result<States, ModelError>;
+    /// A feature of norm 1 for each picture, `[pictures, features]`.
+    fn picture_features(&self, pictures: &States) -> Result<Tensor, ModelError>;
+    /// A feature of norm 1 for each text, `[texts, features]`.
+    fn text_features(&self, texts: &States) -> Result<Tensor, ModelError>;
+}
+
+/// Two towers, and an encoder that fuses their states.
+pub trait FusionEncoder: DualEncoder {
+    /// Text `i` attends to picture `i`.
+    fn fuse(&self, texts: &States, pictures: &States) -> Result<States, ModelError>;
+    /// The MLM head: logits `[tokens, vocab]`.
+    fn token_logits(&self, fused: &States) -> Result<Tensor, ModelError>;
+}

@@ -1,0 +1,125 @@
+//! What a config says.
+
+use ocellus_nn::qformer;
+use ocellus_nn::{Attn, Bias, Mlp, Norm};
+use serde_json::Value;
+
+use super::language::Language;
+use crate::config::{ConfigError, Fields};
+use crate::families::blip::fields::{LIBRARY, act, head_dim, section, size, token};
+use crate::families::blip::vision::{Class, Vision};
+
+/// The family's id.
+pub const ID: &str = "blip-2";
+
+/// Values of the library's class for towers.
+const CLASS: Class = Class {
+    width: 1408,
+    inner: 6144,
+    layers: 39,
+    heads: 16,
+    image_size: 224,
+    patch_size: 14,
+    eps: 1e-6,
+};
+
+/// Which kind of language model there is, the text's fields say themselves.
+const HARMLESS: &[&str] = &["use_decoder_only_language_model", "image_token_id"];
+
+/// A config, read.
+pub struct Config {
+    pub vision: Vision,
+    pub qformer: qformer::Spec,
+    pub tables: Tables,
+    /// Queries of one picture.
+    pub queries: usize,
+    /// Features of the joint space.
+    pub joint: usize,
+    /// The token that stands for a query, in prompts that say where the picture stands.
+    pub image_token: Option<u32>,
+    /// `None` = the model scores texts and has no language model.
+    pub language: Option<Language>,
+}
+
+/// Tables of the texts that a Q-Former reads.
+pub struct Tables {
+    pub vocab: usize,
+    pub positions: usize,
+}
+
+impl Config {
+    pub fn read(config: &Value) -> Result<Self, ConfigError> {
+        let top = Fields::new("", config)?;
+        let vision = Vision::read(section(&top, "vision_config")?, ID, &CLASS)?;
+        let (qformer, tables) = qformer(section(&top, "qformer_config")?, vision.width())?;
+        let queries = size(&top, "num_query_tokens", 32)?;
+        let joint = size(&top, "image_text_hidden_size", 256)?;
+        let image_token = match top.get("image_token_index") {
+            Some(_) => Some(token(&top, "image_token_index", 0)?),
+            None => None,
+        };
+        let text = section(&top, "text_config")?;
+        let language = match retrieves(config) {
+            // Its language model is a default that nothing was trained for.
+            true => None,
+            false => Some(Language::read(text, ID)?),
+        };
+        top.finish(ID, &[LIBRARY, HARMLESS].concat())?;
+        if language.is_none() && !qformer.text {
+            return Err(ConfigError::Value {
+                field: "qformer_config.use_qformer_text_input".to_owned(),
+                expected: "true, since texts are scored".to_owned(),
+                found: "false".to_owned(),
+            });
+        }
+        Ok(Self {
+            vision,
+            qformer,
+            tables,
+            queries,
+            joint,
+            image_token,
+            language,
+        })
+    }
+
+    /// Most tokens of a text.
+    pub fn max_positions(&self) -> usize {
+        let room = |language: &Language| language.room(self.queries);
+        self.language.as_ref().map_or(self.tables.positions, room)
+    }
+}
+
+/// Whether it is a model that scores texts.
+pub fn retrieves(config: &Value) -> bool {
+    config["architectures"][0] == "Blip2ForImageTextRetrieval"
+}
+
+fn qformer(fields: Fields, memory: usize) -> Result<(qformer::Spec, Tables), ConfigError> {
+    let width = size(&fields, "hidden_size", 768)?;
+    let heads = size(&fields, "num_attention_heads", 12)?;
+    let dim = head_dim(&fields, "num_attention_heads", width, heads)?;
+    let spec = qformer::Spec {
+        layers: size(&fields, "num_hidden_layers", 12)?,
+        width,
+        attention: Attn::full(heads, dim, Bias::ALL),
+        norm: Norm::layer(fields.number_or("layer_norm_eps", 1e-12)?),
+        mlp: Mlp::Plain {
+            act: act(&fields, "hidden_act", "gelu")?,
+            width: size(&fields, "intermediate_size", 3072)?,
+            bias: true,
+        },
+        memory,
+        frequency: size(&fields, "cross_attention_frequency", 2)?,
+        text: fields.flag_or("use_qformer_text_input", false)?,
+    };
+    let texts = Tables {
+        vocab: size(&fields, "vocab_size", 30522)?,
+        positions: size(&fields, "max_position_embeddings", 512)?,
+    };
+    fields.only("position_embedding_type", &["absolute".into()])?;
+    // The reference takes the tower's width whatever stands there.
+    fields.get("encoder_hidden_size");
+    fields.finish(ID, LIBRARY)?;
+    Ok((spec, texts))
+}

@@ -1,0 +1,35 @@
+//! What training objectives ask of models. A learner is a model together with what only its training needs: a second copy, queues,
+//! heads that published checkpoints lost.
+
+pub mod encoder_decoder_mixture;
+pub mod modality_experts;
+pub mod momentum_contrast;
+pub mod momentum_distillation;
+pub mod qformer;
+pub mod single_stream;
+
+use crate::model::Model;
+
+use encoder_decoder_mixture::EncoderDecoderMixture;
+use modality_experts::ModalityExperts;
+use momentum_distillation::MomentumDistillation;
+use qformer::QFormerPretraining;
+use single_stream::SingleStream;
+
+/// A model in training.
+pub trait Learner {
+    /// The model that inference uses.
+    fn model(&self) -> &dyn Model;
+
+    /// The objective that it is trained with.
+    fn objective(&self) -> Objective<'_>;
+}
+
+/// A training objective with the model that it is applied to.
+pub enum Objective<'a> {
+    MomentumDistillation(&'a dyn MomentumDistillation),
+    EncoderDecoderMixture(&'a dyn EncoderDecoderMixture),
+    SingleStream(&'a dyn SingleStream),
+    ModalityExperts(&'a dyn ModalityExperts),
+    QFormer(&'a dyn QFormerPretraining),
+}

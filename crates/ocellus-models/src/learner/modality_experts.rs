@@ -1,0 +1,31 @@
+//! The mixture of modality experts (Bao et al. 2021): layers with experts for texts, for pictures and for both, pretrained in
+//! stages (sections 3.2 to 3.4).
+
+use candle_core::Tensor;
+
+use super::single_stream::SingleStream;
+use crate::error::ModelError;
+use crate::sight::{Sight, Texts};
+use crate::states::States;
+
+/// A stage of pretraining. Before the first, layers come from a model of pictures alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PretrainingStage {
+    /// Texts alone: parts that texts and pictures share stay as the pictures left them.
+    Texts,
+    /// Texts with their pictures.
+    Pairs,
+}
+
+/// A model that encodes texts and pictures together and apart.
+pub trait ModalityExperts: SingleStream {
+    /// Texts alone, by the text experts of all layers.
+    fn encode_texts(&self, texts: &Texts) -> Result<States, ModelError>;
+
+    /// Scaled cosines of every picture with every text, `[pictures, texts]`, each encoded alone: first by the experts of its own
+    /// modality in all layers, then by the vision-language experts in the upper layers.
+    fn similarities(&self, sight: &Sight, texts: &Texts) -> Result<[Tensor; 2], ModelError>;
+
+    /// Whether a stage trains the tensor of this name.
+    fn trains(&self, stage: PretrainingStage, name: &str) -> bool;
+}

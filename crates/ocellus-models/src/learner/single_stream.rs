@@ -1,0 +1,26 @@
+//! Single-stream models, which encode a text and its picture in one sequence of layers (Kim et al. 2021, section 3; Chen et al.
+//! 2020, section 3).
+
+use candle_core::Tensor;
+
+use crate::error::ModelError;
+use crate::sight::{Sight, Texts};
+use crate::states::{JointStates, States};
+
+/// A model whose layers attend to words and pictures at once.
+pub trait SingleStream {
+    /// Text `i` with picture `i`.
+    fn encode(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError>;
+
+    /// Image-text matching logits (no match, match), `[pairs, 2]`.
+    fn matching_logits(&self, joint: &JointStates) -> Result<Tensor, ModelError>;
+
+    /// The MLM head: rows of the texts' states → logits, `[rows, vocab]`.
+    fn token_logits(&self, states: &Tensor) -> Result<Tensor, ModelError>;
+
+    /// What is aligned: words, and the parts of pictures that they may name. Tokens that stand for a whole text or picture are left
+    /// out by models that were trained so.
+    fn alignable(&self, joint: &JointStates) -> Result<(States, States), ModelError> {
+        Ok((joint.text.clone(), joint.visual.clone()))
+    }
+}

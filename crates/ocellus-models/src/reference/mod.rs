@@ -1,0 +1,9 @@
+//! The reference forward pass of a family, for parity: the reference's own arguments in padded batches, and its intermediate
+//! results by name. Nothing here is used when a model answers.
+
+pub mod given;
+pub mod prompts;
+mod trace;
+
+pub use given::Given;
+pub use trace::{ReferencePrompt, Trace};
