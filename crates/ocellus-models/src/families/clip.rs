@@ -11,9 +11,11 @@ use ocellus_nn::losses::contrastive::contrastive;
 use ocellus_nn::norm::NormLayer;
 use ocellus_nn::tower::Tower;
 use ocellus_nn::{Linear, Params, Taps};
+use serde_json::Value;
 
 use super::family::{Family, Task};
 use crate::capabilities::{Embedder, ImageTextMatcher, PairScore};
+use crate::config::ConfigError;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::InputSpec;
@@ -52,15 +54,22 @@ pub(super) const FAMILY: Family = Family {
     also: &["open_clip"],
     claims: open::is_open,
     tasks: &[Task::Embed, Task::Score, Task::Classify],
-    load: |config, params| Ok(Box::new(Clip::load(Config::read(config)?, params)?)),
+    load: |config, params| Ok(Box::new(Clip::load(read(config)?, params)?)),
     shape: None,
     // What the publisher's own files note beside the weights.
     processors: &[("clip", RECIPE)],
     unused: &["input_resolution", "context_length", "vocab_size"],
-    trace: Some(|config, params| Ok(Box::new(Clip::load(Config::read(config)?, params)?))),
+    trace: Some(|config, params| Ok(Box::new(Clip::load(read(config)?, params)?))),
     learner: None,
     trains: |_| true,
 };
+
+fn read(config: &Value) -> Result<Config, ConfigError> {
+    match open::is_open(config) {
+        true => open::read(config),
+        false => library::read(config),
+    }
+}
 
 struct Clip {
     facts: Facts,

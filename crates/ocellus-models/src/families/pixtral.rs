@@ -12,41 +12,29 @@ use ocellus_nn::tower::Tower;
 use ocellus_nn::{Act, Linear, Params, Taps};
 
 use super::family::{Family, Task};
-use super::planes;
+use crate::config::ConfigError;
 use crate::error::ModelError;
 use crate::facts::Facts;
-use crate::input::{InputSpec, VisualFormat};
+use crate::input::InputSpec;
 use crate::model::Model;
 use crate::mrope::{PositionRule, Positions, Vision};
 use crate::reference::{Given, ReferencePrompt, Trace, prompts};
 use crate::vlm::{Slot, Vlm};
 use ocellus_media::Grid;
-use ocellus_media::{Filter, PixelRecipe, Resize};
+
+use serde_json::Value;
 
 mod config;
 mod library;
 mod names;
 mod publisher;
+mod recipes;
 #[cfg(test)]
 mod tests;
 
 use config::{Config, ID, Marks};
 use names::Layout;
-
-/// Pictures as the library scales them.
-const LIBRARY: PixelRecipe = planes::web(Resize::LongerSide {
-    longest: 1024,
-    patch: 16,
-});
-
-/// Pictures as the publisher scales them.
-const PUBLISHER: PixelRecipe = PixelRecipe {
-    filter: Filter::CubicF32,
-    ..planes::web(Resize::LongerSideRounded {
-        longest: 1024,
-        patch: 16,
-    })
-};
+use recipes::{LIBRARY, PUBLISHER, visual_format};
 
 pub(super) const FAMILY: Family = Family {
     id: ID,
@@ -59,27 +47,19 @@ pub(super) const FAMILY: Family = Family {
     },
     processors: &[("pixtral-hf", LIBRARY), ("pixtral-mistral", PUBLISHER)],
     unused: &[],
-    load: |config, params| Ok(Box::new(Pixtral::load(Config::read(config)?, params)?)),
-    shape: Some(|config| Ok(Config::read(config)?.shape())),
-    trace: Some(|config, params| Ok(Box::new(Pixtral::load(Config::read(config)?, params)?))),
+    load: |config, params| Ok(Box::new(Pixtral::load(read(config)?, params)?)),
+    shape: Some(|config| Ok(read(config)?.shape())),
+    trace: Some(|config, params| Ok(Box::new(Pixtral::load(read(config)?, params)?))),
     learner: None,
     trains: |_| true,
 };
 
 /// How pictures are scaled for a checkpoint of this layout.
-fn visual_format(layout: Layout, longest: usize, patch_size: usize) -> VisualFormat {
-    let patch = patch_size as u32;
-    let longest = (longest as u32).saturating_mul(patch);
-    VisualFormat::Planes(match layout {
-        Layout::Library => PixelRecipe {
-            resize: Resize::LongerSide { longest, patch },
-            ..LIBRARY
-        },
-        Layout::Publisher => PixelRecipe {
-            resize: Resize::LongerSideRounded { longest, patch },
-            ..PUBLISHER
-        },
-    })
+fn read(config: &Value) -> Result<Config, ConfigError> {
+    match config.get("vision_encoder") {
+        Some(_) => publisher::read(config),
+        None => library::read(config),
+    }
 }
 
 struct Pixtral {

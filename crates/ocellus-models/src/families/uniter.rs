@@ -20,6 +20,7 @@ use crate::capabilities::{Classifier, ImageTextMatcher, MaskedRegionHead, MlmHea
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::{InputSpec, VisualFormat};
+use crate::learner::Learner;
 use crate::model::Model;
 
 mod abilities;
@@ -29,7 +30,7 @@ mod pretrained;
 mod reference;
 mod training;
 
-use config::{Config, ID, claims};
+use config::{Config, ID, REGION, claims};
 use order::Order;
 use pretrained::Pretrained;
 
@@ -49,7 +50,13 @@ pub(super) const FAMILY: Family = Family {
         "feat_regress.weight",
     ],
     trace: Some(|config, params| Ok(Box::new(Uniter::load(Config::read(config)?, params)?))),
-    learner: Some(|config, params| Ok(training::learner(Uniter::load(Config::read(config)?, params)?))),
+    learner: Some(|config, params| {
+        let model = Uniter::load(Config::read(config)?, params)?;
+        Ok(model
+            .pretrained
+            .is_some()
+            .then(|| Box::new(model) as Box<dyn Learner>))
+    }),
     trains: |_| true,
 };
 
@@ -57,9 +64,6 @@ const PRETRAINING: &str = "UniterForPretraining";
 const QUESTIONS: &str = "UniterForVisualQuestionAnswering";
 /// Numbers of a region's geometry: corners, sides and area.
 const GEOMETRY: usize = 7;
-/// The token type of regions.
-const REGION: u32 = 1;
-
 const LAYERS: Names = &layer_names("layer");
 
 /// Regions as the model reads them, packed.

@@ -27,7 +27,7 @@ mod heads;
 mod reference;
 
 use super::planes;
-use config::{Config, Fusion, ID};
+use config::{Config, Fusion, ID, TASK_ROWS, TASKS};
 use connection::Connection;
 use heads::TaskHeads;
 
@@ -56,11 +56,6 @@ pub(super) const FAMILY: Family = Family {
     trains: |_| true,
 };
 
-const TASKS: &str = "VILBertForVLTasks";
-/// Answers of the two question heads and rows of the task table: constants of the original's code.
-const VQA_ANSWERS: usize = 3129;
-const GQA_ANSWERS: usize = 1533;
-const TASK_ROWS: usize = 20;
 /// Numbers of an encoded box: corners and share of the area.
 const PLACE: usize = 5;
 

@@ -18,6 +18,7 @@ use crate::capabilities::{Classifier, ImageTextMatcher, MlmHead, PairScore};
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::InputSpec;
+use crate::learner::Learner;
 use crate::model::Model;
 use crate::rows::Rows;
 use crate::sight::{Sight, Texts};
@@ -54,7 +55,14 @@ pub(super) const FAMILY: Family = Family {
     processors: &[("vilt", RECIPE)],
     unused: &["mlm_score.decoder.weight", "mlm_score.bias"],
     trace: Some(|config, params| Ok(Box::new(Vilt::load(Config::read(config)?, params)?))),
-    learner: Some(|config, params| Ok(training::learner(Vilt::load(Config::read(config)?, params)?))),
+    learner: Some(|config, params| {
+        let model = Vilt::load(Config::read(config)?, params)?;
+        Ok(model
+            .head
+            .matching()
+            .is_some()
+            .then(|| Box::new(model) as Box<dyn Learner>))
+    }),
     trains: |_| true,
 };
 

@@ -18,6 +18,7 @@ use crate::capabilities::{Classifier, Embedder, ImageTextMatcher, MlmHead, PairS
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::InputSpec;
+use crate::learner::Learner;
 use crate::model::Model;
 use crate::reference::{Given, Trace};
 use crate::rows::Rows;
@@ -55,7 +56,13 @@ pub(super) const FAMILY: Family = Family {
     load: |config, params| Ok(Box::new(Vlmo::load(Config::read(config)?, params)?)),
     shape: None,
     trace: Some(|config, params| Ok(Box::new(Vlmo::load(Config::read(config)?, params)?))),
-    learner: Some(|config, params| Ok(training::learner(Vlmo::load(Config::read(config)?, params)?))),
+    learner: Some(|config, params| {
+        let model = Vlmo::load(Config::read(config)?, params)?;
+        Ok(model
+            .heads
+            .pretrains()
+            .then(|| Box::new(model) as Box<dyn Learner>))
+    }),
     trains: |_| true,
 };
 

@@ -2,7 +2,7 @@
 
 use ocellus_nn::{block, merger, tower, vit};
 
-use super::{block_matrices, block_parameters, norm_parameters, product, sum, times};
+use super::count::{block_matrices, block_parameters, norm_parameters, product, sum, times};
 use ocellus_media::Grid;
 
 /// A tower: patches through a matrix, layers, matrices behind them.

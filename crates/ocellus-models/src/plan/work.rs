@@ -1,6 +1,8 @@
 //! What a model's work costs: operations of arithmetic, bytes that are read.
 
-use super::{Shape, Width, Widths, block_matrices, product, sum, times};
+use super::count::{block_matrices, product, sum, times};
+use super::shape::Shape;
+use super::widths::{Width, Widths};
 use ocellus_media::Grid;
 
 /// What one generated token of one sequence reads.

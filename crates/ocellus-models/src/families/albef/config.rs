@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 
 use crate::config::{ConfigError, Fields};
 use crate::facts::Facts;
+use crate::families::planes;
+use ocellus_media::PixelRecipe;
 
+/// The recipe of published checkpoints.
+pub(super) const RECIPE: PixelRecipe = planes::web(planes::square(384));
 /// The family's id.
 pub(super) const ID: &str = "albef";
 

@@ -3,8 +3,8 @@
 use candle_core::Tensor;
 use ocellus_nn::Params;
 
-use super::Albef;
 use super::config::Config;
+use super::model::Albef;
 use super::towers::Towers;
 use crate::dual_encoder::FusionEncoder;
 use crate::error::ModelError;

@@ -9,7 +9,6 @@ use ocellus_nn::{Act, Linear, Mask, Params, Taps};
 
 use super::super::packed::{self, paired, unit};
 use super::config::Config;
-use super::lacks;
 use crate::dual_encoder::{DualEncoder, FusionEncoder};
 use crate::error::ModelError;
 use crate::rows::Rows;
@@ -211,4 +210,8 @@ impl FusionEncoder for Towers {
             .ok_or_else(|| lacks("a head for masked words"))?;
         Ok(head.forward(&fused.rows)?)
     }
+}
+
+pub(super) fn lacks(what: &str) -> ModelError {
+    ModelError::input("the checkpoint", what, "none")
 }

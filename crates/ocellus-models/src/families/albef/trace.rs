@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use ocellus_media::Grid;
 use ocellus_nn::Taps;
 
-use super::Albef;
+use super::model::Albef;
 use crate::dual_encoder::{DualEncoder, FusionEncoder};
 use crate::error::ModelError;
 use crate::families::packed::{self, paired, split};

@@ -2,10 +2,8 @@
 
 use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, encoder, tower};
-use serde_json::Value;
 
 use super::layout::Layout;
-use super::{library, open};
 use crate::config::{ConfigError, Fields};
 use crate::facts::Facts;
 
@@ -50,14 +48,6 @@ impl EndOfText {
 }
 
 impl Config {
-    pub fn read(config: &Value) -> Result<Self, ConfigError> {
-        if open::is_open(config) {
-            open::read(config)
-        } else {
-            library::read(config)
-        }
-    }
-
     pub fn facts(&self) -> Facts {
         Facts {
             family: ID,

@@ -1,6 +1,6 @@
 //! Metadata, read so that no key which changes the computation goes unread.
 
-use super::GgufError;
+use super::error::GgufError;
 use ocellus_weights::gguf::Metadata;
 use std::cell::RefCell;
 use std::collections::BTreeSet;

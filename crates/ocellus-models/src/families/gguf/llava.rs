@@ -3,9 +3,10 @@
 //! Both parts keep the two numbers that turn together next to each other; the library that the family's names come from keeps
 //! them in the two halves of a head.
 
+use super::error::GgufError;
 use super::names::{EMBEDDING, HEAD, Pairs, Plan};
+use super::parts::{Files, Parts};
 use super::vocabulary::id;
-use super::{Files, GgufError, Parts};
 use serde_json::json;
 
 const TOWER: Pairs = &[

@@ -1,6 +1,6 @@
 //! Tensor names, and what the published converter does to tensors, undone.
 
-use super::GgufError;
+use super::error::GgufError;
 use ocellus_weights::{Recipe, View, Weights};
 use std::collections::BTreeMap;
 

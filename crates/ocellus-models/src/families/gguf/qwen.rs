@@ -1,7 +1,8 @@
 //! Qwen2-VL, Qwen2.5-VL and Qwen3-VL.
 
+use super::error::GgufError;
 use super::names::{EMBEDDING, HEAD, PATCH, Pairs, Plan};
-use super::{Files, GgufError, Parts};
+use super::parts::{Files, Parts};
 use serde_json::{Map, Value, json};
 
 /// Side of a window of the windowed tower, px.
@@ -264,7 +265,7 @@ fn finish(
 
 fn decoder(files: &Files<'_>, third: bool) -> Result<Value, GgufError> {
     let words = &files.words;
-    let name = words.text(super::ARCHITECTURE)?;
+    let name = words.text(super::parts::ARCHITECTURE)?;
     let key = |key: &str| format!("{name}.{key}");
     let heads = words.size(&key("attention.head_count"))?;
     let mut rope = json!({ "mrope_section": sections(files, &key("rope.dimension_sections"))? });

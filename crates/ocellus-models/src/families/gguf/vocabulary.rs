@@ -1,7 +1,8 @@
 //! Tokenizer, template and ends of answers.
 
+use super::error::GgufError;
 use super::keys::Keys;
-use super::{Files, GgufError};
+use super::parts::Files;
 use ocellus_text::{ByteVocabulary, QWEN_PATTERN, Template, TextError, Tokenizer};
 use serde_json::{Value, json};
 

@@ -5,10 +5,9 @@ use ocellus_nn::decoder::{Head, Positions};
 use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::rope::Rope;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, decoder, encoder, tower};
-use serde_json::Value;
 
 use super::names::Layout;
-use super::{library, publisher};
+use super::recipes::visual_format;
 use crate::config::{ConfigError, Fields};
 use crate::facts::Facts;
 use crate::plan::{Behind, Shape, Vision};
@@ -84,13 +83,6 @@ impl Eyes {
 }
 
 impl Config {
-    pub fn read(config: &Value) -> Result<Self, ConfigError> {
-        match config.get("vision_encoder") {
-            Some(_) => publisher::read(config),
-            None => library::read(config),
-        }
-    }
-
     pub fn tower(&self) -> tower::Spec {
         let eyes = &self.eyes;
         let norm = Norm::rms(1e-5);
@@ -163,7 +155,7 @@ impl Config {
                 ..Vision::tower(&self.tower())
             },
             facts: self.facts(),
-            input: super::visual_format(self.layout, self.eyes.longest(), self.eyes.patch_size),
+            input: visual_format(self.layout, self.eyes.longest(), self.eyes.patch_size),
         }
     }
 

@@ -6,7 +6,6 @@ use ocellus_nn::{Act, Mlp, Taps};
 use ocellus_testkit::test_each;
 use serde_json::{Value, json};
 
-use super::config::Config;
 use crate::error::ModelError;
 use crate::families::changed::{config, field, load, with};
 use crate::mrope::{PositionRule, Vision};
@@ -70,7 +69,7 @@ fn each_wrong_field_is_named() {
     let named = table.map(|(case, path, value)| (path, (case, path, value)));
     test_each(named, |(case, path, value)| {
         let changed = with(config(case), path, value.clone());
-        assert_eq!(field(Config::read(&changed).err().expect("refused")), *path);
+        assert_eq!(field(super::read(&changed).err().expect("refused")), *path);
     });
 }
 
@@ -82,7 +81,7 @@ fn a_window_that_no_prompt_leaves_is_none() {
             "text_config.max_position_embeddings",
             Some(json!(most)),
         );
-        Config::read(&with(longer, "text_config.sliding_window", window)).is_ok()
+        super::read(&with(longer, "text_config.sliding_window", window)).is_ok()
     };
     assert!(windowed(Some(Value::Null), 1 << 17));
     assert!(windowed(Some(json!(1024)), 1024));
@@ -103,7 +102,7 @@ fn what_a_published_config_leaves_out() {
         },
         "vision_config": {"model_type": "pixtral", "head_dim": 64, "hidden_act": "silu", "rope_theta": 1e4},
     });
-    let read = Config::read(&published).unwrap();
+    let read = super::read(&published).unwrap();
     let (tower, decoder) = (read.tower(), read.decoder());
     assert_eq!((tower.patch, tower.encoder.layers), (3 * 16 * 16, 24));
     assert_eq!(
@@ -115,7 +114,7 @@ fn what_a_published_config_leaves_out() {
     assert_eq!(tower.encoder.block.mlp, Mlp::Gated { act, width, bias });
     assert_eq!((read.marks.row_end, read.marks.picture_end), (12, 13));
     let silent = with(published, "vision_config.hidden_act", None);
-    let gelu = Config::read(&silent).unwrap().tower().encoder.block.mlp;
+    let gelu = super::read(&silent).unwrap().tower().encoder.block.mlp;
     let act = Act::Gelu;
     assert_eq!(gelu, Mlp::Gated { act, width, bias });
 }
@@ -126,7 +125,7 @@ fn the_publisher_keeps_rotations_side_by_side() {
         (LIBRARY, Projections::Separate),
         (PUBLISHER, Projections::AdjacentPairs),
     ] {
-        let read = Config::read(&config(case)).unwrap();
+        let read = super::read(&config(case)).unwrap();
         assert_eq!(read.tower().encoder.block.attention.projections, expected);
         assert_eq!(read.decoder().block.attention.projections, expected);
     }

@@ -6,7 +6,7 @@ use ocellus_nn::norm::NormLayer;
 use ocellus_nn::ops::activation::activate;
 use ocellus_nn::{Act, Linear, Names, Params};
 
-use super::NORM;
+use super::streams::NORM;
 use crate::error::ModelError;
 
 /// Names of a transform inside a sequence of layers: linear, activation, norm.

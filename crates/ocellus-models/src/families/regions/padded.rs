@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use ocellus_nn::ops::loss::IGNORE;
 
-use super::pick;
+use super::rows::pick;
 use crate::error::ModelError;
 use crate::reference::Given;
 use crate::rows::Rows;

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::REGION;
 use crate::config::{ConfigError, Fields};
 use crate::families::regions::{Stream, labels};
+
+/// The token type of regions.
+pub(super) const REGION: u32 = 1;
 
 /// The family's id.
 pub(super) const ID: &str = "uniter";

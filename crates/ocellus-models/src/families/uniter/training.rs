@@ -11,14 +11,6 @@ use crate::model::Model;
 use crate::sight::{Sight, Texts};
 use crate::states::{JointStates, States};
 
-/// `None` for checkpoints without the heads of pretraining.
-pub(super) fn learner(model: Uniter) -> Option<Box<dyn Learner>> {
-    model
-        .pretrained
-        .is_some()
-        .then(|| Box::new(model) as Box<dyn Learner>)
-}
-
 impl Learner for Uniter {
     fn model(&self) -> &dyn Model {
         self

@@ -2,9 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{TASKS, VQA_ANSWERS};
 use crate::config::{ConfigError, Fields};
 use crate::families::regions::{Stream, divides, labels};
+
+pub(super) const TASKS: &str = "VILBertForVLTasks";
+/// Answers of the two question heads and rows of the task table: constants of the original's code.
+pub(super) const VQA_ANSWERS: usize = 3129;
+pub(super) const GQA_ANSWERS: usize = 1533;
+pub(super) const TASK_ROWS: usize = 20;
 
 /// The family's id.
 pub(super) const ID: &str = "vilbert";

@@ -2,8 +2,7 @@
 
 use ocellus_nn::{Linear, Params};
 
-use super::config::Config;
-use super::{GQA_ANSWERS, VQA_ANSWERS};
+use super::config::{Config, GQA_ANSWERS, VQA_ANSWERS};
 use crate::error::ModelError;
 use crate::families::regions::Answers;
 

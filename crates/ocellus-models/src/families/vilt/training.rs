@@ -13,15 +13,6 @@ use crate::model::Model;
 use crate::sight::{Sight, Texts};
 use crate::states::{JointStates, States};
 
-/// `None` for checkpoints without a matching head.
-pub(super) fn learner(model: Vilt) -> Option<Box<dyn Learner>> {
-    model
-        .head
-        .matching()
-        .is_some()
-        .then(|| Box::new(model) as Box<dyn Learner>)
-}
-
 impl Learner for Vilt {
     fn model(&self) -> &dyn Model {
         self

@@ -25,14 +25,6 @@ const OF_TEXTS: &[&str] = &[
 /// Parts of a layer that are the texts' own.
 const EXPERT: &[&str] = &[".mlp_text.", ".norm2_text."];
 
-/// `None` for checkpoints without a matching head or an MLM head.
-pub(super) fn learner(model: Vlmo) -> Option<Box<dyn Learner>> {
-    model
-        .heads
-        .pretrains()
-        .then(|| Box::new(model) as Box<dyn Learner>)
-}
-
 impl Learner for Vlmo {
     fn model(&self) -> &dyn Model {
         self

@@ -1,0 +1,100 @@
+//! Two files put together.
+
+use ocellus_text::{Template, Tokenizer};
+use ocellus_weights::Weights;
+
+use super::error::GgufError;
+use super::keys::Keys;
+use super::parts::{ARCHITECTURE, Files, Parts};
+use super::{llava, qwen, vocabulary};
+
+/// A checkpoint in the form that families read.
+pub struct Assembled {
+    /// `config.json`.
+    pub config: String,
+    /// `preprocessor_config.json`.
+    pub preprocessor: String,
+    /// `generation_config.json`.
+    pub generation: String,
+    pub tokenizer: Tokenizer,
+    pub template: Option<Template>,
+    /// All tensors under the names that the family loads.
+    pub weights: Weights,
+}
+
+/// Name of the language model, name of the vision tower, and how the two are read.
+type Kind = (
+    &'static str,
+    &'static str,
+    fn(&Files<'_>) -> Result<Parts, GgufError>,
+);
+
+const KINDS: &[Kind] = &[
+    ("qwen2vl", "qwen2vl_merger", qwen::second),
+    ("qwen2vl", "qwen2.5vl_merger", qwen::second_and_a_half),
+    ("qwen3vl", "qwen3vl_merger", qwen::third),
+    ("llama", "pixtral", llava::read),
+];
+
+/// The architecture that every vision tower states.
+const TOWER: &str = "clip";
+
+/// Puts a checkpoint together from the language model and the vision tower.
+pub fn assemble(language: Weights, tower: Weights) -> Result<Assembled, GgufError> {
+    let metadata = |weights: &Weights| {
+        let name = weights.name().to_owned();
+        weights.gguf().cloned().ok_or(GgufError::NoMetadata { name })
+    };
+    let (language_metadata, tower_metadata) = (metadata(&language)?, metadata(&tower)?);
+    let (words, eyes) = (Keys::new(&language_metadata), Keys::new(&tower_metadata));
+    let (architecture, kind) = kind(&words, &eyes)?;
+    let tensors = language.joined(tower)?;
+    let vocabulary = vocabulary::read(&words)?;
+    let files = Files {
+        words,
+        eyes,
+        tensors: &tensors,
+        tokens: &vocabulary.tokenizer,
+    };
+    let parts = (kind.2)(&files)?;
+    files.words.finish(architecture)?;
+    files.eyes.finish(TOWER)?;
+    let weights = tensors.without(|name| parts.copies.contains(&name));
+    Ok(Assembled {
+        config: parts.config.to_string(),
+        preprocessor: parts.preprocessor.to_string(),
+        generation: vocabulary.generation.to_string(),
+        tokenizer: vocabulary.tokenizer,
+        template: vocabulary.template,
+        weights: weights.rebuilt(parts.recipes)?,
+    })
+}
+
+/// The name of the language model, and how it is read with this tower.
+fn kind<'a>(words: &Keys<'a>, eyes: &Keys<'a>) -> Result<(&'a str, &'static Kind), GgufError> {
+    let (architecture, other) = (words.text(ARCHITECTURE)?, eyes.text(ARCHITECTURE)?);
+    if architecture == TOWER {
+        return Err(GgufError::TowerAlone { file: words.file() });
+    }
+    if other != TOWER {
+        let (file, found) = (eyes.file(), other.to_owned());
+        return Err(GgufError::NoTower { file, found });
+    }
+    let projector = match eyes.text_or("clip.projector_type")? {
+        Some(name) => name,
+        None => eyes.text("clip.vision.projector_type")?,
+    };
+    let known = || {
+        let pairs = KINDS.iter().map(|kind| format!("{} with {}", kind.0, kind.1));
+        pairs.collect::<Vec<_>>().join(", ")
+    };
+    let fits = |kind: &&Kind| (kind.0, kind.1) == (architecture, projector);
+    match KINDS.iter().find(fits) {
+        Some(kind) => Ok((architecture, kind)),
+        None => Err(GgufError::Kind {
+            language: architecture.to_owned(),
+            tower: projector.to_owned(),
+            known: known(),
+        }),
+    }
+}

@@ -1,0 +1,114 @@
+//! The sizes of a model, and the memory of one use of it.
+
+use ocellus_media::Grid;
+use ocellus_nn::{Mlp, decoder};
+
+use super::count::{block_parameters, norm_parameters, product, sum, times};
+use super::vision::Vision;
+use super::widths::{Width, Widths};
+use crate::facts::Facts;
+use crate::input::VisualFormat;
+
+/// The sizes of a model's towers.
+pub struct Shape {
+    pub decoder: decoder::Spec,
+    pub vision: Vision,
+    pub facts: Facts,
+    /// How it takes pictures.
+    pub input: VisualFormat,
+}
+
+/// Memory of one use of a model, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Weights at the widths at which they are held.
+    pub weights_bytes: u64,
+    /// Keys and values of the whole context.
+    pub cache_bytes: u64,
+    /// The largest intermediate results of the vision tower, all pictures in one pass.
+    pub vision_bytes: u64,
+    /// The largest intermediate results of the decoder over the prompt.
+    pub prefill_bytes: u64,
+    /// Tokens that the pictures take in the prompt.
+    pub image_tokens: u64,
+}
+
+impl Plan {
+    pub fn total_bytes(&self) -> u64 {
+        // The tower's results are gone when the prompt is read.
+        let passing = self.vision_bytes.max(self.prefill_bytes);
+        sum(&[self.weights_bytes, self.cache_bytes, passing])
+    }
+}
+
+impl Shape {
+    /// Parameters of the vision tower with what stands between it and the decoder.
+    pub fn vision_parameters(&self) -> u64 {
+        self.vision.parameters()
+    }
+
+    /// Parameters of the decoder with its embedding and head.
+    pub fn decoder_parameters(&self) -> u64 {
+        let tables = match self.decoder.head {
+            decoder::Head::Own => 2,
+            _ => 1,
+        };
+        sum(&[
+            product(&[tables, self.decoder.vocab, self.decoder.block.width]),
+            self.layer_parameters(),
+        ])
+    }
+
+    /// Parameters of the decoder's layers and of its last norm.
+    pub(super) fn layer_parameters(&self) -> u64 {
+        let d = &self.decoder;
+        let last = d
+            .final_norm
+            .map_or(0, |norm| norm_parameters(norm, d.block.width));
+        sum(&[times(block_parameters(&d.block), d.layers), last])
+    }
+
+    /// Bytes of all weights.
+    pub fn weights_bytes(&self, widths: &Widths) -> u64 {
+        let table = product(&[self.decoder.vocab, self.decoder.block.width]);
+        sum(&[
+            widths.vision.bytes(self.vision_parameters()),
+            widths.layers.bytes(self.layer_parameters()),
+            widths.head.bytes(table),
+            widths.table.map_or(0, |width| width.bytes(table)),
+        ])
+    }
+
+    /// Bytes of the keys and values of `context` tokens, at a width.
+    pub fn cache_bytes(&self, context: u64, state: Width) -> u64 {
+        let a = self.decoder.block.attention;
+        let values = product(&[2, a.kv_heads, a.head_dim, self.decoder.layers]);
+        state.bytes(values.saturating_mul(context))
+    }
+
+    /// Memory for a prompt with pictures of these grids and `context` tokens in all, pictures, text and answer; keys and
+    /// values are kept at the width of `state`, everything else that passes is f32.
+    pub fn plan(&self, grids: &[Grid], context: u64, widths: &Widths, state: Width) -> Plan {
+        let (d, v) = (&self.decoder, &self.vision);
+        let patches: Vec<u64> = grids.iter().map(|g| product(&[g.t, g.h, g.w])).collect();
+        let tokens: Vec<u64> = grids.iter().map(|g| self.facts.cells(g) as u64).collect();
+        let inside = |mlp: Mlp| match mlp {
+            Mlp::Gated { width, .. } => product(&[2, width]),
+            Mlp::Plain { width, .. } => product(&[width]),
+        };
+        let width = v.block.width;
+        let patch = sum(&[
+            product(&[v.patch]),
+            product(&[3, width]),
+            inside(v.block.mlp).max(product(&[4, width])),
+        ]);
+        let token = sum(&[product(&[3, d.block.width]), inside(d.block.mlp)]);
+        Plan {
+            weights_bytes: self.weights_bytes(widths),
+            cache_bytes: self.cache_bytes(context, state),
+            vision_bytes: sum(&patches).saturating_mul(patch).saturating_mul(4),
+            prefill_bytes: sum(&[context.saturating_mul(token), product(&[d.vocab])]).saturating_mul(4),
+            image_tokens: sum(&tokens),
+        }
+    }
+}
