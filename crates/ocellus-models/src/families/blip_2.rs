@@ -44,7 +44,7 @@ pub(super) const FAMILY: Family = Family {
     shape: None,
     trace: Some(load),
     learner: Some(learner),
-    trains: trains,
+    trains,
 };
 
 /// Whether a tensor is trained: in the first stage the queries, the querying transformer and its heads, in the second the

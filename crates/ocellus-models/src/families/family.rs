@@ -13,6 +13,9 @@ use crate::reference::Trace;
 /// Builds something from a config and its tensors.
 pub type Load<T> = fn(&Value, &Params) -> Result<T, ModelError>;
 
+/// Reads the sizes of a model from its config.
+pub type ReadShape = fn(&Value) -> Result<Shape, ModelError>;
+
 /// A family of checkpoints that share a config format and an architecture.
 pub struct Family {
     /// The `model_type` of its configs.
@@ -28,7 +31,7 @@ pub struct Family {
     /// Reads the config and takes the tensors.
     pub load: Load<Box<dyn Model>>,
     /// Reads the config alone: sizes for planning, and facts without weights. `None` = its models cannot be planned.
-    pub shape: Option<fn(&Value) -> Result<Shape, ModelError>>,
+    pub shape: Option<ReadShape>,
     /// Loads a model that replays the reference forward pass. `None` = its models are generators with pictures in their prompts,
     /// which are called without a description of their own.
     pub trace: Option<Load<Box<dyn Trace>>>,
