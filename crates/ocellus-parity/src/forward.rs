@@ -13,10 +13,10 @@ use crate::rows::Pictures;
 use crate::{checkpoint, files, greedy, trace};
 
 pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
-    let model = checkpoint::frozen(case)?;
-    if let Some(tracer) = model.tracer() {
-        return trace::run(case, model.as_ref(), tracer, out);
+    if let Some(model) = checkpoint::trace(case)? {
+        return trace::run(case, model.as_ref(), out);
     }
+    let model = checkpoint::frozen(case)?;
     let inputs = Inputs::read(case, Generator::new(model)?)?;
     let (ids, deltas) = inputs.rows.as_reference(&inputs.positions);
     out.put("position_ids", ids);
