@@ -18,6 +18,7 @@ mod format;
 mod packed;
 mod product;
 mod quantize;
+mod round_trip;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -27,4 +28,4 @@ pub use bytes::Bytes;
 pub use format::{Bits, Format, PANEL};
 pub use packed::{PackedQ, PackedQError, Panel};
 pub(crate) use product::{Seed, with_rounded};
-pub use quantize::quantize_rows;
+pub use round_trip::quantize_rows;

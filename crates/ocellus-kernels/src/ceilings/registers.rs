@@ -5,22 +5,9 @@
 
 use std::hint::black_box;
 
+use super::arithmetic::{Arithmetic, CHAINS};
 use crate::isa::Isa;
 use crate::parallel;
-
-/// Chains that run side by side.
-const CHAINS: usize = 12;
-
-/// What is multiplied and added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arithmetic {
-    /// `f32` multiply-add.
-    F32,
-    /// Pairs of bf16 values multiplied and added to an `f32`.
-    Bf16,
-    /// Groups of four bytes multiplied and added to an `i32`.
-    Int8,
-}
 
 /// Runs `rounds` rounds as often as there are threads, side by side. Returns the operations of all, a multiplication and an
 /// addition counted as two; `None` where the processor has no instruction for it at the level at hand.
@@ -89,7 +76,7 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::hint::black_box;
 
-    use super::{Arithmetic, CHAINS};
+    use crate::ceilings::arithmetic::{Arithmetic, CHAINS};
     use crate::isa::{Isa, Level};
 
     /// Runs the rounds with the widest instruction of the level; returns the operations of one step of a chain.

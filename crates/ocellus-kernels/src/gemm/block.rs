@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::Mat;
 use super::layout::{BLOCK_DEPTH, BLOCK_ROWS, Line, Strided, words};
+use super::operands::Mat;
 use super::packed::PackedB;
 use super::panel::{PanelProduct, Start};
 use super::tile::Tiles;

@@ -1,6 +1,6 @@
 //! What a packed word holds, and how words lie in blocks and panels.
 
-use super::Mat;
+use super::operands::Mat;
 
 /// Words of K in one block: a panel of `b` this deep is about a first-level cache.
 pub(super) const BLOCK_DEPTH: usize = 1024;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::layout::{BLOCK_DEPTH, Strided, words};
+use super::operands::{Mat, Precision};
 use super::tile::Tiles;
-use super::{Mat, Precision};
 use crate::isa::Isa;
 use crate::memory::Memory;
 use crate::parallel::{self, Shared};

@@ -2,42 +2,22 @@
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod register;
 
-use super::Precision;
 use super::layout::{Encoding, Packer};
+use super::operands::Precision;
 use crate::isa::{Isa, Level};
+use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-use crate::simd::{Portable, Simd};
+
+use register::tile;
+pub(crate) use register::{TileArgs, TileFn};
 
 /// Most rows of a tile on any instruction set.
 pub(crate) const MAX_MR: usize = 12;
 /// Most columns of a tile on any instruction set.
 pub(crate) const MAX_NR: usize = 32;
-
-/// Where one tile reads and writes. Operands are 32-bit words (see [`Encoding`]).
-#[derive(Clone, Copy)]
-pub(crate) struct TileArgs {
-    /// Words of K.
-    pub depth: usize,
-    /// First word of the tile's rows of `a`, with its strides in words.
-    pub a: *const u32,
-    pub a_row: usize,
-    pub a_depth: usize,
-    /// The packed panel of `b`: `[depth, nr]`.
-    pub b: *const u32,
-    /// What the sums start from: `[rows, nr]` with this many values from row to row (0 repeats one row).
-    pub seed: *const f32,
-    pub seed_row: usize,
-    pub c: *mut f32,
-    pub c_row: usize,
-}
-
-/// A tile with a fixed number of rows.
-///
-/// # Safety
-/// All pointers must be good for the shape in the arguments, and the processor must have the instructions.
-pub(crate) type TileFn = unsafe fn(TileArgs);
 
 /// The tiles of one instruction set and precision, with how their operands are packed.
 #[derive(Clone, Copy)]
@@ -100,50 +80,6 @@ impl Isa {
             }
             _ if paired => parted(4, 8, Packer::Portable, &PORTABLE_SPREAD_TILES, &PORTABLE_TILES),
             _ => of(4, 8, Packer::Portable, &PORTABLE_TILES),
-        }
-    }
-}
-
-/// With `PAIRS` a word of the panel holds two values, and rows have a word for each: the first of every pair, then the second.
-///
-/// # Safety
-/// As [`TileFn`].
-#[inline(always)]
-unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const PAIRS: bool>(simd: S, t: TileArgs) {
-    // SAFETY: all addresses are inside the shapes the caller vouches for.
-    unsafe {
-        let mut sums = [[simd.zero(); NV]; MR];
-        for (i, row) in sums.iter_mut().enumerate() {
-            for (j, sum) in row.iter_mut().enumerate() {
-                *sum = simd.load_ptr(t.seed.add(i * t.seed_row + j * S::LANES));
-            }
-        }
-        let (mut a, mut b) = (t.a.cast::<f32>(), t.b);
-        for _ in 0..t.depth {
-            for second in 0..1 + usize::from(PAIRS) {
-                let mut columns = [simd.zero(); NV];
-                for (j, column) in columns.iter_mut().enumerate() {
-                    let words = b.add(j * S::LANES);
-                    *column = match (PAIRS, second) {
-                        (false, _) => simd.load_ptr(words.cast()),
-                        (true, 0) => simd.load_low(words),
-                        (true, _) => simd.load_high(words),
-                    };
-                }
-                for (i, row) in sums.iter_mut().enumerate() {
-                    let value = simd.splat(*a.add(i * t.a_row));
-                    for (sum, column) in row.iter_mut().zip(columns) {
-                        *sum = simd.mul_add(value, column, *sum);
-                    }
-                }
-                a = a.add(t.a_depth);
-            }
-            b = b.add(NV * S::LANES);
-        }
-        for (i, row) in sums.iter().enumerate() {
-            for (j, sum) in row.iter().enumerate() {
-                simd.store_ptr(*sum, t.c.add(i * t.c_row + j * S::LANES));
-            }
         }
     }
 }

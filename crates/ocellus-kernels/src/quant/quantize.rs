@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::format::{Bits, Format};
+use super::format::Bits;
 use crate::isa::Kernel;
 use crate::simd::Simd;
 
@@ -198,15 +198,4 @@ fn error<S: Simd>(s: S, (scale, offset): (f32, f32), levels: f32, weights: &[f32
         sum = s.mul_add(s.mul(d, d), s.load(c), sum);
     }
     s.sum(sum)
-}
-
-/// Rows `[rows, k]` rounded to `format` and back, as a model with such weights would see them.
-pub fn quantize_rows(format: Format, k: usize, rows: &mut [f32]) {
-    let n = rows.len() / k.max(1);
-    let packed = super::PackedQ::quantize(format, (n, k), None, |first, into| {
-        into.copy_from_slice(&rows[first * k..first * k + into.len()]);
-    });
-    for (i, row) in rows.chunks_exact_mut(k.max(1)).enumerate() {
-        packed.row(i, row);
-    }
 }

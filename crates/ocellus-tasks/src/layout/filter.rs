@@ -2,9 +2,9 @@
 
 use ocellus_media::Gray;
 
-use super::find::Found;
+use super::found::Found;
+use super::glyph_group::group;
 use super::glyphs::Glyph;
-use super::group::group;
 use super::metrics::{Metrics, measure_all};
 use super::rect::Rect;
 

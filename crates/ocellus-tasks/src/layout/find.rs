@@ -4,14 +4,16 @@ use ocellus_media::{Gray, Rgb, strip};
 
 use super::components::{Components, Mask, Of, label};
 use super::foreign::Owners;
+use super::found::Found;
+use super::glyph_group::Group;
 use super::glyphs::{self, Glyph};
-use super::group::{self, Group};
-use super::metrics::{Metrics, measure_all};
+use super::metrics::measure_all;
 use super::order::{Item, reading_order};
+use super::page::{Chunk, LINES, Line, Page};
 use super::rect::Rect;
 use super::rotate::Turn;
 use super::rules::{self, Rules};
-use super::{Chunk, LINES, Line, Page, chunks, filter, gaps, polarity, skew, threshold};
+use super::{chunks, filter, gaps, group, polarity, skew, threshold};
 
 /// Larger pages are looked at in half, quarter... size.
 const MOST_PX: u64 = 8_400_000;
@@ -96,12 +98,6 @@ struct Inked {
     rules: Rules,
     /// Usual height of a letter.
     letter: i32,
-}
-
-/// A line, measured.
-pub(super) struct Found {
-    pub group: Group,
-    pub metrics: Metrics,
 }
 
 impl Inked {

@@ -1,7 +1,7 @@
 //! Which ink within a strip is not of its line: rules, descenders of the line above, the next chunk's letters.
 
 use super::components::Components;
-use super::find::Found;
+use super::found::Found;
 use super::glyphs::Glyph;
 use super::rect::Rect;
 use super::rules::Rules;

@@ -1,7 +1,7 @@
 //! The white between the letters of a line: which gaps part words, and which part what are two lines side by side.
 
+use super::glyph_group::{Group, group};
 use super::glyphs::Glyph;
-use super::group::{Group, group};
 use super::metrics::Metrics;
 use super::rect::Rect;
 

@@ -1,7 +1,7 @@
 //! The font of a line, as far as its box needs it: baseline, ascent, descent and em.
 
+use super::glyph_group::Group;
 use super::glyphs::Glyph;
-use super::group::Group;
 use super::rect::Rect;
 
 /// Vertical measures of a line in pixels.

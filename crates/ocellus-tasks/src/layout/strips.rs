@@ -3,9 +3,9 @@
 use ocellus_media::{Gray, Rgb, strip};
 
 use super::chunks::{STRIP_HEIGHT_PX, STRIP_WIDTH_PX};
+use super::page::{Chunk, Page};
 use super::rect::Rect;
 use super::rotate::Turn;
-use super::{Chunk, Page};
 
 /// Width of a reader's cell: strips are as wide as a whole number of them.
 const CELL_PX: u32 = 28;

@@ -1,6 +1,6 @@
 //! Putting together what was read.
 
-use super::Page;
+use super::page::Page;
 
 /// What the reader made of one chunk.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -4,7 +4,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 use std::hint::black_box;
 
-use super::{Arithmetic, CHAINS};
+use crate::ceilings::arithmetic::{Arithmetic, CHAINS};
 use crate::isa::{Isa, Level};
 
 /// Runs the rounds with the richest instruction of the level; returns the operations of one step of a chain.

@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{TileArgs, TileFn, tile};
+use super::register::{TileArgs, TileFn, tile};
 use crate::simd::Neon;
 
 /// Vectors of columns.
