@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use ocellus_data::{Corpus, Fonts, Stage, Synth, charset};
+use ocellus_data::{Corpus, Curriculum, Fonts, Synth, charset};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         number(4, 1.0)? as u64,
         number(5, 16.0)? as usize,
     );
-    let stage = Stage {
+    let curriculum = Curriculum {
         min_chars: 1,
         max_chars: 3 * cells,
         max_cells: cells,
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let synth = Synth::new(fonts, corpus, charset::latin(), seed);
 
     let started = std::time::Instant::now();
-    let samples: Vec<_> = (0..count).map(|i| synth.sample(i, &stage)).collect();
+    let samples: Vec<_> = (0..count).map(|i| synth.sample(i, &curriculum)).collect();
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{count} samples in {seconds:.2} s: {:.0} per second",

@@ -9,6 +9,7 @@ pub mod charset;
 mod compose;
 mod corpus;
 mod crop;
+mod curriculum;
 mod degrade;
 mod error;
 mod face;
@@ -25,7 +26,8 @@ mod style;
 mod synth;
 
 pub use corpus::Corpus;
+pub use curriculum::Curriculum;
 pub use error::DataError;
 pub use face::{Extent, Face};
 pub use fonts::Fonts;
-pub use synth::{Sample, Stage, Synth};
+pub use synth::{Sample, Synth};

@@ -2,9 +2,9 @@
 
 use crate::charset;
 use crate::corpus::Corpus;
+use crate::curriculum::Curriculum;
 use crate::generated;
 use crate::random::Rng;
-use crate::synth::Stage;
 
 /// A wide gap in a phrase, as between the cells of a table; the transcription has a space there.
 pub(crate) const GAP: char = '\t';
@@ -19,10 +19,10 @@ pub(crate) struct Phrase {
     pub mono: bool,
 }
 
-/// Chooses a phrase of `stage.min_chars..=stage.max_chars` characters of `charset`.
-pub(crate) fn choose(rng: &mut Rng, corpus: &Corpus, charset: &[char], stage: &Stage) -> Phrase {
-    let longest = stage.max_chars.max(1);
-    let shortest = stage.min_chars.clamp(1, longest);
+/// Chooses a phrase of `curriculum.min_chars..=curriculum.max_chars` characters of `charset`.
+pub(crate) fn choose(rng: &mut Rng, corpus: &Corpus, charset: &[char], curriculum: &Curriculum) -> Phrase {
+    let longest = curriculum.max_chars.max(1);
+    let shortest = curriculum.min_chars.clamp(1, longest);
     let wanted = if rng.chance(0.45) {
         longest
     } else {
@@ -52,7 +52,7 @@ pub(crate) fn choose(rng: &mut Rng, corpus: &Corpus, charset: &[char], stage: &S
         phrase.chars.splice(0..0, bullet.chars().chain([gap]));
     }
     clean(&mut phrase.chars, charset);
-    // Short pieces are made longer with more text, so that the lengths follow the stage.
+    // Short pieces are made longer with more text, so that the lengths follow the curriculum.
     let mut tries = 0;
     while phrase.chars.len() < shortest && tries < 8 {
         let more = if rng.chance(0.5) {

@@ -1,10 +1,10 @@
 //! How a line looks: faces, size, spacing, colours. Drawn before anything is set, so that a shortened line keeps it.
 
+use crate::curriculum::Curriculum;
 use crate::fonts::{Fonts, Want};
 use crate::phrase::Phrase;
 use crate::random::Rng;
 use crate::shape::Setting;
-use crate::synth::Stage;
 
 /// Part of a line in one face and colour.
 #[derive(Debug, Clone)]
@@ -46,8 +46,13 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    pub(crate) fn choose(rng: &mut Rng, stage: &Stage, phrase: &Phrase, fonts: &Fonts) -> Option<Self> {
-        let difficulty = stage.difficulty.clamp(0.0, 1.0);
+    pub(crate) fn choose(
+        rng: &mut Rng,
+        curriculum: &Curriculum,
+        phrase: &Phrase,
+        fonts: &Fonts,
+    ) -> Option<Self> {
+        let difficulty = curriculum.difficulty.clamp(0.0, 1.0);
         let clean = !rng.chance(0.6 * difficulty);
         let (ground, ink) = if clean {
             (

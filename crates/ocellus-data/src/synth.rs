@@ -1,10 +1,11 @@
-//! Samples by number: the same seed, index and stage give the same picture, on any thread and in any order.
+//! Samples by number: the same seed, index and curriculum give the same picture, on any thread and in any order.
 
 use ocellus_media::{Gray, resize_gray, strip};
 
 use crate::compose::{BORDER_PX, compose};
 use crate::corpus::Corpus;
 use crate::crop::{CELL_PX, HEIGHT_PX, Margins};
+use crate::curriculum::Curriculum;
 use crate::degrade::degrade;
 use crate::fonts::Fonts;
 use crate::line::{self, Line};
@@ -12,19 +13,6 @@ use crate::phrase::{self, GAP, Phrase};
 use crate::plane::Plane;
 use crate::random::Rng;
 use crate::style::Style;
-
-/// What samples look like at one time of the training.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stage {
-    /// Samples have at least this many characters, unless they would not fit into `max_cells`.
-    pub min_chars: usize,
-    /// At most this many characters.
-    pub max_chars: usize,
-    /// At most this many cells of 28 px.
-    pub max_cells: usize,
-    /// 0: clean print of 20 px and more; 1: everything from 9 px on, 40 % of it clean.
-    pub difficulty: f32,
-}
 
 /// A strip with its true text.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,23 +53,29 @@ impl Synth {
     }
 
     /// Sample number `index`. Any thread may ask for any index.
-    pub fn sample(&self, index: u64, stage: &Stage) -> Sample {
+    pub fn sample(&self, index: u64, curriculum: &Curriculum) -> Sample {
         let mut rng = Rng::stream(self.seed, index);
         loop {
-            let phrase = phrase::choose(&mut rng, &self.corpus, &self.charset, stage);
-            let Some(style) = Style::choose(&mut rng, stage, &phrase, &self.fonts) else {
+            let phrase = phrase::choose(&mut rng, &self.corpus, &self.charset, curriculum);
+            let Some(style) = Style::choose(&mut rng, curriculum, &phrase, &self.fonts) else {
                 continue;
             };
-            if let Some(sample) = self.draw(&mut rng, stage, phrase, &style) {
+            if let Some(sample) = self.draw(&mut rng, curriculum, phrase, &style) {
                 return sample;
             }
         }
     }
 
     /// `None` when nothing of the phrase can be seen.
-    fn draw(&self, rng: &mut Rng, stage: &Stage, mut phrase: Phrase, style: &Style) -> Option<Sample> {
+    fn draw(
+        &self,
+        rng: &mut Rng,
+        curriculum: &Curriculum,
+        mut phrase: Phrase,
+        style: &Style,
+    ) -> Option<Sample> {
         let margins = Margins::choose(rng, phrase.part);
-        let widest = (stage.max_cells.max(1) as u32 * CELL_PX) as f32;
+        let widest = (curriculum.max_cells.max(1) as u32 * CELL_PX) as f32;
         let mut line = line::set(&phrase.chars, style, &self.fonts);
         loop {
             if phrase.chars.is_empty()
@@ -105,7 +99,12 @@ impl Synth {
             .then(|| self.neighbour(rng, style));
         let (mut plane, origin) = compose(rng, &line, &frame, style, neighbour.as_ref());
         if !style.clean {
-            degrade(&mut plane, rng, style.em_px, stage.difficulty.clamp(0.0, 1.0));
+            degrade(
+                &mut plane,
+                rng,
+                style.em_px,
+                curriculum.difficulty.clamp(0.0, 1.0),
+            );
         }
         Some(self.strip(
             &phrase,
@@ -157,13 +156,13 @@ impl Synth {
 
     /// A line of other text in the same look.
     fn neighbour(&self, rng: &mut Rng, style: &Style) -> Line {
-        let stage = Stage {
+        let curriculum = Curriculum {
             min_chars: 10,
             max_chars: 60,
             max_cells: 1,
             difficulty: 0.0,
         };
-        let mut phrase = phrase::choose(rng, &self.corpus, &self.charset, &stage);
+        let mut phrase = phrase::choose(rng, &self.corpus, &self.charset, &curriculum);
         let face = &self.fonts.faces()[style.runs[0].face];
         phrase.chars.retain(|&c| c == GAP || face.covers(c));
         let mut style = style.clone();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use ocellus_data::{Corpus, DataError, Fonts, Sample, Stage, Synth, charset};
+use ocellus_data::{Corpus, Curriculum, DataError, Fonts, Sample, Synth, charset};
 use proptest::prelude::*;
 
 fn tests_dir(name: &str) -> PathBuf {
@@ -27,8 +27,8 @@ fn synth() -> &'static Synth {
     SYNTH.get_or_init(|| make(charset::latin(), 17))
 }
 
-fn stage(max_chars: usize, max_cells: usize, difficulty: f32) -> Stage {
-    Stage {
+fn curriculum(max_chars: usize, max_cells: usize, difficulty: f32) -> Curriculum {
+    Curriculum {
         min_chars: 1,
         max_chars,
         max_cells,
@@ -56,7 +56,7 @@ proptest! {
     fn sizes_text_and_spans_keep_their_rules(
         index in any::<u64>(), max_chars in 1usize..60, max_cells in 1usize..20, difficulty in 0.0f32..=1.0,
     ) {
-        let sample = synth().sample(index, &stage(max_chars, max_cells, difficulty));
+        let sample = synth().sample(index, &curriculum(max_chars, max_cells, difficulty));
         let image = &sample.image;
         prop_assert_eq!(image.height, 28);
         prop_assert!(image.width > 0 && image.width.is_multiple_of(28) && image.width <= 28 * max_cells as u32, "{}", image.width);
@@ -81,7 +81,7 @@ proptest! {
 
 #[test]
 fn samples_depend_on_seed_index_and_stage_alone() {
-    let easy = stage(30, 12, 0.3);
+    let easy = curriculum(30, 12, 0.3);
     let again = make(charset::latin(), 17);
     let other = make(charset::latin(), 18);
     let backwards: Vec<Sample> = (0..40).rev().map(|i| again.sample(i, &easy)).collect();
@@ -98,7 +98,7 @@ fn samples_depend_on_seed_index_and_stage_alone() {
 
 #[test]
 fn two_threads_see_the_same_samples() {
-    let hard = stage(40, 16, 1.0);
+    let hard = curriculum(40, 16, 1.0);
     let both: Vec<Vec<Sample>> = std::thread::scope(|scope| {
         let work = || scope.spawn(|| (100..130).map(|i| synth().sample(i, &hard)).collect::<Vec<_>>());
         let threads = [work(), work()];
@@ -110,7 +110,7 @@ fn two_threads_see_the_same_samples() {
 #[test]
 fn clean_samples_are_dark_on_light() {
     for i in 0..200 {
-        let sample = synth().sample(i, &stage(30, 14, 0.0));
+        let sample = synth().sample(i, &curriculum(30, 14, 0.0));
         let mut levels = sample.image.data.clone();
         levels.sort_unstable();
         let (darkest, median) = (levels[levels.len() / 200], levels[levels.len() / 2]);
@@ -126,7 +126,7 @@ fn clean_samples_are_dark_on_light() {
 fn letters_have_their_ink_where_their_spans_are() {
     let (mut letters, mut spaces, mut letter_px, mut space_px) = (0.0, 0.0, 0.0, 0.0);
     for i in 0..300 {
-        let sample = synth().sample(i, &stage(30, 14, 0.0));
+        let sample = synth().sample(i, &curriculum(30, 14, 0.0));
         for (c, &(start, end)) in sample.text.chars().zip(&sample.spans) {
             if c.is_alphanumeric() {
                 assert!(
@@ -156,7 +156,7 @@ fn a_smaller_charset_is_kept() {
     let digits: Vec<char> = "0123456789. ".chars().collect();
     let synth = make(digits.clone(), 5);
     for i in 0..50 {
-        let sample = synth.sample(i, &stage(12, 8, 0.5));
+        let sample = synth.sample(i, &curriculum(12, 8, 0.5));
         assert!(
             sample.text.chars().all(|c| digits.contains(&c)),
             "{:?}",
@@ -167,7 +167,7 @@ fn a_smaller_charset_is_kept() {
 
 #[test]
 fn lengths_follow_the_stage() {
-    let stage = Stage {
+    let curriculum = Curriculum {
         min_chars: 6,
         max_chars: 10,
         max_cells: 16,
@@ -175,7 +175,7 @@ fn lengths_follow_the_stage() {
     };
     let mut lengths = [0; 64];
     for i in 0..300 {
-        lengths[synth().sample(i, &stage).text.chars().count()] += 1;
+        lengths[synth().sample(i, &curriculum).text.chars().count()] += 1;
     }
     assert_eq!(lengths[11..].iter().sum::<usize>(), 0);
     assert!(lengths[6..=10].iter().sum::<usize>() > 240, "{lengths:?}");

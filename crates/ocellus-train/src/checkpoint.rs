@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::TrainError;
-use crate::optimiser::AdamW;
+use crate::optimiser::{AUXILIARY, AdamW};
 
 const PARTS: [&str; 4] = ["weight", "first_moment", "second_moment", "average"];
 
@@ -81,7 +81,7 @@ pub fn start(path: &Path, optimiser: &mut AdamW) -> Result<(), TrainError> {
     let weights = Weights::from_file(path)?;
     let mut taken = 0;
     for slot in &mut optimiser.slots {
-        let auxiliary = slot.name.starts_with(crate::trainer::AUXILIARY);
+        let auxiliary = slot.name.starts_with(AUXILIARY);
         if auxiliary && !weights.contains(&slot.name) {
             continue;
         }
@@ -111,7 +111,7 @@ pub fn export(path: &Path, optimiser: &AdamW) -> Result<(), TrainError> {
     let tensors: Vec<_> = optimiser
         .slots
         .iter()
-        .filter(|slot| !slot.name.starts_with(crate::trainer::AUXILIARY))
+        .filter(|slot| !slot.name.starts_with(AUXILIARY))
         .map(|slot| {
             let data = slot.average.iter().flat_map(|v| bf16(*v).to_le_bytes()).collect();
             (

@@ -6,6 +6,9 @@ use rayon::prelude::*;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+/// Names of variables that are gone when the model is used.
+pub(crate) const AUXILIARY: &str = "auxiliary.";
+
 /// The hyper-parameters of one step.
 #[derive(Clone, Copy, Debug)]
 pub struct Hyper {

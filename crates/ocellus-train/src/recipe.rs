@@ -14,7 +14,7 @@ pub struct Recipe {
     pub optimiser: Optimiser,
     pub auxiliary: Auxiliary,
     /// What is read when, in order of `until`.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<TrainingStage>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -82,7 +82,7 @@ pub struct Auxiliary {
 /// Which lines are read up to a share of the run.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stage {
+pub struct TrainingStage {
     /// Share of the run, 0 to 1, at which this stage ends.
     pub until: f32,
     pub min_chars: usize,
@@ -129,7 +129,7 @@ impl Recipe {
     }
 
     /// The stage at a share of the run.
-    pub fn stage(&self, share: f32) -> &Stage {
+    pub fn stage(&self, share: f32) -> &TrainingStage {
         self.stages
             .iter()
             .find(|s| share < s.until)

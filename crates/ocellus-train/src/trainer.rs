@@ -13,12 +13,9 @@ use std::rc::Rc;
 
 use crate::example::{Ids, Maker};
 use crate::measure::character_error_rate;
-use crate::optimiser::{AdamW, Hyper};
+use crate::optimiser::{AUXILIARY, AdamW, Hyper};
 use crate::step::{Student, Sums, Team, Weights};
 use crate::{Recipe, TrainError, checkpoint, schedule};
-
-/// Names of variables that are gone when the model is used.
-pub(crate) const AUXILIARY: &str = "auxiliary.";
 
 /// Number of the first sample of the validation set: training never counts so far.
 const VALIDATION: u64 = 1 << 62;
@@ -155,7 +152,7 @@ impl Trainer {
         let (o, a) = (&self.recipe.optimiser, &self.recipe.auxiliary);
         let step = self.optimiser.steps;
         let share = step as f32 / o.steps.max(1) as f32;
-        let stage = self.recipe.stage(share).synthesis();
+        let stage = self.recipe.stage(share).curriculum();
         let first = step * o.batch as u64;
         let make = |i: usize| self.maker.example(&self.synth.sample(first + i as u64, &stage));
         let weights = Weights {
@@ -206,7 +203,7 @@ impl Trainer {
 
     /// Reads the validation set greedily with the averaged weights; the error rate and the readings.
     pub fn validate(&self, clock: &dyn Clock) -> Result<(f64, Vec<Reading>), TrainError> {
-        let stage = self.recipe.stages[self.recipe.stages.len() - 1].synthesis();
+        let stage = self.recipe.stages[self.recipe.stages.len() - 1].curriculum();
         let samples: Vec<_> = (0..self.recipe.data.validation_lines as u64)
             .map(|i| self.synth.sample(VALIDATION + i, &stage))
             .collect();
@@ -296,9 +293,9 @@ impl Trainer {
     }
 }
 
-impl crate::recipe::Stage {
-    fn synthesis(&self) -> ocellus_data::Stage {
-        ocellus_data::Stage {
+impl crate::recipe::TrainingStage {
+    fn curriculum(&self) -> ocellus_data::Curriculum {
+        ocellus_data::Curriculum {
             min_chars: self.min_chars,
             max_chars: self.max_chars,
             max_cells: self.max_cells,

@@ -1,7 +1,7 @@
 //! How a batch is cut into shards and packs changes the order of sums and nothing else.
 
 use candle_core::Device;
-use ocellus_data::{Corpus, Fonts, Stage, Synth};
+use ocellus_data::{Corpus, Curriculum, Fonts, Synth};
 use ocellus_nn::{Linear, Params, Precision, Trainable};
 use ocellus_text::Tokenizer;
 use ocellus_train::example::{Ids, Maker};
@@ -60,13 +60,13 @@ fn setting(name: &str) -> Setting {
 
 impl Setting {
     fn gradients(&self, shards: usize, micro_batch: usize) -> (Vec<Vec<f32>>, Sums) {
-        let stage = Stage {
+        let curriculum = Curriculum {
             min_chars: 1,
             max_chars: 14,
             max_cells: 6,
             difficulty: 0.5,
         };
-        let make = |i: usize| self.maker.example(&self.synth.sample(i as u64, &stage));
+        let make = |i: usize| self.maker.example(&self.synth.sample(i as u64, &curriculum));
         let weights = Weights {
             frames: 0.5,
             guide: 0.25,

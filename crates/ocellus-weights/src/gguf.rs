@@ -11,7 +11,4 @@ mod types;
 
 pub use metadata::Metadata;
 
-pub(crate) use header::parse;
-
-/// The first bytes of a file.
-pub(crate) const MAGIC: &[u8] = b"GGUF";
+pub(crate) use header::{MAGIC, parse};

@@ -2,9 +2,9 @@
 
 use crate::random::Rng;
 
+use super::draw::{any, digits, word};
 use super::figures::{decimal, grouped};
 use super::vocabulary::{NAMES, TOOLS};
-use super::{any, digits, word};
 
 pub(super) fn cells(rng: &mut Rng) -> String {
     let cell = |rng: &mut Rng| match rng.below(6) {

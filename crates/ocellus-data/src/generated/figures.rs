@@ -2,8 +2,8 @@
 
 use crate::random::Rng;
 
+use super::draw::{any, digits, word};
 use super::vocabulary::{DAYS, MONTHS, TOOLS, UNITS};
-use super::{any, digits, word};
 
 pub(super) fn numbers(rng: &mut Rng) -> String {
     let mut out = Vec::new();

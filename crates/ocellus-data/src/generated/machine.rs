@@ -2,9 +2,9 @@
 
 use crate::random::Rng;
 
+use super::draw::{any, digits, letters, word};
 use super::figures::decimal;
 use super::vocabulary::{DIRS, ENDINGS, MONTHS, NAMES, TOOLS, TOPS};
-use super::{any, digits, letters, word};
 
 pub(super) fn host(rng: &mut Rng) -> String {
     let sub = any(rng, &["www.", "", "docs.", "mail.", "ftp.", "lists."]);

@@ -1,6 +1,7 @@
 //! Text that no book has enough of: numbers, dates, paths, options, code, addresses, random characters.
 
 mod document;
+mod draw;
 mod figures;
 mod machine;
 mod signs;
@@ -62,24 +63,4 @@ pub(crate) fn scramble(rng: &mut Rng, charset: &[char], chars: usize) -> String 
         out.push(if i > 0 && rng.chance(0.12) { ' ' } else { c });
     }
     out
-}
-
-fn any(rng: &mut Rng, items: &[&'static str]) -> &'static str {
-    items[rng.below(items.len())]
-}
-
-fn word(rng: &mut Rng) -> &'static str {
-    any(rng, vocabulary::WORDS)
-}
-
-fn digits(rng: &mut Rng, low: usize, high: usize) -> String {
-    (0..rng.int(low, high))
-        .map(|_| char::from(b'0' + rng.below(10) as u8))
-        .collect()
-}
-
-fn letters(rng: &mut Rng, low: usize, high: usize) -> String {
-    (0..rng.int(low, high))
-        .map(|_| char::from(b'a' + rng.below(26) as u8))
-        .collect()
 }

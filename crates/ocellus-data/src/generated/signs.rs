@@ -2,8 +2,8 @@
 
 use crate::random::Rng;
 
+use super::draw::{any, digits, letters, word};
 use super::vocabulary::ENDINGS;
-use super::{any, digits, letters, word};
 
 /// Signs that a table or a margin sets by themselves.
 const SIGNS: &[&str] = &[

@@ -2,11 +2,14 @@
 
 use super::metadata::{self, Stored};
 use super::reader::Reader;
-use super::{MAGIC, types};
+use super::types;
 use crate::header::{Entry, first_duplicate};
 use crate::{Dtype, Result, WeightsError};
 use ocellus_base::limits;
 use std::collections::BTreeMap;
+
+/// The first bytes of a file.
+pub(crate) const MAGIC: &[u8] = b"GGUF";
 
 /// Versions that are read. The first one counted in 32 bits.
 const VERSIONS: std::ops::RangeInclusive<u32> = 2..=3;

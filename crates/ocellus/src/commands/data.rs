@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use ocellus_data::{Corpus, Fonts, Stage, Synth};
+use ocellus_data::{Corpus, Curriculum, Fonts, Synth};
 use serde_json::json;
 
 use crate::args::{self, Data};
@@ -34,7 +34,7 @@ fn synth(context: &Context, args: &args::Synth) -> Result<(), Failure> {
     }
     std::fs::create_dir_all(folder).map_err(|e| Failure::io("make the folder", folder, &e))?;
     let synth = Synth::new(fonts, corpus, ocellus_data::charset::latin(), args.seed);
-    let stage = Stage {
+    let curriculum = Curriculum {
         min_chars: 1,
         max_chars: 44,
         max_cells: 14,
@@ -42,7 +42,7 @@ fn synth(context: &Context, args: &args::Synth) -> Result<(), Failure> {
     };
     let mut lines = String::new();
     for index in 0..u64::from(args.count.get()) {
-        let sample = synth.sample(index, &stage);
+        let sample = synth.sample(index, &curriculum);
         let name = format!("{index:06}.png");
         let gray = image::GrayImage::from_raw(sample.image.width, sample.image.height, sample.image.data)
             .ok_or_else(|| Failure::new("a drawn line has no pixels"))?;
