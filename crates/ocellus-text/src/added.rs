@@ -1,6 +1,6 @@
 //! Tokens beside a base vocabulary: special ones, and words that a checkpoint added.
 
-use crate::folder::parse;
+use crate::files::parse;
 use crate::{Result, TextError};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};

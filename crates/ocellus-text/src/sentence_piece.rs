@@ -5,7 +5,7 @@ mod model;
 mod wire;
 
 use crate::added::{Added, Config};
-use crate::folder::{complete, damaged, read};
+use crate::files::{complete, damaged, read};
 use crate::{Result, TextError, Tokenizer};
 use model::{Algorithm, Kind, Model};
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Where a checkpoint folder keeps its chat template.
 
-use crate::folder::{parse, read};
+use crate::files::{parse, read};
 use crate::{Result, Template, TextError};
 use serde::Deserialize;
 use serde_json::{Map, Value};

@@ -1,8 +1,7 @@
 //! Text to ids and back.
 
-use crate::byte_reader::ByteReader;
 use crate::byte_spans::ByteSpans;
-use crate::detokenizer::Detokenizer;
+use crate::special::Special;
 use crate::{Result, TextError, byte_alphabet};
 use tokenizers::DecoderWrapper;
 
@@ -10,14 +9,6 @@ use tokenizers::DecoderWrapper;
 pub const MAX_TEXT_BYTES: usize = ocellus_base::limits::TEXT_BYTES;
 /// Longest vocabulary, merge or tokenizer file.
 pub const MAX_VOCABULARY_BYTES: u64 = ocellus_base::limits::VOCABULARY_BYTES;
-
-/// What happens to special tokens (`<|im_end|>` and the like) when ids become text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Special {
-    #[default]
-    Skip,
-    Keep,
-}
 
 /// A tokenizer of any published kind; see [`Tokenizer::from_dir`], [`from_json`](Tokenizer::from_json) and
 /// [`from_ranks`](Tokenizer::from_ranks).
@@ -90,34 +81,6 @@ impl Tokenizer {
             });
         }
         Ok(())
-    }
-
-    /// Text of `ids` without special tokens. Ids outside the vocabulary, which models with padded tables can produce,
-    /// stand for nothing; bytes that are not UTF-8 become U+FFFD.
-    pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        self.decode_with(ids, Special::Skip)
-    }
-
-    /// As [`decode`](Tokenizer::decode), with a choice about special tokens.
-    pub fn decode_with(&self, ids: &[u32], special: Special) -> Result<String> {
-        if self.spans.is_some() || self.word_end.is_some() {
-            let mut reader = ByteReader::default();
-            let bytes: Vec<u8> = ids
-                .iter()
-                .flat_map(|id| reader.bytes(self, *id, special))
-                .collect();
-            return Ok(String::from_utf8_lossy(&bytes).into_owned());
-        }
-        self.inner
-            .decode(ids, special == Special::Skip)
-            .map_err(|e| TextError::Decode {
-                reason: e.to_string(),
-            })
-    }
-
-    /// A decoder for ids that come one at a time.
-    pub fn detokenizer(&self, special: Special) -> Detokenizer<'_> {
-        Detokenizer::new(self, special)
     }
 
     /// The id of a token, given as the vocabulary writes it.

@@ -2,7 +2,7 @@
 
 use crate::added::{Added, claim, with_named};
 use crate::byte_pairs::damaged;
-use crate::folder::{self, merge, read, read_text};
+use crate::files::{self, merge, read, read_text};
 use crate::{MAX_VOCABULARY_BYTES, Result, Tokenizer, byte_alphabet};
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -72,7 +72,7 @@ pub(crate) fn from_merges_alone(path: &Path) -> Result<Tokenizer> {
         .collect::<Result<_>>()?;
     if merges.len() < MERGES {
         let found = merges.len();
-        return Err(folder::damaged(
+        return Err(files::damaged(
             path,
             format!("expected at least {MERGES} merges, found {found}"),
         ));
@@ -83,7 +83,7 @@ pub(crate) fn from_merges_alone(path: &Path) -> Result<Tokenizer> {
     let tokens = tokens.chain(merges.iter().map(|(left, right)| format!("{left}{right}")));
     let tokens = tokens.chain(SPECIAL.iter().map(|token| (*token).to_string()));
     let vocabulary = tokens.zip(0..).collect();
-    from_merges(vocabulary, merges, Vec::new()).map_err(|error| folder::about(path, error))
+    from_merges(vocabulary, merges, Vec::new()).map_err(|error| files::about(path, error))
 }
 
 fn unpack(path: &Path) -> Result<String> {
@@ -93,7 +93,7 @@ fn unpack(path: &Path) -> Result<String> {
     let mut reader = flate2::read::GzDecoder::new(&packed[..]).take(limit + 1);
     reader
         .read_to_string(&mut text)
-        .map_err(|e| folder::damaged(path, e))?;
+        .map_err(|e| files::damaged(path, e))?;
     crate::tokenizer::check_size(&path.display().to_string(), text.len() as u64)?;
     Ok(text)
 }

@@ -3,7 +3,7 @@
 //! Text is cleaned, cut at white space and punctuation, and every word into the longest pieces that the vocabulary has.
 
 use crate::added::{Config, claim, with_named};
-use crate::folder::{complete, damaged, read_text};
+use crate::files::{complete, damaged, read_text};
 use crate::{Result, Tokenizer};
 use std::collections::HashMap;
 use std::path::Path;
