@@ -40,6 +40,15 @@ pub const TEXT_BYTES: usize = 16 << 20;
 /// Ids of one prompt, places of pictures included.
 pub const PROMPT_IDS: usize = 1 << 22;
 
+/// Requests that one engine runs at a time.
+pub const RUNNING_REQUESTS: usize = 256;
+
+/// Requests that wait in one engine.
+pub const WAITING_REQUESTS: usize = 1_024;
+
+/// Blocks of one KV cache. Callers who know their memory set less.
+pub const KV_BLOCKS: usize = 1 << 20;
+
 /// Hypotheses that a search keeps of one request, and answers that are ranked in full.
 pub const HYPOTHESES: usize = 256;
 

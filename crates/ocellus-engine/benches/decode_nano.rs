@@ -1,12 +1,12 @@
 //! Tokens per second of the built-in model: 48 tokens for each of 1 and of 64 strips of 12 cells, with encoding and prefill.
 //!
-//! No end token is given, so that every strip takes the same number of turns whatever is read.
+//! No end token is given, so that every strip takes the same number of decode steps whatever is read.
 
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ocellus_base::clock::ManualClock;
 use ocellus_engine::{Flow, Picture, Request, Sampling, generate};
@@ -43,9 +43,13 @@ fn strip(model: &dyn Vlm, seed: u64) -> Request {
     Request {
         ids,
         pictures: vec![Picture {
-            patches: Random::new(seed).uniform_vec(h * w * facts.patch_features),
+            patches: patches(
+                Random::new(seed).uniform_vec(h * w * facts.patch_features),
+                facts.patch_features,
+            ),
             grid: Grid { t: 1, h, w },
             video_seconds: None,
+            key: None,
         }],
         max_tokens: TOKENS,
         min_tokens: 0,
@@ -53,6 +57,11 @@ fn strip(model: &dyn Vlm, seed: u64) -> Request {
         end: Vec::new(),
         rule: PositionRule::default(),
     }
+}
+
+fn patches(values: Vec<f32>, features: usize) -> Tensor {
+    let shape = (values.len() / features, features);
+    Tensor::from_vec(values, shape, &Device::Cpu).expect("whole patches")
 }
 
 fn decode(c: &mut Criterion) {

@@ -5,11 +5,17 @@
 //! al. 2016, section 7, in its simplest form). A search goes on until its best open hypothesis, ended now, would not be better
 //! than the worst of as many ended ones as it keeps.
 
+use ocellus_base::clock::ManualClock;
 use ocellus_base::limits::HYPOTHESES;
 use ocellus_models::Vlm;
+use ocellus_nn::BlockTable;
 
-use crate::prefill::{Cells, Turns, check, rows};
-use crate::request::{EngineError, FinishReason, Request, Token};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::event::{FinishReason, Token};
+use crate::hypothesis::{Next, Opened};
+use crate::options::EngineOptions;
+use crate::request::Request;
 
 /// How a search goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,17 +50,18 @@ impl Hypothesis {
 struct Run {
     tokens: Vec<Token>,
     sum: f64,
+    table: BlockTable,
 }
 
 /// The search for one request.
 struct Search<'r> {
     request: &'r Request,
     beams: Beams,
+    opened: Opened,
     /// Best first.
     runs: Vec<Run>,
     /// Best first.
     ended: Vec<Hypothesis>,
-    next: [i64; 3],
 }
 
 /// The best continuations of every request, best first, `width` of them where there are so many. Options of sampling do not
@@ -66,46 +73,77 @@ pub fn search(
     requests: &[Request],
     beams: Beams,
 ) -> Result<Vec<Vec<Hypothesis>>, EngineError> {
-    beams.check()?;
-    check(model, requests)?;
-    if requests.is_empty() {
-        return Ok(Vec::new());
+    Engine::new(model, EngineOptions::default(), ManualClock::default())?.search(requests, beams)
+}
+
+impl Engine<'_> {
+    /// As [`search`], in this engine.
+    pub fn search(
+        &mut self,
+        requests: &[Request],
+        beams: Beams,
+    ) -> Result<Vec<Vec<Hypothesis>>, EngineError> {
+        beams.check()?;
+        let (opened, logits) = self.open(requests)?;
+        let start = |(request, (opened, table)): (_, (Opened, BlockTable))| Search {
+            request,
+            beams,
+            runs: vec![Run {
+                tokens: Vec::new(),
+                sum: 0.0,
+                table,
+            }],
+            ended: Vec::new(),
+            opened,
+        };
+        let mut searches: Vec<Search> = requests.iter().zip(opened).map(start).collect();
+        let done = self.follow(&mut searches, logits);
+        for run in searches.iter_mut().flat_map(|s| &mut s.runs) {
+            self.close(&mut run.table)?;
+        }
+        done.map(|()| searches.into_iter().map(|s| s.ended).collect())
     }
-    let cells = Cells::of(model, requests)?;
-    let (mut turns, prefilled) = Turns::start(model, requests, &cells, beams.width)?;
-    let start = |(request, next): (_, &[i64; 3])| Search {
-        request,
-        beams,
-        runs: vec![Run {
-            tokens: Vec::new(),
-            sum: 0.0,
-        }],
-        ended: Vec::new(),
-        next: *next,
-    };
-    let mut searches: Vec<Search> = requests.iter().zip(&prefilled.next).map(start).collect();
-    let mut scores = rows(&prefilled.logits)?;
-    loop {
-        let (mut first, mut copies) = (0, Vec::new());
-        for (i, search) in searches.iter_mut().enumerate() {
-            let count = search.runs.len();
-            let parents = search.step(&scores[first..first + count]);
-            let slot = i * beams.width;
-            copies.extend((slot..).zip(parents).map(|(to, parent)| (slot + parent, to)));
-            first += count;
+
+    /// Steps all searches until none has an open run. `scores` are those behind the prompts.
+    fn follow(&mut self, searches: &mut [Search], mut scores: Vec<Vec<f32>>) -> Result<(), EngineError> {
+        loop {
+            let mut first = 0;
+            for search in searches.iter_mut() {
+                let count = search.runs.len();
+                let before = search.step(&scores[first..first + count]);
+                first += count;
+                // Runs go on in the blocks of those they come from; a run that several come from is copied when they write.
+                let forks: Vec<BlockTable> = before
+                    .parents
+                    .iter()
+                    .map(|parent| self.runner.fork(&before.runs[*parent].table))
+                    .collect();
+                search
+                    .runs
+                    .iter_mut()
+                    .zip(forks)
+                    .for_each(|(run, table)| run.table = table);
+                for mut run in before.runs {
+                    self.close(&mut run.table)?;
+                }
+            }
+            let mut next = Vec::new();
+            for Search { opened, runs, .. } in searches.iter_mut() {
+                for Run { tokens, table, .. } in runs {
+                    let last = tokens.len() - 1;
+                    next.push(Next {
+                        ids: vec![tokens[last].id],
+                        positions: vec![opened.place(last)],
+                        cross: opened.cross(),
+                        table,
+                    });
+                }
+            }
+            if next.is_empty() {
+                return Ok(());
+            }
+            scores = self.read_next(next)?;
         }
-        turns.cache.copy(&copies)?;
-        let (mut ids, mut positions, mut slots) = (Vec::new(), Vec::new(), Vec::new());
-        for (i, search) in searches.iter_mut().enumerate() {
-            ids.extend(search.runs.iter().filter_map(|r| r.tokens.last().map(|t| t.id)));
-            positions.extend(search.runs.iter().map(|_| search.next));
-            slots.extend((i * beams.width..).take(search.runs.len()));
-            search.next = turns.after(search.next);
-        }
-        if ids.is_empty() {
-            return Ok(searches.into_iter().map(|s| s.ended).collect());
-        }
-        scores = rows(&turns.turn(&ids, &positions, (vec![1; slots.len()], slots))?)?;
     }
 }
 
@@ -138,13 +176,22 @@ struct Candidate {
     sum: f64,
 }
 
+/// The runs before a step, and which of them each run after it came from.
+#[derive(Default)]
+struct Before {
+    runs: Vec<Run>,
+    parents: Vec<usize>,
+}
+
 impl Search<'_> {
-    /// One token more: ends what ends, keeps the best of the rest, and says which run each of those came from. The search is
-    /// over when no run is left.
-    fn step(&mut self, scores: &[Vec<f32>]) -> Vec<usize> {
+    /// One token more: ends what ends, keeps the best of the rest, which have no blocks yet. The search is over when no run is
+    /// left.
+    fn step(&mut self, scores: &[Vec<f32>]) -> Before {
         if self.runs.is_empty() || self.request.max_tokens == 0 {
-            self.runs.clear();
-            return Vec::new();
+            return Before {
+                runs: std::mem::take(&mut self.runs),
+                parents: Vec::new(),
+            };
         }
         let (width, tokens) = (self.beams.width, self.runs[0].tokens.len() + 1);
         let (mut open, mut parents) = (Vec::with_capacity(width), Vec::with_capacity(width));
@@ -165,7 +212,12 @@ impl Search<'_> {
                     });
                 }
             } else if open.len() < width {
-                open.push(Run { tokens: all, sum });
+                let table = BlockTable::default();
+                open.push(Run {
+                    tokens: all,
+                    sum,
+                    table,
+                });
                 parents.push(run);
             }
         }
@@ -178,8 +230,10 @@ impl Search<'_> {
             open.clear();
             parents.clear();
         }
-        self.runs = open;
-        parents
+        Before {
+            runs: std::mem::replace(&mut self.runs, open),
+            parents,
+        }
     }
 
     /// The likeliest continuations of all runs, best first: enough of them that `width` go on even if every run could end.

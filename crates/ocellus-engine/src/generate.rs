@@ -1,124 +1,108 @@
-//! The loop: pictures are encoded, prompts are read in one packed pass, then every running sequence gains a token a turn.
+//! The closed loop: a list of requests in, all answers out.
 
-use candle_core::Tensor;
 use ocellus_base::clock::Clock;
-use ocellus_base::trace::span;
 use ocellus_models::Vlm;
 
-use crate::prefill::{Cells, Turns, check, rows};
-use crate::request::{EngineError, FinishReason, Flow, Generated, Request, Timing, Token};
-use crate::sampler::Sampler;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::event::{Event, FinishReason, Token};
+use crate::options::EngineOptions;
+use crate::prompt::check;
+use crate::request::{Request, RequestId};
+use crate::timing::Timing;
 
-/// One running request.
-struct Sequence<'r> {
-    request: &'r Request,
-    sampler: Sampler,
-    tokens: Vec<Token>,
-    /// Position of the next token.
-    next: [i64; 3],
-    finish: Option<FinishReason>,
+/// What the receiver of a token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Continue,
+    /// This sequence is done, for the given reason.
+    Finish(FinishReason),
+}
+
+/// The answer to one request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generated {
+    pub tokens: Vec<Token>,
+    pub finish: FinishReason,
 }
 
 /// Continues every request; `receive(request, token)` is called as tokens appear, end tokens excepted.
 ///
-/// Requests run side by side and do not influence one another: each gives the tokens that it would give alone.
+/// Requests run side by side and do not influence one another: each gives the tokens that it would give alone. The first error of
+/// any of them ends them all.
 pub fn generate(
     model: &dyn Vlm,
     requests: &[Request],
     clock: &dyn Clock,
     receive: &mut dyn FnMut(usize, Token) -> Flow,
 ) -> Result<(Vec<Generated>, Timing), EngineError> {
-    check(model, requests)?;
-    if requests.is_empty() {
-        return Ok((Vec::new(), Timing::default()));
-    }
-    let started = clock.now_ns();
-    let cells = Cells::of(model, requests)?;
-    let encoded = clock.now_ns();
-
-    let (mut turns, prefilled) = Turns::start(model, requests, &cells, 1)?;
-    let starts = requests.iter().zip(&prefilled.ids).zip(&prefilled.next);
-    let mut sequences: Vec<Sequence> = starts
-        .map(|((request, ids), next)| Sequence {
-            request,
-            sampler: Sampler::new(request.sampling.clone(), ids),
-            tokens: Vec::new(),
-            next: *next,
-            finish: (request.max_tokens == 0).then_some(FinishReason::Length),
-        })
-        .collect();
-    let mut logits = prefilled.logits;
-    let prefilled = clock.now_ns();
-
-    let mut running: Vec<usize> = (0..sequences.len()).collect();
-    loop {
-        for (&i, row) in running.iter().zip(&rows(&logits)?) {
-            take(&mut sequences[i], i, row, receive);
-        }
-        running.retain(|i| sequences[*i].finish.is_none());
-        if running.is_empty() {
-            break;
-        }
-        logits = turn(&mut turns, &mut sequences, &running)?;
-    }
-    let timing = Timing {
-        encode_ns: encoded - started,
-        prefill_ns: prefilled - encoded,
-        decode_ns: clock.now_ns() - prefilled,
-    };
-    let done = |s: Sequence| Generated {
-        tokens: s.tokens,
-        finish: s.finish.unwrap_or(FinishReason::Length),
-    };
-    Ok((sequences.into_iter().map(done).collect(), timing))
+    let mut engine = Engine::new(model, EngineOptions::default(), clock)?;
+    let answers = engine.generate(requests, receive)?;
+    Ok((answers, engine.timing()))
 }
 
-/// One token for every running sequence → logits of the next, in the order of `running`.
-fn turn(turns: &mut Turns, sequences: &mut [Sequence], running: &[usize]) -> Result<Tensor, EngineError> {
-    let (mut ids, mut positions) = (Vec::new(), Vec::new());
-    for &i in running {
-        let sequence = &mut sequences[i];
-        ids.extend(sequence.tokens.last().map(|t| t.id));
-        positions.push(sequence.next);
-        sequence.next = turns.after(sequence.next);
+impl Engine<'_> {
+    /// As [`generate`], in this engine, which must have no other requests.
+    ///
+    /// # Panics
+    /// When it has some.
+    pub fn generate(
+        &mut self,
+        requests: &[Request],
+        receive: &mut dyn FnMut(usize, Token) -> Flow,
+    ) -> Result<Vec<Generated>, EngineError> {
+        assert!(self.is_idle(), "other requests run in this engine");
+        requests.iter().try_for_each(|r| check(self.model(), r))?;
+        let done = self.drive(requests, receive);
+        if done.is_err() {
+            // Nothing of a failed list stays behind.
+            self.clear();
+        }
+        done
     }
-    turns.turn(&ids, &positions, (vec![1; running.len()], running.to_vec()))
-}
 
-/// Chooses the next token of a sequence and says whether it goes on.
-fn take(
-    sequence: &mut Sequence,
-    index: usize,
-    logits: &[f32],
-    receive: &mut dyn FnMut(usize, Token) -> Flow,
-) {
-    if sequence.finish.is_some() {
-        return;
-    }
-    let early;
-    let mut scores = logits;
-    if sequence.tokens.len() < sequence.request.min_tokens {
-        let mut without_end = logits.to_vec();
-        let ends = sequence.request.end.iter();
-        ends.for_each(|id| {
-            if let Some(score) = without_end.get_mut(*id as usize) {
-                *score = f32::NEG_INFINITY;
+    fn drive(
+        &mut self,
+        requests: &[Request],
+        receive: &mut dyn FnMut(usize, Token) -> Flow,
+    ) -> Result<Vec<Generated>, EngineError> {
+        let mut ids: Vec<RequestId> = Vec::with_capacity(requests.len());
+        let mut answers: Vec<Option<Generated>> = requests.iter().map(|_| None).collect();
+        // What the receiver said of a sequence whose last token it just saw.
+        let mut said: Vec<Option<FinishReason>> = vec![None; requests.len()];
+        let mut left = requests.iter();
+        while ids.len() < requests.len() || !self.is_idle() {
+            while self.accepts()
+                && let Some(request) = left.next()
+            {
+                ids.push(self.submit(request.clone())?);
             }
+            for event in self.step() {
+                let index = ids.partition_point(|id| *id < event.id());
+                match event {
+                    Event::Started { .. } => {}
+                    Event::Token { id, token, .. } => {
+                        if let Flow::Finish(reason) = receive(index, token) {
+                            said[index] = Some(reason);
+                            self.finish(id, reason);
+                        }
+                    }
+                    Event::Finished { reason, tokens, .. } => {
+                        let finish = said[index].unwrap_or(reason);
+                        answers[index] = Some(Generated { tokens, finish });
+                    }
+                    Event::Failed { error, .. } => return Err(error),
+                }
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    fn clear(&mut self) {
+        let ids: Vec<RequestId> = self.requests().collect();
+        ids.into_iter().for_each(|id| {
+            self.cancel(id);
         });
-        early = without_end;
-        scores = &early;
+        self.step();
     }
-    let choosing = span("sample");
-    let token = sequence.sampler.next(scores);
-    drop(choosing);
-    if sequence.request.end.contains(&token.id) {
-        sequence.finish = Some(FinishReason::Stop);
-        return;
-    }
-    sequence.tokens.push(token);
-    sequence.finish = match receive(index, token) {
-        Flow::Finish(reason) => Some(reason),
-        Flow::Continue if sequence.tokens.len() >= sequence.request.max_tokens => Some(FinishReason::Length),
-        Flow::Continue => None,
-    };
 }

@@ -1,12 +1,17 @@
 //! Answers from a list by how likely the model would write them (Li et al. 2021, section 4: question answering): those whose
 //! first token is likeliest are measured in full.
 
+use ocellus_base::clock::ManualClock;
 use ocellus_base::limits::HYPOTHESES;
 use ocellus_models::Vlm;
+use ocellus_nn::BlockTable;
 
 use crate::beam::log_sum_exp;
-use crate::prefill::{Cells, Turns, check, rows};
-use crate::request::{EngineError, Request};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::hypothesis::{Next, Opened};
+use crate::options::EngineOptions;
+use crate::request::Request;
 
 /// An answer that was measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,44 +30,66 @@ pub fn rank(
     answers: &[Vec<u32>],
     keep: usize,
 ) -> Result<Vec<Ranked>, EngineError> {
-    let vocab = model.decoder().spec().vocab;
-    let longest = checked(answers, keep, vocab)?;
-    let request = Request {
-        max_tokens: longest,
-        ..request.clone()
-    };
-    let requests = std::slice::from_ref(&request);
-    check(model, requests)?;
-    let keep = keep.min(answers.len());
-    let (mut turns, prefilled) = Turns::start(model, requests, &Cells::of(model, requests)?, keep)?;
-    let start = rows(&prefilled.logits)?.concat();
-    let mut kept: Vec<usize> = (0..answers.len()).collect();
-    kept.sort_by(|a, b| start[answers[*b][0] as usize].total_cmp(&start[answers[*a][0] as usize]));
-    kept.truncate(keep);
+    Engine::new(model, EngineOptions::default(), ManualClock::default())?.rank(request, answers, keep)
+}
 
-    // The last token is never read.
-    let (mut ids, mut positions, mut places) = (Vec::new(), Vec::new(), (Vec::new(), Vec::new()));
-    for (slot, answer) in kept.iter().enumerate() {
-        let read = &answers[*answer][..answers[*answer].len() - 1];
-        let mut next = prefilled.next[0];
-        for id in read {
-            ids.push(*id);
-            positions.push(next);
-            next = turns.after(next);
+impl Engine<'_> {
+    /// As [`rank`], in this engine.
+    pub fn rank(
+        &mut self,
+        request: &Request,
+        answers: &[Vec<u32>],
+        keep: usize,
+    ) -> Result<Vec<Ranked>, EngineError> {
+        let longest = checked(answers, keep, self.model().decoder().spec().vocab)?;
+        let request = Request {
+            max_tokens: longest,
+            ..request.clone()
+        };
+        let (mut opened, mut logits) = self.open(&[request])?;
+        // One request, one prompt.
+        let ((opened, mut table), start) = (opened.remove(0), logits.remove(0));
+        let mut kept: Vec<usize> = (0..answers.len()).collect();
+        kept.sort_by(|a, b| start[answers[*b][0] as usize].total_cmp(&start[answers[*a][0] as usize]));
+        kept.truncate(keep);
+        let mut tables: Vec<BlockTable> = kept.iter().map(|_| self.runner.fork(&table)).collect();
+        let read = self.read_answers(&opened, kept.iter().map(|i| answers[*i].as_slice()), &mut tables);
+        for table in tables.iter_mut().chain([&mut table]) {
+            self.close(table)?;
         }
-        if !read.is_empty() {
-            places.0.push(read.len());
-            places.1.push(slot);
+        Ok(measured(answers, kept, &start, &read?))
+    }
+
+    /// The logits behind all tokens of the answers but the last of each, packed.
+    fn read_answers<'a>(
+        &mut self,
+        opened: &Opened,
+        answers: impl Iterator<Item = &'a [u32]>,
+        tables: &mut [BlockTable],
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
+        let mut next = Vec::new();
+        for (answer, table) in answers.zip(tables) {
+            // The last token is never read.
+            let read = &answer[..answer.len() - 1];
+            if !read.is_empty() {
+                next.push(Next {
+                    ids: read.to_vec(),
+                    positions: (0..read.len()).map(|i| opened.place(i)).collect(),
+                    cross: opened.cross(),
+                    table,
+                });
+            }
+        }
+        match next.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.read_next(next),
         }
     }
-    let copies: Vec<(usize, usize)> = (1..keep).map(|slot| (0, slot)).collect();
-    turns.cache.copy(&copies)?;
-    let behind = match ids.is_empty() {
-        true => Vec::new(),
-        false => rows(&turns.turn(&ids, &positions, places)?)?,
-    };
+}
 
-    let (mut behind, at_start) = (behind.iter(), log_sum_exp(&start));
+/// The `kept` answers with their likelihoods, from the logits behind the prompt and behind their tokens.
+fn measured(answers: &[Vec<u32>], kept: Vec<usize>, start: &[f32], behind: &[Vec<f32>]) -> Vec<Ranked> {
+    let (mut behind, at_start) = (behind.iter(), log_sum_exp(start));
     let measure = |answer: usize| {
         let (first, rest) = answers[answer].split_first().expect("checked: not empty");
         let mut sum = f64::from(start[*first as usize]) - at_start;
@@ -79,7 +106,7 @@ pub fn rank(
         let earlier = a.answer.cmp(&b.answer);
         b.log_likelihood.total_cmp(&a.log_likelihood).then(earlier)
     });
-    Ok(ranked)
+    ranked
 }
 
 /// Tokens of the longest answer.

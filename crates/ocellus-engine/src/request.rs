@@ -1,50 +1,52 @@
-//! What is asked of the engine, and what it answers.
+//! What is asked of the engine.
 
-use ocellus_models::{Grid, ModelError, PositionRule};
+use std::sync::Arc;
 
-use crate::Sampling;
+use candle_core::Tensor;
+use ocellus_models::{Grid, PositionRule};
+use ocellus_text::Tokenizer;
+use sha2::{Digest, Sha256};
 
-/// Why a request could not be served.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    #[error(
-        "the prompt has {prompt} tokens and {wanted} more are wanted, but the model's context is {limit}"
-    )]
-    Context {
-        prompt: usize,
-        wanted: usize,
-        limit: usize,
-    },
-    #[error("the prompt is empty")]
-    Empty,
-    #[error("{0}")]
-    Sampling(String),
-    #[error("{0}")]
-    Answers(String),
-}
+use crate::logits::LogitsProcessor;
+use crate::sampler::Sampling;
 
-impl From<candle_core::Error> for EngineError {
-    fn from(e: candle_core::Error) -> Self {
-        Self::Model(e.into())
-    }
-}
+/// The number of a request in its engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
 
 /// A picture or video, cut into patches.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// `[n, patch_features]`, row-major.
-    pub patches: Vec<f32>,
+    /// `[n, patch_features]`, on the CPU.
+    pub patches: Tensor,
     pub grid: Grid,
     /// `Some(seconds a temporal patch spans)` for a video.
     pub video_seconds: Option<f32>,
+    /// What tells it from every other picture. Without it neither its visual tokens nor a prompt that shows it are kept for later
+    /// requests.
+    pub key: Option<PictureKey>,
+}
+
+/// A digest of a picture as the model sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PictureKey(pub [u8; 32]);
+
+impl PictureKey {
+    /// Of decoded pixels, and of everything else that decides what the model is shown: sides, recipe, resized sides. SHA-256, so
+    /// that nobody can make a picture that is taken for another.
+    pub fn new(pixels: &[u8], shown: &[u8]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update((pixels.len() as u64).to_le_bytes());
+        hasher.update(pixels);
+        hasher.update(shown);
+        Self(hasher.finalize().into())
+    }
 }
 
 /// One sequence to continue.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Prompt ids, picture tokens already multiplied.
+    /// Prompt ids, image placeholders already expanded.
     pub ids: Vec<u32>,
     /// Pictures and videos in the order of their tokens.
     pub pictures: Vec<Picture>,
@@ -57,62 +59,13 @@ pub struct Request {
     pub rule: PositionRule,
 }
 
-/// A generated token as it appears.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Token {
-    pub id: u32,
-    /// Natural logarithm of its probability before sampling options.
-    pub log_probability: f32,
-}
-
-/// What the receiver of a token says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    Continue,
-    /// This sequence is done, for the given reason.
-    Finish(FinishReason),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FinishReason {
-    /// An end token or a stop string.
-    Stop,
-    /// `max_tokens` were generated.
-    Length,
-    Cancelled,
-}
-
-impl FinishReason {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Length => "length",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// The answer to one request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Generated {
-    pub tokens: Vec<Token>,
-    pub finish: FinishReason,
-}
-
-/// Where the time of a call went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timing {
-    /// Pictures to cells.
-    pub encode_ns: u64,
-    /// The prompt, up to the scores of the first token.
-    pub prefill_ns: u64,
-    /// All tokens.
-    pub decode_ns: u64,
-}
-
-impl Timing {
-    /// The three parts in milliseconds: encoding, prefill, decoding.
-    pub fn ms(&self) -> [u64; 3] {
-        [self.encode_ns, self.prefill_ns, self.decode_ns].map(|ns| ns / 1_000_000)
-    }
+/// What goes along with a request while it runs.
+#[derive(Default)]
+pub struct Attached {
+    /// Turns tokens into the text of events.
+    pub tokenizer: Option<Arc<Tokenizer>>,
+    /// Strings that end the answer; they are not part of it. Only with a tokenizer.
+    pub stop: Vec<String>,
+    /// Change the logits of every token before it is chosen, in this order.
+    pub processors: Vec<Box<dyn LogitsProcessor>>,
 }

@@ -1,10 +1,9 @@
-//! From logits to a token: repetition penalty, temperature, top-k, min-p, top-p, and a seeded draw.
+//! From logits to a token: temperature, top-k, min-p, top-p, and a seeded draw.
 //!
-//! The order is the common one of the field: penalty, then temperature, then the cuts from the widest to the finest.
+//! The order is the common one of the field: penalties ([`crate::logits`]), then temperature, then the cuts from the widest to the
+//! finest.
 
-use std::collections::HashSet;
-
-use crate::{EngineError, Token};
+use crate::error::EngineError;
 
 /// How a token is chosen. The default is greedy.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,73 +62,24 @@ impl Sampling {
     }
 }
 
-/// The state of one sequence's sampling.
-pub struct Sampler {
-    options: Sampling,
-    seen: HashSet<u32>,
-    random: u64,
-}
-
-impl Sampler {
-    /// `prompt` counts as seen for the repetition penalty.
-    pub fn new(options: Sampling, prompt: &[u32]) -> Self {
-        let seen = if options.repetition_penalty == 1.0 {
-            HashSet::new()
-        } else {
-            prompt.iter().copied().collect()
-        };
-        Self {
-            random: options.seed,
-            options,
-            seen,
+impl Sampling {
+    /// Chooses the token behind `count` others from its logits, as processors left them. What is drawn depends on the seed, the
+    /// count and the logits alone, so that tokens can be taken back and drawn again.
+    pub fn choose(&self, logits: &[f32], count: usize) -> u32 {
+        match self.temperature == 0.0 {
+            true => largest(logits),
+            false => self.draw(logits, count),
         }
     }
 
-    /// Chooses from the logits of the whole vocabulary.
-    pub fn next(&mut self, logits: &[f32]) -> Token {
-        let penalised;
-        let scores = if self.options.repetition_penalty == 1.0 {
-            logits
-        } else {
-            penalised = self.penalise(logits);
-            &penalised
-        };
-        let id = if self.options.temperature == 0.0 {
-            largest(scores)
-        } else {
-            self.draw(scores)
-        };
-        if self.options.repetition_penalty != 1.0 {
-            self.seen.insert(id);
-        }
-        Token {
-            id,
-            log_probability: log_probability(logits, id),
-        }
-    }
-
-    fn penalise(&self, logits: &[f32]) -> Vec<f32> {
-        let mut out = logits.to_vec();
-        for &id in &self.seen {
-            if let Some(x) = out.get_mut(id as usize) {
-                *x = if *x > 0.0 {
-                    *x / self.options.repetition_penalty
-                } else {
-                    *x * self.options.repetition_penalty
-                };
-            }
-        }
-        out
-    }
-
-    fn draw(&mut self, scores: &[f32]) -> u32 {
-        let Sampling {
+    fn draw(&self, scores: &[f32], count: usize) -> u32 {
+        let Self {
             temperature,
             top_k,
             top_p,
             min_p,
             ..
-        } = self.options;
+        } = *self;
         let peak = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         // min-p is a bound on the score, so it prunes before the sort.
         let floor = if min_p > 0.0 {
@@ -148,13 +98,13 @@ impl Sampler {
             kept.truncate(top_k);
         }
         let total: f32 = kept.iter().map(|k| k.1).sum();
-        let (mut cumulated, mut count) = (0.0, 0);
-        while count < kept.len() && (count == 0 || cumulated < top_p * total) {
-            cumulated += kept[count].1;
-            count += 1;
+        let (mut cumulated, mut chosen) = (0.0, 0);
+        while chosen < kept.len() && (chosen == 0 || cumulated < top_p * total) {
+            cumulated += kept[chosen].1;
+            chosen += 1;
         }
-        kept.truncate(count);
-        let mut left = self.uniform() * cumulated;
+        kept.truncate(chosen);
+        let mut left = uniform(self.seed, count) * cumulated;
         for (id, weight) in &kept {
             left -= weight;
             if left < 0.0 {
@@ -163,15 +113,15 @@ impl Sampler {
         }
         kept.last().map_or(0, |k| k.0)
     }
+}
 
-    /// splitmix64, in [0, 1).
-    fn uniform(&mut self) -> f32 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
-    }
+/// Number `count` of the splitmix64 sequence of a seed, in [0, 1).
+fn uniform(seed: u64, count: usize) -> f32 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut z = seed.wrapping_add(STEP.wrapping_mul(count as u64 + 1));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
 }
 
 /// The id of the largest score, the first of equals.
@@ -185,7 +135,8 @@ fn largest(scores: &[f32]) -> u32 {
     best as u32
 }
 
-fn log_probability(logits: &[f32], id: u32) -> f32 {
+/// Natural logarithm of the probability of `id`.
+pub(crate) fn log_probability(logits: &[f32], id: u32) -> f32 {
     let peak = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f32 = logits.iter().map(|l| (l - peak).exp()).sum();
     logits[id as usize] - peak - sum.ln()
@@ -207,8 +158,7 @@ mod tests {
 
     /// The ids that 2,000 draws give.
     fn drawn(options: Sampling, logits: &[f32]) -> Vec<u32> {
-        let mut sampler = Sampler::new(options, &[]);
-        let mut ids: Vec<u32> = (0..2000).map(|_| sampler.next(logits).id).collect();
+        let mut ids: Vec<u32> = (0..2000).map(|i| options.choose(logits, i)).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
@@ -235,36 +185,24 @@ mod tests {
     #[test]
     fn frequencies_follow_probabilities() {
         let logits = [0.7f32.ln(), 0.3f32.ln()];
-        let mut sampler = Sampler::new(sampling(|_| ()), &[]);
-        let ones = (0..20_000).filter(|_| sampler.next(&logits).id == 1).count() as f32 / 20_000.0;
+        let sampling = sampling(|_| ());
+        let ones = (0..20_000).filter(|i| sampling.choose(&logits, *i) == 1).count() as f32 / 20_000.0;
         assert!((ones - 0.3).abs() < 0.02, "{ones}");
     }
 
     #[test]
-    fn penalty_moves_seen_tokens() {
-        let options = Sampling {
-            repetition_penalty: 2.0,
-            ..Sampling::default()
-        };
-        let mut sampler = Sampler::new(options, &[0]);
-        assert_eq!(sampler.next(&[1.5, 1.0, -1.0]).id, 1, "1.5 / 2 < 1");
-        assert_eq!(sampler.next(&[1.5, 1.0, 0.8]).id, 2, "both were seen");
-    }
-
-    #[test]
-    fn same_seed_same_draws() {
+    fn the_place_of_a_token_decides_its_draw() {
         let logits: Vec<f32> = (0..50).map(|i| (i % 7) as f32).collect();
-        let draw = || {
-            let mut s = Sampler::new(sampling(|s| s.top_p = 0.9), &[]);
-            (0..100).map(|_| s.next(&logits).id).collect::<Vec<_>>()
-        };
-        assert_eq!(draw(), draw());
+        let sampling = sampling(|s| s.top_p = 0.9);
+        let draws: Vec<u32> = (0..100).map(|i| sampling.choose(&logits, i)).collect();
+        let again: Vec<u32> = (0..100).rev().map(|i| sampling.choose(&logits, i)).collect();
+        assert!(draws.iter().eq(again.iter().rev()));
+        assert!(draws.iter().any(|id| *id != draws[0]));
     }
 
     #[test]
     fn log_probability_is_normalised() {
-        let t = Sampler::new(Sampling::default(), &[]).next(&[2.0, 2.0]);
-        assert!((t.log_probability - 0.5f32.ln()).abs() < 1e-6);
+        assert!((log_probability(&[2.0, 2.0], 0) - 0.5f32.ln()).abs() < 1e-6);
     }
 
     #[test]

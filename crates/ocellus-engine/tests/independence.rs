@@ -2,19 +2,18 @@
 
 use candle_core::Tensor;
 use ocellus_engine::{Request, Sampling};
-use ocellus_models::{Vision, Vlm};
-use ocellus_nn::Taps;
+use ocellus_models::{Embeddings, Vision, Vlm};
 use ocellus_nn::attention::Batch;
+use ocellus_nn::{BlockTable, KvCache, KvWidth, Taps};
 
 mod tiny;
 
 /// Embeddings and positions of one request.
-fn prompt(model: &dyn Vlm, request: &Request) -> (Tensor, Vec<[i64; 3]>) {
+fn prompt(model: &dyn Vlm, request: &Request) -> (Embeddings, Vec<[i64; 3]>) {
     let grids: Vec<_> = request.pictures.iter().map(|p| p.grid).collect();
-    let patches: Vec<f32> = request.pictures.iter().flat_map(|p| p.patches.clone()).collect();
-    let cells = (!grids.is_empty()).then(|| {
-        let rows = patches.len() / tiny::FEATURES;
-        let patches = Tensor::from_vec(patches, (rows, tiny::FEATURES), model.decoder().device()).unwrap();
+    let patches: Vec<_> = request.pictures.iter().map(|p| p.patches.clone()).collect();
+    let tokens = (!grids.is_empty()).then(|| {
+        let patches = Tensor::cat(&patches, 0).unwrap();
         model.encode(&patches, &grids, &mut Taps::none()).unwrap()
     });
     let visions: Vec<Vision> = grids
@@ -26,7 +25,7 @@ fn prompt(model: &dyn Vlm, request: &Request) -> (Tensor, Vec<[i64; 3]>) {
         .collect();
     let positions = model.positions(&request.ids, &visions, request.rule).unwrap();
     let embeds = model
-        .embed(&request.ids, cells.as_ref(), None, &mut Taps::none())
+        .embed(&request.ids, tokens.as_ref(), None, &mut Taps::none())
         .unwrap();
     (embeds, positions.ids)
 }
@@ -46,26 +45,30 @@ fn bits(model: &dyn Vlm, hidden: &Tensor) -> Vec<u32> {
 /// Logits of a prompt that is read in pieces which end at `cuts`.
 fn in_pieces(model: &dyn Vlm, request: &Request, cuts: &[usize]) -> Vec<u32> {
     let (embeds, positions) = prompt(model, request);
-    let mut cache = model.cache(1, request.ids.len()).unwrap();
-    let (mut from, mut all) = (0, Vec::new());
+    let mut cache = KvCache::new(&model.kv_layout(), KvWidth::Full).unwrap();
+    cache.grow(4).unwrap();
+    let mut table = BlockTable {
+        blocks: vec![3, 1],
+        len: 0,
+    };
+    let mut all = Vec::new();
     for &to in cuts.iter().chain([&request.ids.len()]) {
         let batch = Batch {
-            lengths: vec![to - from],
-            slots: vec![0],
-            memory: None,
+            tables: vec![table.clone()],
+            ..Batch::of(vec![to - table.len])
         };
-        let piece = embeds.narrow(0, from, to - from).unwrap();
+        let piece = embeds.narrow(table.len, to - table.len).unwrap();
         let hidden = model
             .forward(
                 &piece,
-                &positions[from..to],
+                &positions[table.len..to],
                 &batch,
-                Some(&mut cache),
+                Some(&cache),
                 &mut Taps::none(),
             )
             .unwrap();
         all.extend(bits(model, &hidden));
-        from = to;
+        table.len = to;
     }
     all
 }
@@ -78,11 +81,7 @@ fn a_prompt_gives_the_same_logits_in_one_piece_and_in_several() {
         let (tokens, whole) = (request.ids.len(), in_pieces(model, &request, &[]));
         assert_eq!(whole.len(), tokens * model.decoder().spec().vocab);
         let (embeds, positions) = prompt(model, &request);
-        let alone = Batch {
-            lengths: vec![tokens],
-            slots: Vec::new(),
-            memory: None,
-        };
+        let alone = Batch::of(vec![tokens]);
         let hidden = model
             .forward(&embeds, &positions, &alone, None, &mut Taps::none())
             .unwrap();
@@ -105,22 +104,26 @@ fn neighbours_change_no_logit() {
     let model = loaded.vlm();
     let requests = tiny::three();
     let prompts: Vec<_> = requests.iter().map(|r| prompt(model, r)).collect();
-    // Every order, and slots of a cache that is larger than any of them needs.
+    // Every order, in blocks of a cache that is larger than any of them needs.
     for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
-        let embeds: Vec<&Tensor> = order.iter().map(|i| &prompts[*i].0).collect();
+        let embeds: Vec<Embeddings> = order.iter().map(|i| prompts[*i].0.clone()).collect();
         let positions: Vec<[i64; 3]> = order.iter().flat_map(|i| prompts[*i].1.clone()).collect();
-        let batch = Batch {
-            lengths: order.iter().map(|i| requests[*i].ids.len()).collect(),
-            slots: vec![2, 0, 1],
-            memory: None,
+        let table = |blocks: [u32; 2]| BlockTable {
+            blocks: blocks.to_vec(),
+            len: 0,
         };
-        let mut cache = model.cache(3, 100).unwrap();
+        let batch = Batch {
+            tables: [[4, 0], [1, 6], [2, 3]].map(table).to_vec(),
+            ..Batch::of(order.iter().map(|i| requests[*i].ids.len()).collect())
+        };
+        let mut cache = KvCache::new(&model.kv_layout(), KvWidth::Full).unwrap();
+        cache.grow(7).unwrap();
         let hidden = model
             .forward(
-                &Tensor::cat(&embeds, 0).unwrap(),
+                &Embeddings::cat(&embeds).unwrap(),
                 &positions,
                 &batch,
-                Some(&mut cache),
+                Some(&cache),
                 &mut Taps::none(),
             )
             .unwrap();
@@ -148,7 +151,7 @@ fn neighbours_change_no_token() {
         seed: 5,
         ..Sampling::default()
     };
-    // Neighbours end at different times, so that the rows of a turn change their places.
+    // Neighbours end at different times, so that the rows of a step change their places.
     (
         requests[0].max_tokens,
         requests[1].max_tokens,

@@ -96,14 +96,23 @@ fn each_bad_request_has_its_error() {
         ),
         (
             "a patch cut short",
-            (|r| r.pictures[0].patches.truncate(tiny::FEATURES * 24 - 1), grid),
+            (
+                |r| {
+                    let cut = r.pictures[0]
+                        .patches
+                        .flatten_all()
+                        .and_then(|p| p.narrow(0, 0, tiny::FEATURES * 24 - 1));
+                    r.pictures[0].patches = cut.unwrap();
+                },
+                grid,
+            ),
         ),
         (
             "an empty picture",
             (
                 |r| {
                     r.pictures[0].grid = Grid { t: 0, h: 0, w: 0 };
-                    r.pictures[0].patches.clear();
+                    r.pictures[0].patches = tiny::patches(Vec::new());
                 },
                 grid,
             ),

@@ -7,8 +7,8 @@
 //! row depend on its own query and the keys it sees alone: not on other rows, other segments or threads.
 
 mod backward;
+mod blocks;
 mod bytes;
-mod cache;
 mod flash;
 mod forward;
 mod pages;
@@ -20,8 +20,8 @@ mod tests;
 use std::ops::Range;
 
 pub use backward::{Gradients, Saved, backward};
-pub use cache::{KvCache, KvWidth};
-pub use forward::{forward, forward_cached};
+pub use blocks::{BLOCK, KvBlocks, KvWidth};
+pub use forward::{BlockSegment, forward, forward_blocks};
 
 /// One sequence among the packed ones. Segments may share keys, but not queries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -88,7 +88,7 @@ fn scores(folder: &Path, width: &str) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
         video_seconds: None,
     };
     let cells = vlm.encode(&patches, &[grid], taps)?;
-    let mut ids = vlm.spell(&grid);
+    let mut ids = vlm.placeholder(&grid);
     let first = ids.len();
     // Below the special tokens of every vocabulary here.
     ids.extend((0..TEXT).map(|_| random() % 20_000));

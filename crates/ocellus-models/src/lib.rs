@@ -6,6 +6,7 @@
 pub mod capabilities;
 pub mod config;
 pub mod dual_encoder;
+pub mod embeddings;
 pub mod error;
 pub mod facts;
 pub mod families;
@@ -28,6 +29,7 @@ pub use capabilities::{
 };
 pub use config::ConfigError;
 pub use dual_encoder::{DualEncoder, FusionEncoder};
+pub use embeddings::Embeddings;
 pub use error::ModelError;
 pub use facts::Facts;
 pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_generator};
@@ -40,4 +42,4 @@ pub use reference::{Given, ReferencePrompt, Trace};
 pub use rows::Rows;
 pub use sight::{Regions, Sight};
 pub use states::{JointStates, States};
-pub use vlm::{Opening, Prompt, Slot, Vlm};
+pub use vlm::{PrefillInput, Prompt, Slot, Vlm};

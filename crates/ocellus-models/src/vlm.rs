@@ -1,13 +1,14 @@
 //! What every vision-language model can do, whatever its family.
 
 use candle_core::Tensor;
-use ocellus_nn::attention::{Batch, Memory};
+use ocellus_nn::attention::Batch;
 use ocellus_nn::decoder::Decoder;
-use ocellus_nn::{Cache, Taps};
+use ocellus_nn::{CrossMemory, KvCache, KvLayout, Taps};
 use std::sync::Arc;
 
 use ocellus_media::Grid;
 
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::mrope::{self, PositionRule, Positions, Vision};
@@ -33,42 +34,43 @@ pub enum Slot {
     Video,
 }
 
-/// Prompts as a decoder starts from them, one after another in packed rows.
-pub struct Opening {
-    /// What the decoder has read of each sequence before it generates.
+/// What a decoder reads before it generates, of one prompt after another in packed rows.
+pub struct PrefillInput {
+    /// The tokens that the decoder reads of each sequence.
     pub ids: Vec<Vec<u32>>,
-    /// `[tokens, width]`.
-    pub embeds: Tensor,
+    /// A row for every token.
+    pub embeds: Embeddings,
     pub positions: Vec<[i64; 3]>,
     /// Where the first generated token of each sequence stands.
     pub next: Vec<[i64; 3]>,
     /// What every further token adds to that.
     pub stride: [i64; 3],
-    /// What the decoder looks at beside its own tokens, a span for each sequence.
-    pub memory: Option<Arc<Memory>>,
+    /// What the decoder attends to beside its own tokens, a span for each sequence.
+    pub cross: Option<Arc<CrossMemory>>,
 }
 
-impl Opening {
+impl PrefillInput {
     /// Tokens of each sequence.
     pub fn lengths(&self) -> Vec<usize> {
         self.ids.iter().map(Vec::len).collect()
     }
 
     /// Ordinary positions 0, 1, 2, … of every sequence, on all axes.
-    pub fn counted(ids: Vec<Vec<u32>>, embeds: Tensor, memory: Option<Memory>) -> Self {
+    pub fn counted(ids: Vec<Vec<u32>>, embeds: Tensor, cross: Option<CrossMemory>) -> Self {
         let place = |i: usize| [i as i64; 3];
         Self {
             positions: ids.iter().flat_map(|row| (0..row.len()).map(place)).collect(),
             next: ids.iter().map(|row| place(row.len())).collect(),
             stride: [1; 3],
-            memory: memory.map(Arc::new),
+            cross: cross.map(Arc::new),
             ids,
-            embeds,
+            embeds: embeds.into(),
         }
     }
 }
 
-/// A vision-language model that continues text: pictures to cells, tokens and cells to hidden states, hidden states to logits.
+/// A vision-language model that continues text: pictures to visual tokens, tokens of both kinds to hidden states, hidden states to
+/// logits.
 ///
 /// Everything is packed: several pictures or sequences follow one another in the rows of one tensor.
 pub trait Vlm: Send + Sync {
@@ -76,8 +78,13 @@ pub trait Vlm: Send + Sync {
 
     fn decoder(&self) -> &Decoder;
 
-    /// `patches [n, patch_features]` of pictures with these grids → cells `[n / merge², width]`, in the pictures' own order.
-    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError>;
+    /// `patches [n, patch_features]` of pictures with these grids → visual tokens, `n / merge²` rows in the pictures' own order.
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError>;
+
+    /// Rows that [`encode`](Self::encode) gives for a picture or video of this grid.
+    fn visual_tokens(&self, grid: &Grid) -> usize {
+        self.facts().cells(grid)
+    }
 
     /// What stands at every place of a prompt.
     fn slots(&self, ids: &[u32]) -> Vec<Slot> {
@@ -90,8 +97,8 @@ pub trait Vlm: Send + Sync {
         ids.iter().map(slot).collect()
     }
 
-    /// The tokens that stand in a prompt for a picture of this grid, in place of one image token.
-    fn spell(&self, grid: &Grid) -> Vec<u32> {
+    /// Image placeholder expansion: the tokens that stand in a prompt for a picture of this grid, in place of one image token.
+    fn placeholder(&self, grid: &Grid) -> Vec<u32> {
         let facts = self.facts();
         vec![facts.image_token.unwrap_or_default(); facts.cells(grid)]
     }
@@ -100,34 +107,21 @@ pub trait Vlm: Send + Sync {
     fn embed(
         &self,
         ids: &[u32],
-        images: Option<&Tensor>,
-        videos: Option<&Tensor>,
+        images: Option<&Embeddings>,
+        videos: Option<&Embeddings>,
         taps: &mut Taps,
-    ) -> Result<Tensor, ModelError> {
-        let embeds = self.embed_cells(ids, images, videos)?;
-        taps.tap("inputs_embeds", &embeds);
-        Ok(embeds)
-    }
-
-    /// The same without a tap, for families that embed more than one tensor.
-    #[doc(hidden)]
-    fn embed_cells(
-        &self,
-        ids: &[u32],
-        images: Option<&Tensor>,
-        videos: Option<&Tensor>,
-    ) -> Result<Tensor, ModelError> {
+    ) -> Result<Embeddings, ModelError> {
         let vocab = self.decoder().spec().vocab;
         if let Some(&id) = ids.iter().find(|id| **id as usize >= vocab) {
             return Err(ModelError::Vocabulary { id, vocab });
         }
-        let text = self.decoder().embed(ids)?;
-        let rows = |t: Option<&Tensor>| t.map_or(Ok(0), |t| t.dim(0));
-        let (image_rows, video_rows) = (rows(images)?, rows(videos)?);
+        let text = Embeddings::from(self.decoder().embed(ids)?);
+        let count = |e: Option<&Embeddings>| e.map_or(Ok(0), Embeddings::count);
+        let (image_rows, video_rows) = (count(images)?, count(videos)?);
         let embeds = if image_rows + video_rows == 0 {
             text
         } else {
-            // One table: the text rows, the image cells, the video cells; each token picks its row.
+            // One table: the text rows, the images' rows, the videos' rows; each token picks its row.
             let (mut image, mut video) = (ids.len() as u32, (ids.len() + image_rows) as u32);
             let next = |counter: &mut u32| {
                 *counter += 1;
@@ -141,41 +135,29 @@ pub trait Vlm: Send + Sync {
                     Slot::Text => i,
                 })
                 .collect();
-            self.check("image", image_rows, image as usize - ids.len())?;
-            self.check("video", video_rows, video as usize - ids.len() - image_rows)?;
-            let table: Vec<Tensor> = [Some(&text), images, videos]
+            placeholders_match("image", image_rows, image as usize - ids.len())?;
+            placeholders_match("video", video_rows, video as usize - ids.len() - image_rows)?;
+            let pick = Tensor::from_vec(pick, ids.len(), text.rows.device())?;
+            let table: Vec<Embeddings> = [Some(&text), images, videos]
                 .into_iter()
                 .flatten()
                 .cloned()
                 .collect();
-            let pick = Tensor::from_vec(pick, ids.len(), text.device())?;
-            Tensor::cat(&table, 0)?.index_select(&pick, 0)?
+            Embeddings::cat(&table)?.select(&pick)?
         };
+        taps.tap("inputs_embeds", &embeds.rows);
         Ok(embeds)
     }
 
-    #[doc(hidden)]
-    fn check(&self, kind: &'static str, expected: usize, found: usize) -> Result<(), ModelError> {
-        if expected == found {
-            Ok(())
-        } else {
-            Err(ModelError::Span {
-                kind,
-                expected,
-                found,
-            })
-        }
-    }
-
-    /// Prompts with the cells of their images and videos, ready for the decoder. Models that read prompts with an encoder, or whose
-    /// decoder looks at the picture across, say so here.
-    fn open(
+    /// Prompts with the visual tokens of their images and videos, ready for the decoder. Models that read prompts with an encoder,
+    /// or whose decoder attends to the picture across, say so here.
+    fn prefill_input(
         &self,
         prompts: &[Prompt],
-        images: Option<&Tensor>,
-        videos: Option<&Tensor>,
+        images: Option<&Embeddings>,
+        videos: Option<&Embeddings>,
         taps: &mut Taps,
-    ) -> Result<Opening, ModelError> {
+    ) -> Result<PrefillInput, ModelError> {
         let ids: Vec<Vec<u32>> = prompts.iter().map(|p| p.ids.to_vec()).collect();
         let embeds = self.embed(&ids.concat(), images, videos, taps)?;
         let (mut positions, mut next) = (Vec::new(), Vec::with_capacity(prompts.len()));
@@ -184,13 +166,13 @@ pub trait Vlm: Send + Sync {
             next.push([prompt.ids.len() as i64 + placed.delta; 3]);
             positions.extend(placed.ids);
         }
-        Ok(Opening {
+        Ok(PrefillInput {
             ids,
             embeds,
             positions,
             next,
             stride: [1; 3],
-            memory: None,
+            cross: None,
         })
     }
 
@@ -204,25 +186,51 @@ pub trait Vlm: Send + Sync {
         mrope::positions(self.facts(), ids, visions, rule)
     }
 
-    /// An empty cache for `slots` sequences of up to `capacity` tokens.
-    fn cache(&self, slots: usize, capacity: usize) -> Result<Cache, ModelError> {
-        Ok(self.decoder().cache(slots, capacity)?)
+    /// What is kept of every token that was read. Whose it is and where it lies is the caller's business.
+    fn kv_layout(&self) -> KvLayout {
+        self.decoder().kv_layout()
     }
 
-    /// Embeddings `[tokens, width]` → hidden states `[tokens, width]`.
+    /// Whether what is kept of a token depends on the tokens before it alone, so that another prompt which starts alike can use
+    /// it. Not so where the rotation depends on the length of the whole prompt, or prompts are read by an encoder.
+    fn prefixes_agree(&self) -> bool {
+        true
+    }
+
+    /// Embeddings → hidden states `[rows, width]`.
     fn forward(
         &self,
-        embeds: &Tensor,
+        embeds: &Embeddings,
         positions: &[[i64; 3]],
         batch: &Batch,
-        cache: Option<&mut Cache>,
+        cache: Option<&KvCache>,
         taps: &mut Taps,
     ) -> Result<Tensor, ModelError> {
-        Ok(self.decoder().forward(embeds, positions, batch, cache, taps)?)
+        let Embeddings { rows, added } = embeds;
+        Ok(self
+            .decoder()
+            .forward_adding(rows, added, positions, batch, cache, taps)?)
     }
 
     /// Hidden states `[rows, width]` → logits `[rows, vocab]`.
     fn logits(&self, hidden: &Tensor) -> Result<Tensor, ModelError> {
         Ok(self.decoder().logits(hidden)?)
+    }
+}
+
+/// Fails when a prompt has more or fewer places for visual tokens of a kind than there are rows for them.
+pub(crate) fn placeholders_match(
+    kind: &'static str,
+    expected: usize,
+    found: usize,
+) -> Result<(), ModelError> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(ModelError::Span {
+            kind,
+            expected,
+            found,
+        })
     }
 }

@@ -1,15 +1,16 @@
 //! Attention, of every kind that a model here uses: over the tokens themselves or over a memory, grouped heads, fused or
 //! separate projections, norms of heads, rotary positions, additive biases, a cache.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::sync::Arc;
 
-use crate::cache::Layer;
+use crate::cache::{BlockTable, KvCache, Layer};
+use crate::cross::{CrossMemory, CrossSpan};
 use crate::norm::NormLayer;
-use crate::ops::attention::{attention, attention_cached, biased};
+use crate::ops::attention::{attention, attention_blocks, biased};
 use crate::ops::rope::rotate;
 use crate::rope::Angles;
-use crate::{Cache, Linear, LoadError, Norm, Params, Precision, Result, Segment, Taps};
+use crate::{Linear, LoadError, Norm, Params, Precision, Result, Segment, Taps};
 
 /// Heads and projections of an attention.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,37 +101,19 @@ pub enum Projections {
     Stacked,
 }
 
-/// Which tokens a call reads: sequences one after another, each with its slot when there is a cache.
+/// Which tokens a call reads: sequences one after another.
 #[derive(Clone, Default)]
 pub struct Batch {
     /// Tokens of each sequence in this call.
     pub lengths: Vec<usize>,
-    /// The cache slot of each sequence; empty without a cache.
-    pub slots: Vec<usize>,
-    /// What sequences look at beside themselves.
-    pub memory: Option<Arc<Memory>>,
-}
-
-/// Keys and values that sequences attend to across, projected once.
-pub struct Memory {
-    /// Keys and values of every layer that looks across, `[rows, kv_heads, head_dim]`.
-    pub(crate) layers: Vec<Option<(Tensor, Tensor)>>,
-    /// First row and number of rows for each slot, or for each sequence without a cache.
-    pub spans: Vec<(usize, usize)>,
-}
-
-impl Memory {
-    /// The same rows for other slots: slot `i` sees what `parents[i]` sees here.
-    pub fn for_slots(&self, parents: &[usize]) -> Self {
-        Self {
-            layers: self.layers.clone(),
-            spans: parents.iter().map(|p| self.spans[*p]).collect(),
-        }
-    }
+    /// The blocks of each sequence, with the tokens that they held before this call; empty without a KV cache.
+    pub tables: Vec<BlockTable>,
+    /// What each sequence attends to across; empty without cross-attention.
+    pub cross: Vec<CrossSpan>,
 }
 
 impl Batch {
-    /// Sequences of these lengths, without a cache.
+    /// Sequences of these lengths, without a KV cache.
     pub fn of(lengths: Vec<usize>) -> Self {
         Self {
             lengths,
@@ -138,39 +121,63 @@ impl Batch {
         }
     }
 
-    pub(crate) fn segments(&self, cache: Option<&Cache>) -> Arc<[Segment]> {
-        let own = |i: usize, start: usize, len: usize| match cache {
-            Some(cache) => (cache.start(self.slots[i]), cache.len(self.slots[i]) + len),
-            None => (start, len),
-        };
-        self.each(own)
+    /// The same with what they attend to across.
+    pub fn across(self, memory: Option<Arc<CrossMemory>>) -> Self {
+        Self {
+            cross: memory.map(CrossMemory::spans).unwrap_or_default(),
+            ..self
+        }
     }
 
-    /// Every sequence with its span of the memory.
-    pub(crate) fn across(&self, memory: &Memory) -> Arc<[Segment]> {
-        self.each(|i, _, _| memory.spans[self.slots.get(i).copied().unwrap_or(i)])
-    }
-
-    fn each(&self, keys: impl Fn(usize, usize, usize) -> (usize, usize)) -> Arc<[Segment]> {
-        let mut q_start = 0;
+    /// Who attends to whom, with the keys of all sequences one after another: of what a sequence has read before, and of its rows.
+    pub(crate) fn segments(&self) -> Arc<[Segment]> {
+        let (mut q_start, mut k_start) = (0, 0);
         let segment = |(i, &q_len): (usize, &usize)| {
-            let (k_start, k_len) = keys(i, q_start, q_len);
+            let before = self.tables.get(i).map_or(0, |table| table.len);
             let segment = Segment {
                 q_start,
                 q_len,
                 k_start,
-                k_len,
+                k_len: before + q_len,
             };
             q_start += q_len;
+            k_start += segment.k_len;
             segment
         };
         self.lengths.iter().enumerate().map(segment).collect()
     }
 }
 
+/// Sequences with the KV cache that holds what they have read.
+pub(crate) struct Cached<'a> {
+    pub cache: &'a KvCache,
+    pub batch: &'a Batch,
+    /// Rows of a layer's tensors that hold the keys of all sequences; nothing where kernels read blocks.
+    rows: Option<Tensor>,
+}
+
+impl<'a> Cached<'a> {
+    pub fn new(cache: &'a KvCache, batch: &'a Batch, device: &Device) -> Result<Self> {
+        let tensors = (0..cache.layers()).any(|i| matches!(cache.layer(i), Layer::Tensors(..)));
+        let rows = || {
+            let sequences = batch.tables.iter().zip(&batch.lengths);
+            let rows: Vec<u32> = sequences
+                .flat_map(|(table, n)| table.rows(table.len + n))
+                .collect();
+            let count = rows.len();
+            Tensor::from_vec(rows, count, device)
+        };
+        Ok(Self {
+            cache,
+            batch,
+            rows: tensors.then(rows).transpose()?,
+        })
+    }
+}
+
 /// Segments from lengths: each may attend to itself only.
 pub fn segments(lengths: impl IntoIterator<Item = usize>) -> Arc<[Segment]> {
-    Batch::of(lengths.into_iter().collect()).segments(None)
+    Batch::of(lengths.into_iter().collect()).segments()
 }
 
 /// Additive scores of a segment, `[heads, q_len, k_len]`.
@@ -317,16 +324,6 @@ impl Attention {
         }
     }
 
-    fn keys_and_values(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        match &self.inputs {
-            Inputs::Separate { k, v, .. } => {
-                let shape = (x.dim(0)?, self.spec.kv_heads, self.spec.head_dim);
-                Ok((k.forward(x)?.reshape(shape)?, v.forward(x)?.reshape(shape)?))
-            }
-            Inputs::Fused { .. } => self.project(x).map(|(_, k, v)| (k, v)),
-        }
-    }
-
     /// Queries and keys after norms and rotation, and values.
     fn prepared(&self, x: &Tensor, angles: Option<&Angles>) -> Result<(Tensor, Tensor, Tensor)> {
         let (mut q, mut k, v) = self.project(x)?;
@@ -371,59 +368,66 @@ impl Attention {
         self.attend(&q, &k, &v, mask)
     }
 
-    /// As [`forward`](Self::forward), with the sequences of `batch` and their earlier tokens in `cache`. Taps `query_{layer}` and
-    /// `key_{layer}` after the rotation.
-    pub fn cached(
+    /// As [`forward`](Self::forward), with what the sequences have read before in a KV cache, if there is one. Taps
+    /// `query_{layer}` and `key_{layer}` after the rotation.
+    pub(crate) fn cached(
         &self,
         x: &Tensor,
         mask: &Mask,
         angles: Option<&Angles>,
-        (batch, cache): (&Batch, Option<&Cache>),
+        cached: Option<&Cached>,
         layer: usize,
         taps: &mut Taps,
     ) -> Result<Tensor> {
         let (q, k, v) = self.prepared(x, angles)?;
         taps.tap_layer("query", layer, &q);
         taps.tap_layer("key", layer, &k);
-        let Some(cache) = cache else {
+        let Some(cached) = cached else {
             return self.attend(&q, &k, &v, mask);
         };
-        let mut from = 0;
-        for (&slot, &count) in batch.slots.iter().zip(&batch.lengths) {
-            cache.write(layer, slot, &k, &v, from, count)?;
-            from += count;
-        }
-        match cache.layer(layer) {
-            Layer::Tensors(keys, values) => self.attend(&q, keys, values, mask),
-            Layer::Pages(pages) => {
-                let (segments, causal) = (mask.segments, mask.causal);
+        let Batch { tables, lengths, .. } = cached.batch;
+        cached.cache.write(layer, (tables, lengths), &k, &v)?;
+        match (cached.cache.layer(layer), &cached.rows) {
+            (Layer::Blocks(blocks), _) => {
                 let kv_heads = self.spec.kv_heads;
-                self.output(&attention_cached(
+                self.output(&attention_blocks(
                     &q,
-                    pages,
+                    blocks,
                     kv_heads,
-                    segments,
-                    causal,
+                    (mask.segments, tables),
+                    mask.causal,
                     self.scale(),
                 )?)
             }
+            (Layer::Tensors(keys, values), Some(rows)) => {
+                let read = |t: &Tensor| t.index_select(rows, 0);
+                self.attend(&q, &read(keys)?, &read(values)?, mask)
+            }
+            (Layer::Tensors(..), None) => candle_core::bail!("a KV cache of tensors without their rows"),
         }
     }
 
-    /// Keys and values of a memory `[rows, kv_width]`, for [`across`](Self::across).
-    pub fn remember(&self, memory: &Tensor) -> Result<(Tensor, Tensor)> {
-        self.keys_and_values(memory)
+    /// Keys and values `[rows, kv_heads, head_dim]` of rows `[rows, kv_width]` that others attend to, for
+    /// [`across`](Self::across).
+    pub fn keys_and_values(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        match &self.inputs {
+            Inputs::Separate { k, v, .. } => {
+                let shape = (x.dim(0)?, self.spec.kv_heads, self.spec.head_dim);
+                Ok((k.forward(x)?.reshape(shape)?, v.forward(x)?.reshape(shape)?))
+            }
+            Inputs::Fused { .. } => self.project(x).map(|(_, k, v)| (k, v)),
+        }
     }
 
     /// The same where keys come from other rows than values: from rows with their positions added, say.
-    pub fn remember_apart(&self, of_keys: &Tensor, of_values: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub fn keys_and_values_apart(&self, of_keys: &Tensor, of_values: &Tensor) -> Result<(Tensor, Tensor)> {
         Ok((
             self.keys_and_values(of_keys)?.0,
             self.keys_and_values(of_values)?.1,
         ))
     }
 
-    /// `x` looks at remembered keys and values instead of at itself.
+    /// `x` attends to the given keys and values instead of to itself.
     pub fn across(&self, x: &Tensor, (k, v): (&Tensor, &Tensor), mask: &Mask) -> Result<Tensor> {
         self.attend(&self.queries(x)?, k, v, mask)
     }

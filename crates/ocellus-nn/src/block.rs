@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::attention::{Attention, Mask};
+use crate::attention::Attention;
 use crate::mlp::MlpLayer;
 use crate::norm::NormLayer;
 use crate::ops::add::add;
@@ -50,7 +50,7 @@ impl Block {
     }
 
     /// A layer whose attention has keys and values from rows of `kv_width`, such as those of another stream: `attend` then
-    /// remembers those rows and looks across.
+    /// projects those rows and attends to them.
     pub fn facing(p: &Params, spec: &Spec, kv_width: usize) -> std::result::Result<Self, LoadError> {
         let across = |memory: usize| {
             Ok::<_, LoadError>(Across {
@@ -68,25 +68,25 @@ impl Block {
         })
     }
 
-    /// Keys and values of a memory, when the layer looks across.
-    pub fn remember(&self, memory: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+    /// Keys and values of rows that others attend to, when the layer has cross-attention.
+    pub fn cross_keys_and_values(&self, rows: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
         self.across
             .as_ref()
-            .map(|a| a.attention.remember(memory))
+            .map(|a| a.attention.keys_and_values(rows))
             .transpose()
     }
 
-    /// `x [tokens, width]` → the same shape. `attend` is called with the layer's attention and its input; `memory` holds what
-    /// [`remember`](Self::remember) gave, and without it the look across is left out.
+    /// `x [tokens, width]` → the same shape. `attend` is called with the layer's attention and its input, `cross` with its
+    /// cross-attention and the input of that, which is left out without it.
     pub fn forward(
         &self,
         x: &Tensor,
         attend: impl FnOnce(&Attention, &Tensor) -> Result<Tensor>,
-        memory: Option<(&(Tensor, Tensor), &Mask)>,
+        cross: Option<&dyn Fn(&Attention, &Tensor) -> Result<Tensor>>,
     ) -> Result<Tensor> {
         let mut x = self.step(x, &self.norm1, |x| attend(&self.attention, x))?;
-        if let (Some(across), Some(((k, v), mask))) = (&self.across, memory) {
-            x = self.step(&x, &across.norm, |x| across.attention.across(x, (k, v), mask))?;
+        if let (Some(across), Some(attend)) = (&self.across, cross) {
+            x = self.step(&x, &across.norm, |x| attend(&across.attention, x))?;
         }
         self.step(&x, &self.norm2, |x| self.mlp.forward(x))
     }

@@ -1,116 +1,165 @@
-//! The keys and values that a decoder keeps of the tokens it has read.
+//! The KV cache: keys and values of the tokens that sequences have read, in blocks. Who owns which block is not known here; a
+//! sequence comes with the table of its blocks.
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_base::trace::span;
-use ocellus_kernels::attention::{KvCache, KvWidth};
+use ocellus_kernels::attention::{BLOCK, KvBlocks, KvWidth};
 use std::sync::{PoisonError, RwLock};
 
 use crate::ops::with_slice;
 use crate::{Precision, Result};
 
-/// Keys and values of several sequences, each in a slot of fixed capacity. Whoever made the cache decides which sequence has
-/// which slot.
-pub struct Cache {
+/// What a decoder keeps of a token.
+#[derive(Clone, Debug)]
+pub struct KvLayout {
+    pub layers: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub storage: KvStorage,
+}
+
+/// What attention reads keys and values from.
+#[derive(Clone, Debug)]
+pub enum KvStorage {
+    /// The CPU kernels' blocks, whose products are computed at a precision.
+    Blocks(Precision),
+    /// Tensors of a type on a device.
+    Tensors(DType, Device),
+}
+
+/// The blocks of a sequence in their order, and how many tokens they hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockTable {
+    pub blocks: Vec<u32>,
+    pub len: usize,
+}
+
+/// Keys and values of all layers.
+pub struct KvCache {
     layers: Vec<Layer>,
-    /// Rows from slot to slot.
-    stride: usize,
-    capacity: usize,
-    lengths: Vec<usize>,
+    blocks: usize,
+    block_bytes: usize,
 }
 
 /// What a layer keeps.
-pub enum Layer {
-    /// Keys and values `[slots · stride, kv_heads, head_dim]`; slot `s` owns the rows from `s · stride`.
+pub(crate) enum Layer {
+    /// Keys and values `[blocks · BLOCK, kv_heads, head_dim]`.
     Tensors(Tensor, Tensor),
-    /// The CPU kernels' own pages.
-    Pages(RwLock<KvCache>),
+    Blocks(RwLock<KvBlocks>),
 }
 
-impl Cache {
-    /// Tensors of any type on any device.
-    pub fn new(
-        layers: usize,
-        (slots, capacity): (usize, usize),
-        (kv_heads, head_dim): (usize, usize),
-        dtype: DType,
-        device: &Device,
-    ) -> Result<Self> {
-        let zeros = || Tensor::zeros((slots * capacity, kv_heads, head_dim), dtype, device);
-        let layers = (0..layers)
-            .map(|_| Ok(Layer::Tensors(zeros()?, zeros()?)))
-            .collect::<Result<_>>()?;
+/// How many blocks of tensors are added at a time: growing copies what is there.
+const TENSOR_BLOCKS: usize = 16;
+
+impl KvCache {
+    /// No blocks yet; see [`KvCache::grow`]. Only [`KvStorage::Blocks`] can be kept in fewer bits; tensors keep their type.
+    pub fn new(layout: &KvLayout, width: KvWidth) -> Result<Self> {
+        let heads = (layout.kv_heads, layout.head_dim);
+        let layer = || {
+            Ok(match &layout.storage {
+                KvStorage::Blocks(precision) => {
+                    Layer::Blocks(RwLock::new(KvBlocks::new((*precision, width), heads)))
+                }
+                KvStorage::Tensors(dtype, device) => {
+                    let empty = || Tensor::zeros((0, heads.0, heads.1), *dtype, device);
+                    Layer::Tensors(empty()?, empty()?)
+                }
+            })
+        };
+        let layers: Vec<Layer> = (0..layout.layers).map(|_| layer()).collect::<Result<_>>()?;
         Ok(Self {
             layers,
-            stride: capacity,
-            capacity,
-            lengths: vec![0; slots],
+            blocks: 0,
+            block_bytes: layout.layers * layout.block_bytes(width),
         })
     }
 
-    /// Pages for the CPU's kernels, whose products are computed at a precision.
-    pub fn paged(
-        layers: usize,
-        (slots, capacity): (usize, usize),
-        heads: (usize, usize),
-        kind: (Precision, KvWidth),
-    ) -> Self {
-        let pages = || KvCache::new(kind, (slots, capacity), heads);
-        Self {
-            layers: (0..layers).map(|_| Layer::Pages(RwLock::new(pages()))).collect(),
-            stride: pages().capacity(),
-            capacity,
-            lengths: vec![0; slots],
+    /// Makes room for at least `count` blocks of [`BLOCK`] tokens; those that are there stay.
+    pub fn grow(&mut self, count: usize) -> Result<()> {
+        if count <= self.blocks {
+            return Ok(());
         }
+        let count = count.next_multiple_of(TENSOR_BLOCKS);
+        for layer in &mut self.layers {
+            match layer {
+                Layer::Tensors(keys, values) => {
+                    for rows in [keys, values] {
+                        let (have, heads, dim) = rows.dims3()?;
+                        let more = (count * BLOCK - have, heads, dim);
+                        let more = Tensor::zeros(more, rows.dtype(), rows.device())?;
+                        *rows = Tensor::cat(&[&*rows, &more], 0)?;
+                    }
+                }
+                Layer::Blocks(blocks) => {
+                    let blocks = blocks.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    blocks.grow(count);
+                }
+            }
+        }
+        self.blocks = count;
+        Ok(())
     }
 
-    /// Tokens that the sequence in `slot` has.
-    pub fn len(&self, slot: usize) -> usize {
-        self.lengths[slot]
+    pub(crate) fn layers(&self) -> usize {
+        self.layers.len()
     }
 
-    /// Tokens that a slot can hold.
-    pub fn capacity(&self) -> usize {
-        self.capacity
+    /// Number of blocks.
+    pub fn blocks(&self) -> usize {
+        self.blocks
     }
 
-    /// The row of the first token of `slot`.
-    pub fn start(&self, slot: usize) -> usize {
-        slot * self.stride
+    /// Bytes of one block, all layers together.
+    pub fn block_bytes(&self) -> usize {
+        self.block_bytes
     }
 
-    /// Writes `count` new rows of `k` and `v` `[rows, kv_heads, head_dim]`, from row `from`, behind the tokens of `slot`.
-    pub fn write(
+    pub(crate) fn layer(&self, layer: usize) -> &Layer {
+        &self.layers[layer]
+    }
+
+    /// Writes the next tokens of sequences: `k` and `v` `[tokens, kv_heads, head_dim]` hold `lengths[i]` rows for the sequence
+    /// with `tables[i]`, behind the tokens that its blocks hold.
+    pub(crate) fn write(
         &self,
         layer: usize,
-        slot: usize,
+        (tables, lengths): (&[BlockTable], &[usize]),
         k: &Tensor,
         v: &Tensor,
-        from: usize,
-        count: usize,
     ) -> Result<()> {
         let _span = span("cache");
-        let at = self.lengths[slot];
-        if at + count > self.capacity {
-            candle_core::bail!(
-                "a sequence of {} tokens does not fit its cache of {}",
-                at + count,
-                self.capacity
-            );
+        for (table, count) in tables.iter().zip(lengths) {
+            if table.len + count > table.blocks.len() * BLOCK {
+                let (tokens, blocks) = (table.len + count, table.blocks.len());
+                candle_core::bail!(
+                    "a sequence of {tokens} tokens does not fit its {blocks} blocks of {BLOCK}"
+                );
+            }
         }
         match &self.layers[layer] {
             Layer::Tensors(keys, values) => {
-                let row = self.start(slot) + at;
-                keys.slice_set(&k.narrow(0, from, count)?.contiguous()?, 0, row)?;
-                values.slice_set(&v.narrow(0, from, count)?.contiguous()?, 0, row)
+                let mut from = 0;
+                for (table, count) in tables.iter().zip(lengths) {
+                    for run in table.runs(*count) {
+                        let rows = |t: &Tensor| t.narrow(0, from, run.len())?.contiguous();
+                        keys.slice_set(&rows(k)?, 0, run.start)?;
+                        values.slice_set(&rows(v)?, 0, run.start)?;
+                        from += run.len();
+                    }
+                }
+                Ok(())
             }
-            Layer::Pages(pages) => {
-                let mut pages = pages.write().unwrap_or_else(PoisonError::into_inner);
+            Layer::Blocks(blocks) => {
+                let mut blocks = blocks.write().unwrap_or_else(PoisonError::into_inner);
                 let width = k.dim(1)? * k.dim(2)?;
                 with_slice(k, |k| {
                     with_slice(v, |v| {
-                        for i in 0..count {
-                            let row = (from + i) * width..(from + i + 1) * width;
-                            pages.write(slot, at + i, &k[row.clone()], &v[row]);
+                        let mut rows = k.chunks_exact(width).zip(v.chunks_exact(width));
+                        for (table, count) in tables.iter().zip(lengths) {
+                            for ((k, v), place) in rows.by_ref().take(*count).zip(table.len..) {
+                                let block = table.blocks[place / BLOCK] as usize;
+                                blocks.write(block, place % BLOCK, k, v);
+                            }
                         }
                     })
                 })?
@@ -118,51 +167,84 @@ impl Cache {
         }
     }
 
-    /// The keys and values of a layer, all slots.
-    pub fn layer(&self, layer: usize) -> &Layer {
-        &self.layers[layer]
-    }
-
-    /// Gives every slot `to` of the pairs `(from, to)` the tokens of slot `from`, for searches whose hypotheses branch. All are
-    /// read before any is written, so slots may change places.
-    pub fn copy(&mut self, pairs: &[(usize, usize)]) -> Result<()> {
-        let moved = || pairs.iter().filter(|(from, to)| from != to);
+    /// Gives block `to` the contents of block `from`, for a sequence that goes on in a block which others read too.
+    pub fn copy(&self, from: u32, to: u32) -> Result<()> {
+        let (from, to) = (from as usize, to as usize);
         for layer in &self.layers {
             match layer {
                 Layer::Tensors(keys, values) => {
-                    let read = |(from, _): &(usize, usize)| {
-                        let rows = |t: &Tensor| t.narrow(0, from * self.stride, self.lengths[*from])?.copy();
-                        Ok((rows(keys)?, rows(values)?))
-                    };
-                    let old: Vec<(Tensor, Tensor)> = moved().map(read).collect::<Result<_>>()?;
-                    for ((k, v), (_, to)) in old.iter().zip(moved()) {
-                        if k.dim(0)? > 0 {
-                            keys.slice_set(k, 0, to * self.stride)?;
-                            values.slice_set(v, 0, to * self.stride)?;
-                        }
+                    for rows in [keys, values] {
+                        rows.slice_set(&rows.narrow(0, from * BLOCK, BLOCK)?.copy()?, 0, to * BLOCK)?;
                     }
                 }
-                Layer::Pages(pages) => {
-                    let mut pages = pages.write().unwrap_or_else(PoisonError::into_inner);
-                    let old: Vec<Vec<u8>> = moved()
-                        .map(|(from, _)| pages.save(*from, self.lengths[*from]))
-                        .collect();
-                    old.iter()
-                        .zip(moved())
-                        .for_each(|(saved, (_, to))| pages.restore(*to, saved));
+                Layer::Blocks(blocks) => {
+                    let mut blocks = blocks.write().unwrap_or_else(PoisonError::into_inner);
+                    blocks.copy(from, to);
                 }
             }
         }
-        let lengths: Vec<usize> = moved().map(|(from, _)| self.lengths[*from]).collect();
-        moved()
-            .zip(lengths)
-            .for_each(|((_, to), len)| self.lengths[*to] = len);
         Ok(())
     }
 
-    /// Counts `count` tokens as read, after every layer has written them.
-    pub fn advance(&mut self, slot: usize, count: usize) {
-        self.lengths[slot] += count;
+    /// Fills a block with what is no number, in all layers: what a result shows of it was read before it was written.
+    pub fn poison(&self, block: u32) -> Result<()> {
+        for layer in &self.layers {
+            match layer {
+                Layer::Tensors(keys, values) => {
+                    for rows in [keys, values] {
+                        let own = rows.narrow(0, block as usize * BLOCK, BLOCK)?;
+                        let nan = (own.zeros_like()? + f64::NAN)?;
+                        rows.slice_set(&nan, 0, block as usize * BLOCK)?;
+                    }
+                }
+                Layer::Blocks(blocks) => {
+                    let mut blocks = blocks.write().unwrap_or_else(PoisonError::into_inner);
+                    blocks.poison(block as usize);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl KvLayout {
+    /// Bytes of a block in one layer.
+    fn block_bytes(&self, width: KvWidth) -> usize {
+        let heads = (self.kv_heads, self.head_dim);
+        match &self.storage {
+            KvStorage::Blocks(precision) => KvBlocks::new((*precision, width), heads).block_bytes(),
+            KvStorage::Tensors(dtype, _) => 2 * BLOCK * heads.0 * heads.1 * dtype.size_in_bytes(),
+        }
+    }
+
+    /// Whether keys and values can be kept in fewer bits.
+    pub fn narrows(&self) -> bool {
+        matches!(self.storage, KvStorage::Blocks(_))
+    }
+}
+
+impl BlockTable {
+    /// Blocks that so many tokens take.
+    pub fn blocks_for(tokens: usize) -> usize {
+        tokens.div_ceil(BLOCK)
+    }
+
+    /// Rows of a layer's tensors that the next `count` tokens are written to, block by block.
+    fn runs(&self, count: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let end = self.len + count;
+        let mut at = self.len;
+        std::iter::from_fn(move || {
+            let stop = end.min((at / BLOCK + 1) * BLOCK);
+            let first = *self.blocks.get(at / BLOCK)? as usize * BLOCK + at % BLOCK;
+            let run = first..first + (stop - at);
+            at = stop;
+            (!run.is_empty()).then_some(run)
+        })
+    }
+
+    /// Rows of a layer's tensors that hold the first `count` tokens, in order.
+    pub(crate) fn rows(&self, count: usize) -> impl Iterator<Item = u32> {
+        (0..count).map(|i| self.blocks[i / BLOCK] * BLOCK as u32 + (i % BLOCK) as u32)
     }
 }
 
@@ -170,40 +252,79 @@ impl Cache {
 mod tests {
     use super::*;
 
-    fn rows(from: usize, count: usize) -> Tensor {
-        let values: Vec<f32> = (from..from + count).map(|v| v as f32).collect();
-        Tensor::from_vec(values, (count, 1, 1), &Device::Cpu).unwrap()
-    }
-
-    /// The keys of a slot.
-    fn held(cache: &Cache, layer: usize, slot: usize) -> Vec<f32> {
-        let Layer::Tensors(keys, _) = cache.layer(layer) else {
-            panic!("made of tensors");
+    #[test]
+    fn tokens_go_behind_those_that_are_there_block_by_block() {
+        let table = BlockTable {
+            blocks: vec![5, 0, 2],
+            len: 62,
         };
-        let rows = keys.narrow(0, cache.start(slot), cache.len(slot));
-        rows.unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        let cases: [(usize, &[std::ops::Range<usize>]); 4] = [
+            (0, &[]),
+            (2, &[382..384]),
+            (3, &[382..384, 0..1]),
+            (70, &[382..384, 0..64, 128..132]),
+        ];
+        for (count, expected) in cases {
+            assert_eq!(table.runs(count).collect::<Vec<_>>(), expected, "{count}");
+        }
+        let read: Vec<u32> = table.rows(66).collect();
+        assert_eq!((read[0], read[63], read[64], read[65]), (320, 383, 0, 1));
     }
 
     #[test]
-    fn slots_branch_and_change_places() {
-        let mut cache = Cache::new(2, (4, 3), (1, 1), DType::F32, &Device::Cpu).unwrap();
-        for (slot, count) in [(0, 2), (1, 3), (2, 1)] {
+    fn a_copied_block_stands_by_itself() {
+        let layout = KvLayout {
+            layers: 2,
+            kv_heads: 1,
+            head_dim: 1,
+            storage: KvStorage::Tensors(DType::F32, Device::Cpu),
+        };
+        let mut cache = KvCache::new(&layout, KvWidth::Full).unwrap();
+        cache.grow(3).unwrap();
+        let rows = |from: usize, count: usize| {
+            let values: Vec<f32> = (from..from + count).map(|v| v as f32).collect();
+            Tensor::from_vec(values, (count, 1, 1), &Device::Cpu).unwrap()
+        };
+        let mut table = BlockTable {
+            blocks: vec![2, 0],
+            len: 0,
+        };
+        let write = |table: &BlockTable, from: usize, count: usize| {
+            let new = rows(from, count);
             for layer in 0..2 {
-                let new = rows(100 * layer + 10 * slot, count);
-                cache.write(layer, slot, &new, &new, 0, count).unwrap();
+                let sequences = (std::slice::from_ref(table), &[count][..]);
+                cache.write(layer, sequences, &new, &new).unwrap();
             }
-            cache.advance(slot, count);
-        }
-        cache.copy(&[(1, 0), (0, 1), (2, 2), (0, 3)]).unwrap();
-        for layer in 0..2 {
-            let first = 100.0 * layer as f32;
-            let held: Vec<Vec<f32>> = (0..4).map(|slot| held(&cache, layer, slot)).collect();
-            let old = |tens: f32, count: usize| -> Vec<f32> {
-                (0..count).map(|i| first + tens + i as f32).collect()
+        };
+        write(&table, 0, 66);
+        table.len = 66;
+        cache.copy(0, 1).unwrap();
+        let other = BlockTable {
+            blocks: vec![2, 1],
+            ..table.clone()
+        };
+        write(&table, 100, 1);
+        write(&other, 200, 1);
+        for (table, last) in [(&table, 100.0), (&other, 200.0)] {
+            let Layer::Tensors(keys, _) = cache.layer(1) else {
+                panic!("made of tensors");
             };
-            assert_eq!(held, [old(10.0, 3), old(0.0, 2), old(20.0, 1), old(0.0, 2)]);
+            let index: Vec<u32> = table.rows(67).collect();
+            let index = Tensor::from_vec(index, 67, &Device::Cpu).unwrap();
+            let kept: Vec<f32> = keys
+                .index_select(&index, 0)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1()
+                .unwrap();
+            let expected: Vec<f32> = (0..66).map(|v| v as f32).chain([last]).collect();
+            assert_eq!(kept, expected);
         }
-        cache.copy(&[(3, 0)]).unwrap();
-        assert_eq!((cache.len(0), cache.len(1), cache.len(3)), (2, 2, 2));
+        assert!(
+            cache
+                .write(0, (&[other], &[63]), &rows(0, 63), &rows(0, 63))
+                .is_err()
+        );
     }
 }

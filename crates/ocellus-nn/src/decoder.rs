@@ -1,19 +1,20 @@
-//! A causal decoder: a stack of layers over packed sequences, positions of several kinds, a head that may be tied, a cache,
-//! and for encoder-decoders a memory that every layer looks at.
+//! A causal decoder: a stack of layers over packed sequences, positions of several kinds, a head that may be tied, a KV cache,
+//! and for encoder-decoders cross-attention to a memory.
 
-use candle_core::{Device, Tensor};
-use ocellus_kernels::attention::KvWidth;
+use candle_core::{DType, Device, Tensor};
 use ocellus_kernels::quant::Format;
 use std::sync::Arc;
 
-use crate::attention::{Batch, Mask, Memory};
+use crate::attention::{Attention, Batch, Cached, Mask};
 use crate::block::{self, Block};
+use crate::cache::{KvCache, KvLayout, KvStorage};
+use crate::cross::{CrossGroup, CrossMemory};
 use crate::embeddings::{MaskedWords, rows};
 use crate::norm::NormLayer;
 use crate::relative::{Buckets, RelativeScores};
 use crate::rope::Rope;
 use crate::rows::Table;
-use crate::{Act, Cache, Linear, LoadError, Norm, Params, Precision, Result, Segment, Taps};
+use crate::{Act, Linear, LoadError, Norm, Params, Precision, Result, Segment, Taps};
 
 /// The shape of a decoder.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +68,6 @@ pub struct Decoder {
     norm: Option<NormLayer>,
     head: Scores,
     precision: Precision,
-    kv_width: KvWidth,
 }
 
 impl Decoder {
@@ -119,7 +119,6 @@ impl Decoder {
             norm: norm(spec.final_norm, "norm")?,
             head,
             precision: p.precision(),
-            kv_width: p.kv_width(),
             spec,
         })
     }
@@ -128,7 +127,7 @@ impl Decoder {
         &self.spec
     }
 
-    pub fn dtype(&self) -> candle_core::DType {
+    pub fn dtype(&self) -> DType {
         self.embedding.dtype()
     }
 
@@ -136,31 +135,20 @@ impl Decoder {
         self.embedding.device()
     }
 
-    /// Whether its cache is the CPU kernels' own, which may be kept in few bits.
-    pub fn pages(&self) -> bool {
-        // Scores with something added to them are computed on tensors.
-        self.relative.is_none() && self.device().is_cpu() && self.dtype() == candle_core::DType::F32
-    }
-
-    /// An empty cache for `slots` sequences of up to `capacity` tokens.
-    pub fn cache(&self, slots: usize, capacity: usize) -> Result<Cache> {
+    /// What is kept of a token that was read.
+    pub fn kv_layout(&self) -> KvLayout {
         let attention = self.spec.block.attention;
-        let heads = (attention.kv_heads, attention.head_dim);
-        if self.pages() {
-            return Ok(Cache::paged(
-                self.spec.layers,
-                (slots, capacity),
-                heads,
-                (self.precision, self.kv_width),
-            ));
+        // Scores with something added to them are computed on tensors.
+        let kernels = self.relative.is_none() && self.device().is_cpu() && self.dtype() == DType::F32;
+        KvLayout {
+            layers: self.spec.layers,
+            kv_heads: attention.kv_heads,
+            head_dim: attention.head_dim,
+            storage: match kernels {
+                true => KvStorage::Blocks(self.precision),
+                false => KvStorage::Tensors(self.dtype(), self.device().clone()),
+            },
         }
-        Cache::new(
-            self.spec.layers,
-            (slots, capacity),
-            heads,
-            self.embedding.dtype(),
-            self.device(),
-        )
     }
 
     /// Rows of the embedding table, `[ids, width]`.
@@ -168,22 +156,14 @@ impl Decoder {
         self.embedding.rows(ids)
     }
 
-    /// Keys and values of memory rows `[rows, width]` for every layer; `lengths` rows belong to each sequence.
-    pub fn remember(&self, states: &Tensor, lengths: &[usize]) -> Result<Memory> {
+    /// The cross-attention memory of rows `[rows, width]`, of which `lengths` rows belong to each sequence.
+    pub fn cross_memory(&self, states: &Tensor, lengths: &[usize]) -> Result<CrossMemory> {
         let layers = self
             .layers
             .iter()
-            .map(|layer| layer.remember(states))
+            .map(|layer| layer.cross_keys_and_values(states))
             .collect::<Result<_>>()?;
-        let mut first = 0;
-        let span = |len: &usize| {
-            first += len;
-            (first - len, *len)
-        };
-        Ok(Memory {
-            layers,
-            spans: lengths.iter().map(span).collect(),
-        })
+        Ok(CrossMemory::new(layers, lengths))
     }
 
     /// `x [tokens, width]` at `positions` → hidden states after the last norm, `[tokens, width]`. Taps `hidden_N`, `hidden_last`.
@@ -192,7 +172,7 @@ impl Decoder {
         x: &Tensor,
         positions: &[[i64; 3]],
         batch: &Batch,
-        cache: Option<&mut Cache>,
+        cache: Option<&KvCache>,
         taps: &mut Taps,
     ) -> Result<Tensor> {
         self.forward_adding(x, &[], positions, batch, cache, taps)
@@ -205,15 +185,15 @@ impl Decoder {
         added: &[Tensor],
         positions: &[[i64; 3]],
         batch: &Batch,
-        cache: Option<&mut Cache>,
+        cache: Option<&KvCache>,
         taps: &mut Taps,
     ) -> Result<Tensor> {
-        let segments = batch.segments(cache.as_deref());
+        let segments = batch.segments();
         self.run(x, added, positions, (batch, &segments), cache, taps)
     }
 
     /// As [`forward`](Self::forward) without a cache, where a sequence does not just look at itself: `segments` say what the rows
-    /// see, causally; `batch` says which rows see which part of the memory.
+    /// see, causally; `batch` says which rows attend to which part of the cross-attention memory.
     pub fn forward_seeing(
         &self,
         x: &Tensor,
@@ -231,7 +211,7 @@ impl Decoder {
         added: &[Tensor],
         positions: &[[i64; 3]],
         (batch, segments): (&Batch, &Arc<[Segment]>),
-        cache: Option<&mut Cache>,
+        cache: Option<&KvCache>,
         taps: &mut Taps,
     ) -> Result<Tensor> {
         let dim = self.spec.block.attention.head_dim;
@@ -244,29 +224,23 @@ impl Decoder {
         if let Some(scores) = &scores {
             mask.bias = Some(scores);
         }
-        let across = batch.memory.as_ref().map(|memory| batch.across(memory));
+        let cached = cache
+            .map(|cache| Cached::new(cache, batch, self.device()))
+            .transpose()?;
+        let groups = CrossGroup::of(&batch.lengths, &batch.cross);
         let mut x = self.placed(x, positions)?;
         for (i, layer) in self.layers.iter().enumerate() {
-            let memory_mask = across.as_ref().map(Mask::whole);
-            let memory = batch.memory.as_ref().and_then(|m| m.layers[i].as_ref());
+            let cross = |attention: &Attention, x: &Tensor| across(attention, x, &groups, i);
+            let cross: &dyn Fn(&Attention, &Tensor) -> Result<Tensor> = &cross;
             x = layer.forward(
                 &x,
-                |attention, x| {
-                    attention.cached(x, &mask, angles.as_ref(), (batch, cache.as_deref()), i, taps)
-                },
-                memory.zip(memory_mask.as_ref()),
+                |attention, x| attention.cached(x, &mask, angles.as_ref(), cached.as_ref(), i, taps),
+                (!groups.is_empty()).then_some(cross),
             )?;
             if let Some(more) = added.get(i) {
                 x = (x + more)?;
             }
             taps.tap_layer("hidden", i, &x);
-        }
-        if let Some(cache) = cache {
-            batch
-                .slots
-                .iter()
-                .zip(&batch.lengths)
-                .for_each(|(slot, count)| cache.advance(*slot, *count));
         }
         if let Some(norm) = &self.norm {
             x = norm.forward(&x)?;
@@ -299,4 +273,20 @@ impl Decoder {
             Scores::Transformed(head) => head.forward(hidden),
         }
     }
+}
+
+/// Cross-attention of one layer. Every group of sequences reads a memory of its own; rows do not depend on one another, so that
+/// taking them apart changes no bit.
+fn across(attention: &Attention, x: &Tensor, groups: &[CrossGroup], layer: usize) -> Result<Tensor> {
+    let one = |x: &Tensor, group: &CrossGroup| {
+        let Some((k, v)) = group.layer(layer) else {
+            candle_core::bail!("layer {layer} has no keys and values to attend to across");
+        };
+        attention.across(x, (k, v), &Mask::whole(&group.segments))
+    };
+    if let [group] = groups {
+        return one(x, group);
+    }
+    let part = |group: &CrossGroup| one(&x.narrow(0, group.q_start, group.q_len)?.contiguous()?, group);
+    Tensor::cat(&groups.iter().map(part).collect::<Result<Vec<_>>>()?, 0)
 }

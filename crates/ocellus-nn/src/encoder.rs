@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use std::ops::Range;
 
-use crate::attention::Mask;
+use crate::attention::{Attention, Mask};
 use crate::block::{self, Block};
 use crate::rope::Angles;
 use crate::{LoadError, Params, Result, Taps};
@@ -72,12 +72,16 @@ impl Encoder {
         let mut x = x.clone();
         for i in range {
             let layer = &self.layers[i];
-            let remembered = match memory {
-                Some((rows, mask)) => layer.remember(rows)?.map(|kv| (kv, mask)),
-                None => None,
+            let cross = |attention: &Attention, x: &Tensor| {
+                let Some((rows, mask)) = memory else {
+                    return Ok(x.clone());
+                };
+                let (k, v) = attention.keys_and_values(rows)?;
+                attention.across(x, (&k, &v), mask)
             };
-            let across = remembered.as_ref().map(|(kv, mask)| (kv, *mask));
-            x = layer.forward(&x, |attention, x| attention.forward(x, mask, angles), across)?;
+            let cross: &dyn Fn(&Attention, &Tensor) -> Result<Tensor> = &cross;
+            let cross = memory.is_some().then_some(cross);
+            x = layer.forward(&x, |attention, x| attention.forward(x, mask, angles), cross)?;
             taps.tap_layer(tap, i, &x);
         }
         Ok(x)

@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use ocellus_kernels::attention::KvWidth;
 use ocellus_kernels::gemm::{PackedB, Precision};
 use ocellus_kernels::matrix::Matrix;
 use ocellus_kernels::quant::{Bits, Format, PANEL, PackedQ};
@@ -104,8 +103,6 @@ pub struct Params {
     precision: Precision,
     /// What matrices are rounded to on the CPU, where they are.
     format: Option<Format>,
-    /// How keys and values are kept on the CPU.
-    kv_width: KvWidth,
     /// Tensors are asked for as states.
     untrained: bool,
     /// Another full name that a tensor is asked for under.
@@ -125,7 +122,6 @@ impl Params {
             named_from: 0,
             precision,
             format: None,
-            kv_width: KvWidth::Full,
             untrained: false,
             shared: |_| None,
         }
@@ -135,14 +131,6 @@ impl Params {
     pub fn rounded(&self, format: Format) -> Self {
         Self {
             format: Some(format),
-            ..self.clone()
-        }
-    }
-
-    /// The same place, below which keys and values are kept so on the CPU.
-    pub fn keeping(&self, kv_width: KvWidth) -> Self {
-        Self {
-            kv_width,
             ..self.clone()
         }
     }
@@ -315,9 +303,5 @@ impl Params {
 
     pub fn precision(&self) -> Precision {
         self.precision
-    }
-
-    pub(crate) fn kv_width(&self) -> KvWidth {
-        self.kv_width
     }
 }

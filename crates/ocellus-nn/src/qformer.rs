@@ -154,7 +154,7 @@ impl Layer {
         if places.queries.elem_count() > 0 {
             let mut queries = x.index_select(&places.queries, 0)?;
             if let (Some((attention, norm)), Some((rows, seen))) = (&self.across, memory) {
-                let (k, v) = attention.remember(rows)?;
+                let (k, v) = attention.keys_and_values(rows)?;
                 queries = norm.forward(&(&queries + attention.across(&queries, (&k, &v), seen)?)?)?;
             }
             parts.push(self.query.forward(&queries)?);

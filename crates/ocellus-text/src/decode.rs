@@ -30,7 +30,7 @@ impl Tokenizer {
     }
 
     /// A decoder for ids that come one at a time.
-    pub fn detokenizer(&self, special: Special) -> Detokenizer<'_> {
+    pub fn detokenizer(&self, special: Special) -> Detokenizer<&Self> {
         Detokenizer::new(self, special)
     }
 }

@@ -1,5 +1,7 @@
 //! Ids to text, one id at a time, never half a character.
 
+use std::ops::Deref;
+
 use crate::byte_reader::ByteReader;
 use crate::{Result, Special, Tokenizer};
 
@@ -11,8 +13,10 @@ const MAX_HELD_IDS: usize = 8;
 ///
 /// (One exception: decoders that fall back to single bytes treat invalid UTF-8 differently when they see more of it; text that
 /// was already returned is not taken back.)
-pub struct Detokenizer<'t> {
-    tokenizer: &'t Tokenizer,
+///
+/// `T` is how it holds its tokenizer: by reference, or in an [`Arc`](std::sync::Arc).
+pub struct Detokenizer<T> {
+    tokenizer: T,
     special: Special,
     state: State,
 }
@@ -24,8 +28,8 @@ enum State {
     Window { ids: Vec<u32>, settled: usize },
 }
 
-impl<'t> Detokenizer<'t> {
-    pub fn new(tokenizer: &'t Tokenizer, special: Special) -> Detokenizer<'t> {
+impl<T: Deref<Target = Tokenizer>> Detokenizer<T> {
+    pub fn new(tokenizer: T, special: Special) -> Self {
         let state = if tokenizer.is_byte_level() {
             State::Bytes {
                 reader: ByteReader::default(),
@@ -48,12 +52,12 @@ impl<'t> Detokenizer<'t> {
     pub fn push(&mut self, id: u32) -> Result<Option<String>> {
         let text = match &mut self.state {
             State::Bytes { reader, held } => {
-                held.extend(reader.bytes(self.tokenizer, id, self.special));
+                held.extend(reader.bytes(&self.tokenizer, id, self.special));
                 take_complete(held)
             }
             State::Window { ids, settled } => {
                 ids.push(id);
-                let text = unreturned(self.tokenizer, self.special, ids, *settled)?;
+                let text = unreturned(&self.tokenizer, self.special, ids, *settled)?;
                 let complete = !text.ends_with('\u{FFFD}') || ids.len() - *settled >= MAX_HELD_IDS;
                 if !complete || text.is_empty() {
                     // An id without text (a skipped special token) must not grow the window for ever.
@@ -74,7 +78,7 @@ impl<'t> Detokenizer<'t> {
     pub fn finish(self) -> Result<String> {
         match self.state {
             State::Bytes { held, .. } => Ok(String::from_utf8_lossy(&held).into_owned()),
-            State::Window { ids, settled } => unreturned(self.tokenizer, self.special, &ids, settled),
+            State::Window { ids, settled } => unreturned(&self.tokenizer, self.special, &ids, settled),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use ocellus_base::clock::ManualClock;
 use ocellus_engine::{EngineError, Flow, Generated, Picture, Request, Sampling, generate};
 use ocellus_models::{Generator, Grid, PositionRule, Vlm};
@@ -29,6 +29,12 @@ pub fn model() -> Generator {
         .expect("the golden model loads")
 }
 
+/// Patch rows of these values.
+pub fn patches(values: Vec<f32>) -> Tensor {
+    let shape = (values.len() / FEATURES, FEATURES);
+    Tensor::from_vec(values, shape, &Device::Cpu).expect("whole patches")
+}
+
 /// A prompt of pictures with these sides in patches, and `text` tokens after them; nothing but `seed` decides its contents.
 pub fn request(seed: u64, pictures: &[(usize, usize)], text: usize) -> Request {
     let mut random = Random::new(seed);
@@ -40,9 +46,10 @@ pub fn request(seed: u64, pictures: &[(usize, usize)], text: usize) -> Request {
             ids.extend(std::iter::repeat_n(IMAGE, h * w / 4));
             ids.push(VISION_END);
             Picture {
-                patches: random.normal_vec(h * w * FEATURES, 1.0),
+                patches: patches(random.normal_vec(h * w * FEATURES, 1.0)),
                 grid: Grid { t: 1, h, w },
                 video_seconds: None,
+                key: None,
             }
         })
         .collect();

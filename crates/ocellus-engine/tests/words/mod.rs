@@ -3,10 +3,10 @@
 
 use candle_core::{D, Device, Tensor};
 use ocellus_engine::{Request, Sampling};
-use ocellus_models::{Facts, Grid, ModelError, Opening, PositionRule, Prompt, Vlm};
+use ocellus_models::{Embeddings, Facts, Grid, ModelError, PositionRule, PrefillInput, Prompt, Vlm};
 use ocellus_nn::attention::Batch;
 use ocellus_nn::decoder::{self, Decoder, Head, Positions};
-use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, Params, Precision, Taps, Trainable, block};
+use ocellus_nn::{Act, Attn, Bias, CrossMemory, Mlp, Norm, Order, Params, Precision, Taps, Trainable, block};
 use std::sync::Arc;
 
 pub const VOCAB: usize = 4;
@@ -65,11 +65,7 @@ impl Words {
     pub fn after(&self, prompt: &[u32], words: &[u32]) -> Vec<f64> {
         let ids = [&[START], words].concat();
         let memory = self.memory(&[prompt]).unwrap();
-        let batch = Batch {
-            lengths: vec![ids.len()],
-            slots: Vec::new(),
-            memory: Some(Arc::new(memory)),
-        };
+        let batch = Batch::of(vec![ids.len()]).across(Some(Arc::new(memory)));
         let positions: Vec<[i64; 3]> = (0..ids.len()).map(|i| [i as i64; 3]).collect();
         let x = self.decoder.embed(&ids).unwrap();
         let hidden = self
@@ -82,11 +78,11 @@ impl Words {
         logits.broadcast_sub(&norm).unwrap().to_vec1().unwrap()
     }
 
-    fn memory(&self, prompts: &[&[u32]]) -> Result<ocellus_nn::attention::Memory, ModelError> {
+    fn memory(&self, prompts: &[&[u32]]) -> Result<CrossMemory, ModelError> {
         let lengths: Vec<usize> = prompts.iter().map(|p| p.len()).collect();
         Ok(self
             .decoder
-            .remember(&self.decoder.embed(&prompts.concat())?, &lengths)?)
+            .cross_memory(&self.decoder.embed(&prompts.concat())?, &lengths)?)
     }
 }
 
@@ -99,21 +95,21 @@ impl Vlm for Words {
         &self.decoder
     }
 
-    fn encode(&self, patches: &Tensor, _: &[Grid], _: &mut Taps) -> Result<Tensor, ModelError> {
-        Ok(patches.clone())
+    fn encode(&self, patches: &Tensor, _: &[Grid], _: &mut Taps) -> Result<Embeddings, ModelError> {
+        Ok(patches.clone().into())
     }
 
-    fn open(
+    fn prefill_input(
         &self,
         prompts: &[Prompt],
-        _: Option<&Tensor>,
-        _: Option<&Tensor>,
+        _: Option<&Embeddings>,
+        _: Option<&Embeddings>,
         _: &mut Taps,
-    ) -> Result<Opening, ModelError> {
+    ) -> Result<PrefillInput, ModelError> {
         let ids = vec![vec![START]; prompts.len()];
         let embeds = self.decoder.embed(&ids.concat())?;
         let prompts: Vec<&[u32]> = prompts.iter().map(|p| p.ids).collect();
-        Ok(Opening::counted(ids, embeds, Some(self.memory(&prompts)?)))
+        Ok(PrefillInput::counted(ids, embeds, Some(self.memory(&prompts)?)))
     }
 }
 

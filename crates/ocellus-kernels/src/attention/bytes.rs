@@ -1,9 +1,9 @@
-//! A page of keys and values in 8 bits, and its way back to what products read.
+//! A block of keys and values in 8 bits, and its way back to what products read.
 //!
-//! Bytes lie where the values of a whole page lie. Behind them stand the scales, as upper halves of `f32`: those of keys
-//! `[groups, PAGE]`, then those of values, the same.
+//! Bytes lie where the values of a whole block lie. Behind them stand the scales, as upper halves of `f32`: those of keys
+//! `[groups, keys]`, then those of values, the same.
 
-use super::pages::{Layout, PAGE};
+use super::pages::Layout;
 use crate::gemm::layout::Encoding;
 use crate::isa::{Isa, Kernel};
 use crate::simd::Simd;
@@ -22,24 +22,30 @@ impl Bytes<'_> {
         self.0.dim.div_ceil(GROUP)
     }
 
-    /// Bytes of a page that are values.
+    /// Bytes of a block that are values.
     fn scales_at(&self) -> usize {
-        self.0.page() * self.0.shared()
+        self.0.words() * self.0.shared()
     }
 
-    /// Bytes of a page.
+    /// Bytes of a block.
     pub fn len(&self) -> usize {
-        self.scales_at() + 2 * self.groups() * PAGE * 2
+        self.scales_at() + 2 * self.groups() * self.0.keys * 2
     }
 
-    /// Puts one token into place `at` of a page: the nearest of 255 steps up to the largest magnitude of each group.
+    /// Puts one token into place `at`, behind the tokens before it: the nearest of 255 steps up to the largest magnitude of each
+    /// group. As with [`Layout::put`], the first of two values in a word clears the second.
     pub fn put(&self, page: &mut [u8], at: usize, k: &[f32], v: &[f32]) {
+        let keys = self.0.keys;
         let (values, scales) = page.split_at_mut(self.scales_at());
         let scales = scales.as_chunks_mut::<2>().0;
         for (half, row) in [k, v].into_iter().enumerate() {
             for (group, chunk) in row.chunks(GROUP).enumerate() {
                 let (bits, scale) = step(chunk);
-                scales[(half * self.groups() + group) * PAGE + at] = bits.to_le_bytes();
+                let own = (half * self.groups() + group) * keys + at;
+                scales[own] = bits.to_le_bytes();
+                if at % 2 == 0 {
+                    scales[own + 1] = [0; 2];
+                }
                 for (j, x) in chunk.iter().enumerate() {
                     let i = group * GROUP + j;
                     let place = if half == 0 {
@@ -54,11 +60,11 @@ impl Bytes<'_> {
         }
     }
 
-    /// Writes the first `count` keys and values of a page as products read them.
+    /// Writes the first `count` keys and values of a block as products read them.
     pub fn expand(&self, kept: &[u8], count: usize, page: &mut [u32]) {
-        assert!(kept.len() >= self.len() && page.len() >= self.0.page() && count <= PAGE);
+        assert!(kept.len() >= self.len() && page.len() >= self.0.words() && count <= self.0.keys);
         let (values, scales) = kept.split_at(self.scales_at());
-        let (k_scales, v_scales) = scales.as_chunks::<2>().0.split_at(self.groups() * PAGE);
+        let (k_scales, v_scales) = scales.as_chunks::<2>().0.split_at(self.groups() * self.0.keys);
         let (layout, isa) = (self.0, Isa::detect());
         isa.run(Keys {
             layout,
@@ -141,7 +147,7 @@ impl Kernel for Keys<'_> {
             for i in 0..depth {
                 let (group, at) = (i * shared / GROUP, (first / nr * depth + i) * nr);
                 if (i * shared).is_multiple_of(GROUP) {
-                    let scales = &self.scales[group * PAGE + first..][..nr];
+                    let scales = &self.scales[group * layout.keys + first..][..nr];
                     factors.iter_mut().zip(scales).for_each(|(f, s)| *f = scale(*s));
                 }
                 let from = &self.values[at * shared..(at + nr) * shared];
@@ -172,13 +178,13 @@ impl Kernel for Values<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let (layout, nr, shared) = (self.layout, self.layout.tiles.nr, self.layout.shared());
-        let depth = layout.depth(PAGE);
+        let (depth, keys) = (layout.depth(layout.keys), layout.keys);
         let (mut low, mut high) = ([0.0; LANES], [0.0; LANES]);
         for first in (0..layout.dim).step_by(nr) {
             let lanes = nr.min(layout.dim - first);
             for i in 0..layout.depth(self.count) {
                 for lane in 0..lanes {
-                    let of = &self.scales[(first + lane) / GROUP * PAGE..][..PAGE];
+                    let of = &self.scales[(first + lane) / GROUP * keys..][..keys];
                     low[lane] = scale(of[i * shared]);
                     high[lane] = scale(of[i * shared + shared - 1]);
                 }

@@ -2,7 +2,8 @@
 //!
 //! Every row keeps its largest score so far, the sum of its weights relative to that, and the weighted sum of values. Pages
 //! are counted from the start of the segment, so that what a row gives depends on itself and on the keys it sees alone. A
-//! page of which it sees nothing changes no bit: its weights are zero and its factor is one.
+//! page of which it sees nothing changes no bit: its weights are zero and its factor is one. Nor does it change a bit in how many
+//! pieces of memory a page lies: sums go on from piece to piece in one chain.
 
 use super::pages::{Layout, PAGE};
 use super::rows::{PageSoftmax, Rows, Scale, Seen};
@@ -12,10 +13,14 @@ use crate::gemm::panel::{PanelProduct, Start};
 use crate::isa::Isa;
 use crate::parallel::Shared;
 
-/// A page as products read it: its first word, and how deep the panels of values are.
+/// Most pieces of memory that a page's keys lie in.
+pub(super) const PIECES: usize = PAGE / super::BLOCK;
+
+/// A page as products read it: where its keys and values lie, so many together as the layout says, and how deep the panels of
+/// values are.
 #[derive(Clone, Copy)]
 pub(super) struct Page {
-    pub words: *const u32,
+    pub pieces: [*const u32; PIECES],
     pub value_depth: usize,
 }
 
@@ -83,20 +88,23 @@ impl Walk<'_> {
             let mut seen = [Seen::NOTHING; ROWS];
             for base in (0..keys_seen).step_by(PAGE) {
                 let keys = PAGE.min(keys_seen - base);
-                let Page { words, value_depth } = page(base / PAGE);
-                let product = PanelProduct {
-                    tiles,
-                    a: queries,
-                    panels: words,
-                    rows: count,
-                    depth: self.layout.depth(dim),
-                    cols: keys,
-                    start: Start::Zero,
-                    c: scores.as_mut_ptr(),
-                    ldc: long,
-                };
-                // SAFETY: `count` rows of `keys` columns are in `scores`; the page holds so many keys.
-                unsafe { product.run() };
+                let Page { pieces, value_depth } = page(base / PAGE);
+                let together = self.layout.keys;
+                for (piece, from) in (0..keys).step_by(together).enumerate() {
+                    let product = PanelProduct {
+                        tiles,
+                        a: queries,
+                        panels: pieces[piece],
+                        rows: count,
+                        depth: self.layout.depth(dim),
+                        cols: together.min(keys - from),
+                        start: Start::Zero,
+                        c: scores.as_mut_ptr().wrapping_add(from),
+                        ldc: long,
+                    };
+                    // SAFETY: `count` rows of `keys` columns are in `scores`; the page holds so many keys.
+                    unsafe { product.run() };
+                }
                 let visible: [usize; ROWS] = std::array::from_fn(|i| {
                     let row = rows.len().min(first + i + 1) - 1;
                     rows.visible(row).saturating_sub(base).min(keys)
@@ -110,23 +118,36 @@ impl Walk<'_> {
                     sums: (base > 0).then_some((&mut *sums, wide)),
                 });
                 let weights = left(scores.as_mut_ptr(), long, keys, encoded_scores);
-                let depth = self.layout.depth(keys);
-                for col in (0..dim).step_by(tiles.nr) {
-                    // A panel at a time, because fewer keys than a panel is deep may be wanted.
-                    // SAFETY: `count` rows of `dim` columns are in `sums`; panels are `value_depth` words deep, at least `depth`.
-                    unsafe {
-                        let product = PanelProduct {
-                            tiles,
-                            a: weights,
-                            panels: words.add(self.layout.values_at() + col * value_depth),
-                            rows: count,
-                            depth,
-                            cols: tiles.nr.min(dim - col),
-                            start: if base == 0 { Start::Zero } else { Start::Kept },
-                            c: sums.as_mut_ptr().add(col),
-                            ldc: wide,
-                        };
-                        product.run();
+                for (piece, from) in (0..keys).step_by(together).enumerate() {
+                    let part = PackedA {
+                        words: weights
+                            .words
+                            .wrapping_add(self.layout.left_at(from) * weights.depth),
+                        ..weights
+                    };
+                    for col in (0..dim).step_by(tiles.nr) {
+                        // A panel at a time, because fewer keys than a panel is deep may be wanted.
+                        // SAFETY: `count` rows of `dim` columns are in `sums`; panels are `value_depth` words deep, at least as
+                        // deep as so many keys.
+                        unsafe {
+                            let values = pieces[piece].add(self.layout.values_at());
+                            let product = PanelProduct {
+                                tiles,
+                                a: part,
+                                panels: values.add(col * value_depth),
+                                rows: count,
+                                depth: self.layout.depth(together.min(keys - from)),
+                                cols: tiles.nr.min(dim - col),
+                                start: if base + from == 0 {
+                                    Start::Zero
+                                } else {
+                                    Start::Kept
+                                },
+                                c: sums.as_mut_ptr().add(col),
+                                ldc: wide,
+                            };
+                            product.run();
+                        }
                     }
                 }
             }

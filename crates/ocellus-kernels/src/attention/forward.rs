@@ -1,7 +1,7 @@
 //! Outputs, over keys and values that lie beside one another or in a cache.
 
-use super::cache::KvCache;
-use super::flash::{Page, Walk};
+use super::blocks::{BLOCK, KvBlocks};
+use super::flash::{PIECES, Page, Walk};
 use super::pages::{Layout, PAGE};
 use super::rows::Rows;
 use super::scratch::{Block, with_scratch};
@@ -47,7 +47,7 @@ pub fn forward(
         lse.fill(f32::NEG_INFINITY);
     }
     let isa = Isa::detect();
-    let layout = Layout::new(isa, precision, dim);
+    let layout = Layout::new(isa, precision, dim, PAGE);
     let walk = Walk {
         isa,
         layout: &layout,
@@ -84,7 +84,7 @@ pub fn forward(
             });
             with_scratch(|scratch| {
                 let mut pages = std::mem::take(&mut scratch.keys_across);
-                let start = room(&mut pages, keys.div_ceil(PAGE) * layout.page());
+                let start = room(&mut pages, keys.div_ceil(PAGE) * layout.words());
                 for base in (0..keys).step_by(PAGE) {
                     let part = |data, stride| Block {
                         data,
@@ -95,7 +95,7 @@ pub fn forward(
                     let from = |stride| (segment.k_start + base) * stride + rows.kv_head * dim;
                     // SAFETY: there is room for all pages, and the segment was checked against the slices.
                     unsafe {
-                        let page = start.add(base / PAGE * layout.page());
+                        let page = start.add(base / PAGE * layout.words());
                         layout.pack(
                             part(&k[from(width)..], width),
                             part(&v[from(v_stride)..], v_stride),
@@ -108,7 +108,7 @@ pub fn forward(
                 }
                 let page = |i: usize| Page {
                     // SAFETY: as above.
-                    words: unsafe { start.add(i * layout.page()) },
+                    pieces: [unsafe { start.add(i * layout.words()).cast_const() }; PIECES],
                     value_depth: layout.depth(PAGE.min(keys - i * PAGE)),
                 };
                 // SAFETY: the pages were packed above; every row of every task has its own place, because segments share no
@@ -153,30 +153,59 @@ impl Next<'_> {
     }
 }
 
-/// As [`forward`], with keys and values from a cache: those of a segment are the first `k_len` of the slot `k_start /
-/// capacity`. The same bits as [`forward`] on the same keys, as the cache has kept them, at its precision.
+/// One sequence among the packed ones, whose keys and values lie in blocks of a KV cache.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockSegment<'a> {
+    pub q_start: usize,
+    pub q_len: usize,
+    /// Keys of the sequence, those of this call's own tokens among them.
+    pub k_len: usize,
+    /// The block table: block `table[i]` holds the keys from `i * BLOCK` on.
+    pub table: &'a [u32],
+}
+
+/// As [`forward`], with keys and values from blocks. The same bits as [`forward`] on the same keys, as the blocks have kept them,
+/// at their precision, whichever blocks hold them.
 ///
 /// # Panics
-/// When shapes disagree, a segment lies outside, or two segments share queries.
-pub fn forward_cached(shape: &Shape, segments: &[Segment], q: &[f32], cache: &KvCache, out: &mut [f32]) {
-    let rows = cache.slots() * cache.capacity() * shape.kv_heads * shape.head_dim;
-    shape.check(segments, q.len(), rows, rows);
+/// When shapes disagree, a block table is too short or names a block that is not there, or two segments share queries.
+pub fn forward_blocks(
+    shape: &Shape,
+    segments: &[BlockSegment],
+    q: &[f32],
+    blocks: &KvBlocks,
+    out: &mut [f32],
+) {
+    // Every segment's keys count from zero: where they lie is the table's business.
+    let plain: Vec<Segment> = segments
+        .iter()
+        .map(|s| Segment {
+            q_start: s.q_start,
+            q_len: s.q_len,
+            k_start: 0,
+            k_len: s.k_len,
+        })
+        .collect();
+    let longest = plain.iter().map(|s| s.k_len).max().unwrap_or(0);
+    let keys = longest * shape.kv_heads * shape.head_dim;
+    shape.check(&plain, q.len(), keys, keys);
     assert_eq!(out.len(), q.len(), "attention: out and q differ in length");
-    let layout = cache.layout();
+    let layout = blocks.layout();
     assert!(
-        layout.dim == shape.head_dim && cache.kv_heads() == shape.kv_heads,
-        "attention: the cache holds {} heads of {}",
-        cache.kv_heads(),
+        layout.dim == shape.head_dim && blocks.kv_heads() == shape.kv_heads,
+        "attention: the blocks hold {} heads of {}",
+        blocks.kv_heads(),
         layout.dim
     );
     for s in segments {
+        let used = s.table.get(..s.k_len.div_ceil(BLOCK));
         assert!(
-            s.k_start.is_multiple_of(cache.capacity()) && s.k_len <= cache.capacity(),
-            "attention: {s:?} is no slot of {} tokens",
-            cache.capacity()
+            used.is_some_and(|table| table.iter().all(|b| (*b as usize) < blocks.count())),
+            "attention: {s:?} does not lie in {} blocks of {BLOCK}",
+            blocks.count()
         );
     }
-    if !shape.covers(segments, q.len() / (shape.heads * shape.head_dim)) {
+    if !shape.covers(&plain, q.len() / (shape.heads * shape.head_dim)) {
         out.fill(0.0);
     }
     let walk = Walk {
@@ -186,32 +215,29 @@ pub fn forward_cached(shape: &Shape, segments: &[Segment], q: &[f32], cache: &Kv
         out: Shared::new(out),
         lse: None,
     };
-    parallel::for_each(
-        segments.len() * shape.kv_heads,
-        2 * shape.work(segments),
-        |task| {
-            let segment = &segments[task / shape.kv_heads];
-            let kv_head = task % shape.kv_heads;
-            let rows = Rows {
-                shape,
-                segment,
-                kv_head,
+    parallel::for_each(segments.len() * shape.kv_heads, 2 * shape.work(&plain), |task| {
+        let (segment, kv_head) = (task / shape.kv_heads, task % shape.kv_heads);
+        let table = segments[segment].table;
+        let segment = &plain[segment];
+        let rows = Rows {
+            shape,
+            segment,
+            kv_head,
+        };
+        with_scratch(|scratch| {
+            let mut expanded = std::mem::take(&mut scratch.keys_across);
+            let page = |i: usize| Page {
+                pieces: blocks.page(
+                    &table[i * PIECES..],
+                    kv_head,
+                    PAGE.min(segment.k_len - i * PAGE),
+                    &mut expanded,
+                ),
+                value_depth: layout.depth(BLOCK),
             };
-            let slot = segment.k_start / cache.capacity();
-            with_scratch(|scratch| {
-                let mut expanded = std::mem::take(&mut scratch.keys_across);
-                let page = |i: usize| Page {
-                    words: cache.page(
-                        (slot, i, kv_head),
-                        PAGE.min(segment.k_len - i * PAGE),
-                        &mut expanded,
-                    ),
-                    value_depth: layout.depth(PAGE),
-                };
-                // SAFETY: pages of the cache are in its layout; every row of every task has its own place.
-                unsafe { walk.run(&rows, scratch, page) };
-                scratch.keys_across = expanded;
-            });
-        },
-    );
+            // SAFETY: blocks are in their layout; every row of every task has its own place.
+            unsafe { walk.run(&rows, scratch, page) };
+            scratch.keys_across = expanded;
+        });
+    });
 }

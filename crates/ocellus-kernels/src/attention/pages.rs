@@ -1,4 +1,5 @@
-//! Keys and values of one head in the order in which products read them, in pages of [`PAGE`] keys.
+//! Keys and values of one head in the order in which products read them: pages of [`PAGE`] keys for one pass, or the smaller
+//! blocks of a KV cache.
 
 use half::bf16;
 
@@ -11,18 +12,22 @@ use crate::isa::Isa;
 /// Keys in one page; scores of a block of rows against a page stay in a second-level cache.
 pub(super) const PAGE: usize = 256;
 
-/// How a page lies in memory: panels of keys `[dim, keys]`, then panels of values `[keys, dim]`, in words.
+/// How the keys and values of one head lie in memory: panels of keys `[dim, keys]`, then panels of values `[keys, dim]`, in
+/// words.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     pub tiles: Tiles,
     pub dim: usize,
+    /// Keys that lie together; [`PAGE`] or a divisor of it that is a multiple of every panel's width.
+    pub keys: usize,
 }
 
 impl Layout {
-    pub fn new(isa: Isa, precision: Precision, dim: usize) -> Self {
+    pub fn new(isa: Isa, precision: Precision, dim: usize, keys: usize) -> Self {
         Self {
             tiles: isa.tiles(precision),
             dim,
+            keys,
         }
     }
 
@@ -31,23 +36,31 @@ impl Layout {
         words(self.tiles.encoding, k)
     }
 
-    /// Words from the start of a page to its values.
+    /// Words from the first key to the values.
     pub fn values_at(&self) -> usize {
-        PAGE.next_multiple_of(self.tiles.nr) * self.depth(self.dim)
+        self.keys.next_multiple_of(self.tiles.nr) * self.depth(self.dim)
     }
 
-    /// Words of a page.
-    pub fn page(&self) -> usize {
-        self.values_at() + self.dim.next_multiple_of(self.tiles.nr) * self.depth(PAGE)
+    /// Words of all keys and values that lie together.
+    pub fn words(&self) -> usize {
+        self.values_at() + self.dim.next_multiple_of(self.tiles.nr) * self.depth(self.keys)
     }
 
-    /// Packs up to [`PAGE`] keys and values of one head.
+    /// Words of a left operand from one of its rows' first value to value `k`, an even number.
+    pub fn left_at(&self, k: usize) -> usize {
+        match self.tiles.rows() {
+            Encoding::Bf16Pair => k / 2,
+            _ => k,
+        }
+    }
+
+    /// Packs up to so many keys and values of one head as lie together.
     ///
     /// # Safety
-    /// `page` must have room for a page, and the blocks as many rows as each other, at most [`PAGE`], of `dim` columns.
+    /// `page` must have room for [`Layout::words`], and the blocks as many rows as each other, at most `keys`, of `dim` columns.
     pub unsafe fn pack(&self, keys: Block, values: Block, page: *mut u32) {
         let count = keys.rows;
-        // SAFETY: panels of at most `PAGE` keys stay inside their part of the page. Values of a short page lie in panels as deep as
+        // SAFETY: panels of at most `keys` keys stay inside their part of the page. Values of a short page lie in panels as deep as
         // there are keys.
         unsafe {
             let across = Strided {
@@ -85,11 +98,13 @@ impl Layout {
     pub fn value_at(&self, at: usize, i: usize) -> usize {
         let (nr, shared) = (self.tiles.nr, self.shared());
         // The direction of summation is the keys'.
-        let word = self.values_at() + (i / nr * self.depth(PAGE) + at / shared) * nr + i % nr;
+        let word = self.values_at() + (i / nr * self.depth(self.keys) + at / shared) * nr + i % nr;
         word * shared + at % shared
     }
 
-    /// Puts one token into place `at` of a page.
+    /// Puts one token into place `at`, behind the tokens before it. Where two values share a word, the first of them clears the
+    /// place of the second: what a former owner of the memory left there may be no number, and no number times a weight of
+    /// zero is no number.
     pub fn put(&self, page: &mut [u32], at: usize, k: &[f32], v: &[f32]) {
         let nr = self.tiles.nr;
         // The same places as `key_at` and `value_at` give, without a division for every value.
@@ -108,13 +123,13 @@ impl Layout {
             }
         }
         for (panel, v) in v.chunks(nr).enumerate() {
-            let row = panel * self.depth(PAGE) + at / self.shared();
+            let row = panel * self.depth(self.keys) + at / self.shared();
             let words = &mut page[self.values_at() + row * nr..][..v.len()];
             match self.tiles.encoding {
                 Encoding::Bf16Pair => {
-                    let shift = at % 2 * 16;
+                    let (shift, kept) = if at % 2 == 0 { (0, 0) } else { (16, 0xffff) };
                     for (word, x) in words.iter_mut().zip(v) {
-                        *word = *word & !(0xffff << shift) | bf16_word(*x) << shift;
+                        *word = *word & kept | bf16_word(*x) << shift;
                     }
                 }
                 _ => words.iter_mut().zip(v).for_each(|(word, x)| *word = x.to_bits()),

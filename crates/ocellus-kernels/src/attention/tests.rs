@@ -339,40 +339,70 @@ fn in_bf16() {
     }
 }
 
-/// Keys that were written token by token into a cache, in any slot and after copies, give the bits of keys that lie beside
-/// one another.
+/// A sequence's keys and values, `[len, kv_heads, head_dim]` each, in the blocks of `table`; all other bits of the cache are no
+/// number.
+fn kept(kind: (Precision, KvWidth), shape: &Shape, data: &Data, table: &[u32]) -> KvBlocks {
+    let width = shape.kv_heads * shape.head_dim;
+    let count = table.iter().max().map_or(0, |most| *most as usize + 2);
+    let mut blocks = KvBlocks::new(kind, (shape.kv_heads, shape.head_dim));
+    blocks.grow(count);
+    (0..count).for_each(|block| blocks.poison(block));
+    for (at, (k, v)) in data.k.chunks(width).zip(data.v.chunks(width)).enumerate() {
+        blocks.write(table[at / BLOCK] as usize, at % BLOCK, k, v);
+    }
+    blocks
+}
+
+/// Keys that were written token by token into blocks give the bits of keys that lie beside one another, whichever blocks those
+/// are and whatever was in them before.
 #[test]
 #[cfg_attr(miri, ignore = "large")]
-fn a_cache_gives_the_same_bits() {
+fn blocks_give_the_same_bits() {
     for precision in [Precision::F32, Precision::Bf16] {
         for head_dim in [32, 33, 80] {
             let shape = shape(6, 2, head_dim, true);
-            let width = shape.kv_heads * head_dim;
-            let (len, slots) = (530, 3);
+            let len = 531;
             let data = data(&shape, len, len, 41);
             on_every_isa(|isa| {
-                let mut cache = KvCache::new(
-                    (precision, KvWidth::Full),
-                    (slots, len),
-                    (shape.kv_heads, head_dim),
-                );
-                for at in 0..len {
-                    let row = at * width..(at + 1) * width;
-                    cache.write(1, at, &data.k[row.clone()], &data.v[row]);
-                }
-                cache.copy(1, 0, len);
-                let saved = cache.save(0, len);
-                cache.restore(2, &saved);
+                let table = [7, 2, 99, 0, 4, 11, 1, 3, 6];
+                let mut blocks = kept((precision, KvWidth::Full), &shape, &data, &table);
+                // Another sequence with the same tokens, of which it shares some blocks and has copies of others.
+                let copies = [(99, 5), (1, 8), (6, 100)];
+                copies.iter().for_each(|(from, to)| blocks.copy(*from, *to));
+                let other = [7, 2, 5, 0, 4, 11, 8, 3, 100];
                 let whole = outputs(precision, &shape, &[segment(0, len, 0, len)], &data);
                 let q_width = shape.heads * head_dim;
-                for (slot, from, count) in [(0, 0, len), (1, 529, 1), (2, 255, 3), (1, 511, 2)] {
+                for (table, from, count) in [
+                    (table, 0, len),
+                    (other, 530, 1),
+                    (table, 255, 3),
+                    (other, 511, 2),
+                    (other, 62, 1),
+                    (table, 64, 65),
+                ] {
                     let rows = from * q_width..(from + count) * q_width;
                     let mut out = poisoned(rows.len());
-                    let own = [segment(0, count, slot * cache.capacity(), from + count)];
+                    let own = [BlockSegment {
+                        q_start: 0,
+                        q_len: count,
+                        k_len: from + count,
+                        table: &table,
+                    }];
+                    // Only what a sequence has read is there: what stands behind it is no number.
+                    let read = Data {
+                        q: Vec::new(),
+                        k: data.k[..(from + count) * 2 * head_dim].to_vec(),
+                        v: data.v[..(from + count) * 2 * head_dim].to_vec(),
+                        grad: Vec::new(),
+                    };
+                    let blocks = match table == other {
+                        true => &blocks,
+                        false => &kept((precision, KvWidth::Full), &shape, &read, &table),
+                    };
                     on_threads(2, isa, || {
-                        forward_cached(&shape, &own, &data.q[rows.clone()], &cache, &mut out)
+                        forward_blocks(&shape, &own, &data.q[rows.clone()], blocks, &mut out)
                     });
-                    assert_same_bits("cached", &out, &whole[rows]);
+                    assert_same_bits("in blocks", &out, &whole[rows]);
                 }
             });
         }
@@ -400,10 +430,10 @@ fn kept_in_bytes(rows: &[f32], head_dim: usize) -> Vec<f32> {
     heads.flat_map(|head| head.chunks(32).flat_map(group)).collect()
 }
 
-/// A cache in 8 bits gives the bits of keys and values that were rounded to those before, and those are near.
+/// Blocks in 8 bits give the bits of keys and values that were rounded to those before, and those are near.
 #[test]
 #[cfg_attr(miri, ignore = "large")]
-fn a_cache_in_bytes_rounds_once() {
+fn blocks_in_bytes_round_once() {
     for precision in [Precision::F32, Precision::Bf16] {
         for head_dim in [1, 31, 32, 33, 80, 128] {
             let shape = shape(6, 2, head_dim, true);
@@ -432,21 +462,25 @@ fn a_cache_in_bytes_rounds_once() {
                 }
             }
             on_every_isa(|isa| {
-                let kinds = (precision, KvWidth::Q8);
-                let mut cache = KvCache::new(kinds, (2, len), (shape.kv_heads, head_dim));
-                for at in 0..len {
-                    let row = at * width..(at + 1) * width;
-                    cache.write(0, at, &data.k[row.clone()], &data.v[row]);
-                }
-                cache.copy(0, 1, len);
+                let table = [3, 0, 5, 1, 4];
+                let mut blocks = kept((precision, KvWidth::Q8), &shape, &data, &table);
+                blocks.copy(5, 2);
+                let other = [3, 0, 2, 1, 4];
                 let whole = outputs(precision, &shape, &[segment(0, len, 0, len)], &rounded);
                 let q_width = shape.heads * head_dim;
-                for (slot, from, count) in [(0, 0, len), (1, 269, 1), (1, 254, 3)] {
+                for (table, from, count) in
+                    [(table, 0, len), (other, 269, 1), (other, 254, 3), (table, 128, 1)]
+                {
                     let rows = from * q_width..(from + count) * q_width;
                     let mut out = poisoned(rows.len());
-                    let own = [segment(0, count, slot * cache.capacity(), from + count)];
+                    let own = [BlockSegment {
+                        q_start: 0,
+                        q_len: count,
+                        k_len: from + count,
+                        table: &table,
+                    }];
                     on_threads(2, isa, || {
-                        forward_cached(&shape, &own, &data.q[rows.clone()], &cache, &mut out)
+                        forward_blocks(&shape, &own, &data.q[rows.clone()], &blocks, &mut out)
                     });
                     assert_same_bits("in bytes", &out, &whole[rows]);
                 }
@@ -455,18 +489,46 @@ fn a_cache_in_bytes_rounds_once() {
     }
 }
 
+/// One token in bytes, in a block that held what is no number.
+#[test]
+fn bytes_of_a_former_owner_are_not_read() {
+    let shape = shape(1, 1, 40, true);
+    on_every_isa(|_| {
+        let mut blocks = KvBlocks::new((Precision::Bf16, KvWidth::Q8), (1, 40));
+        blocks.grow(1);
+        blocks.poison(0);
+        blocks.write(0, 0, &[1.0; 40], &[2.0; 40]);
+        let mut out = poisoned(40);
+        let own = BlockSegment {
+            q_start: 0,
+            q_len: 1,
+            k_len: 1,
+            table: &[0],
+        };
+        forward_blocks(&shape, &[own], &[1.0; 40], &blocks, &mut out);
+        assert!(out.iter().all(|x| (x - 2.0).abs() < 0.02), "{out:?}");
+    });
+}
+
 /// What is not finite does not become a number by being kept in bytes.
 #[test]
 fn bytes_keep_what_is_not_a_number() {
     let shape = shape(1, 1, 40, true);
     for bad in [f32::NAN, f32::INFINITY] {
         on_every_isa(|_| {
-            let mut cache = KvCache::new((Precision::Bf16, KvWidth::Q8), (1, 1), (1, 40));
+            let mut blocks = KvBlocks::new((Precision::Bf16, KvWidth::Q8), (1, 40));
+            blocks.grow(1);
             let mut v = vec![1.0; 40];
             v[3] = bad;
-            cache.write(0, 0, &[1.0; 40], &v);
+            blocks.write(0, 0, &[1.0; 40], &v);
             let mut out = poisoned(40);
-            forward_cached(&shape, &[segment(0, 1, 0, 1)], &[1.0; 40], &cache, &mut out);
+            let own = BlockSegment {
+                q_start: 0,
+                q_len: 1,
+                k_len: 1,
+                table: &[0],
+            };
+            forward_blocks(&shape, &[own], &[1.0; 40], &blocks, &mut out);
             assert!(out[3].is_nan() && (out[39] - 1.0).abs() < 0.01);
         });
     }

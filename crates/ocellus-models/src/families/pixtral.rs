@@ -13,13 +13,14 @@ use ocellus_nn::{Act, Linear, Params, Taps};
 
 use super::family::{Family, Task};
 use crate::config::ConfigError;
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::InputSpec;
 use crate::model::Model;
 use crate::mrope::{PositionRule, Positions, Vision};
 use crate::reference::{Given, ReferencePrompt, Trace, prompts};
-use crate::vlm::{Slot, Vlm};
+use crate::vlm::{Slot, Vlm, placeholders_match};
 use ocellus_media::Grid;
 
 use serde_json::Value;
@@ -178,7 +179,7 @@ impl Vlm for Pixtral {
         &self.decoder
     }
 
-    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
         self.check_grids(grids, patches.dim(0)?)?;
         let sizes: Vec<(usize, usize)> = grids.iter().map(|g| (g.h, g.w)).collect();
         let angles = self.angles(grids, patches.device())?;
@@ -194,11 +195,11 @@ impl Vlm for Pixtral {
         let (first, second) = &self.adapter;
         let cells = second.forward(&activate(&first.forward(&x)?, Act::Gelu)?)?;
         taps.tap("vision_out", &cells);
-        Ok(cells)
+        Ok(cells.into())
     }
 
     /// Every row of a picture ends with a token, the last with another.
-    fn spell(&self, grid: &Grid) -> Vec<u32> {
+    fn placeholder(&self, grid: &Grid) -> Vec<u32> {
         let row = |i: usize| {
             let last = i + 1 == grid.h;
             let end = if last {
@@ -215,7 +216,7 @@ impl Vlm for Pixtral {
     fn positions(&self, ids: &[u32], visions: &[Vision], _: PositionRule) -> Result<Positions, ModelError> {
         let expected = visions.iter().map(|v| self.facts.cells(&v.grid)).sum();
         let found = self.slots(ids).into_iter().filter(|s| *s == Slot::Image).count();
-        self.check("image", expected, found)?;
+        placeholders_match("image", expected, found)?;
         Ok(Positions {
             ids: (0..ids.len() as i64).map(|i| [i; 3]).collect(),
             delta: 0,
@@ -235,11 +236,11 @@ impl Trace for Pixtral {
                 alone.push(self.encode(&own, &[*grid], &mut Taps::none())?);
                 first += grid.h * grid.w;
             }
-            taps.tap("vision_out_single", &Tensor::cat(&alone, 0)?);
+            taps.tap("vision_out_single", &Embeddings::cat(&alone)?.rows);
         }
         let rows = given.rows("input_ids", "attention_mask")?;
         let opening = prompts::open(self, &self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
-        taps.tap("inputs_embeds", &rows.unpack(&opening.embeds)?);
+        taps.tap("inputs_embeds", &rows.unpack(&opening.embeds.rows)?);
         prompts::decode(self, &opening, &rows, taps)
     }
 

@@ -13,12 +13,13 @@ use ocellus_nn::{Names, Params, Taps};
 use super::family::{Family, Task};
 use super::planes;
 use crate::config::ConfigError;
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::InputSpec;
 use crate::model::Model;
 use crate::reference::{Given, ReferencePrompt, Trace, prompts};
-use crate::vlm::{Opening, Prompt, Slot, Vlm};
+use crate::vlm::{PrefillInput, Prompt, Slot, Vlm, placeholders_match};
 use ocellus_media::Grid;
 use ocellus_media::PixelRecipe;
 
@@ -151,8 +152,8 @@ impl Vlm for QwenVl {
         &self.decoder
     }
 
-    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
-        self.visual.encode(patches, grids, taps)
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
+        Ok(self.visual.encode(patches, grids, taps)?.into())
     }
 
     /// Everything between a start and an end token that stand a picture's tokens apart.
@@ -169,18 +170,26 @@ impl Vlm for QwenVl {
         slots
     }
 
-    fn spell(&self, _: &Grid) -> Vec<u32> {
+    fn placeholder(&self, _: &Grid) -> Vec<u32> {
         vec![self.image_start + 2; self.visual.cells()]
     }
 
+    fn prefixes_agree(&self) -> bool {
+        self.trained_positions.is_none()
+    }
+
+    fn visual_tokens(&self, _: &Grid) -> usize {
+        self.visual.cells()
+    }
+
     /// Tokens are counted, padding too; the second axis is the factor of the base.
-    fn open(
+    fn prefill_input(
         &self,
         prompts: &[Prompt],
-        images: Option<&Tensor>,
-        videos: Option<&Tensor>,
+        images: Option<&Embeddings>,
+        videos: Option<&Embeddings>,
         taps: &mut Taps,
-    ) -> Result<Opening, ModelError> {
+    ) -> Result<PrefillInput, ModelError> {
         let (mut positions, mut next) = (Vec::new(), Vec::with_capacity(prompts.len()));
         for prompt in prompts {
             let found = self
@@ -188,32 +197,32 @@ impl Vlm for QwenVl {
                 .iter()
                 .filter(|s| **s == Slot::Image)
                 .count();
-            self.check("image", prompt.visions.len() * self.visual.cells(), found)?;
+            placeholders_match("image", prompt.visions.len() * self.visual.cells(), found)?;
             let (first, end) = (prompt.offset as i64, prompt.offset + prompt.ids.len());
             let (alpha, end) = (alpha(self.trained_positions, end), end as i64);
             positions.extend((first..end).map(|i| [i, alpha, i]));
             next.push([end, alpha, end]);
         }
         let ids: Vec<Vec<u32>> = prompts.iter().map(|p| p.ids.to_vec()).collect();
-        Ok(Opening {
+        Ok(PrefillInput {
             embeds: self.embed(&ids.concat(), images, videos, taps)?,
             ids,
             positions,
             next,
             stride: [1, 0, 1],
-            memory: None,
+            cross: None,
         })
     }
 }
 
 impl Trace for QwenVl {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let cells = self.visual.trace(given, taps)?;
+        let cells = self.visual.trace(given, taps)?.map(Embeddings::from);
         let rows = given.rows("input_ids", "attention_mask")?;
         let opening = prompts::open(self, &self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
-        taps.tap("inputs_embeds", &rows.unpack(&opening.embeds)?);
+        taps.tap("inputs_embeds", &rows.unpack(&opening.embeds.rows)?);
         let alpha = opening.next.first().map_or(1, |place| place[1]);
-        taps.tap("ntk_alpha", &Tensor::new(alpha as f32, opening.embeds.device())?);
+        taps.tap("ntk_alpha", &Tensor::new(alpha as f32, opening.embeds.rows.device())?);
         prompts::decode(self, &opening, &rows, taps)
     }
 

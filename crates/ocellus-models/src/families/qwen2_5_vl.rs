@@ -15,6 +15,7 @@ use std::sync::Arc;
 use super::family::{Family, Task};
 use super::qwen2;
 use crate::config::{ConfigError, Fields};
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::model::Model;
@@ -162,7 +163,7 @@ impl Vlm for Qwen25Vl {
         &self.decoder
     }
 
-    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
         self.patching.check(grids, patches.dim(0)?)?;
         let (spec, merge) = (self.vit.spec(), self.patching.merge);
         let plan = WindowPlan::new(grids, merge, self.window);
@@ -192,7 +193,7 @@ impl Vlm for Qwen25Vl {
         let x = self.vit.blocks(x, &angles, segments, taps)?;
         let cells = qwen2::reorder(&self.vit.merge(&x)?, &plan.inverse(), 1)?;
         taps.tap("vision_out", &cells);
-        Ok(cells)
+        Ok(cells.into())
     }
 }
 

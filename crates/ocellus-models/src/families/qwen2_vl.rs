@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::family::{Family, Task};
 use super::qwen2;
 use crate::config::{ConfigError, Fields};
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::model::Model;
@@ -130,7 +131,7 @@ impl Vlm for Qwen2Vl {
         &self.decoder
     }
 
-    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
         self.patching.check(grids, patches.dim(0)?)?;
         let spec = self.vit.spec();
         let places = qwen2::places(grids, self.patching.merge);
@@ -141,6 +142,6 @@ impl Vlm for Qwen2Vl {
         let x = self.vit.blocks(x, &angles, |_| &frames, taps)?;
         let cells = self.vit.merge(&x)?;
         taps.tap("vision_out", &cells);
-        Ok(cells)
+        Ok(cells.into())
     }
 }

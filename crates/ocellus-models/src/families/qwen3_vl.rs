@@ -6,17 +6,17 @@
 //! their times in words.
 
 use candle_core::Tensor;
-use ocellus_nn::attention::Batch;
 use ocellus_nn::decoder::Decoder;
 use ocellus_nn::merger::{self, Merger};
 use ocellus_nn::position_table::{Interpolation, resize};
 use ocellus_nn::vit::{self, Vit};
-use ocellus_nn::{Act, Bias, Cache, Mlp, Names, Norm, Params, Taps};
+use ocellus_nn::{Act, Bias, Mlp, Names, Norm, Params, Taps};
 use serde_json::Value;
 
 use super::family::{Family, Task};
 use super::qwen2;
 use crate::config::{ConfigError, Fields};
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::model::Model;
@@ -204,17 +204,6 @@ impl Qwen3Vl {
         }
         Ok(Tensor::cat(&parts, 0)?)
     }
-
-    fn width(&self) -> usize {
-        self.decoder.spec().block.width
-    }
-
-    /// The first `width` columns, or the rest.
-    fn columns(&self, x: &Tensor, rest: bool) -> Result<Tensor, ModelError> {
-        let (width, all) = (self.width(), x.dim(1)?);
-        let (start, len) = if rest { (width, all - width) } else { (0, width) };
-        Ok(x.narrow(1, start, len)?.contiguous()?)
-    }
 }
 
 impl Model for Qwen3Vl {
@@ -236,8 +225,8 @@ impl Vlm for Qwen3Vl {
         &self.decoder
     }
 
-    /// A row holds the cell and, behind it, what DeepStack adds to each of the first layers.
-    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+    /// With what DeepStack adds to each of the first layers of the decoder.
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
         self.patching.check(grids, patches.dim(0)?)?;
         let spec = self.vit.spec();
         let places = qwen2::places(grids, self.patching.merge);
@@ -256,66 +245,12 @@ impl Vlm for Qwen3Vl {
             Ok(())
         };
         let x = self.vit.blocks_with(x, &angles, |_| &frames, seen, taps)?;
-        let mut rows = vec![self.vit.merge(&x)?];
-        taps.tap("vision_out", &rows[0]);
-        for (i, features) in deep.into_iter().flatten().enumerate() {
-            taps.tap_layer("deepstack", i, &features);
-            rows.push(features);
+        let rows = self.vit.merge(&x)?;
+        taps.tap("vision_out", &rows);
+        let added: Vec<Tensor> = deep.into_iter().flatten().collect();
+        for (i, features) in added.iter().enumerate() {
+            taps.tap_layer("deepstack", i, features);
         }
-        Ok(Tensor::cat(&rows, 1)?)
-    }
-
-    /// Where there are pictures, a row holds what DeepStack adds behind the embedding: nothing for words.
-    fn embed(
-        &self,
-        ids: &[u32],
-        images: Option<&Tensor>,
-        videos: Option<&Tensor>,
-        taps: &mut Taps,
-    ) -> Result<Tensor, ModelError> {
-        let part = |cells: Option<&Tensor>, rest| cells.map(|c| self.columns(c, rest)).transpose();
-        let (image, video) = (part(images, false)?, part(videos, false)?);
-        let embeds = self.embed_cells(ids, image.as_ref(), video.as_ref())?;
-        taps.tap("inputs_embeds", &embeds);
-        let deep: Vec<Tensor> = [part(images, true)?, part(videos, true)?]
-            .into_iter()
-            .flatten()
-            .collect();
-        let Some(first) = deep.first() else {
-            return Ok(embeds);
-        };
-        let image_rows = images.map_or(Ok(0), |t| t.dim(0))? as u32;
-        let (mut image, mut video) = (1, 1 + image_rows);
-        let take = |counter: &mut u32| std::mem::replace(counter, *counter + 1);
-        let pick: Vec<u32> = ids
-            .iter()
-            .map(|id| match Some(*id) {
-                id if id == self.facts.image_token => take(&mut image),
-                id if id == self.facts.video_token => take(&mut video),
-                _ => 0,
-            })
-            .collect();
-        let nothing = first.narrow(0, 0, 1)?.zeros_like()?;
-        let table = Tensor::cat(&[vec![nothing], deep].concat(), 0)?;
-        let deep = table.index_select(&Tensor::from_vec(pick, ids.len(), table.device())?, 0)?;
-        Ok(Tensor::cat(&[embeds, deep], 1)?)
-    }
-
-    fn forward(
-        &self,
-        embeds: &Tensor,
-        positions: &[[i64; 3]],
-        batch: &Batch,
-        cache: Option<&mut Cache>,
-        taps: &mut Taps,
-    ) -> Result<Tensor, ModelError> {
-        let width = self.width();
-        let x = self.columns(embeds, false)?;
-        let added = (1..embeds.dim(1)? / width)
-            .map(|i| embeds.narrow(1, i * width, width)?.contiguous())
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(self
-            .decoder
-            .forward_adding(&x, &added, positions, batch, cache, taps)?)
+        Ok(Embeddings { rows, added })
     }
 }

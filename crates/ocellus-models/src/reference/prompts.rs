@@ -6,10 +6,11 @@ use ocellus_nn::Taps;
 use ocellus_nn::attention::Batch;
 
 use super::trace::ReferencePrompt;
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::mrope::{PositionRule, Vision};
 use crate::rows::Rows;
-use crate::vlm::{Opening, Prompt, Slot, Vlm};
+use crate::vlm::{PrefillInput, Prompt, Slot, Vlm};
 use ocellus_media::Grid;
 
 /// The prompts of `rows` with their pictures, whose patches and grids follow one another row by row; `cells` says how many places
@@ -52,9 +53,9 @@ pub fn of_rows(
 pub fn open(
     model: &dyn Vlm,
     prompts: &[ReferencePrompt],
-    cells: Option<&Tensor>,
+    cells: Option<&Embeddings>,
     taps: &mut Taps,
-) -> Result<Opening, ModelError> {
+) -> Result<PrefillInput, ModelError> {
     let vision = |(_, grid): &(Tensor, Grid)| Vision {
         grid: *grid,
         video_seconds: None,
@@ -68,11 +69,11 @@ pub fn open(
             offset: a.offset,
         })
         .collect();
-    model.open(&prompts, cells, None, taps)
+    model.prefill_input(&prompts, cells, None, taps)
 }
 
 /// Reads the prompts. Taps `hidden_N`, `hidden_last` and `logits`, each `[batch, length, ..]` with zeros at padding.
-pub fn decode(model: &dyn Vlm, opening: &Opening, rows: &Rows, taps: &mut Taps) -> Result<(), ModelError> {
+pub fn decode(model: &dyn Vlm, opening: &PrefillInput, rows: &Rows, taps: &mut Taps) -> Result<(), ModelError> {
     let mut failed = None;
     let mut listen = |name: &str, tensor: &Tensor| {
         if name.starts_with("hidden_") {
@@ -82,10 +83,7 @@ pub fn decode(model: &dyn Vlm, opening: &Opening, rows: &Rows, taps: &mut Taps) 
             }
         }
     };
-    let batch = Batch {
-        memory: opening.memory.clone(),
-        ..Batch::of(opening.lengths())
-    };
+    let batch = Batch::of(opening.lengths()).across(opening.cross.clone());
     let hidden = model.forward(
         &opening.embeds,
         &opening.positions,

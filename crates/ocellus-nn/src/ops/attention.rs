@@ -2,12 +2,13 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
 use ocellus_base::trace::span;
-use ocellus_kernels::attention::{self, KvCache, Segment};
+use ocellus_kernels::attention::{self, BlockSegment, KvBlocks, Segment};
 use ocellus_kernels::gemm::Precision;
 use ocellus_kernels::unset;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{by_rows, done, fused, rows, slice, with_slice};
+use crate::cache::BlockTable;
 
 /// `softmax(q · kᵀ · scale) · v` inside every segment.
 ///
@@ -36,19 +37,26 @@ pub fn attention(
     q.contiguous()?.apply_op3(&k.contiguous()?, &by_rows(v)?, op)
 }
 
-/// As [`attention()`], with keys and values of a cache; a segment's `k_start` is a multiple of its capacity. No gradient.
-pub fn attention_cached(
+/// As [`attention()`], with keys and values of a KV cache: the first `k_len` of segment `i` lie in the blocks of `tables[i]`,
+/// whatever its `k_start` says. No gradient.
+pub(crate) fn attention_blocks(
     q: &Tensor,
-    cache: &RwLock<KvCache>,
+    blocks: &RwLock<KvBlocks>,
     kv_heads: usize,
-    segments: &Arc<[Segment]>,
+    (segments, tables): (&[Segment], &[BlockTable]),
     causal: bool,
     scale: f32,
 ) -> Result<Tensor> {
     let _span = span("attention");
-    let op = Cached {
-        cache,
-        segments,
+    let segments = segments.iter().zip(tables).map(|(s, table)| BlockSegment {
+        q_start: s.q_start,
+        q_len: s.q_len,
+        k_len: s.k_len,
+        table: &table.blocks,
+    });
+    let op = Blocks {
+        blocks,
+        segments: segments.collect(),
         kv_heads,
         causal,
         scale,
@@ -56,17 +64,17 @@ pub fn attention_cached(
     q.contiguous()?.apply_op1_no_bwd(&op)
 }
 
-struct Cached<'a> {
-    cache: &'a RwLock<KvCache>,
-    segments: &'a [Segment],
+struct Blocks<'a> {
+    blocks: &'a RwLock<KvBlocks>,
+    segments: Vec<BlockSegment<'a>>,
     kv_heads: usize,
     causal: bool,
     scale: f32,
 }
 
-impl CustomOp1 for Cached<'_> {
+impl CustomOp1 for Blocks<'_> {
     fn name(&self) -> &'static str {
-        "attention-cached"
+        "attention-blocks"
     }
 
     fn cpu_fwd(&self, s: &CpuStorage, l: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -80,8 +88,8 @@ impl CustomOp1 for Cached<'_> {
         };
         let q = slice(s, l)?;
         let mut out = unset(q.len());
-        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
-        attention::forward_cached(&shape, self.segments, q, &cache, &mut out);
+        let blocks = self.blocks.read().unwrap_or_else(PoisonError::into_inner);
+        attention::forward_blocks(&shape, &self.segments, q, &blocks, &mut out);
         done(out, l.shape())
     }
 }

@@ -12,12 +12,13 @@ use super::super::packed::{self, paired};
 use super::config::Config;
 use super::towers::{TEXT, Towers};
 use crate::dual_encoder::{DualEncoder, FusionEncoder};
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::reference::Given;
 use crate::sight::{Sight, Texts};
 use crate::states::States;
-use crate::vlm::{Opening, Prompt, Vlm};
+use crate::vlm::{PrefillInput, Prompt, Vlm, placeholders_match};
 use ocellus_media::Grid;
 
 pub(super) struct Answers {
@@ -80,13 +81,10 @@ impl Answers {
             .towers
             .checked(given.rows("answer_input_ids", "answer_attention_mask")?)?;
         paired(rows.lengths.len(), fused.lengths.len())?;
-        let memory = self.decoder.remember(&fused.rows, &fused.lengths)?;
-        let batch = Batch {
-            memory: Some(Arc::new(memory)),
-            ..Batch::of(rows.lengths.clone())
-        };
+        let memory = self.decoder.cross_memory(&fused.rows, &fused.lengths)?;
+        let batch = Batch::of(rows.lengths.clone()).across(Some(Arc::new(memory)));
         let places: Vec<[i64; 3]> = rows.counted().into_iter().map(|i| [i64::from(i); 3]).collect();
-        let embeds = self.embed(&rows.ids, None, None, taps)?;
+        let embeds = self.embed(&rows.ids, None, None, taps)?.rows;
         let hidden = self
             .decoder
             .forward(&embeds, &places, &batch, None, &mut Taps::none())?;
@@ -105,34 +103,38 @@ impl Vlm for Answers {
     }
 
     /// States of all tokens of the image tower, the class token's first.
-    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
         let sight = Sight::Pictures {
             patches: patches.clone(),
             grids: grids.to_vec(),
         };
-        Ok(self.towers.see(&sight, taps)?.rows)
+        Ok(self.towers.see(&sight, taps)?.rows.into())
     }
 
     fn embed(
         &self,
         ids: &[u32],
-        _images: Option<&Tensor>,
-        _videos: Option<&Tensor>,
+        _images: Option<&Embeddings>,
+        _videos: Option<&Embeddings>,
         taps: &mut Taps,
-    ) -> Result<Tensor, ModelError> {
+    ) -> Result<Embeddings, ModelError> {
         packed::known(ids, self.decoder.spec().vocab)?;
         let embeds = self.decoder.embed(ids)?.broadcast_add(&self.kind)?;
         taps.tap("inputs_embeds", &embeds);
-        Ok(embeds)
+        Ok(embeds.into())
     }
 
-    fn open(
+    fn visual_tokens(&self, grid: &Grid) -> usize {
+        self.towers.tokens((grid.h, grid.w))
+    }
+
+    fn prefill_input(
         &self,
         prompts: &[Prompt],
-        images: Option<&Tensor>,
-        _videos: Option<&Tensor>,
+        images: Option<&Embeddings>,
+        _videos: Option<&Embeddings>,
         taps: &mut Taps,
-    ) -> Result<Opening, ModelError> {
+    ) -> Result<PrefillInput, ModelError> {
         let one = |prompt: &Prompt| match &prompt.visions[..] {
             [vision] if vision.video_seconds.is_none() => {
                 Ok(self.towers.tokens((vision.grid.h, vision.grid.w)))
@@ -142,17 +144,17 @@ impl Vlm for Answers {
         let pictures = States {
             lengths: prompts.iter().map(one).collect::<Result<_, _>>()?,
             rows: images
-                .cloned()
+                .map(|e| e.rows.clone())
                 .ok_or_else(|| ModelError::input("the input", "pictures", "none"))?,
         };
         let (wanted, found) = (pictures.lengths.iter().sum(), pictures.rows.dim(0)?);
-        self.check("image", wanted, found)?;
+        placeholders_match("image", wanted, found)?;
         let questions: Vec<&[u32]> = prompts.iter().map(|p| p.ids).collect();
         let asked = self.towers.texts(&questions as &Texts)?;
         let fused = self.towers.fuse(&asked, &pictures)?;
-        let memory = self.decoder.remember(&fused.rows, &fused.lengths)?;
+        let memory = self.decoder.cross_memory(&fused.rows, &fused.lengths)?;
         let starts: Vec<Vec<u32>> = questions.iter().map(|q| vec![q[0]]).collect();
-        let embeds = self.embed(&starts.concat(), None, None, taps)?;
-        Ok(Opening::counted(starts, embeds, Some(memory)))
+        let embeds = self.embed(&starts.concat(), None, None, taps)?.rows;
+        Ok(PrefillInput::counted(starts, embeds, Some(memory)))
     }
 }

@@ -8,13 +8,14 @@ use ocellus_nn::{Params, Taps};
 use super::taught::taught;
 use super::text::{Text, TextEncoder};
 use super::vision::{Pictures, RECIPE, looking, spans};
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::families::planes;
 use crate::input::{InputSpec, TaskPrompts};
 use crate::model::Model;
 use crate::reference::{Given, ReferencePrompt, Trace};
-use crate::vlm::{Opening, Prompt, Vlm};
+use crate::vlm::{PrefillInput, Prompt, Vlm};
 use ocellus_media::Grid;
 
 pub struct Answerer {
@@ -89,27 +90,31 @@ impl Vlm for Answerer {
         &self.decoder
     }
 
-    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
-        self.pictures.encode(patches, grids, taps)
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
+        Ok(self.pictures.encode(patches, grids, taps)?.into())
+    }
+
+    fn visual_tokens(&self, grid: &Grid) -> usize {
+        self.pictures.tokens(std::slice::from_ref(grid))[0]
     }
 
     /// Prompts are questions with their first and last token. The decoder looks at every token of them, at padding too where a
     /// question brings it along, as the reference's does while it generates; without padding there is none to look at.
-    fn open(
+    fn prefill_input(
         &self,
         prompts: &[Prompt],
-        images: Option<&Tensor>,
-        _: Option<&Tensor>,
+        images: Option<&Embeddings>,
+        _: Option<&Embeddings>,
         taps: &mut Taps,
-    ) -> Result<Opening, ModelError> {
-        let (cells, tokens) = self.pictures.one_each(prompts, images)?;
+    ) -> Result<PrefillInput, ModelError> {
+        let (cells, tokens) = self.pictures.one_each(prompts, images.map(|e| &e.rows))?;
         let questions: Vec<&[u32]> = prompts.iter().map(|p| p.ids).collect();
         let lengths: Vec<usize> = questions.iter().map(|q| q.len()).collect();
         let states = self.read(&questions, (cells, &tokens), ("question_hidden", taps))?;
         let ids = vec![vec![self.text.start]; prompts.len()];
-        let embeds = self.embed(&ids.concat(), None, None, taps)?;
-        let memory = self.decoder.remember(&states, &lengths)?;
-        Ok(Opening::counted(ids, embeds, Some(memory)))
+        let embeds = self.embed(&ids.concat(), None, None, taps)?.rows;
+        let memory = self.decoder.cross_memory(&states, &lengths)?;
+        Ok(PrefillInput::counted(ids, embeds, Some(memory)))
     }
 }
 
@@ -134,7 +139,7 @@ impl Trace for Answerer {
         let states = self.read(&questions, (&cells, &tokens), ("question_hidden", tapped))?;
         taps.tap("question_out", &real(&states)?);
         // The reference gives its decoder no mask of the question's padding, neither here nor when it generates.
-        let memory = self.decoder.remember(&states, &padded.lengths)?;
+        let memory = self.decoder.cross_memory(&states, &padded.lengths)?;
         let ids = if given.has("decoder_input_ids") {
             "decoder_input_ids"
         } else {

@@ -7,13 +7,14 @@ use ocellus_nn::{Params, Taps};
 use super::taught::taught;
 use super::text::Text;
 use super::vision::{Pictures, RECIPE};
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::families::planes;
 use crate::input::{InputSpec, TaskPrompts};
 use crate::model::Model;
 use crate::reference::{Given, ReferencePrompt, Trace};
-use crate::vlm::{Opening, Prompt, Vlm};
+use crate::vlm::{PrefillInput, Prompt, Vlm};
 use ocellus_media::Grid;
 
 pub struct Captioner {
@@ -80,32 +81,36 @@ impl Vlm for Captioner {
         &self.decoder
     }
 
-    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
-        self.pictures.encode(patches, grids, taps)
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
+        Ok(self.pictures.encode(patches, grids, taps)?.into())
     }
 
-    fn open(
+    fn visual_tokens(&self, grid: &Grid) -> usize {
+        self.pictures.tokens(std::slice::from_ref(grid))[0]
+    }
+
+    fn prefill_input(
         &self,
         prompts: &[Prompt],
-        images: Option<&Tensor>,
-        _: Option<&Tensor>,
+        images: Option<&Embeddings>,
+        _: Option<&Embeddings>,
         taps: &mut Taps,
-    ) -> Result<Opening, ModelError> {
-        let (cells, tokens) = self.pictures.one_each(prompts, images)?;
+    ) -> Result<PrefillInput, ModelError> {
+        let (cells, tokens) = self.pictures.one_each(prompts, images.map(|e| &e.rows))?;
         let ids: Vec<Vec<u32>> = prompts
             .iter()
             .map(|p| self.started(p))
             .collect::<Result<_, _>>()?;
-        let embeds = self.embed(&ids.concat(), None, None, taps)?;
-        let memory = self.decoder.remember(cells, &tokens)?;
-        Ok(Opening::counted(ids, embeds, Some(memory)))
+        let embeds = self.embed(&ids.concat(), None, None, taps)?.rows;
+        let memory = self.decoder.cross_memory(cells, &tokens)?;
+        Ok(PrefillInput::counted(ids, embeds, Some(memory)))
     }
 }
 
 impl Trace for Captioner {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let (cells, tokens) = self.pictures.traced(given, taps)?;
-        let memory = self.decoder.remember(&cells, &tokens)?;
+        let memory = self.decoder.cross_memory(&cells, &tokens)?;
         let names = ("decoder_input_ids", "text_", "logits");
         taught(given, &self.decoder, memory, names, self.text.smoothing, taps)
     }

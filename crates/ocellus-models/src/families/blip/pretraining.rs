@@ -194,11 +194,8 @@ impl EncoderDecoderMixture for Pretraining {
         let positions = lengths
             .iter()
             .flat_map(|n| (0..*n as i64).map(|place| [place; 3]));
-        let memory = self.decoder.remember(&pictures.rows, &pictures.lengths)?;
-        let batch = Batch {
-            memory: Some(Arc::new(memory)),
-            ..Batch::of(lengths.clone())
-        };
+        let memory = self.decoder.cross_memory(&pictures.rows, &pictures.lengths)?;
+        let batch = Batch::of(lengths.clone()).across(Some(Arc::new(memory)));
         let positions: Vec<[i64; 3]> = positions.collect();
         let x = self.decoder.embed(&texts.concat())?;
         let hidden = self

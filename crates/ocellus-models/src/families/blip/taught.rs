@@ -1,10 +1,10 @@
 //! The decoder over texts that are given, as the reference reads them: padded, and with a loss on what follows each token.
 
 use candle_core::Tensor;
-use ocellus_nn::attention::{Batch, Memory};
+use ocellus_nn::attention::Batch;
 use ocellus_nn::decoder::Decoder;
 use ocellus_nn::ops::loss::{IGNORE, smoothed_cross_entropy};
-use ocellus_nn::{Segment, Taps};
+use ocellus_nn::{CrossMemory, Segment, Taps};
 use std::sync::Arc;
 
 use crate::error::ModelError;
@@ -19,7 +19,7 @@ use crate::rows::Rows;
 pub fn taught(
     given: &Given,
     decoder: &Decoder,
-    memory: Memory,
+    memory: CrossMemory,
     (ids, prefix, logits): (&str, &str, &str),
     smoothing: f64,
     taps: &mut Taps,
@@ -33,11 +33,7 @@ pub fn taught(
         return Err(ModelError::Vocabulary { id, vocab });
     }
     let positions: Vec<[i64; 3]> = every.columns().iter().map(|c| [*c as i64; 3]).collect();
-    let sequences = Batch {
-        lengths: every.lengths.clone(),
-        slots: Vec::new(),
-        memory: Some(Arc::new(memory)),
-    };
+    let sequences = Batch::of(every.lengths.clone()).across(Some(Arc::new(memory)));
     let places: Vec<u32> = rows.places.iter().map(|p| *p as u32).collect();
     let places = Tensor::from_vec(places, rows.places.len(), decoder.device())?;
     let real = |t: &Tensor| rows.unpack(&t.index_select(&places, 0)?);

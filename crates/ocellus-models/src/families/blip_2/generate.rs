@@ -11,6 +11,7 @@ use super::config::Config;
 use super::language::Language;
 use super::loaded::Loaded;
 use super::look::{Look, RECIPE};
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::families::blip::vision::single;
@@ -18,7 +19,7 @@ use crate::input::{InputSpec, TaskPrompts};
 use crate::model::Model;
 use crate::reference::{Given, ReferencePrompt, Trace};
 use crate::rows::Rows;
-use crate::vlm::{Opening, Prompt, Vlm};
+use crate::vlm::{PrefillInput, Prompt, Vlm};
 use ocellus_media::Grid;
 use ocellus_text::TextForm;
 
@@ -68,7 +69,7 @@ impl Generate {
     /// Embeddings of completed prompts, packed; `cells` are the pictures' in order.
     fn merge(&self, ids: &[Vec<u32>], cells: &Tensor, taps: &mut Taps) -> Result<Tensor, ModelError> {
         let (count, packed) = (self.look.count(), ids.concat());
-        let text = self.embed(&packed, None, None, taps)?;
+        let text = self.embed(&packed, None, None, taps)?.rows;
         let (mut pick, mut next) = (Vec::with_capacity(packed.len()), packed.len() as u32);
         for ids in ids {
             let at_front = !ids.iter().any(|id| Some(*id) == self.image_token);
@@ -140,19 +141,26 @@ impl Vlm for Generate {
     }
 
     /// As many cells for every picture as there are queries.
-    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
+    fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
         let cells = self.look.pictures.encode(patches, grids, taps)?;
         let tokens = self.look.pictures.tokens(grids);
-        Ok(self.projection.forward(&self.look.ask(&cells, &tokens, taps)?)?)
+        Ok(self
+            .projection
+            .forward(&self.look.ask(&cells, &tokens, taps)?)?
+            .into())
     }
 
-    fn open(
+    fn visual_tokens(&self, _: &Grid) -> usize {
+        self.look.count()
+    }
+
+    fn prefill_input(
         &self,
         prompts: &[Prompt],
-        images: Option<&Tensor>,
-        _: Option<&Tensor>,
+        images: Option<&Embeddings>,
+        _: Option<&Embeddings>,
         taps: &mut Taps,
-    ) -> Result<Opening, ModelError> {
+    ) -> Result<PrefillInput, ModelError> {
         let count = single(prompts)?.len() * self.look.count();
         let Some(cells) = images else {
             return Err(ModelError::Span {
@@ -166,13 +174,13 @@ impl Vlm for Generate {
             .map(|p| self.complete(p.ids))
             .collect::<Result<_, _>>()?;
         let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
-        let x = self.merge(&ids, cells, taps)?;
+        let x = self.merge(&ids, &cells.rows, taps)?;
         let Some(memory) = self.language.memory(&x, &lengths)? else {
-            return Ok(Opening::counted(ids, x, None));
+            return Ok(PrefillInput::counted(ids, x, None));
         };
         let ids = vec![vec![self.language.start]; prompts.len()];
-        let embeds = self.embed(&ids.concat(), None, None, &mut Taps::none())?;
-        Ok(Opening::counted(ids, embeds, Some(memory)))
+        let embeds = self.embed(&ids.concat(), None, None, &mut Taps::none())?.rows;
+        Ok(PrefillInput::counted(ids, embeds, Some(memory)))
     }
 }
 
@@ -199,11 +207,8 @@ impl Trace for Generate {
         match self.language.memory(&x, &rows.lengths)? {
             Some(memory) => {
                 let (rows, next) = self.shifted(given)?;
-                let batch = Batch {
-                    memory: Some(Arc::new(memory)),
-                    ..Batch::of(rows.lengths.clone())
-                };
-                let x = self.embed(&rows.ids, None, None, &mut Taps::none())?;
+                let batch = Batch::of(rows.lengths.clone()).across(Some(Arc::new(memory)));
+                let x = self.embed(&rows.ids, None, None, &mut Taps::none())?.rows;
                 self.scored((&rows, &x, &batch), next, taps)
             }
             None => {

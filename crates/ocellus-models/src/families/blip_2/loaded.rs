@@ -1,12 +1,12 @@
 //! Language models of the family as they run: with or without an encoder that reads the prompt for the decoder.
 
 use candle_core::Tensor;
-use ocellus_nn::attention::{Mask, Memory, segments};
+use ocellus_nn::attention::{Mask, segments};
 use ocellus_nn::decoder::Decoder;
 use ocellus_nn::encoder::{self, Encoder};
 use ocellus_nn::norm::NormLayer;
 use ocellus_nn::relative::{Buckets, RelativeScores};
-use ocellus_nn::{Norm, Params, Segment, Taps};
+use ocellus_nn::{CrossMemory, Norm, Params, Segment, Taps};
 
 use crate::error::ModelError;
 
@@ -24,11 +24,13 @@ pub struct Loaded {
 
 impl Loaded {
     /// What the reader, if there is one, makes of packed prompts for the decoder to look at.
-    pub fn memory(&self, x: &Tensor, lengths: &[usize]) -> Result<Option<Memory>, ModelError> {
+    pub fn memory(&self, x: &Tensor, lengths: &[usize]) -> Result<Option<CrossMemory>, ModelError> {
         let Some(reader) = &self.reader else {
             return Ok(None);
         };
-        Ok(Some(self.decoder.remember(&reader.read(x, lengths)?, lengths)?))
+        Ok(Some(
+            self.decoder.cross_memory(&reader.read(x, lengths)?, lengths)?,
+        ))
     }
 }
 

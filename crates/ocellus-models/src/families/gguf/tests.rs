@@ -84,7 +84,7 @@ fn logits(model: &dyn Model) -> Vec<f32> {
     let cells = vlm.encode(&patches, &grids, &mut Taps::none()).unwrap();
     let mut ids = vec![1, 20];
     for grid in &grids {
-        ids.extend(vlm.spell(grid));
+        ids.extend(vlm.placeholder(grid));
         ids.extend([30, 31]);
     }
     let vision = |grid: &Grid| Vision {

@@ -151,9 +151,9 @@ fn a_tied_head_needs_no_tensor() {
 fn rows_of_a_picture_end_with_tokens() {
     let model = load(PUBLISHER, &config(PUBLISHER)).unwrap();
     let vlm = model.generator().unwrap();
-    assert_eq!(vlm.spell(&grid(2, 3)), [10, 10, 10, 12, 10, 10, 10, 13]);
-    assert_eq!(vlm.spell(&grid(1, 1)), [10, 13]);
-    let ids = [&[1, 3][..], &vlm.spell(&grid(2, 3)), &[4]].concat();
+    assert_eq!(vlm.placeholder(&grid(2, 3)), [10, 10, 10, 12, 10, 10, 10, 13]);
+    assert_eq!(vlm.placeholder(&grid(1, 1)), [10, 13]);
+    let ids = [&[1, 3][..], &vlm.placeholder(&grid(2, 3)), &[4]].concat();
     let vision = |grid| Vision {
         grid,
         video_seconds: None,

@@ -108,7 +108,7 @@ fn the_base_grows_in_steps() {
     }
 }
 
-fn open(vlm: &dyn Vlm, ids: &[u32], offset: usize) -> Result<crate::Opening, ModelError> {
+fn open(vlm: &dyn Vlm, ids: &[u32], offset: usize) -> Result<crate::PrefillInput, ModelError> {
     let prompt = Prompt {
         ids,
         visions: Vec::new(),
@@ -153,7 +153,7 @@ fn a_picture_stands_between_its_start_and_its_end() {
         ],
         |ids| assert!(images(ids).is_empty()),
     );
-    assert_eq!(vlm.spell(&Grid { t: 1, h: 6, w: 6 }), [START + 2; CELLS]);
+    assert_eq!(vlm.placeholder(&Grid { t: 1, h: 6, w: 6 }), [START + 2; CELLS]);
     assert!(matches!(
         open(vlm, &whole, 0),
         Err(ModelError::Span {

@@ -201,7 +201,7 @@ impl Visual {
             .collect::<Result<Vec<_>, _>>()?;
         let (keys, values) = self
             .look
-            .remember_apart(&(&rows + Tensor::cat(&places, 0)?)?, &rows)?;
+            .keys_and_values_apart(&(&rows + Tensor::cat(&places, 0)?)?, &rows)?;
         let queries = (self.norm_queries.forward(&self.queries)? + &self.places)?;
         let queries = queries.repeat((sizes.len(), 1))?; // [pictures · cells, output_dim]
         // The queries of a picture see its patches.

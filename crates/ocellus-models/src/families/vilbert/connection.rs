@@ -63,7 +63,7 @@ impl Connection {
         let look = |block: &Block, (from, at): (&Tensor, &Tensor), segments: Arc<[Segment]>| {
             let mask = Mask::whole(&segments);
             let attend = |attention: &Attention, x: &Tensor| {
-                let (k, v) = attention.remember(at)?;
+                let (k, v) = attention.keys_and_values(at)?;
                 attention.across(x, (&k, &v), &mask)
             };
             block.forward(from, attend, None)
