@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use ocellus_models::{Grid, PositionRule};
 use ocellus_text::Tokenizer;
 use sha2::{Digest, Sha256};
@@ -25,6 +25,24 @@ pub struct Picture {
     /// What tells it from every other picture. Without it neither its visual tokens nor a prompt that shows it are kept for later
     /// requests.
     pub key: Option<PictureKey>,
+}
+
+impl Picture {
+    /// A still picture of patch rows, `features` values each, row by row. The values are moved, not copied.
+    pub fn still(patches: Vec<f32>, features: usize, grid: Grid) -> candle_core::Result<Self> {
+        // Whether there are as many as the grid says is checked when the picture is encoded.
+        let rows = patches.len() / features.max(1);
+        let shape = match rows * features == patches.len() {
+            true => vec![rows, features],
+            false => vec![patches.len()],
+        };
+        Ok(Self {
+            patches: Tensor::from_vec(patches, shape, &Device::Cpu)?,
+            grid,
+            video_seconds: None,
+            key: None,
+        })
+    }
 }
 
 /// A digest of a picture as the model sees it.

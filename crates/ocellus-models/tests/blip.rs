@@ -79,11 +79,8 @@ fn logits(
             rule: PositionRule::default(),
         })
         .collect();
-    let opening = vlm.open(&prompts, Some(&cells), None, &mut Taps::none())?;
-    let batch = Batch {
-        memory: opening.memory.clone(),
-        ..Batch::of(opening.lengths())
-    };
+    let opening = vlm.prefill_input(&prompts, Some(&cells), None, &mut Taps::none())?;
+    let batch = Batch::of(opening.lengths()).across(opening.cross.clone());
     let hidden = vlm.forward(
         &opening.embeds,
         &opening.positions,

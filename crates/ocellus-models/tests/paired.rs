@@ -312,16 +312,13 @@ fn told(model: &dyn Vlm, question: &[u32], (patches, grid): (&Tensor, Grid), ans
         rule: PositionRule::default(),
     };
     let opening = model
-        .open(&[prompt], Some(&cells), None, &mut Taps::none())
+        .prefill_input(&[prompt], Some(&cells), None, &mut Taps::none())
         .unwrap();
     assert_eq!(opening.ids, [[answer[0]]]);
     let read = &answer[..answer.len() - 1];
     let embeds = model.embed(read, None, None, &mut Taps::none()).unwrap();
     let places: Vec<[i64; 3]> = (0..read.len() as i64).map(|i| [i; 3]).collect();
-    let batch = Batch {
-        memory: opening.memory,
-        ..Batch::of(vec![read.len()])
-    };
+    let batch = Batch::of(vec![read.len()]).across(opening.cross);
     let hidden = model
         .forward(&embeds, &places, &batch, None, &mut Taps::none())
         .unwrap();
@@ -374,7 +371,10 @@ fn an_answer_needs_one_picture() {
         rule: PositionRule::default(),
     };
     let vlm = model.generator().unwrap();
-    let error = vlm.open(&[prompt], None, None, &mut Taps::none()).err().unwrap();
+    let error = vlm
+        .prefill_input(&[prompt], None, None, &mut Taps::none())
+        .err()
+        .unwrap();
     assert_eq!(error.to_string(), "a question has 0, expected one picture");
     assert!(model.matcher().is_none() && model.mlm_head().is_none() && model.classifier().is_none());
     assert!(find(&config("albef-vqa")).is_ok());

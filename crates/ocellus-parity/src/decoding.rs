@@ -2,7 +2,7 @@
 
 use ocellus_engine::{Picture, Request, Sampling};
 use ocellus_models::ReferencePrompt;
-use ocellus_models::{Opening, PositionRule};
+use ocellus_models::{PrefillInput, PositionRule};
 
 use crate::case::Case;
 use crate::error::CaseError;
@@ -24,7 +24,7 @@ pub struct Decoding {
 }
 
 impl Decoding {
-    pub fn of(case: &Case, asked: &[ReferencePrompt], opening: &Opening) -> Result<Self, CaseError> {
+    pub fn of(case: &Case, asked: &[ReferencePrompt], opening: &PrefillInput) -> Result<Self, CaseError> {
         let starts = opening.ids.clone();
         let longest = starts.iter().map(Vec::len).max().unwrap_or(0);
         // Lengths count what a decoder starts from, numbers of new tokens do not.
@@ -63,9 +63,10 @@ impl Decoding {
             let mut pictures = Vec::with_capacity(a.pictures.len());
             for (patches, grid) in &a.pictures {
                 pictures.push(Picture {
-                    patches: patches.flatten_all()?.to_vec1()?,
+                    patches: patches.clone(),
                     grid: *grid,
                     video_seconds: None,
+                    key: None,
                 });
             }
             requests.push(Request {

@@ -64,21 +64,16 @@ pub fn run(case: &Case, inputs: &Inputs, out: &mut Produced) -> Result<(), CaseE
 /// The files as patches; their pixels and grids are compared with the stored ones.
 fn from_files(case: &Case, files: &[&str], out: &mut Produced) -> Result<Vec<Picture>, CaseError> {
     let recipe = pictures::recipe(case)?;
-    let (mut pictures, mut lossy) = (Vec::new(), false);
+    let (mut pictures, mut pixels, mut lossy) = (Vec::new(), Vec::new(), false);
     for file in files {
         let path = case.in_set(file);
         let bytes = fs::read(&path).map_err(|e| CaseError::file(&path, e))?;
         lossy |= bytes.starts_with(&[0xff, 0xd8]);
         let patches = patchify(&decode(&bytes, &Limits::default())?.image, &recipe)?;
-        let (patches, grid) = (patches.values, patches.grid);
-        pictures.push(Picture {
-            patches,
-            grid,
-            video_seconds: None,
-        });
+        pixels.extend_from_slice(&patches.values);
+        pictures.push(Picture::still(patches.values, patches.features, patches.grid)?);
     }
     let features = recipe.features();
-    let pixels: Vec<f32> = pictures.iter().flat_map(|p| p.patches.iter().copied()).collect();
     let grids = pictures.iter().flat_map(|p| [p.grid.t, p.grid.h, p.grid.w]);
     let grids = Array::integers([pictures.len(), 3], grids.map(|side| side as i64).collect());
     let atol = step(&recipe) * if lossy { 3.0 } else { 1.0 };

@@ -19,7 +19,8 @@ pub struct Answers {
 }
 
 pub fn run(case: &Case, inputs: &Inputs, visual: &VisualTokens, out: &mut Produced) -> Result<(), CaseError> {
-    let pictures = inputs.rows.rows.iter().map(|row| own(inputs, row)).collect();
+    let pictures = inputs.rows.rows.iter().map(|row| own(inputs, row));
+    let pictures = pictures.collect::<Result<_, _>>()?;
     let prompts = inputs.rows.rows.iter().map(|row| row.ids.clone()).collect();
     let answers = answer(case, inputs, visual, prompts, pictures)?;
     let (steps, batch) = (answers.ids.first().map_or(0, Vec::len), answers.ids.len());
@@ -157,17 +158,17 @@ fn top(logits: &[f32]) -> Top {
 }
 
 /// The pictures of one row for the engine.
-fn own(inputs: &Inputs, row: &Sequence) -> Vec<Picture> {
+fn own(inputs: &Inputs, row: &Sequence) -> Result<Vec<Picture>, CaseError> {
     let rows = &inputs.rows;
     let pick = |pictures: &Pictures, patches: &Patches, index: usize| {
         let (range, width) = (pictures.patches(index), patches.features);
         let vision = pictures.visions[index];
         let patches = patches.values[range.start * width..range.end * width].to_vec();
-        Picture {
-            patches,
-            grid: vision.grid,
+        let still = Picture::still(patches, width, vision.grid)?;
+        Ok(Picture {
             video_seconds: vision.video_seconds,
-        }
+            ..still
+        })
     };
     let images = row.images.clone().map(|i| pick(&rows.images, &inputs.images, i));
     let videos = row.videos.clone().map(|i| pick(&rows.videos, &inputs.videos, i));

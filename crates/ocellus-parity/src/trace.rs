@@ -3,9 +3,10 @@
 use candle_core::Tensor;
 use ocellus_base::clock::ManualClock;
 use ocellus_engine::{Flow, Request, generate};
-use ocellus_models::{Given, Opening, PositionRule, Prompt, ReferencePrompt, Trace, Vision, Vlm};
+use ocellus_models::{Given, PrefillInput, PositionRule, Prompt, ReferencePrompt, Trace, Vision, Vlm};
 use ocellus_nn::Taps;
 use ocellus_nn::attention::Batch;
+use ocellus_nn::{BlockTable, KvCache, KvWidth, Taps};
 
 use crate::array::{Array, Values};
 use crate::beams;
@@ -60,7 +61,7 @@ pub fn given(case: &Case) -> Result<Given, CaseError> {
 /// Greedy answers step by step with a cache, their margins and logits; and that the engine gives the same.
 fn greedy(
     model: &dyn Vlm,
-    (asked, opening): (&[ReferencePrompt], Opening),
+    (asked, opening): (&[ReferencePrompt], PrefillInput),
     decoding: &Decoding,
     requests: &[Request],
     out: &mut Produced,
@@ -103,7 +104,7 @@ fn vision(grid: ocellus_models::Grid) -> Vision {
 }
 
 /// Prompts with their pictures encoded.
-fn open(model: &dyn Vlm, asked: &[ReferencePrompt]) -> Result<Opening, CaseError> {
+fn open(model: &dyn Vlm, asked: &[ReferencePrompt]) -> Result<PrefillInput, CaseError> {
     let pictures: Vec<_> = asked.iter().flat_map(|a| a.pictures.clone()).collect();
     let (patches, grids): (Vec<Tensor>, Vec<_>) = pictures.into_iter().unzip();
     let cells = match patches.is_empty() {
@@ -119,7 +120,7 @@ fn open(model: &dyn Vlm, asked: &[ReferencePrompt]) -> Result<Opening, CaseError
             offset: a.offset,
         })
         .collect();
-    Ok(model.open(&prompts, cells.as_ref(), None, &mut Taps::none())?)
+    Ok(model.prefill_input(&prompts, cells.as_ref(), None, &mut Taps::none())?)
 }
 
 struct Step {
@@ -131,10 +132,15 @@ struct Step {
 
 /// Every sequence until all have had their end token, or for as many tokens as there may be. As in the reference, a sequence
 /// behind its end token goes on with padding, whatever its logits say.
-fn walk(model: &dyn Vlm, opening: Opening, decoding: &Decoding) -> Result<Vec<Vec<Step>>, CaseError> {
+fn walk(model: &dyn Vlm, opening: PrefillInput, decoding: &Decoding) -> Result<Vec<Vec<Step>>, CaseError> {
     let (lengths, count) = (opening.lengths(), opening.ids.len());
-    let room = lengths.iter().max().unwrap_or(&0) + decoding.steps;
-    let mut cache = model.cache(count, room)?;
+    let room = BlockTable::blocks_for(lengths.iter().max().unwrap_or(&0) + decoding.steps) as u32;
+    let mut cache = KvCache::new(&model.kv_layout(), KvWidth::Full)?;
+    cache.grow(count * room as usize)?;
+    let table = |i: usize| BlockTable {
+        blocks: (i as u32 * room..(i as u32 + 1) * room).collect(),
+        len: 0,
+    };
     let last: Vec<u32> = lengths
         .iter()
         .scan(0, |sum, n| {
@@ -143,17 +149,17 @@ fn walk(model: &dyn Vlm, opening: Opening, decoding: &Decoding) -> Result<Vec<Ve
         })
         .collect();
     let mut batch = Batch {
-        lengths,
-        slots: (0..count).collect(),
-        memory: opening.memory.clone(),
+        tables: (0..count).map(table).collect(),
+        ..Batch::of(lengths).across(opening.cross.clone())
     };
     let hidden = model.forward(
         &opening.embeds,
         &opening.positions,
         &batch,
-        Some(&mut cache),
+        Some(&cache),
         &mut Taps::none(),
     )?;
+    advance(&mut batch);
     let last = Tensor::from_vec(last, count, hidden.device())?;
     let mut logits = model.logits(&hidden.index_select(&last, 0)?)?.to_vec2::<f32>()?;
     let (mut next, mut rows): (_, Vec<Vec<Step>>) = (opening.next, (0..count).map(|_| Vec::new()).collect());
@@ -173,12 +179,19 @@ fn walk(model: &dyn Vlm, opening: Opening, decoding: &Decoding) -> Result<Vec<Ve
         }
         let ids: Vec<u32> = rows.iter().filter_map(|row| row.last().map(|s| s.id)).collect();
         let embeds = model.embed(&ids, None, None, &mut Taps::none())?;
-        let hidden = model.forward(&embeds, &next, &batch, Some(&mut cache), &mut Taps::none())?;
+        let hidden = model.forward(&embeds, &next, &batch, Some(&cache), &mut Taps::none())?;
+        advance(&mut batch);
         logits = model.logits(&hidden)?.to_vec2::<f32>()?;
         let strides = next.iter_mut().flat_map(|at| at.iter_mut().zip(opening.stride));
         strides.for_each(|(at, step)| *at += step);
     }
     Ok(rows)
+}
+
+/// What was read is in the cache.
+fn advance(batch: &mut Batch) {
+    let read = batch.tables.iter_mut().zip(&batch.lengths);
+    read.for_each(|(table, count)| table.len += count);
 }
 
 /// The likeliest token that is not `barred`; the margin counts every token.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device as Place};
 use ocellus_models::families::Load;
 use ocellus_models::{Family, Model, ModelError, Trace, families, find};
-use ocellus_nn::{Format, Frozen, KvWidth, Measured, Params, Precision};
+use ocellus_nn::{Format, Frozen, Measured, Params, Precision};
 use ocellus_weights::Weights;
 use serde_json::Value;
 
@@ -30,7 +30,6 @@ pub struct Compute {
     dtype: DType,
     precision: Precision,
     format: Option<Format>,
-    kv_width: KvWidth,
     measured: Option<Arc<Measured>>,
 }
 
@@ -50,7 +49,6 @@ impl Compute {
             dtype: DType::F32,
             precision,
             format,
-            kv_width: KvWidth::Full,
             measured: None,
         }
     }
@@ -87,16 +85,7 @@ impl Compute {
                 (None | Some(Dtype::Bf16), false) => Self::elsewhere(place, DType::BF16),
             }
         };
-        Ok(of_cpu.keeping(options.kv_cache))
-    }
-
-    /// The same, with keys and values of earlier tokens kept so.
-    pub fn keeping(self, kv_cache: KvCache) -> Self {
-        let kv_width = match kv_cache {
-            KvCache::Full => KvWidth::Full,
-            KvCache::Q8 => KvWidth::Q8,
-        };
-        Self { kv_width, ..self }
+        Ok(of_cpu)
     }
 
     /// The same, with what goes into matrices added up in `measured`.
@@ -147,7 +136,6 @@ impl Compute {
         if let Some(format) = self.format {
             params = params.rounded(format);
         }
-        params = params.keeping(self.kv_width);
         let model = load(config, &params)?;
         source.finish(|name| family.ignores(name))?;
         Ok(model)
@@ -168,7 +156,6 @@ impl Compute {
             dtype,
             precision: Precision::F32,
             format: None,
-            kv_width: KvWidth::Full,
             measured: None,
         }
     }

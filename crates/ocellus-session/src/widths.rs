@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use ocellus_nn::KvWidth;
+
 /// Where tensors live and are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
@@ -53,4 +55,14 @@ pub enum KvCache {
     Full,
     /// 8.5 bits a value.
     Q8,
+}
+
+impl KvCache {
+    /// The same as the kernels call it.
+    pub fn width(self) -> KvWidth {
+        match self {
+            Self::Full => KvWidth::Full,
+            Self::Q8 => KvWidth::Q8,
+        }
+    }
 }

@@ -235,11 +235,7 @@ impl Trainer {
             ids.push(vision_end);
             requests.push(Request {
                 ids,
-                pictures: vec![Picture {
-                    patches: patches.values,
-                    grid: patches.grid,
-                    video_seconds: None,
-                }],
+                pictures: vec![Picture::still(patches.values, patches.features, patches.grid)?],
                 max_tokens: 8 * cells + 8,
                 min_tokens: 0,
                 sampling: Sampling::default(),

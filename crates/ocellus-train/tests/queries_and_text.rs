@@ -372,11 +372,8 @@ fn answers_are_graded_token_by_token() {
         let none = &mut ocellus_nn::Taps::none();
         let patches = setup.patches.narrow(0, 4, 4).unwrap();
         let cells = vlm.encode(&patches, &setup.grids[1..2], none).unwrap();
-        let opening = vlm.open(&[prompt], Some(&cells), None, none).unwrap();
-        let batch = ocellus_nn::attention::Batch {
-            memory: opening.memory.clone(),
-            ..ocellus_nn::attention::Batch::of(opening.lengths())
-        };
+        let opening = vlm.prefill_input(&[prompt], Some(&cells), None, none).unwrap();
+        let batch = ocellus_nn::attention::Batch::of(opening.lengths()).across(opening.cross.clone());
         let hidden = vlm
             .forward(&opening.embeds, &opening.positions, &batch, None, none)
             .unwrap();

@@ -236,6 +236,10 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Model(error) => error.into(),
+            EngineError::Text(error) => error.into(),
+            EngineError::Room { .. } => Self::new(&error)
+                .hint("ask for fewer tokens (--max-tokens), or take --kv-cache q8, which keeps them in half the memory"),
+            EngineError::Queue { .. } => Self::new(&error).hint("ask again when some are answered"),
             EngineError::Context { .. } => Self::new(&error)
                 .hint("ask for fewer tokens (--max-tokens) or smaller pictures (--max-pixels)"),
             EngineError::Empty => {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ocellus_base::clock::Clock;
+use ocellus_engine::{Engine, EngineOptions};
 use ocellus_hub::Checkpoint;
 use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::VisualFormat;
@@ -32,6 +34,8 @@ pub struct Model {
     /// How pictures become planes, for models that take them so.
     pub planes: Option<PixelRecipe>,
     pub generation: Generation,
+    /// How its engines are set up.
+    pub engine: EngineOptions,
     /// It reads one line of print at a time; pages are cut up for it.
     pub reads_lines: bool,
 }
@@ -42,6 +46,7 @@ struct Opened {
     config: String,
     storage: StorageDtype,
     loaded: Box<dyn ocellus_models::Model>,
+    engine: EngineOptions,
 }
 
 impl Opened {
@@ -72,14 +77,14 @@ impl Opened {
             )?;
         }
         let compute = match measuring {
-            Some(compute) => compute.keeping(options.kv_cache),
+            Some(compute) => compute,
             None => Compute::of(&options, &files.weights).map_err(|error| error.about(name))?,
         };
         let loaded = compute
             .build(&config, files.weights.clone())
             .map_err(|e| Failure::from(e).about(name))?;
-        let pages = loaded.generator().is_some_and(|vlm| vlm.decoder().pages());
-        if options.kv_cache != KvCache::Full && !pages {
+        let narrows = loaded.generator().is_some_and(|vlm| vlm.kv_layout().narrows());
+        if options.kv_cache != KvCache::Full && !narrows {
             return Err(SessionError::KvCache { name: name.clone() }.into());
         }
         Ok(Self {
@@ -87,6 +92,10 @@ impl Opened {
             config,
             storage,
             loaded,
+            engine: EngineOptions {
+                kv_width: options.kv_cache.width(),
+                ..EngineOptions::default()
+            },
         })
     }
 }
@@ -151,6 +160,7 @@ impl Model {
             config,
             storage,
             loaded,
+            engine,
         } = opened;
         if loaded.detector().is_some() {
             return Err(
@@ -167,7 +177,7 @@ impl Model {
         };
         let tokenizer = match loaded
             .generator()
-            .map(|vlm| vlm.spell(&Grid { t: 1, h: 1, w: 1 }).len())
+            .map(|vlm| vlm.placeholder(&Grid { t: 1, h: 1, w: 1 }).len())
         {
             Some(room) if loaded.input().visual != VisualFormat::VisualTokens => {
                 tokenizer.with_span_ids(room).map_err(|e| about(e.into()))?
@@ -205,6 +215,7 @@ impl Model {
             recipe,
             planes,
             generation,
+            engine,
             reads_lines,
         })
     }
@@ -221,6 +232,11 @@ impl Model {
             Failure::new(format!("{} does not write text", self.name))
                 .hint(format!("families that do: {}", able.join(", ")))
         })
+    }
+
+    /// An engine of this model.
+    pub fn engine<'m>(&'m self, clock: &'m dyn Clock) -> Result<Engine<'m>, Failure> {
+        Ok(Engine::new(self.vlm()?, self.engine, clock)?)
     }
 
     /// A result of its parts, whose error names the model.

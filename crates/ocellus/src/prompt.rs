@@ -1,10 +1,11 @@
 //! Prompts of models that are not spoken to in conversations: a phrase, and pictures in front of it or beside it.
 
-use ocellus_engine::{Beams, Picture, Request, Sampling, search};
+use ocellus_engine::{Beams, Picture, Request, Sampling};
 use ocellus_models::PositionRule;
 use ocellus_text::Special;
 
 use crate::args::Pixels;
+use crate::clock::SystemClock;
 use crate::error::Failure;
 use crate::model::Model;
 use crate::question::{self, Seen};
@@ -47,11 +48,11 @@ fn phrase(model: &Model, pictures: &[&[u8]], words: &str) -> Result<Request, Fai
         if let Some(token) = model.loaded.facts().image_token {
             ids.extend(std::iter::repeat_n(token, model.loaded.facts().cells(&grid)));
         }
-        let values = patches.flatten_all().and_then(|p| p.to_vec1());
         seen.push(Picture {
-            patches: values.map_err(ocellus_models::ModelError::from)?,
+            patches,
             grid,
             video_seconds: None,
+            key: None,
         });
     }
     ids.extend(model.texts(&[words.to_owned()])?.concat());
@@ -84,7 +85,8 @@ pub fn best(model: &Model, request: Request, beams: u8, max_tokens: usize) -> Re
         width: beams.into(),
         length_penalty: 1.0,
     };
-    let mut found = search(model.vlm()?, &[request], options)?;
+    let clock = SystemClock::start();
+    let mut found = model.engine(&clock)?.search(&[request], options)?;
     // One request, at least one answer.
     let best = found.remove(0).remove(0);
     let ids: Vec<u32> = best.tokens.iter().map(|t| t.id).collect();

@@ -53,18 +53,18 @@ impl Seen {
         }
         if model.planes.is_some() {
             let (patches, grid) = sight::patches_of(model, &decoded.image)?;
-            let values = patches.flatten_all().and_then(|p| p.to_vec1());
             let side = model.loaded.facts().patch_size;
             return Ok(Self {
                 original: decoded.original,
                 oriented: decoded.oriented,
                 resized: ((grid.w * side) as u32, (grid.h * side) as u32),
                 grid,
-                tokens: model.vlm()?.spell(&grid).len(),
+                tokens: model.vlm()?.placeholder(&grid).len(),
                 picture: Picture {
-                    patches: values.map_err(ocellus_models::ModelError::from)?,
+                    patches,
                     grid,
                     video_seconds: None,
+                    key: None,
                 },
             });
         }
@@ -79,11 +79,8 @@ impl Seen {
             resized: patches.resized,
             grid: patches.grid,
             tokens: model.loaded.facts().cells(&patches.grid),
-            picture: Picture {
-                patches: patches.values,
-                grid: patches.grid,
-                video_seconds: None,
-            },
+            picture: Picture::still(patches.values, patches.features, patches.grid)
+                .map_err(ocellus_models::ModelError::from)?,
         })
     }
 
@@ -185,8 +182,10 @@ pub fn answer(
         }
     };
     let requests = std::slice::from_ref(request);
-    let (mut generated, timing) =
-        ocellus_engine::generate(model.vlm()?, requests, &SystemClock::start(), &mut receive)?;
+    let clock = SystemClock::start();
+    let mut engine = model.engine(&clock)?;
+    let mut generated = engine.generate(requests, &mut receive)?;
+    let timing = engine.timing();
     if let Some(failure) = failed {
         return Err(failure);
     }

@@ -21,15 +21,14 @@ pub fn read(model: &Model, strips: &[Gray]) -> Result<Vec<ChunkText>, Failure> {
     let mut order: Vec<usize> = (0..strips.len()).collect();
     order.sort_by_key(|i| strips[*i].width);
     let mut out: Vec<Option<ChunkText>> = strips.iter().map(|_| None).collect();
+    let clock = SystemClock::start();
+    let mut engine = model.engine(&clock)?;
     for batch in order.chunks(BATCH) {
         let requests = batch
             .iter()
             .map(|i| request(model, &strips[*i]))
             .collect::<Result<Vec<_>, _>>()?;
-        let (answers, _) =
-            ocellus_engine::generate(model.vlm()?, &requests, &SystemClock::start(), &mut |_, _| {
-                Flow::Continue
-            })?;
+        let answers = engine.generate(&requests, &mut |_, _| Flow::Continue)?;
         for (i, answer) in batch.iter().zip(answers) {
             let ids: Vec<u32> = answer.tokens.iter().map(|t| t.id).collect();
             let mean = answer.tokens.iter().map(|t| t.log_probability).sum::<f32>() / ids.len().max(1) as f32;
@@ -51,11 +50,10 @@ fn request(model: &Model, strip: &Gray) -> Result<Request, Failure> {
         .ids(model.vlm()?, &model.tokenizer, &talk, &[patches.grid])?;
     Ok(Request {
         ids,
-        pictures: vec![Picture {
-            patches: patches.values,
-            grid: patches.grid,
-            video_seconds: None,
-        }],
+        pictures: vec![
+            Picture::still(patches.values, patches.features, patches.grid)
+                .map_err(ocellus_models::ModelError::from)?,
+        ],
         max_tokens: TOKENS_PER_CELL * (cells + 1),
         min_tokens: 0,
         sampling: Sampling::default(),

@@ -48,7 +48,7 @@ impl Speech {
             }
         };
         let ids = tokenizer.encode(&template.render(conversation, &RenderOptions::default())?)?;
-        let spelled: Vec<Vec<u32>> = grids.iter().map(|g| vlm.spell(g)).collect();
+        let spelled: Vec<Vec<u32>> = grids.iter().map(|g| vlm.placeholder(g)).collect();
         let places = |ids: &[u32]| vlm.slots(ids).iter().filter(|s| **s == Slot::Image).count();
         // A vocabulary may leave the whole room of a picture by itself.
         if places(&ids) == spelled.iter().map(|s| places_of(vlm, s)).sum::<usize>() && !grids.is_empty() {

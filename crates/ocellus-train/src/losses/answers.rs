@@ -2,7 +2,7 @@
 //! frozen, reads what stands for the pictures and the prompt, and is graded on the answer alone.
 
 use candle_core::Tensor;
-use ocellus_models::{ModelError, Prompt, Vlm};
+use ocellus_models::{Embeddings, ModelError, Prompt, Vlm};
 use ocellus_nn::Taps;
 use ocellus_nn::attention::Batch;
 use ocellus_nn::ops::loss::cross_entropy;
@@ -25,7 +25,7 @@ pub fn answers(
         .map(|v| v.grid)
         .collect();
     let cells = model.encode(patches, &grids, none)?;
-    let opening = model.open(prompts, Some(&cells), None, none)?;
+    let opening = model.prefill_input(prompts, Some(&cells), None, none)?;
     let said = model.embed(&answers.concat(), None, None, none)?;
 
     // Behind each opening its answer without the last token, which nothing follows.
@@ -33,10 +33,10 @@ pub fn answers(
     let (mut opened, mut spoken, mut total) = (0, 0, 0);
     for ((ids, next), answer) in opening.ids.iter().zip(&opening.next).zip(answers) {
         let more = answer.len() - 1;
-        parts.push(opening.embeds.narrow(0, opened, ids.len())?);
+        parts.push(opening.embeds.narrow(opened, ids.len())?);
         positions.extend_from_slice(&opening.positions[opened..opened + ids.len()]);
         if more > 0 {
-            parts.push(said.narrow(0, spoken, more)?);
+            parts.push(said.narrow(spoken, more)?);
         }
         let place = |i: usize| std::array::from_fn(|axis| next[axis] + opening.stride[axis] * i as i64);
         positions.extend((0..more).map(place));
@@ -45,11 +45,8 @@ pub fn answers(
         lengths.push(length);
         (opened, spoken, total) = (opened + ids.len(), spoken + answer.len(), total + length);
     }
-    let batch = Batch {
-        memory: opening.memory,
-        ..Batch::of(lengths)
-    };
-    let hidden = model.forward(&Tensor::cat(&parts, 0)?, &positions, &batch, None, none)?;
+    let batch = Batch::of(lengths).across(opening.cross);
+    let hidden = model.forward(&Embeddings::cat(&parts)?, &positions, &batch, None, none)?;
     let count = rows.len();
     let graded = hidden.index_select(&Tensor::from_vec(rows, count, hidden.device())?, 0)?;
     let targets: Arc<[u32]> = answers.concat().into();

@@ -2,7 +2,7 @@
 
 use ocellus_base::clock::Clock;
 use ocellus_base::trace::span;
-use ocellus_engine::{EngineError, Flow, Request, Sampling, Token, generate};
+use ocellus_engine::{EngineError, Flow, Request, Sampling, Token};
 use ocellus_media::{Decoded, Rgb};
 use ocellus_models::{Grid, PositionRule};
 
@@ -118,12 +118,16 @@ fn one(
     };
     let started = clock.now_ns();
     let requests = std::slice::from_ref(request);
-    let (_, timing) = generate(model.vlm()?, requests, clock, &mut receive).map_err(|error| match error {
-        EngineError::Context { .. } => Failure::new(&error).hint(
-            "measure with fewer tokens (--tokens, --prompt-tokens) or a smaller picture (--image-size)",
-        ),
-        other => other.into(),
-    })?;
+    let mut engine = model.engine(clock)?;
+    engine
+        .generate(requests, &mut receive)
+        .map_err(|error| match error {
+            EngineError::Context { .. } => Failure::new(&error).hint(
+                "measure with fewer tokens (--tokens, --prompt-tokens) or a smaller picture (--image-size)",
+            ),
+            other => other.into(),
+        })?;
+    let timing = engine.timing();
     let (first, last) = match (stamps.first(), stamps.last()) {
         (Some(first), Some(last)) => (first.0, last.0),
         _ => (started, started),

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use ocellus_engine::{EngineError, rank};
+use ocellus_engine::EngineError;
 use ocellus_text::TextForm;
 use serde_json::json;
 
 use crate::args::Ask;
+use crate::clock::SystemClock;
 use crate::error::Failure;
 use crate::model::Model;
 use crate::values::Format;
@@ -87,10 +88,14 @@ fn choose(
         ids.extend(end);
         answers.push(ids);
     }
-    let ranked = rank(model.vlm()?, request, &answers, MEASURED).map_err(|error| match error {
-        EngineError::Context { .. } => too_long(list, &texts, &answers),
-        other => other.into(),
-    })?;
+    let clock = SystemClock::start();
+    let mut engine = model.engine(&clock)?;
+    let ranked = engine
+        .rank(request, &answers, MEASURED)
+        .map_err(|error| match error {
+            EngineError::Context { .. } => too_long(list, &texts, &answers),
+            other => other.into(),
+        })?;
     let best = ranked.first().map_or("", |r| texts[r.answer]);
     match format {
         Format::Text => output::line(best),

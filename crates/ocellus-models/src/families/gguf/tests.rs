@@ -98,7 +98,7 @@ fn logits(model: &dyn Model) -> Vec<f32> {
         offset: 0,
     };
     let opening = vlm
-        .open(&[prompt], Some(&cells), None, &mut Taps::none())
+        .prefill_input(&[prompt], Some(&cells), None, &mut Taps::none())
         .unwrap();
     let batch = Batch::of(opening.lengths());
     let hidden = vlm.forward(

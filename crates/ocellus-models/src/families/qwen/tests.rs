@@ -115,7 +115,7 @@ fn open(vlm: &dyn Vlm, ids: &[u32], offset: usize) -> Result<crate::PrefillInput
         rule: PositionRule::default(),
         offset,
     };
-    vlm.open(&[prompt], None, None, &mut Taps::none())
+    vlm.prefill_input(&[prompt], None, None, &mut Taps::none())
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_picture_stands_between_its_start_and_its_end() {
         rule: PositionRule::default(),
         offset: 0,
     };
-    let refused = vlm.open(&[lacking], None, None, &mut Taps::none());
+    let refused = vlm.prefill_input(&[lacking], None, None, &mut Taps::none());
     assert!(matches!(
         refused,
         Err(ModelError::Span {
@@ -190,10 +190,13 @@ fn pictures_of_any_size_become_as_many_tokens() {
     let rows = |n: usize| Tensor::ones((n, features), candle_core::DType::F32, &Device::Cpu).unwrap();
     let grids = [Grid { t: 1, h: 4, w: 4 }, Grid { t: 1, h: 2, w: 5 }];
     let cells = vlm.encode(&rows(26), &grids, &mut Taps::none()).unwrap();
-    assert_eq!(cells.dims(), [2 * CELLS, 128]);
+    assert_eq!(cells.rows.dims(), [2 * CELLS, 128]);
     let alone = vlm.encode(&rows(10), &grids[1..], &mut Taps::none()).unwrap();
-    let second = cells.narrow(0, CELLS, CELLS).unwrap();
-    assert_eq!(alone.to_vec2::<f32>().unwrap(), second.to_vec2::<f32>().unwrap());
+    let second = cells.narrow(CELLS, CELLS).unwrap();
+    assert_eq!(
+        alone.rows.to_vec2::<f32>().unwrap(),
+        second.rows.to_vec2::<f32>().unwrap()
+    );
     for (n, grid) in [(9, grids[1]), (10, Grid { t: 2, h: 1, w: 5 })] {
         let refused = vlm.encode(&rows(n), &[grid], &mut Taps::none());
         assert!(matches!(refused, Err(ModelError::Grid { .. })));
