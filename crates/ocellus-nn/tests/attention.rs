@@ -51,9 +51,9 @@ fn taken_apart_or_in_one_product() {
 fn keys_and_values_of_different_rows() {
     for projections in [Projections::Stacked, Projections::Fused, Projections::Separate] {
         let (attention, a, b) = (load(projections), rows(4, 0.3), rows(4, 1.1));
-        let (keys, values) = attention.remember_apart(&a, &b).unwrap();
-        close(&keys, &attention.remember(&a).unwrap().0);
-        close(&values, &attention.remember(&b).unwrap().1);
-        assert_ne!(flat(&keys), flat(&attention.remember(&b).unwrap().0));
+        let (keys, values) = attention.keys_and_values_apart(&a, &b).unwrap();
+        close(&keys, &attention.keys_and_values(&a).unwrap().0);
+        close(&values, &attention.keys_and_values(&b).unwrap().1);
+        assert_ne!(flat(&keys), flat(&attention.keys_and_values(&b).unwrap().0));
     }
 }
