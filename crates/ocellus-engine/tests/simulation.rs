@@ -31,7 +31,10 @@ fn kinds() -> Vec<Request> {
 }
 
 fn bits(tokens: &[Token]) -> Vec<(u32, u32)> {
-    tokens.iter().map(|t| (t.id, t.log_probability.to_bits())).collect()
+    tokens
+        .iter()
+        .map(|t| (t.id, t.log_probability.to_bits()))
+        .collect()
 }
 
 /// What a request that runs has shown so far.

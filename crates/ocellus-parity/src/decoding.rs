@@ -2,7 +2,7 @@
 
 use ocellus_engine::{Picture, Request, Sampling};
 use ocellus_models::ReferencePrompt;
-use ocellus_models::{PrefillInput, PositionRule};
+use ocellus_models::{PositionRule, PrefillInput};
 
 use crate::case::Case;
 use crate::error::CaseError;

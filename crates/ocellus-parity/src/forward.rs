@@ -1,6 +1,7 @@
 //! Tasks `logits` and `generate`: both towers with every tap, then decoding.
 
 use candle_core::{Device, Tensor};
+use ocellus_models::Embeddings;
 use ocellus_models::Generator;
 use ocellus_nn::Taps;
 
@@ -40,7 +41,7 @@ fn encode(
     pictures: &Pictures,
     suffix: &str,
     out: &mut Produced,
-) -> Result<Option<Tensor>, CaseError> {
+) -> Result<Option<Embeddings>, CaseError> {
     if pictures.visions.is_empty() {
         return Ok(None);
     }

@@ -1,6 +1,7 @@
 //! What the passes of a case start from: the model, the rows of its batch, the patches of its pictures.
 
 use candle_core::Tensor;
+use ocellus_models::Embeddings;
 use ocellus_models::{Generator, Positions, Vlm};
 use ocellus_nn::Taps;
 use ocellus_nn::attention::Batch;
@@ -26,8 +27,8 @@ pub struct Inputs {
 
 /// VisualTokens of images and videos, as they replace their tokens.
 pub struct VisualTokens {
-    pub images: Option<Tensor>,
-    pub videos: Option<Tensor>,
+    pub images: Option<Embeddings>,
+    pub videos: Option<Embeddings>,
 }
 
 impl Inputs {

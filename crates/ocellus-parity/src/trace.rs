@@ -3,8 +3,7 @@
 use candle_core::Tensor;
 use ocellus_base::clock::ManualClock;
 use ocellus_engine::{Flow, Request, generate};
-use ocellus_models::{Given, PrefillInput, PositionRule, Prompt, ReferencePrompt, Trace, Vision, Vlm};
-use ocellus_nn::Taps;
+use ocellus_models::{Given, PositionRule, PrefillInput, Prompt, ReferencePrompt, Trace, Vision, Vlm};
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{BlockTable, KvCache, KvWidth, Taps};
 

@@ -222,7 +222,10 @@ impl Trace for QwenVl {
         let opening = prompts::open(self, &self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
         taps.tap("inputs_embeds", &rows.unpack(&opening.embeds.rows)?);
         let alpha = opening.next.first().map_or(1, |place| place[1]);
-        taps.tap("ntk_alpha", &Tensor::new(alpha as f32, opening.embeds.rows.device())?);
+        taps.tap(
+            "ntk_alpha",
+            &Tensor::new(alpha as f32, opening.embeds.rows.device())?,
+        );
         prompts::decode(self, &opening, &rows, taps)
     }
 

@@ -73,7 +73,12 @@ pub fn open(
 }
 
 /// Reads the prompts. Taps `hidden_N`, `hidden_last` and `logits`, each `[batch, length, ..]` with zeros at padding.
-pub fn decode(model: &dyn Vlm, opening: &PrefillInput, rows: &Rows, taps: &mut Taps) -> Result<(), ModelError> {
+pub fn decode(
+    model: &dyn Vlm,
+    opening: &PrefillInput,
+    rows: &Rows,
+    taps: &mut Taps,
+) -> Result<(), ModelError> {
     let mut failed = None;
     let mut listen = |name: &str, tensor: &Tensor| {
         if name.starts_with("hidden_") {
