@@ -75,7 +75,8 @@ fn simulate(seed: u64, options: EngineOptions, steps: usize) -> [usize; 4] {
                         },
                     );
                 }
-                Err(EngineError::Queue { waiting }) => assert_eq!(waiting, options.waiting, "{place}"),
+                // Those that gave up their blocks wait too.
+                Err(EngineError::Queue { waiting }) => assert!(waiting >= options.waiting, "{place}"),
                 Err(error) => panic!("{place}: {error}"),
             }
         }
