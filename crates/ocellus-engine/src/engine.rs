@@ -34,6 +34,7 @@ pub struct Engine<'m> {
     events: Vec<Event>,
     next: u64,
     timing: Timing,
+    preemptions: u64,
     scratch: Vec<f32>,
 }
 
@@ -69,6 +70,7 @@ impl<'m> Engine<'m> {
             events: Vec::new(),
             next: 0,
             timing: Timing::default(),
+            preemptions: 0,
             scratch: Vec::new(),
         })
     }
@@ -84,6 +86,11 @@ impl<'m> Engine<'m> {
     /// Where the time of all steps so far went.
     pub fn timing(&self) -> Timing {
         self.timing
+    }
+
+    /// How often a sequence gave up its blocks to be read again later.
+    pub fn preemptions(&self) -> u64 {
+        self.preemptions
     }
 
     /// Whether no request runs or waits, and nothing is left to be said.
@@ -379,6 +386,7 @@ impl<'m> Engine<'m> {
 
     fn preempt(&mut self) -> Option<RequestId> {
         let id = self.scheduler.preempt()?;
+        self.preemptions += 1;
         let sequence = self.sequences.get_mut(&id).expect("it ran");
         let _ = self.runner.truncate(&mut sequence.table, 0);
         Some(id)

@@ -1,9 +1,8 @@
 //! Spreading work over one pool of threads that every kernel of the process shares.
 //!
-//! Between two products of a decoder lie microseconds, so a worker that has just worked looks for more for a while before
-//! it sleeps. A job takes in whoever comes while there is work left; nobody waits for a worker that sleeps. Work that
-//! is started inside a job, or while another thread uses the pool, runs on the thread that started it: there are never
-//! more busy threads than the pool has.
+//! Between two products of a decoder lie microseconds, so workers spin, then park. A worker may join a job as long as there is work
+//! left; nobody waits for a parked one. Jobs of several threads take turns, each with the whole pool. A thread that is to leave the
+//! pool to others says so with [`alone`]; work that is started inside a job runs on the thread that started it.
 
 mod places;
 mod pool;

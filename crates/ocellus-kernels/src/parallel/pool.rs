@@ -4,43 +4,43 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, TryLockError};
+use std::sync::{Arc, Condvar, Mutex};
 
 use super::places;
 
-/// How often a worker looks for a job before it sleeps: some hundred microseconds.
-const LOOKS: usize = 20_000;
+/// How often a worker checks for a job before it parks: some hundred microseconds.
+const SPINS: usize = 20_000;
 
 thread_local!(static WORKING: Cell<bool> = const { Cell::new(false) });
 
 /// Workers beside the calling thread.
 pub(super) struct Pool {
-    shared: Arc<Board>,
+    shared: Arc<Shared>,
     workers: usize,
-    /// Held by whoever has a job on the board.
+    /// Held while a job runs.
     user: Mutex<()>,
 }
 
 type Task<'a> = dyn Fn(usize) + Sync + 'a;
 
-/// The job of the moment.
+/// The job that runs, and what idle workers wait on.
 ///
-/// `gate` holds the number of the job in its upper half, [`CLOSED`], and how many workers came in. A worker may touch the
-/// job only between coming in through an open gate and counting itself in `left`; the owner takes the job down only after
-/// closing the gate and seeing everybody leave.
-struct Board {
-    gate: AtomicU64,
-    left: AtomicU64,
+/// `state` holds the number of the job in its upper half, the flag [`CLOSED`], and how many workers joined. A worker may touch the
+/// job only between joining while it is open and counting itself in `done`; the owner takes the job away only after closing it and
+/// seeing that all who joined are done.
+struct Shared {
+    state: AtomicU64,
+    done: AtomicU64,
     /// The first index that nobody has taken, and one behind the last.
     next: AtomicUsize,
     count: AtomicUsize,
     /// The task's address, as data and table of a `&Task`.
     task: Mutex<Option<Address>>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    asleep: AtomicUsize,
+    parked: AtomicUsize,
     ended: AtomicBool,
-    bed: Mutex<()>,
-    bell: Condvar,
+    parking: Mutex<()>,
+    wake: Condvar,
 }
 
 const CLOSED: u64 = 1 << 31;
@@ -49,33 +49,33 @@ const JOB: u64 = 1 << 32;
 #[derive(Clone, Copy)]
 struct Address(*const Task<'static>);
 
-// SAFETY: the task is `Sync`, and is only called while its owner waits (see `Board`).
+// SAFETY: the task is `Sync`, and is only called while its owner waits (see `Shared`).
 unsafe impl Send for Address {}
 
 impl Pool {
     /// Workers, of which each keeps to its processor of `places`, if there is one for it.
     pub fn new(workers: usize, places: &[usize]) -> Self {
-        let shared = Arc::new(Board {
-            gate: AtomicU64::new(CLOSED),
-            left: AtomicU64::new(0),
+        let shared = Arc::new(Shared {
+            state: AtomicU64::new(CLOSED),
+            done: AtomicU64::new(0),
             next: AtomicUsize::new(0),
             count: AtomicUsize::new(0),
             task: Mutex::new(None),
             panic: Mutex::new(None),
-            asleep: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
-            bed: Mutex::new(()),
-            bell: Condvar::new(),
+            parking: Mutex::new(()),
+            wake: Condvar::new(),
         });
         let mut started = 0;
         for worker in 0..workers {
-            let (board, place) = (shared.clone(), places.get(worker).copied());
+            let (own, place) = (shared.clone(), places.get(worker).copied());
             let thread = std::thread::Builder::new().name("kernels".into());
             // A machine that gives no more threads computes with those it gave.
             let life = move || {
                 // Where the system refuses, the worker goes where it is sent.
                 let _ = place.is_some_and(places::keep_to);
-                board.work();
+                own.work();
             };
             started += usize::from(thread.spawn(life).is_ok());
         }
@@ -91,48 +91,45 @@ impl Pool {
         self.workers + 1
     }
 
-    /// Calls `task` for every index below `count`, and returns when all calls have returned. A panic of a task is passed on.
+    /// Calls `task` for every index below `count`, and returns when all calls have returned. A panic of a task is passed on. Calls
+    /// from several threads take turns; a call from inside a task runs on its own thread.
     pub fn run(&self, count: usize, task: &Task) {
-        let owner = match self.user.try_lock() {
-            Ok(owner) => owner,
-            Err(TryLockError::Poisoned(owner)) => owner.into_inner(),
-            Err(TryLockError::WouldBlock) => return (0..count).for_each(task),
-        };
         if self.workers == 0 || WORKING.get() {
             return (0..count).for_each(task);
         }
-        let board = &*self.shared;
+        let owner = lock(&self.user);
+        let shared = &*self.shared;
         // SAFETY: only the lifetime changes; the address is taken down before this call returns.
         let address = Address(unsafe { std::mem::transmute::<*const Task, *const Task<'static>>(task) });
-        *lock(&board.task) = Some(address);
-        board.next.store(0, Ordering::Relaxed);
-        board.count.store(count, Ordering::Relaxed);
-        board.left.store(0, Ordering::Relaxed);
-        let number = (board.gate.load(Ordering::Relaxed) / JOB).wrapping_add(1);
-        board.gate.store(number.wrapping_mul(JOB), Ordering::SeqCst);
-        if board.asleep.load(Ordering::SeqCst) > 0 {
-            // With the bed locked, nobody is between looking at the gate and lying down.
-            drop(lock(&board.bed));
-            board.bell.notify_all();
+        *lock(&shared.task) = Some(address);
+        shared.next.store(0, Ordering::Relaxed);
+        shared.count.store(count, Ordering::Relaxed);
+        shared.done.store(0, Ordering::Relaxed);
+        let number = (shared.state.load(Ordering::Relaxed) / JOB).wrapping_add(1);
+        shared.state.store(number.wrapping_mul(JOB), Ordering::SeqCst);
+        if shared.parked.load(Ordering::SeqCst) > 0 {
+            // With this locked, no worker is between checking the state and waiting.
+            drop(lock(&shared.parking));
+            shared.wake.notify_all();
         }
         WORKING.set(true);
-        let own = catch_unwind(AssertUnwindSafe(|| board.take(task)));
+        let own = catch_unwind(AssertUnwindSafe(|| shared.take(task)));
         WORKING.set(false);
         if own.is_err() {
             // Nothing more is begun.
-            board.next.store(count, Ordering::Relaxed);
+            shared.next.store(count, Ordering::Relaxed);
         }
-        let came = board.gate.fetch_or(CLOSED, Ordering::AcqRel) % CLOSED;
-        let mut looks = 0;
-        while board.left.load(Ordering::Acquire) < came {
-            looks += 1;
-            if looks % 4096 == 0 {
+        let came = shared.state.fetch_or(CLOSED, Ordering::AcqRel) % CLOSED;
+        let mut spins = 0;
+        while shared.done.load(Ordering::Acquire) < came {
+            spins += 1;
+            if spins % 4096 == 0 {
                 std::thread::yield_now();
             }
             std::hint::spin_loop();
         }
-        *lock(&board.task) = None;
-        let theirs = lock(&board.panic).take();
+        *lock(&shared.task) = None;
+        let theirs = lock(&shared.panic).take();
         drop(owner);
         if let Some(panic) = own.err().or(theirs) {
             resume_unwind(panic);
@@ -143,8 +140,8 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
-        drop(lock(&self.shared.bed));
-        self.shared.bell.notify_all();
+        drop(lock(&self.shared.parking));
+        self.shared.wake.notify_all();
     }
 }
 
@@ -152,7 +149,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-impl Board {
+impl Shared {
     /// Calls the task for indices as long as there are any.
     fn take(&self, task: &Task) {
         let count = self.count.load(Ordering::Relaxed);
@@ -171,25 +168,25 @@ impl Board {
         let mut seen = 0;
         while !self.ended.load(Ordering::Relaxed) {
             if self.awaited(seen) {
-                seen = self.gate.load(Ordering::Acquire) / JOB;
+                seen = self.state.load(Ordering::Acquire) / JOB;
                 self.join(seen);
             } else {
-                let bed = lock(&self.bed);
-                self.asleep.fetch_add(1, Ordering::SeqCst);
+                let parking = lock(&self.parking);
+                self.parked.fetch_add(1, Ordering::SeqCst);
                 let news =
-                    self.gate.load(Ordering::SeqCst) / JOB != seen || self.ended.load(Ordering::SeqCst);
+                    self.state.load(Ordering::SeqCst) / JOB != seen || self.ended.load(Ordering::SeqCst);
                 if !news {
-                    drop(self.bell.wait(bed));
+                    drop(self.wake.wait(parking));
                 }
-                self.asleep.fetch_sub(1, Ordering::SeqCst);
+                self.parked.fetch_sub(1, Ordering::SeqCst);
             }
         }
     }
 
-    /// Whether a job other than number `seen` came up while looking for it.
+    /// Whether a job other than number `seen` came up while spinning.
     fn awaited(&self, seen: u64) -> bool {
-        for _ in 0..LOOKS {
-            if self.gate.load(Ordering::Relaxed) / JOB != seen {
+        for _ in 0..SPINS {
+            if self.state.load(Ordering::Relaxed) / JOB != seen {
                 return true;
             }
             std::hint::spin_loop();
@@ -199,22 +196,22 @@ impl Board {
 
     /// Takes part in job `number`, unless it is over.
     fn join(&self, number: u64) {
-        let mut gate = self.gate.load(Ordering::Acquire);
+        let mut state = self.state.load(Ordering::Acquire);
         loop {
-            if gate / JOB != number || gate & CLOSED != 0 {
+            if state / JOB != number || state & CLOSED != 0 {
                 return;
             }
             match self
-                .gate
-                .compare_exchange_weak(gate, gate + 1, Ordering::AcqRel, Ordering::Acquire)
+                .state
+                .compare_exchange_weak(state, state + 1, Ordering::AcqRel, Ordering::Acquire)
             {
                 Ok(_) => break,
-                Err(now) => gate = now,
+                Err(now) => state = now,
             }
         }
         let address = *lock(&self.task);
         if let Some(Address(task)) = address {
-            // SAFETY: this worker came in through the open gate, so the owner waits until it is counted in `left`.
+            // SAFETY: this worker joined while the job was open, so the owner waits until it is counted in `done`.
             let task = unsafe { &*task };
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take(task))) {
                 *lock(&self.panic) = Some(panic);
@@ -222,7 +219,7 @@ impl Board {
                 self.next.store(count, Ordering::Relaxed);
             }
         }
-        self.left.fetch_add(1, Ordering::Release);
+        self.done.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -267,6 +264,28 @@ mod tests {
             }
         });
         assert_eq!(total.into_inner(), 4 * 100 * 15);
+    }
+
+    /// A second thread's job gets the workers too, in its turn: it never falls back to its own thread without a word.
+    #[test]
+    fn every_thread_gets_the_workers() {
+        let pool = Pool::new(1, &[]);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        let met = AtomicUsize::new(0);
+                        // Both indices wait for each other, so two threads must take part.
+                        pool.run(2, &|_| {
+                            met.fetch_add(1, Ordering::SeqCst);
+                            while met.load(Ordering::SeqCst) < 2 {
+                                std::thread::yield_now();
+                            }
+                        });
+                    }
+                });
+            }
+        });
     }
 
     #[test]
