@@ -76,6 +76,7 @@ pub fn three() -> [Request; 3] {
 }
 
 /// What the engine answers when nobody interferes.
+#[allow(dead_code)] // Some tests drive the engine themselves.
 pub fn answers(model: &dyn Vlm, requests: &[Request]) -> Result<Vec<Generated>, EngineError> {
     let clock = ManualClock::default();
     generate(model, requests, &clock, &mut |_, _| Flow::Continue).map(|(answers, _)| answers)
