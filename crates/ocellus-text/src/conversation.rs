@@ -95,6 +95,12 @@ impl Conversation {
             .sum()
     }
 
+    /// Whether a text has this character.
+    pub(crate) fn contains(&self, char: char) -> bool {
+        self.parts()
+            .any(|part| matches!(part, Part::Text(text) if text.contains(char)))
+    }
+
     fn parts(&self) -> impl Iterator<Item = &Part> {
         self.messages.iter().flat_map(|message| &message.content)
     }

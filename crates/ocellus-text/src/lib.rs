@@ -1,7 +1,7 @@
 //! Text in and out of a model: tokenizer, streaming detokenizer, chat template, conversation.
 //!
 //! This crate knows bytes, ids and templates, and that "a picture stands here"; it never sees a pixel or a model.
-//! The order of use: a [`Conversation`] is rendered by a [`Template`] to prompt text, a [`Tokenizer`] turns that into ids,
+//! The order of use: a [`Template`] encodes a [`Conversation`] with a [`Tokenizer`], what was typed as plain text,
 //! [`expand_image_pads`] repeats each picture's placeholder, and a [`Detokenizer`] turns generated ids back into text
 //! piece by piece.
 
@@ -21,6 +21,7 @@ mod folder;
 mod instruct;
 mod pads;
 mod plain;
+mod prompt_ids;
 mod ranks;
 mod sentence_piece;
 mod span_writing;

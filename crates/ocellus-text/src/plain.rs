@@ -11,13 +11,13 @@ impl Tokenizer {
     /// For text without such tokens the ids are those of [`encode`](Tokenizer::encode).
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
         self.check_text(text)?;
-        self.plain(text).map_err(|e| TextError::Encode {
+        self.tokenize_plain(text.into()).map_err(|e| TextError::Encode {
             reason: e.to_string(),
         })
     }
 
-    fn plain(&self, text: &str) -> tokenizers::Result<Vec<u32>> {
-        let mut words = PreTokenizedString::from(text);
+    /// Ids of text that is cut at its added tokens already.
+    pub(crate) fn tokenize_plain(&self, mut words: PreTokenizedString) -> tokenizers::Result<Vec<u32>> {
         // Splitting drops what is empty; normalising alone would keep an empty word, which some vocabularies prefix.
         words.split(|_, mut word| {
             if let Some(normalizer) = self.inner.get_normalizer() {
