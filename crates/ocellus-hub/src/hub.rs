@@ -12,7 +12,7 @@ use crate::gguf::{self, GgufFiles};
 use crate::http::{self, Client, Failure};
 use crate::listing::{self, Listing, RemoteFile};
 use crate::lock::Lock;
-use crate::{Cached, HubConfig, HubError, Progress, Reference, RepositoryId, Revision, Source};
+use crate::{BUILT_IN, Cached, HubConfig, HubError, Progress, Reference, RepositoryId, Revision, Source};
 use crate::{inventory, selection};
 
 /// Room left free beside the files themselves.
@@ -26,6 +26,27 @@ pub struct Checkpoint {
     pub location: Location,
     /// The commit, when it came from a hub.
     pub commit: Option<String>,
+}
+
+impl Checkpoint {
+    /// The model inside the program.
+    pub fn built_in() -> Self {
+        Self {
+            name: BUILT_IN.to_owned(),
+            location: Location::BuiltIn,
+            commit: None,
+        }
+    }
+
+    /// A folder with `config.json` (or `params.json`), weights, tokenizer.
+    pub fn folder(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Self {
+            name: path.display().to_string(),
+            location: Location::Folder(path),
+            commit: None,
+        }
+    }
 }
 
 /// Where a checkpoint's bytes are.

@@ -117,9 +117,14 @@ pub fn pad_right(strip: &Gray, multiple: u32) -> Gray {
 ///
 /// The strip must not be empty, `height` and `max_width` must be at least 1.
 pub fn to_height(strip: &Gray, height: u32, max_width: u32) -> Gray {
-    let exact = f64::from(strip.width) * f64::from(height) / f64::from(strip.height.max(1));
-    let width = (exact.round() as u32).clamp(1, max_width.max(1));
+    let width = width_at(strip.width, strip.height, height, max_width);
     resize_gray(strip, width, height)
+}
+
+/// The width that [`to_height`] gives a strip of `width` x `own_height` px.
+pub fn width_at(width: u32, own_height: u32, height: u32, max_width: u32) -> u32 {
+    let exact = f64::from(width) * f64::from(height) / f64::from(own_height.max(1));
+    (exact.round() as u32).clamp(1, max_width.max(1))
 }
 
 fn histogram(levels: impl Iterator<Item = u8>) -> [usize; 256] {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use ocellus_hub::{GgufFiles, Location, built_in};
 use ocellus_models::families::gguf::{Assembled, assemble};
-use ocellus_text::{Template, TextError, Tokenizer};
+use ocellus_processor::TextFiles;
+use ocellus_text::{Template, Tokenizer};
 use ocellus_weights::Weights;
 
 use crate::error::SessionError;
-use crate::text_files::TextFiles;
 
 /// The mapped weights of a checkpoint and the texts beside them.
 pub struct CheckpointFiles {
@@ -52,15 +52,9 @@ impl CheckpointFiles {
         })
     }
 
-    /// Tokenizer and chat template, from whichever files have them.
-    ///
-    /// # Errors
-    /// Files that cannot be used.
-    pub fn take_tokenizer_and_template(&mut self) -> Result<(Tokenizer, Option<Template>), TextError> {
-        match self.made.take() {
-            Some(made) => Ok(made),
-            None => self.texts.tokenizer_and_template(),
-        }
+    /// Tokenizer and chat template, where no files of their own have them; once.
+    pub(crate) fn take_made(&mut self) -> Option<(Tokenizer, Option<Template>)> {
+        self.made.take()
     }
 }
 

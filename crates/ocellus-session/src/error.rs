@@ -5,11 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ocellus_base::units::size;
+use ocellus_engine::EngineError;
 use ocellus_media::MediaError;
 use ocellus_models::families::gguf::GgufError;
-use ocellus_models::{ConfigError, ModelError};
+use ocellus_models::{ConfigError, ModelError, Task};
+use ocellus_processor::ProcessorError;
 use ocellus_text::TextError;
-use ocellus_weights::WeightsError;
+use ocellus_weights::{RegionsError, WeightsError};
 
 use crate::memory_estimate::Needed;
 use crate::widths::Device;
@@ -32,9 +34,11 @@ pub enum SessionError {
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
-    Text(#[from] TextError),
+    Processor(#[from] ProcessorError),
     #[error(transparent)]
-    Media(#[from] MediaError),
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Regions(#[from] RegionsError),
     #[error("{}: cannot {action}: {source}", path.display())]
     Io {
         action: &'static str,
@@ -42,18 +46,20 @@ pub enum SessionError {
         #[source]
         source: io::Error,
     },
-    #[error("config.json is missing")]
-    NoConfig,
-    #[error("{file} is not valid JSON: {reason}")]
-    Json { file: String, reason: String },
     #[error("the device cannot be used: {0}")]
     Device(candle_core::Error),
     #[error("this build of ocellus cannot use the device `{device}`")]
     NoSuchDevice { device: Device },
+    #[error("this processor does not have the instruction set `{asked}`")]
+    InstructionSet { asked: String, known: Vec<&'static str> },
     #[error("quantised weights work on the CPU only")]
     QuantisedWeightsElsewhere,
     #[error("the model is quantised already")]
     QuantisedAlready,
+    #[error("{name} is quantised already")]
+    QuantisedBefore { name: String },
+    #[error("{name} is not a folder of safetensors")]
+    NotAFolder { name: String },
     #[error("weights are quantised on the CPU only")]
     QuantElsewhere,
     #[error("the CPU does not compute in f16")]
@@ -72,6 +78,40 @@ pub enum SessionError {
         needed: Needed,
         available_bytes: u64,
     },
+    /// The model cannot do a task.
+    #[error("{who} cannot {}", deed(*task))]
+    Unable {
+        /// The model, and its family where it is told.
+        who: String,
+        task: Task,
+    },
+    #[error("{name} does not write text")]
+    WritesNoText { name: String },
+    #[error("{name} finds regions in pictures and takes no text")]
+    TakesNoText { name: String },
+    #[error("{name} reads no text without a picture")]
+    ReadsNoTextAlone { name: String },
+    #[error("{name} does not look at pictures but at what a detector found in them")]
+    LooksAtRegions { name: String },
+    #[error("{name} looks at pictures, not at region features")]
+    LooksAtPictures { name: String },
+    #[error("{name} sees pictures as part of its text")]
+    PicturesInText { name: String },
+    #[error("{name} answers questions about exactly one picture, not {found}")]
+    OnePicture { name: String, found: usize },
+    #[error("{name}: the vocabulary has no {token}")]
+    NoToken { name: String, token: String },
+    #[error("an answer of {tokens} tokens does not fit beside the question")]
+    AnswerTooLong {
+        tokens: usize,
+        /// How the longest answer begins.
+        start: String,
+    },
+    #[error("the text has fewer than two tokens")]
+    ShortText,
+    /// Somebody who listened ended it.
+    #[error("interrupted")]
+    Cancelled,
 }
 
 impl SessionError {
@@ -84,7 +124,7 @@ impl SessionError {
     }
 
     /// A file that could not be used.
-    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {
             action,
             path: path.into(),
@@ -95,6 +135,24 @@ impl SessionError {
 
 impl From<ConfigError> for SessionError {
     fn from(error: ConfigError) -> Self {
+        ModelError::from(error).into()
+    }
+}
+
+impl From<TextError> for SessionError {
+    fn from(error: TextError) -> Self {
+        ProcessorError::from(error).into()
+    }
+}
+
+impl From<MediaError> for SessionError {
+    fn from(error: MediaError) -> Self {
+        ProcessorError::from(error).into()
+    }
+}
+
+impl From<candle_core::Error> for SessionError {
+    fn from(error: candle_core::Error) -> Self {
         ModelError::from(error).into()
     }
 }
@@ -117,5 +175,20 @@ impl fmt::Display for Needed {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// What a model that cannot do it is said to be unable to do.
+fn deed(task: Task) -> &'static str {
+    match task {
+        Task::Ask => "answer questions",
+        Task::Chat => "hold a conversation",
+        Task::Ocr => "read pages",
+        Task::Caption => "write captions",
+        Task::Score => "score texts against a picture",
+        Task::Embed => "turn pictures and texts into vectors of one space",
+        Task::Classify => "tell which label fits a picture",
+        Task::Fill => "find words for masks",
+        Task::Detect => "find regions in a picture",
     }
 }

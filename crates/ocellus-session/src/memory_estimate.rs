@@ -1,10 +1,9 @@
 //! What a use of a model will take, before any of it is loaded; and the refusal of what cannot end well.
 
 use ocellus_base::limits::Limits;
-use ocellus_media::{PixelRecipe, Recipe, smart_resize};
 use ocellus_models::Grid;
-use ocellus_models::VisualFormat;
 use ocellus_models::plan::{Plan, Shape};
+use ocellus_processor::{PictureGeometry, PictureProcessor, PictureRecipe, PixelBounds, TextFiles};
 use ocellus_weights::Weights;
 
 use crate::error::SessionError;
@@ -15,8 +14,7 @@ use crate::storage::StorageDtype;
 pub struct Usage {
     /// Width and height of the pictures of one request.
     pub pictures: Vec<(u32, u32)>,
-    pub min_pixels: Option<u64>,
-    pub max_pixels: Option<u64>,
+    pub bounds: PixelBounds,
     /// Tokens of the prompt beside its pictures.
     pub text_tokens: u64,
     /// Tokens of the answer.
@@ -28,8 +26,7 @@ impl Default for Usage {
     fn default() -> Self {
         Self {
             pictures: vec![(1280, 960)],
-            min_pixels: None,
-            max_pixels: None,
+            bounds: PixelBounds::default(),
             text_tokens: 64,
             new_tokens: 1024,
         }
@@ -53,22 +50,21 @@ impl Usage {
 /// The memory that a use of a model takes, and what that was computed from.
 pub struct MemoryEstimate {
     pub shape: Shape,
-    /// Grids of the pictures as the vision tower sees them.
-    pub grids: Vec<Grid>,
+    /// The pictures as the vision tower sees them.
+    pub pictures: Vec<PictureGeometry>,
     /// Pictures, text and answer.
     pub context_tokens: u64,
     pub plan: Plan,
 }
 
 impl MemoryEstimate {
-    /// Estimates from the texts of a checkpoint: its config, and other files by name. `None` = the family's memory cannot be
-    /// told from its config.
+    /// Estimates from the texts of a checkpoint. `None` = the family's memory cannot be told from its config.
     ///
     /// # Errors
     /// A config or a recipe that cannot be used.
     pub fn new(
+        files: &TextFiles,
         config: &str,
-        text: impl Fn(&str) -> Result<Option<String>, SessionError>,
         usage: &Usage,
         storage: &StorageDtype,
     ) -> Result<Option<Self>, SessionError> {
@@ -77,76 +73,34 @@ impl MemoryEstimate {
             return Ok(None);
         };
         let shape = shape(&config)?;
-        let grids = grids(&shape, text, usage)?;
-        let image_tokens: usize = grids.iter().map(|grid| shape.facts.cells(grid)).sum();
+        let processor = PictureProcessor::of_shape(files, &shape)?;
+        let sizes = match processor.recipe() {
+            PictureRecipe::Regions { .. } => &[][..],
+            _ => &usage.pictures[..],
+        };
+        let pictures = sizes.iter().map(|size| processor.geometry(*size, usage.bounds));
+        let pictures: Vec<PictureGeometry> = pictures.collect::<Result<_, _>>()?;
+        let image_tokens: usize = pictures.iter().map(|picture| picture.tokens).sum();
         let context_tokens = image_tokens as u64 + usage.text_tokens + usage.new_tokens;
+        let grids: Vec<Grid> = pictures.iter().map(|picture| picture.grid).collect();
         let plan = shape.plan(&grids, context_tokens, &storage.widths, storage.kv_cache);
         Ok(Some(Self {
             shape,
-            grids,
+            pictures,
             context_tokens,
             plan,
         }))
     }
-}
 
-fn grids(
-    shape: &Shape,
-    text: impl Fn(&str) -> Result<Option<String>, SessionError>,
-    usage: &Usage,
-) -> Result<Vec<Grid>, SessionError> {
-    let facts = &shape.facts;
-    let preprocessor = text("preprocessor_config.json")?;
-    let cut = |(height, width): (u32, u32), patch: u32| Grid {
-        t: 1,
-        h: (height / patch.max(1)) as usize,
-        w: (width / patch.max(1)) as usize,
-    };
-    let pictures = usage.pictures.iter();
-    match &shape.input {
-        VisualFormat::VisualTokens => {
-            let recipe = match preprocessor {
-                Some(text) => Recipe::from_json(&text)?,
-                None => Recipe {
-                    patch_size: facts.patch_size as u32,
-                    merge_size: facts.merge as u32,
-                    ..Recipe::default()
-                },
-            };
-            let min = usage.min_pixels.unwrap_or(recipe.min_pixels);
-            let max = usage.max_pixels.unwrap_or(recipe.max_pixels);
-            pictures
-                .map(|&(width, height)| {
-                    let target = smart_resize(height, width, recipe.factor(), min, max)?;
-                    Ok(cut(target, recipe.patch_size))
-                })
-                .collect()
-        }
-        VisualFormat::Planes(default) => {
-            let params = text("params.json")?;
-            let recipe = planes(default.clone(), preprocessor.as_deref(), params.as_deref())?;
-            pictures
-                .map(|&(width, height)| Ok(cut(recipe.size(height, width)?, facts.patch_size as u32)))
-                .collect()
-        }
-        VisualFormat::Regions { .. } => Ok(Vec::new()),
+    /// Tokens that stand for the pictures in the prompt.
+    pub fn image_tokens(&self) -> usize {
+        self.pictures.iter().map(|picture| picture.tokens).sum()
     }
-}
 
-/// The recipe of planes with what the checkpoint's files change in it.
-///
-/// # Errors
-/// A file that asks for what is not computed.
-pub fn planes(
-    default: PixelRecipe,
-    preprocessor: Option<&str>,
-    params: Option<&str>,
-) -> Result<PixelRecipe, SessionError> {
-    Ok(match (preprocessor, params) {
-        (Some(text), _) => PixelRecipe::from_json(text, default)?,
-        (None, Some(text)) => PixelRecipe::from_params(text, default)?,
-        (None, None) => default,
-    })
+    /// Grids of the pictures as the vision tower sees them.
+    pub fn grids(&self) -> Vec<Grid> {
+        self.pictures.iter().map(|picture| picture.grid).collect()
+    }
 }
 
 /// Refuses a model that does not fit into `available_bytes`: one clear sentence instead of an end by the system's hand.
@@ -159,11 +113,11 @@ pub fn check(
     available_bytes: u64,
     (name, storage): (&str, &StorageDtype),
     (config, weights): (&str, &Weights),
-    text: impl Fn(&str) -> Result<Option<String>, SessionError>,
+    files: &TextFiles,
     usage: &Usage,
 ) -> Result<(), SessionError> {
     // A config or a recipe that cannot be used is for the loader to speak about.
-    let estimate = MemoryEstimate::new(config, text, usage, storage).ok().flatten();
+    let estimate = MemoryEstimate::new(files, config, usage, storage).ok().flatten();
     let elements = weights
         .names()
         .filter_map(|n| Some(weights.view(n).ok()?.elements() as u64))

@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
-use ocellus_session::Usage;
+use ocellus_session::{GenerationOptions, PixelBounds, Usage};
 
 use crate::values::{self, Device, Dtype, Format, ImageSize, KvCache, OcrFormat, Quant};
 
@@ -113,11 +113,17 @@ pub struct Pixels {
 }
 
 impl Pixels {
+    pub fn bounds(&self) -> PixelBounds {
+        PixelBounds {
+            min_pixels: self.min_pixels.map(|n| n.get().into()),
+            max_pixels: self.max_pixels.map(|n| n.get().into()),
+        }
+    }
+
     /// A use within these bounds.
     pub fn usage(&self) -> Usage {
         Usage {
-            min_pixels: self.min_pixels.map(|n| n.get().into()),
-            max_pixels: self.max_pixels.map(|n| n.get().into()),
+            bounds: self.bounds(),
             ..Usage::default()
         }
     }
@@ -151,6 +157,22 @@ pub struct Sampling {
     /// End the answer before this text; may be given several times
     #[arg(long, value_name = "TEXT")]
     pub stop: Vec<String>,
+}
+
+impl Sampling {
+    /// The same as the session takes it, with a seed in any case.
+    pub fn options(&self) -> GenerationOptions {
+        GenerationOptions {
+            max_tokens: self.max_tokens.map(NonZeroUsize::get),
+            temperature: self.temperature,
+            top_p: self.top_p,
+            top_k: self.top_k,
+            min_p: self.min_p,
+            repetition_penalty: self.repeat_penalty,
+            seed: self.seed.unwrap_or_else(crate::environment::fresh_seed),
+            stop: self.stop.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,13 @@
 //! What every command is given: global arguments, environment, and what follows from both.
 
+use std::sync::Arc;
+
 use ocellus_hub::{Checkpoint, Hub, HubConfig, Reference};
 
-use ocellus_session::ComputeOptions;
+use ocellus_session::{ComputeOptions, CpuOptions, OpenOptions, Session, Usage};
 
 use crate::args::Global;
+use crate::clock::SystemClock;
 use crate::environment::{Allowance, Environment};
 use crate::error::Failure;
 use crate::memory;
@@ -82,22 +85,34 @@ impl Context {
     /// # Errors
     /// An instruction set that this processor does not have.
     pub fn settle_kernels(&self) -> Result<(), Failure> {
-        if let Some(name) = &self.environment.isa {
-            ocellus_kernels::isa::Isa::settle(name.trim()).map_err(|known| {
-                let what = format!(
-                    "the environment variable OCELLUS_ISA is `{name}`, which this processor does not have"
-                );
-                Failure::usage(what).hint(format!("one of {}", known.join(", ")))
-            })?;
+        let options = CpuOptions {
+            threads: Some(self.threads()),
+            pin: self.environment.pin,
+            instruction_set: self.environment.isa.clone(),
+        };
+        Ok(options.apply()?)
+    }
+
+    /// Opens the model named by the flag, else by the environment, else the built-in one.
+    pub fn open(&self, flag: Option<&str>) -> Result<Session, Failure> {
+        self.open_for(flag, Usage::default())
+    }
+
+    /// The same for a use that is known already; what the machine cannot hold is refused.
+    pub fn open_for(&self, flag: Option<&str>, usage: Usage) -> Result<Session, Failure> {
+        Ok(Session::open(&self.checkpoint(flag)?, &self.options(usage))?)
+    }
+
+    /// How models are opened.
+    pub fn options(&self, usage: Usage) -> OpenOptions {
+        OpenOptions {
+            compute: self.compute(),
+            // Settled before anything was computed.
+            cpu: CpuOptions::default(),
+            available_bytes: self.available_bytes(),
+            usage,
+            clock: Arc::new(SystemClock::start()),
         }
-        ocellus_kernels::use_threads(self.threads());
-        ocellus_kernels::pin_threads(self.environment.pin);
-        // Preprocessing has a pool of its own, which sleeps while kernels work. Fails only when there is a pool already, which
-        // nothing before this makes.
-        let _ = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads())
-            .build_global();
-        Ok(())
     }
 
     /// Where and at which widths to compute.

@@ -9,8 +9,9 @@ use ocellus_engine::EngineError;
 use ocellus_hub::HubError;
 use ocellus_media::MediaError;
 use ocellus_models::families::gguf::GgufError;
-use ocellus_models::{ConfigError, ModelError};
+use ocellus_models::{ConfigError, FAMILIES, ModelError, Task};
 use ocellus_nn::LoadError;
+use ocellus_processor::ProcessorError;
 use ocellus_session::SessionError;
 use ocellus_text::TextError;
 use ocellus_train::TrainError;
@@ -360,6 +361,28 @@ impl From<GgufError> for Failure {
     }
 }
 
+impl From<ProcessorError> for Failure {
+    fn from(error: ProcessorError) -> Self {
+        let hint = match error {
+            ProcessorError::Text(error) => return error.into(),
+            ProcessorError::Media(error) => return error.into(),
+            ProcessorError::Model(error) => return error.into(),
+            ProcessorError::Io { action, path, source } => return Self::io(action, &path, &source),
+            ProcessorError::PixelBounds { .. } => {
+                return Self::usage(&error).hint("change --min-pixels or --max-pixels");
+            }
+            ProcessorError::NoConfig => {
+                "a model folder holds config.json, or params.json in the layout of some publishers"
+            }
+            ProcessorError::Patches { .. } => {
+                "the two files belong to different models; download the model again"
+            }
+            _ => "download the model again",
+        };
+        Self::new(&error).hint(hint)
+    }
+}
+
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         let hint: String = match error {
@@ -367,18 +390,34 @@ impl From<SessionError> for Failure {
             SessionError::Weights(error) => return error.into(),
             SessionError::Gguf(error) => return error.into(),
             SessionError::Model(error) => return error.into(),
-            SessionError::Text(error) => return error.into(),
-            SessionError::Media(error) => return error.into(),
+            SessionError::Processor(error) => return error.into(),
+            SessionError::Engine(error) => return error.into(),
+            SessionError::Regions(error) => return error.into(),
             SessionError::Io { action, path, source } => return Self::io(action, &path, &source),
+            SessionError::Cancelled => return Self::interrupted(),
+            SessionError::InstructionSet { asked, known } => {
+                return Self::usage(format!(
+                    "the environment variable OCELLUS_ISA is `{asked}`, which this processor does not have"
+                ))
+                .hint(format!("one of {}", known.join(", ")));
+            }
             SessionError::QuantElsewhere => {
                 return Self::new("--quant works on the CPU only")
                     .hint("use --dtype bf16 or f16 on this device");
             }
             SessionError::KvCache { .. } => return Self::usage(&error).hint("leave out --kv-cache"),
-            SessionError::NoConfig => {
-                "a model folder holds config.json, or params.json in the layout of some publishers".into()
+            SessionError::OnePicture { .. } => return Self::usage(&error).hint("give one --image"),
+            SessionError::LooksAtPictures { .. } => return Self::usage(&error).hint("leave out --regions"),
+            SessionError::LooksAtRegions { .. } => {
+                "give the features with --regions FILE.npz, or make them with `ocellus detect`".into()
             }
-            SessionError::Json { .. } => "download the model again".into(),
+            SessionError::PicturesInText { .. } => "`ocellus ask --image FILE` shows it a picture".into(),
+            SessionError::TakesNoText { .. } => "`ocellus detect` runs it".into(),
+            SessionError::WritesNoText { .. } => format!("families that do: {}", able(Task::Ask)),
+            SessionError::Unable { task, .. } => match &able(task)[..] {
+                "" => "`ocellus models families` lists what each family does".into(),
+                able => format!("families with checkpoints that can: {able}"),
+            },
             SessionError::Device(_) => "`--device cpu` always works".into(),
             SessionError::NoSuchDevice { .. } => {
                 "leave out --device, or build with `--features cuda` or `--features metal`".into()
@@ -387,12 +426,28 @@ impl From<SessionError> for Failure {
                 "use the checkpoint that they were made from on this device".into()
             }
             SessionError::QuantisedAlready => "leave out --quant".into(),
+            SessionError::QuantisedBefore { .. } => {
+                "quantise the checkpoint that it was made from; rounding twice loses more".into()
+            }
+            SessionError::NotAFolder { .. } => "quantise the checkpoint that it was made from".into(),
             SessionError::F16OnCpu => "use --dtype bf16 or f32".into(),
             SessionError::Memory { storage, .. } => less_memory(storage),
+            SessionError::NoToken { .. } => "the tokenizer and the weights belong to different models".into(),
+            SessionError::AnswerTooLong { ref start, .. } => {
+                format!("shorten the answer that begins `{start}`, or the question")
+            }
+            SessionError::ReadsNoTextAlone { .. } => "give --calibration pictures only".into(),
+            SessionError::ShortText => "give a longer one, or leave it out".into(),
             _ => return Self::new(&error),
         };
         Self::new(&error).hint(hint)
     }
+}
+
+/// The families with checkpoints that can do a task.
+fn able(task: Task) -> String {
+    let able = FAMILIES.iter().filter(|family| family.tasks.contains(&task));
+    able.map(|family| family.id).collect::<Vec<_>>().join(", ")
 }
 
 /// What takes less memory than weights of this storage dtype.

@@ -1,5 +1,6 @@
 //! Ctrl-C. At once, with exit code 130; or, while a command listens, as a request that it sees between two steps.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static LISTENING: AtomicBool = AtomicBool::new(false);
@@ -27,6 +28,14 @@ impl Listener {
         REQUESTED.store(false, Ordering::SeqCst);
         LISTENING.store(true, Ordering::SeqCst);
         Self(())
+    }
+
+    /// Whether to go on.
+    pub fn flow(&self) -> ControlFlow<()> {
+        match self.requested() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 
     /// Whether Ctrl-C was pressed since.

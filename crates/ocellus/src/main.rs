@@ -3,7 +3,6 @@
 //! Standard output carries results only; progress, logs and hints go to standard error. Exit codes: 0 done, 1 something
 //! failed, 2 wrong usage, 130 interrupted.
 
-mod ahead;
 mod args;
 mod bench;
 mod clock;
@@ -11,19 +10,12 @@ mod commands;
 mod context;
 mod environment;
 mod error;
-mod generation;
 mod inputs;
 mod interrupt;
 mod logging;
 mod memory;
-mod model;
 mod output;
 mod progress;
-mod prompt;
-mod question;
-mod reader;
-mod sight;
-mod speech;
 mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -367,5 +367,6 @@ pub(super) fn shape(text: &Text, vision: Vision, facts: Facts) -> Shape {
         vision,
         facts,
         input: VisualFormat::VisualTokens,
+        row_ends: 0,
     }
 }

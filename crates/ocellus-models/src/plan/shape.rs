@@ -16,6 +16,8 @@ pub struct Shape {
     pub facts: Facts,
     /// How it takes pictures.
     pub input: VisualFormat,
+    /// Tokens that end each row of a picture's visual tokens in a prompt.
+    pub row_ends: usize,
 }
 
 /// Memory of one use of a model, in bytes.

@@ -6,12 +6,10 @@ use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use ocellus_base::clock::Clock;
 use ocellus_media::Rgb;
+use ocellus_session::{PixelBounds, Session};
 
 use super::median;
-use crate::args::Pixels;
 use crate::error::Failure;
-use crate::model::Model;
-use crate::question::Seen;
 
 /// Quality of the JPEG file that is read.
 const JPEG_QUALITY: u8 = 90;
@@ -25,9 +23,9 @@ pub struct Intake {
 
 /// Writes the picture as files in memory and reads each `runs` times on one thread.
 pub fn intake(
-    model: &Model,
+    session: &Session,
     picture: &Rgb,
-    pixels: &Pixels,
+    bounds: PixelBounds,
     runs: usize,
     clock: &dyn Clock,
 ) -> Result<Intake, Failure> {
@@ -39,7 +37,7 @@ pub fn intake(
         let mut seconds = Vec::with_capacity(runs);
         for _ in 0..runs {
             let started = clock.now_ns();
-            pool.install(|| Seen::new(model, &file, pixels))?;
+            pool.install(|| session.picture(&file, bounds))?;
             seconds.push((clock.now_ns() - started) as f64 / 1e9);
         }
         Ok(f64::from(picture.width) * f64::from(picture.height) / 1e6 / median(seconds))

@@ -2,15 +2,13 @@
 
 use ocellus_base::clock::Clock;
 use ocellus_base::trace::span;
-use ocellus_engine::{EngineError, Flow, Request, Sampling, Token};
+use ocellus_engine::{EngineError, Flow, Request, Sampling, Token, generate};
 use ocellus_media::{Decoded, Rgb};
 use ocellus_models::{Grid, PositionRule};
+use ocellus_session::{PixelBounds, Session};
 
 use super::{Work, prompt};
-use crate::args::Pixels;
 use crate::error::Failure;
-use crate::model::Model;
-use crate::question::Seen;
 
 /// One run, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,9 +54,9 @@ const SHOWN: usize = 8;
 
 /// Measures `work` on a picture; `seen` is told of every run.
 pub fn measure(
-    model: &Model,
+    session: &Session,
     picture: &Rgb,
-    pixels: &Pixels,
+    bounds: PixelBounds,
     work: &Work,
     clock: &dyn Clock,
     mut seen: impl FnMut(&Measured),
@@ -74,12 +72,12 @@ pub fn measure(
         let started = clock.now_ns();
         let patches = {
             let _span = span("preprocess");
-            Seen::of(model, &decoded, pixels)?
+            session.decoded_picture(&decoded, bounds)?
         };
         let preprocess_s = seconds(clock.now_ns() - started);
-        let prompt = prompt::exact(model, &patches, work.prompt_tokens)?;
+        let prompt = prompt::exact(session, &patches, work.prompt_tokens)?;
         let measured = all.get_or_insert_with(|| Measured {
-            grid: patches.picture.grid,
+            grid: patches.geometry.grid,
             prompt_tokens: prompt.ids.len(),
             image_tokens: prompt.image_tokens,
             tokens: work.tokens,
@@ -88,7 +86,7 @@ pub fn measure(
         });
         let request = Request {
             ids: prompt.ids,
-            pictures: vec![patches.picture],
+            pictures: ocellus_session::engine_pictures(&[patches])?,
             max_tokens: work.tokens,
             min_tokens: 0,
             sampling: Sampling::default(),
@@ -96,7 +94,7 @@ pub fn measure(
             end: Vec::new(),
             rule: PositionRule::default(),
         };
-        let (run, ids) = one(model, &request, preprocess_s, clock)?;
+        let (run, ids) = one(session, &request, preprocess_s, clock)?;
         measured.first_tokens = ids.into_iter().take(SHOWN).collect();
         measured.runs.push(run);
         seen(measured);
@@ -106,7 +104,7 @@ pub fn measure(
 
 /// One request from its patches on, and the ids that it gave.
 fn one(
-    model: &Model,
+    session: &Session,
     request: &Request,
     preprocess_s: f64,
     clock: &dyn Clock,
@@ -118,16 +116,13 @@ fn one(
     };
     let started = clock.now_ns();
     let requests = std::slice::from_ref(request);
-    let mut engine = model.engine(clock)?;
-    engine
-        .generate(requests, &mut receive)
-        .map_err(|error| match error {
+    let (_, timing) =
+        generate(session.vlm()?, requests, clock, &mut receive).map_err(|error| match error {
             EngineError::Context { .. } => Failure::new(&error).hint(
                 "measure with fewer tokens (--tokens, --prompt-tokens) or a smaller picture (--image-size)",
             ),
             other => other.into(),
         })?;
-    let timing = engine.timing();
     let (first, last) = match (stamps.first(), stamps.last()) {
         (Some(first), Some(last)) => (first.0, last.0),
         _ => (started, started),

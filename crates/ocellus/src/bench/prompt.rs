@@ -1,11 +1,10 @@
 //! A prompt of an exact length about one picture.
 
 use ocellus_models::{Grid, Slot, Vlm};
+use ocellus_session::{PreparedPicture, Session};
 use ocellus_text::Tokenizer;
 
 use crate::error::Failure;
-use crate::model::Model;
-use crate::question::Seen;
 
 /// What the text of the prompt says, as often as needed.
 const WORDS: &str = "Describe this picture in detail and list every object that you can see in it, from left to right, \
@@ -18,17 +17,17 @@ pub struct Exact {
 }
 
 /// A prompt of `text_tokens` tokens beside those that stand for the picture.
-pub fn exact(model: &Model, seen: &Seen, text_tokens: usize) -> Result<Exact, Failure> {
-    let (vlm, grid) = (model.vlm()?, seen.picture.grid);
-    let (before, picture, after) = match model.loaded.input().prompts {
+pub fn exact(session: &Session, seen: &PreparedPicture, text_tokens: usize) -> Result<Exact, Failure> {
+    let (vlm, grid) = (session.vlm()?, seen.geometry.grid);
+    let (before, picture, after) = match session.model().input().prompts {
         Some(_) => (Vec::new(), spelled(vlm, &grid), Vec::new()),
         None => {
             let conversation = ocellus_tasks::ask::conversation(1, "", None);
-            let ids = model.speech.ids(vlm, &model.tokenizer, &conversation, &[grid])?;
+            let ids = session.prompt_ids(&conversation, &[grid])?;
             around(vlm, &ids)
         }
     };
-    let words = words(&model.tokenizer, vlm.decoder().spec().vocab)?;
+    let words = words(&session.text()?.tokenizer, vlm.decoder().spec().vocab)?;
     let image_tokens = picture.len();
     let ids = fit(before, picture, after, &words, text_tokens);
     Ok(Exact { ids, image_tokens })

@@ -1,17 +1,22 @@
 //! `ocellus ask`: one question, one answer.
 
-use ocellus_models::Task;
-use ocellus_session::Usage;
-use serde_json::json;
+use std::path::Path;
+use std::time::Instant;
 
-use super::{able, answers, phrased};
+use ocellus_engine::{FinishReason, Request};
+use ocellus_models::{Sight, Task};
+use ocellus_session::{Answer, GenerationOptions, MAX_TOKENS, PreparedPicture, Session, SessionError, Usage};
+use serde_json::{Value, json};
+
+use super::answer::written;
 use crate::args::Ask;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::model::Model;
-use crate::question::{self, Seen};
 use crate::values::Format;
 use crate::{inputs, output};
+
+/// Answers shown beside the first.
+const SHOWN: usize = 5;
 
 /// Reads the pictures, loads the model, prints the answer.
 pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
@@ -29,77 +34,225 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
         .iter()
         .map(|path| inputs::read(path))
         .collect::<Result<Vec<_>, _>>()?;
-    let checkpoint = context.checkpoint(args.model.model.as_deref())?;
-    let started = std::time::Instant::now();
-    let asked = args.sampling.max_tokens.map_or(question::MAX_TOKENS, |n| n.get());
+    let options = args.sampling.options();
     let usage = Usage {
-        new_tokens: asked as u64,
         pictures: Usage::of_files(&files).pictures,
+        new_tokens: options.max_tokens.unwrap_or(MAX_TOKENS) as u64,
         ..pixels.usage()
     };
-    let model = Model::load_for(context, &checkpoint, &usage)?;
-    let load_ms = started.elapsed().as_millis();
-    if let (None, Some(classifier)) = (model.loaded.generator(), model.loaded.classifier()) {
-        able::takes_only(&model, &args, &["--regions"])?;
-        return answers::run(&model, classifier, &args);
+    let checkpoint = context.checkpoint(args.model.model.as_deref())?;
+    let started = Instant::now();
+    let session = Session::open(&checkpoint, &context.options(usage))?;
+    let load_ms = started.elapsed().as_millis() as u64;
+    let model = session.model();
+    if model.generator().is_none() && model.classifier().is_some() {
+        takes_only(&session, &args, &["--regions"])?;
+        return choose(&session, &args);
     }
-    if model.loaded.generator().is_none() {
-        return Err(able::cannot(&model, Task::Ask));
+    if model.generator().is_none() {
+        return Err(session.cannot(Task::Ask).into());
     }
-    if let Some(phrases) = model.loaded.input().prompts {
-        able::takes_only(&model, &args, &["--answers"])?;
-        return phrased::run(&model, &args, &files, phrases.question);
+    if model.input().prompts.is_some() {
+        takes_only(&session, &args, &["--answers"])?;
+        return phrase(&session, &args, &files, &options);
     }
-    able::takes_only(&model, &args, &["--system"])?;
-    if model.reads_lines {
-        only_reads(context, &model, args.images.len())?;
+    takes_only(&session, &args, &["--system"])?;
+    if session.reads_lines() {
+        only_reads(context, &session, files.len())?;
     }
     let mut pictures = Vec::with_capacity(files.len());
     for (path, bytes) in args.images.iter().zip(&files) {
-        pictures.push(Seen::new(&model, bytes, pixels).map_err(|e| e.about(&inputs::name(path)))?);
+        let picture = session.picture(bytes, pixels.bounds());
+        pictures.push(picture.map_err(|error| error.about(&inputs::name(path)))?);
     }
     let conversation =
         ocellus_tasks::ask::conversation(pictures.len(), args.question(), args.system.as_deref());
-    let request = question::request(&model, &conversation, &pictures, &args.sampling)?;
+    let request = session.request(&conversation, &pictures, &options)?;
     let stream = args.format == Format::Text && !args.no_stream;
-    let answer = question::answer(&model, &request, &args.sampling.stop, |piece| {
-        if stream { output::write(piece) } else { Ok(()) }
-    })?;
+    let answer = written(&session, &request, &options.stop, stream)?;
     match args.format {
         Format::Text if stream => output::line("")?,
         Format::Text => output::line(&answer.text)?,
+        Format::Json => output::json(&conversation_json(
+            &session, &request, &pictures, &answer, load_ms,
+        ))?,
+    }
+    complete(&answer)
+}
+
+fn conversation_json(
+    session: &Session,
+    request: &Request,
+    pictures: &[PreparedPicture],
+    answer: &Answer,
+    load_ms: u64,
+) -> Value {
+    let [encode_ms, prefill_ms, decode_ms] = answer.timing.ms();
+    let tokens = answer.tokens.len();
+    let image_tokens: usize = pictures.iter().map(|p| p.geometry.tokens).sum();
+    json!({
+        "text": answer.text,
+        "finish_reason": answer.finish.as_str(),
+        "model": session.name(),
+        "seed": request.sampling.seed,
+        "token_ids": answer.tokens.iter().map(|t| t.id).collect::<Vec<_>>(),
+        "usage": {
+            "prompt_tokens": request.ids.len(), "image_tokens": image_tokens, "completion_tokens": tokens,
+        },
+        "vision": pictures.iter().enumerate().map(|(i, p)| picture_json(i, p)).collect::<Vec<_>>(),
+        "timing": {
+            "load_ms": load_ms, "encode_ms": encode_ms, "prefill_ms": prefill_ms,
+            "decode_ms": decode_ms,
+            "tokens_per_second": tokens as f64 * 1000.0 / decode_ms.max(1) as f64,
+        },
+    })
+}
+
+/// The entry of the `vision` block.
+fn picture_json(index: usize, picture: &PreparedPicture) -> Value {
+    let geometry = &picture.geometry;
+    let pair = |(w, h): (u32, u32)| json!([w, h]);
+    json!({
+        "index": index, "kind": "image", "original": pair(geometry.original), "oriented": pair(geometry.oriented),
+        "resized": pair(geometry.resized), "grid": [geometry.grid.t, geometry.grid.h, geometry.grid.w],
+        "tokens": geometry.tokens,
+    })
+}
+
+/// An answer that Ctrl-C ended is printed and the command fails all the same.
+fn complete(answer: &Answer) -> Result<(), Failure> {
+    match answer.finish {
+        FinishReason::Cancelled => Err(Failure::interrupted()),
+        _ => Ok(()),
+    }
+}
+
+/// A model that is asked in a phrase: prints the answer as it is written, or the likeliest of a list.
+fn phrase(
+    session: &Session,
+    args: &Ask,
+    files: &[Vec<u8>],
+    options: &GenerationOptions,
+) -> Result<(), Failure> {
+    let [file] = files else {
+        return Err(one_picture(session, files.len()).into());
+    };
+    let picture = session.picture(file, Default::default())?;
+    let request = session.phrase_request(picture, args.question(), options)?;
+    if let Some(list) = &args.answers {
+        return rank(session, &request, list, args.format);
+    }
+    let stream = args.format == Format::Text && !args.no_stream;
+    let answer = written(session, &request, &options.stop, stream)?;
+    let [encode_ms, prefill_ms, decode_ms] = answer.timing.ms();
+    match args.format {
+        Format::Text if stream => output::line("")?,
+        Format::Text => output::line(answer.text.trim())?,
+        Format::Json => output::json(&json!({
+            "text": answer.text.trim(),
+            "finish_reason": answer.finish.as_str(),
+            "model": session.name(),
+            "seed": request.sampling.seed,
+            "token_ids": answer.tokens.iter().map(|t| t.id).collect::<Vec<_>>(),
+            "timing": {
+                "encode_ms": encode_ms, "prefill_ms": prefill_ms,
+                "decode_ms": decode_ms,
+            },
+        }))?,
+    }
+    complete(&answer)
+}
+
+fn one_picture(session: &Session, found: usize) -> SessionError {
+    SessionError::OnePicture {
+        name: session.name().to_owned(),
+        found,
+    }
+}
+
+/// Ranks the answers of a file, one a line.
+fn rank(session: &Session, request: &Request, list: &Path, format: Format) -> Result<(), Failure> {
+    let text = std::fs::read_to_string(list).map_err(|e| Failure::io("read", list, &e))?;
+    let texts = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let texts: Vec<&str> = texts.collect();
+    if texts.is_empty() {
+        return Err(
+            Failure::new(format!("{}: the file has no answers", list.display()))
+                .hint("write one answer a line"),
+        );
+    }
+    let ranked = session
+        .rank_answers(request, &texts)
+        .map_err(|error| match error {
+            SessionError::AnswerTooLong { .. } => error.about(&list.display().to_string()),
+            other => other,
+        })?;
+    let best = ranked.first().map_or("", |r| texts[r.answer]);
+    match format {
+        Format::Text => output::line(best),
         Format::Json => {
-            let [encode_ms, prefill_ms, decode_ms] = answer.timing.ms();
-            let tokens = answer.generated.tokens.len();
-            let vision: Vec<_> = pictures.iter().enumerate().map(|(i, p)| p.json(i)).collect();
-            let image_tokens: u64 = vision.iter().filter_map(|v| v["tokens"].as_u64()).sum();
+            let shown: Vec<_> = ranked
+                .iter()
+                .take(SHOWN)
+                .map(|r| json!({"text": texts[r.answer], "log_likelihood": r.log_likelihood}))
+                .collect();
             output::json(&json!({
-                "text": answer.text,
-                "finish_reason": answer.generated.finish.as_str(),
-                "model": model.name,
-                "seed": request.sampling.seed,
-                "token_ids": answer.generated.tokens.iter().map(|t| t.id).collect::<Vec<_>>(),
-                "usage": {
-                    "prompt_tokens": request.ids.len(), "image_tokens": image_tokens, "completion_tokens": tokens,
-                },
-                "vision": vision,
-                "timing": {
-                    "load_ms": load_ms as u64, "encode_ms": encode_ms, "prefill_ms": prefill_ms,
-                    "decode_ms": decode_ms,
-                    "tokens_per_second": tokens as f64 * 1000.0 / decode_ms.max(1) as f64,
-                },
-            }))?;
+                "text": best, "finish_reason": "stop", "model": session.name(), "answers": shown,
+            }))
         }
     }
-    if answer.generated.finish == ocellus_engine::FinishReason::Cancelled {
-        return Err(Failure::interrupted());
+}
+
+/// A model that chooses its answer from a fixed list: prints the likeliest, or with JSON the likeliest few.
+fn choose(session: &Session, args: &Ask) -> Result<(), Failure> {
+    let picture = match (&args.images[..], &args.regions) {
+        ([picture], _) => picture,
+        // What was found in the picture says all that the model sees of it.
+        ([], Some(found)) => found,
+        (pictures, _) => return Err(one_picture(session, pictures.len()).into()),
+    };
+    let sight = sight(session, picture, args.regions.as_deref())?;
+    let answers = session.choose_answer(&sight, args.question())?;
+    let text = answers.first().map_or("", |(answer, _)| answer);
+    match args.format {
+        Format::Text => output::line(text),
+        Format::Json => output::json(&json!({
+            "text": text, "finish_reason": "stop", "model": session.name(),
+            "answers": answers.iter().map(|(a, p)| json!({"text": a, "probability": p})).collect::<Vec<_>>(),
+        })),
     }
-    Ok(())
+}
+
+/// A picture file, or what a detector found in it, as the model takes it.
+pub fn sight(session: &Session, picture: &Path, found: Option<&Path>) -> Result<Sight, Failure> {
+    session.check_sight(found.is_some())?;
+    let about = |error: SessionError| error.about(&inputs::name(found.unwrap_or(picture)));
+    Ok(match found {
+        Some(file) => session.regions(file).map_err(about)?,
+        None => session.sight(&inputs::read(picture)?).map_err(about)?,
+    })
+}
+
+/// Refuses options that this model would pass over: all but those it `takes`.
+fn takes_only(session: &Session, args: &Ask, takes: &[&str]) -> Result<(), Failure> {
+    let given = [
+        ("--answers", args.answers.is_some()),
+        ("--regions", args.regions.is_some()),
+        ("--system", args.system.is_some()),
+    ];
+    let idle = given.iter().find(|(flag, given)| *given && !takes.contains(flag));
+    idle.map_or(Ok(()), |(flag, _)| {
+        Err(
+            Failure::usage(format!("{} has no use for {flag}", session.name())).hint(format!(
+                "leave out {flag}; `ocellus ask --help` says which models take it"
+            )),
+        )
+    })
 }
 
 /// A line reader answers nothing: it reads one picture of one line, whatever it is asked.
-fn only_reads(context: &Context, model: &Model, pictures: usize) -> Result<(), Failure> {
-    let name = &model.name;
+fn only_reads(context: &Context, session: &Session, pictures: usize) -> Result<(), Failure> {
+    let name = session.name();
     let hint = "`ocellus ocr FILE` reads a page; for questions name a model that answers them: -m ORG/NAME or -m FOLDER";
     if pictures != 1 {
         return Err(Failure::new(format!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ocellus_base::clock::Clock;
 use ocellus_kernels::isa::Isa;
 use ocellus_media::test_card;
-use ocellus_session::Usage;
+use ocellus_session::{Session, Usage};
 
 use super::machine;
 use crate::args::Bench;
@@ -15,7 +15,6 @@ use crate::clock::SystemClock;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::memory;
-use crate::model::Model;
 use crate::output;
 
 /// Seed of the picture.
@@ -36,10 +35,10 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         new_tokens: work.tokens as u64,
         ..args.pixels.usage()
     };
-    let model = Model::load_for(context, &checkpoint, &usage)?;
+    let session = Session::open(&checkpoint, &context.options(usage))?;
     let load_s = clock.now_ns() as f64 / 1e9;
     // A model that cannot be timed says so before the work begins.
-    model.vlm()?;
+    session.vlm()?;
     let size = work.image;
     let picture = test_card(size.width_px, size.height_px, SEED);
     let told = |measured: &Measured| {
@@ -51,16 +50,16 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
     if let Some(profiler) = &profiler {
         ocellus_base::trace::record(Box::new(profiler.clone()));
     }
-    let measured = measure(&model, &picture, &args.pixels, &work, &*clock, told)?;
+    let measured = measure(&session, &picture, args.pixels.bounds(), &work, &*clock, told)?;
     let peak_bytes = memory::peak_bytes();
     let profile = profiler.map(|profiler| profiler.profile());
-    let intake = intake(&model, &picture, &args.pixels, work.runs, &*clock)?;
-    let storage = model.storage;
-    let shape = model.shape.as_ref();
+    let intake = intake(&session, &picture, args.pixels.bounds(), work.runs, &*clock)?;
+    let storage = *session.storage();
+    let shape = session.shape();
     let costs = shape.map(|shape| Costs::of(shape, &measured, &storage));
-    let name = model.name.clone();
+    let name = session.name().to_owned();
     // The ceilings want its memory.
-    drop(model);
+    drop(session);
     let ceilings = (!args.no_ceilings).then(|| ceilings(memory::memory().available_bytes, &*clock));
     let report = Report {
         setting: Setting {

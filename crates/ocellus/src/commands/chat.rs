@@ -4,15 +4,14 @@ use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
 use ocellus_models::Task;
+use ocellus_session::{PreparedPicture, Session};
 use ocellus_text::{Conversation, Message, Part, Role};
 use serde_json::json;
 
-use super::able;
-use crate::args::{Chat, Pixels};
+use super::answer::written;
+use crate::args::Chat;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::model::Model;
-use crate::question::{self, Seen};
 use crate::{inputs, output};
 
 const HELP: &str = "\
@@ -26,9 +25,9 @@ const HELP: &str = "\
 /// What has been said and shown so far.
 struct Talk {
     conversation: Conversation,
-    pictures: Vec<Seen>,
+    pictures: Vec<PreparedPicture>,
     /// Pictures that go with the next question.
-    waiting: Vec<Seen>,
+    waiting: Vec<PreparedPicture>,
 }
 
 impl Talk {
@@ -43,18 +42,20 @@ impl Talk {
 
 /// Talks until the end of standard input or `/exit`.
 pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
-    let checkpoint = context.checkpoint(args.model.model.as_deref())?;
-    let model = Model::load(context, &checkpoint)?;
-    if model.reads_lines {
+    let session = context.open(args.model.model.as_deref())?;
+    if session.reads_lines() {
         return Err(
-            Failure::new(format!("{} reads lines of print, it cannot talk", model.name))
+            Failure::new(format!("{} reads lines of print, it cannot talk", session.name()))
                 .hint("name a model that answers questions: -m ORG/NAME or -m FOLDER"),
         );
     }
-    able::converses(&model, Task::Chat)?;
+    session.check_converses(Task::Chat)?;
     let asks = std::io::stdin().is_terminal() && !context.global.quiet;
     if asks {
-        output::note(&format!("talking with {}; /help lists the commands", model.name));
+        output::note(&format!(
+            "talking with {}; /help lists the commands",
+            session.name()
+        ));
     }
     let mut talk = Talk::new();
     let mut lines = std::io::stdin().lock().lines();
@@ -68,7 +69,7 @@ pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
             "" => {}
             "/exit" | "/quit" => return Ok(()),
             // A mistake in one line is told and the conversation goes on.
-            text => match turn(&model, &mut talk, &args, text) {
+            text => match turn(&session, &mut talk, &args, text) {
                 Err(failure) if failure.code() == 1 || failure.code() == 2 => failure.report(),
                 other => other?,
             },
@@ -76,7 +77,7 @@ pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
     }
 }
 
-fn turn(model: &Model, talk: &mut Talk, args: &Chat, line: &str) -> Result<(), Failure> {
+fn turn(session: &Session, talk: &mut Talk, args: &Chat, line: &str) -> Result<(), Failure> {
     let (command, rest) = line
         .split_once(char::is_whitespace)
         .map_or((line, ""), |(c, r)| (c, r.trim()));
@@ -91,31 +92,28 @@ fn turn(model: &Model, talk: &mut Talk, args: &Chat, line: &str) -> Result<(), F
         }
         "/image" => {
             let path = Path::new(rest);
-            let pixels = Pixels {
-                min_pixels: None,
-                max_pixels: None,
-            };
-            let seen =
-                Seen::new(model, &inputs::read(path)?, &pixels).map_err(|e| e.about(&inputs::name(path)))?;
-            talk.waiting.push(seen);
+            let picture = session.picture(&inputs::read(path)?, Default::default());
+            talk.waiting
+                .push(picture.map_err(|e| e.about(&inputs::name(path)))?);
             Ok(())
         }
         "/save" => save(talk, Path::new(rest)),
         command if command.starts_with('/') => {
             Err(Failure::usage(format!("there is no command {command}")).hint("/help lists the commands"))
         }
-        _ => answer(model, talk, args, line),
+        _ => answer(session, talk, args, line),
     }
 }
 
-fn answer(model: &Model, talk: &mut Talk, args: &Chat, text: &str) -> Result<(), Failure> {
+fn answer(session: &Session, talk: &mut Talk, args: &Chat, text: &str) -> Result<(), Failure> {
     let mut content: Vec<Part> = talk.waiting.iter().map(|_| Part::Image).collect();
     content.push(Part::Text(text.to_owned()));
     let mut conversation = talk.conversation.clone();
     conversation.messages.push(Message::new(Role::User, content));
-    let pictures: Vec<Seen> = talk.pictures.iter().chain(&talk.waiting).cloned().collect();
-    let request = question::request(model, &conversation, &pictures, &args.sampling)?;
-    let answer = question::answer(model, &request, &args.sampling.stop, output::write)?;
+    let pictures: Vec<PreparedPicture> = talk.pictures.iter().chain(&talk.waiting).cloned().collect();
+    let options = args.sampling.options();
+    let request = session.request(&conversation, &pictures, &options)?;
+    let answer = written(session, &request, &options.stop, true)?;
     output::line("")?;
     conversation
         .messages

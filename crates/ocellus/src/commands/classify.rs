@@ -3,13 +3,12 @@
 use ocellus_models::Task;
 use serde_json::json;
 
-use super::able::cannot;
+use super::ask::sight;
 use crate::args::Classify;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::model::Model;
+use crate::output;
 use crate::values::Format;
-use crate::{output, sight};
 
 /// Prints the labels with their probabilities, likeliest first.
 pub fn run(context: &Context, args: Classify) -> Result<(), Failure> {
@@ -17,24 +16,17 @@ pub fn run(context: &Context, args: Classify) -> Result<(), Failure> {
         return Err(Failure::usage("--template has no {} for the label to stand in")
             .hint("as in: --template \"a photo of a {}\""));
     }
-    let model = Model::load(context, &context.checkpoint(args.model.model.as_deref())?)?;
-    let Some(embedder) = model.loaded.embedder() else {
-        return Err(cannot(&model, Task::Classify));
-    };
-    let seen = sight::sight(&model, &args.input, None)?;
+    let session = context.open(args.model.model.as_deref())?;
+    if session.model().embedder().is_none() {
+        return Err(session.cannot(Task::Classify).into());
+    }
+    let sight = sight(&session, &args.input, None)?;
     let sentences: Vec<String> = args
         .labels
         .iter()
         .map(|l| args.template.replace("{}", l))
         .collect();
-    let texts = model.texts(&sentences)?;
-    let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-    let picture = model.own(embedder.pictures(&seen))?;
-    let similarities = model
-        .own(embedder.texts(&texts))?
-        .matmul(&picture.t().map_err(tensor)?);
-    let similarities = similarities.and_then(|s| s.flatten_all()?.to_vec1::<f32>());
-    let shares = ocellus_tasks::classify::shares(&similarities.map_err(tensor)?, embedder.scale()?);
+    let shares = session.classify(&sight, &sentences)?;
     let mut rows: Vec<(&String, f32)> = args.labels.iter().zip(shares).collect();
     rows.sort_by(|a, b| b.1.total_cmp(&a.1));
     match args.format {
@@ -43,7 +35,7 @@ pub fn run(context: &Context, args: Classify) -> Result<(), Failure> {
                 .iter()
                 .map(|(label, p)| json!({"label": label, "probability": p}))
                 .collect();
-            output::json(&json!({"model": model.name, "labels": labels}))
+            output::json(&json!({"model": session.name(), "labels": labels}))
         }
         Format::Text => {
             let rows: Vec<_> = rows
@@ -53,8 +45,4 @@ pub fn run(context: &Context, args: Classify) -> Result<(), Failure> {
             output::write(&output::table(&rows))
         }
     }
-}
-
-fn tensor(error: candle_core::Error) -> Failure {
-    ocellus_models::ModelError::from(error).into()
 }

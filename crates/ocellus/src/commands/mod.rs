@@ -1,7 +1,6 @@
 //! One file per command.
 
-mod able;
-mod answers;
+mod answer;
 mod ask;
 mod bench;
 mod caption;
@@ -16,17 +15,18 @@ mod fill;
 mod machine;
 mod models;
 mod ocr;
-mod phrased;
 mod score;
 mod train;
 mod verify;
 
 use std::path::{Path, PathBuf};
 
+use ocellus_session::prefetched;
+
 use crate::args::{Command, Models};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::{ahead, environment, inputs};
+use crate::{environment, inputs};
 
 /// Runs a command.
 pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
@@ -77,7 +77,7 @@ fn each_prepared<T: Send>(
     prepare: impl Fn(&Path) -> Result<T, Failure> + Sync,
     mut action: impl FnMut(T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    ahead::prepared(
+    prefetched(
         inputs::all(arguments),
         |path| path.as_ref().is_ok_and(|path| inputs::may_wait(path)),
         |path| prepare(&path?),

@@ -3,28 +3,25 @@
 use ocellus_models::Task;
 use serde_json::json;
 
-use super::able::cannot;
+use super::ask::sight;
 use crate::args::Score;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::model::Model;
+use crate::output;
 use crate::values::Format;
-use crate::{output, sight};
 
 /// Prints, for every text, the probability that it belongs to the picture and the cosine of the two, as far as the model has them.
 pub fn run(context: &Context, args: Score) -> Result<(), Failure> {
-    let model = Model::load(context, &context.checkpoint(args.model.model.as_deref())?)?;
-    let Some(matcher) = model.loaded.matcher() else {
-        return Err(cannot(&model, Task::Score));
-    };
-    let seen = sight::sight(&model, &args.input, args.regions.as_deref())?;
-    let texts = model.texts(&args.texts)?;
-    let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-    let scores = model.own(matcher.scores(&sight::repeated(&seen, texts.len())?, &texts))?;
+    let session = context.open(args.model.model.as_deref())?;
+    if session.model().matcher().is_none() {
+        return Err(session.cannot(Task::Score).into());
+    }
+    let sight = sight(&session, &args.input, args.regions.as_deref())?;
+    let scores = session.score(&sight, &args.texts)?;
     let rows = args.texts.iter().zip(&scores);
     match args.format {
         Format::Json => output::json(&json!({
-            "model": model.name,
+            "model": session.name(),
             "scores": rows
                 .map(|(text, s)| json!({"text": text, "match": s.matched, "similarity": s.similarity}))
                 .collect::<Vec<_>>(),

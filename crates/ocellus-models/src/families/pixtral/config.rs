@@ -156,6 +156,7 @@ impl Config {
             },
             facts: self.facts(),
             input: visual_format(self.layout, self.eyes.longest(), self.eyes.patch_size),
+            row_ends: 1,
         }
     }
 

@@ -26,7 +26,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
         ..args.pixels.usage()
     };
     let storage = StorageDtype::of(&context.compute(), None);
-    let Some(estimate) = MemoryEstimate::new(&config, |name| texts.text(name), &usage, &storage)? else {
+    let Some(estimate) = MemoryEstimate::new(&texts, &config, &usage, &storage)? else {
         let family = ocellus_models::find(&ocellus_models::families::parse(&config)?)?;
         let able = ocellus_models::FAMILIES.iter().filter(|f| f.shape.is_some());
         let able: Vec<&str> = able.map(|f| f.id).collect();
@@ -35,19 +35,21 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
                 .hint(format!("families that can: {}", able.join(", "))),
         );
     };
+    let image_tokens = estimate.image_tokens();
+    let grids = estimate.grids();
+    let (width, height) = estimate
+        .pictures
+        .first()
+        .map_or((0, 0), |picture| picture.resized);
     let MemoryEstimate {
         shape,
-        grids,
         context_tokens,
         plan,
+        ..
     } = estimate;
     let parameters = shape
         .vision_parameters()
         .saturating_add(shape.decoder_parameters());
-    let side = shape.facts.patch_size;
-    let (width, height) = grids
-        .first()
-        .map_or((0, 0), |grid| (grid.w * side, grid.h * side));
     let prompt = context_tokens - usage.new_tokens;
     let (tower, prefill) = (shape.vision_flops(&grids), shape.prefill_flops(prompt));
     // A token in the middle of the answer.
@@ -56,7 +58,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     if args.format == Format::Json {
         return output::json(&json!({
             "model": args.model, "parameters": parameters, "weights": storage.name, "resized": [width, height],
-            "image_tokens": plan.image_tokens, "prompt_tokens": prompt, "context_tokens": context_tokens,
+            "image_tokens": image_tokens, "prompt_tokens": prompt, "context_tokens": context_tokens,
             "weights_bytes": plan.weights_bytes, "cache_bytes": plan.cache_bytes,
             "vision_bytes": plan.vision_bytes, "prefill_bytes": plan.prefill_bytes,
             "total_bytes": plan.total_bytes(), "available_bytes": available,
@@ -66,7 +68,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let row = |name: &str, value: String| vec![name.to_owned(), value];
     let pictures = format!(
         "{} of {width}x{height}, {} tokens in all",
-        args.images, plan.image_tokens
+        args.images, image_tokens
     );
     let mut rows = vec![
         row("parameters", count(parameters)),

@@ -5,10 +5,10 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use ocellus_hub::built_in;
-use ocellus_text::{Template, TextError, Tokenizer};
+use ocellus_text::{Template, Tokenizer};
 use serde_json::Value;
 
-use crate::error::SessionError;
+use crate::error::{ProcessorError, Result};
 
 /// A checkpoint's text files, wherever they are.
 pub enum TextFiles {
@@ -24,7 +24,7 @@ impl TextFiles {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn text(&self, name: &str) -> Result<Option<String>, SessionError> {
+    pub fn text(&self, name: &str) -> Result<Option<String>> {
         match self {
             Self::BuiltIn => {
                 Ok(built_in::file(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
@@ -35,7 +35,7 @@ impl TextFiles {
                 match std::fs::read_to_string(&path) {
                     Ok(text) => Ok(Some(text)),
                     Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                    Err(error) => Err(SessionError::io("read", &path, error)),
+                    Err(error) => Err(ProcessorError::io("read", &path, error)),
                 }
             }
         }
@@ -44,26 +44,26 @@ impl TextFiles {
     /// The text of the file that says what the model is.
     ///
     /// # Errors
-    /// [`SessionError::NoConfig`], and a file that cannot be read.
-    pub fn config(&self) -> Result<String, SessionError> {
+    /// [`ProcessorError::NoConfig`], and a file that cannot be read.
+    pub fn config(&self) -> Result<String> {
         for name in ocellus_models::CONFIG_FILES {
             if let Some(text) = self.text(name)? {
                 return Ok(text);
             }
         }
-        Err(SessionError::NoConfig)
+        Err(ProcessorError::NoConfig)
     }
 
     /// The file's JSON; nothing when there is no such file.
     ///
     /// # Errors
     /// A file that cannot be read or is not JSON.
-    pub fn json(&self, name: &str) -> Result<Option<Value>, SessionError> {
+    pub fn json(&self, name: &str) -> Result<Option<Value>> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
         let parsed = serde_json::from_str(&text);
-        parsed.map(Some).map_err(|error| SessionError::Json {
+        parsed.map(Some).map_err(|error| ProcessorError::Json {
             file: name.to_owned(),
             reason: error.to_string(),
         })
@@ -73,7 +73,7 @@ impl TextFiles {
     ///
     /// # Errors
     /// Files that cannot be used.
-    pub fn tokenizer_and_template(&self) -> Result<(Tokenizer, Option<Template>), TextError> {
+    pub fn tokenizer_and_template(&self) -> Result<(Tokenizer, Option<Template>)> {
         match self {
             Self::Folder(folder) => Ok((Tokenizer::from_dir(folder)?, Template::from_dir(folder)?)),
             Self::BuiltIn | Self::Made(_) => {

@@ -5,22 +5,22 @@ use ocellus_text::{
     CellRows, Conversation, Instruct, RenderOptions, Template, Tokenizer, replace_image_pads,
 };
 
-use crate::error::Failure;
+use crate::error::Result;
 
-/// The manner of a checkpoint.
-pub enum Speech {
+/// The prompt format of a checkpoint.
+pub enum PromptFormatter {
     /// By a chat template, the checkpoint's own or the published one of its kind.
     Template(Box<Template>),
-    /// Between `[INST]` marks, without a template.
-    Marks,
+    /// Between `[INST]` tokens, without a template.
+    Instruct,
 }
 
-impl Speech {
-    /// What stands in for a checkpoint without a template: the manner that its vocabulary was made for.
+impl PromptFormatter {
+    /// What stands in for a checkpoint without a template: the format that its vocabulary was made for.
     pub fn without_template(tokenizer: &Tokenizer) -> Self {
         let has = |tokens: &[&str]| tokens.iter().all(|t| tokenizer.token_id(t).is_some());
         if has(&["[INST]", "[/INST]"]) {
-            Self::Marks
+            Self::Instruct
         } else if has(&["<img>", "</img>"]) {
             Self::Template(Box::new(Template::chatml_addressed()))
         } else {
@@ -28,17 +28,21 @@ impl Speech {
         }
     }
 
-    /// Ids of a conversation about pictures of these grids.
+    /// Ids of a conversation about pictures of these grids, the placeholder of each picture expanded. A special token that is
+    /// spelt in a text of the conversation is text.
+    ///
+    /// # Errors
+    /// A conversation that the format does not take, and one with another number of pictures.
     pub fn ids(
         &self,
         vlm: &dyn Vlm,
         tokenizer: &Tokenizer,
         conversation: &Conversation,
         grids: &[Grid],
-    ) -> Result<Vec<u32>, Failure> {
+    ) -> Result<Vec<u32>> {
         let template = match self {
             Self::Template(template) => template,
-            Self::Marks => {
+            Self::Instruct => {
                 let rows = |g: &Grid| CellRows {
                     rows: g.h,
                     columns: g.w,
@@ -47,22 +51,18 @@ impl Speech {
                 return Ok(Instruct::new(tokenizer)?.encode(conversation, &rows)?);
             }
         };
-        let ids = tokenizer.encode(&template.render(conversation, &RenderOptions::default())?)?;
-        let spelled: Vec<Vec<u32>> = grids.iter().map(|g| vlm.placeholder(g)).collect();
+        let ids = template.encode(tokenizer, conversation, &RenderOptions::default())?;
+        let expanded: Vec<Vec<u32>> = grids.iter().map(|g| vlm.spell(g)).collect();
         let places = |ids: &[u32]| vlm.slots(ids).iter().filter(|s| **s == Slot::Image).count();
+        let token = vlm.facts().image_token;
+        let of_tokens = |ids: &Vec<u32>| ids.iter().filter(|id| Some(**id) == token).count();
         // A vocabulary may leave the whole room of a picture by itself.
-        if places(&ids) == spelled.iter().map(|s| places_of(vlm, s)).sum::<usize>() && !grids.is_empty() {
+        if places(&ids) == expanded.iter().map(of_tokens).sum::<usize>() && !grids.is_empty() {
             return Ok(ids);
         }
-        match vlm.facts().image_token {
-            Some(token) => Ok(replace_image_pads(&ids, token, &spelled)?),
+        match token {
+            Some(token) => Ok(replace_image_pads(&ids, token, &expanded)?),
             None => Ok(ids),
         }
     }
-}
-
-/// Cells among the tokens that stand for a picture.
-fn places_of(vlm: &dyn Vlm, spelled: &[u32]) -> usize {
-    let token = vlm.facts().image_token;
-    spelled.iter().filter(|id| Some(**id) == token).count()
 }

@@ -1,27 +1,34 @@
-//! How a model's answers are drawn and where they end, unless flags say otherwise.
+//! How a model's answers are drawn and where they end, unless a caller says otherwise.
 
 use serde_json::Value;
 
 use ocellus_text::Tokenizer;
 
-use crate::error::Failure;
-use ocellus_session::TextFiles;
+use crate::error::Result;
+use crate::text_files::TextFiles;
 
 /// What `generation_config.json` says.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Generation {
+pub struct GenerationDefaults {
+    /// Tokens are drawn; else the likeliest is taken.
     pub sample: bool,
     pub temperature: Option<f32>,
     pub top_k: Option<usize>,
     pub top_p: Option<f32>,
     pub min_p: Option<f32>,
     pub repetition_penalty: Option<f32>,
+    /// Tokens that end an answer.
     pub end: Vec<u32>,
+    /// Texts that end an answer.
     pub stop: Vec<String>,
 }
 
-impl Generation {
-    pub fn read(files: &TextFiles, config: &str, tokenizer: &Tokenizer) -> Result<Self, Failure> {
+impl GenerationDefaults {
+    /// Reads the file; where it says no end, the config and the vocabulary do.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not JSON.
+    pub fn read(files: &TextFiles, config: &str, tokenizer: &Tokenizer) -> Result<Self> {
         let file = files.json("generation_config.json")?.unwrap_or_default();
         let number = |key: &str| file.get(key).and_then(Value::as_f64).map(|n| n as f32);
         let ids = |value: Option<&Value>| -> Vec<u32> {
@@ -59,29 +66,5 @@ impl Generation {
             end,
             stop,
         })
-    }
-
-    /// Flags first, then this file, then greedy.
-    pub fn sampling(&self, flags: &crate::args::Sampling) -> ocellus_engine::Sampling {
-        let default = ocellus_engine::Sampling::default();
-        let temperature = if self.sample {
-            self.temperature.unwrap_or(1.0)
-        } else {
-            default.temperature
-        };
-        ocellus_engine::Sampling {
-            temperature: flags.temperature.unwrap_or(temperature),
-            top_k: flags
-                .top_k
-                .or(self.top_k)
-                .unwrap_or(if self.sample { 50 } else { default.top_k }),
-            top_p: flags.top_p.or(self.top_p).unwrap_or(default.top_p),
-            min_p: flags.min_p.or(self.min_p).unwrap_or(default.min_p),
-            repetition_penalty: flags
-                .repeat_penalty
-                .or(self.repetition_penalty)
-                .unwrap_or(default.repetition_penalty),
-            seed: flags.seed.unwrap_or_else(crate::environment::fresh_seed),
-        }
     }
 }

@@ -14,14 +14,14 @@ use std::thread::{self, Scope};
 /// that reads it would keep the program from ending. Without a second item no thread is started. A panic of `prepare`
 /// comes up where its item would have. When `work` is done with fewer items than there are, at most the preparation that
 /// has begun is waited for.
-pub fn prepared<I: Send, T: Send, R>(
+pub fn prefetched<I: Send, T: Send, R>(
     items: impl IntoIterator<Item = I>,
     may_wait: impl Fn(&I) -> bool,
     prepare: impl Fn(I) -> T + Sync,
     work: impl FnOnce(&mut dyn Iterator<Item = T>) -> R,
 ) -> R {
     thread::scope(|scope| {
-        work(&mut Prepared {
+        work(&mut Prefetched {
             items: items.into_iter().fuse(),
             next: None,
             begun: false,
@@ -40,7 +40,7 @@ enum Next<I> {
     Away,
 }
 
-struct Prepared<'s, 'e, I, T, It: Iterator<Item = I>, W, P> {
+struct Prefetched<'s, 'e, I, T, It: Iterator<Item = I>, W, P> {
     items: Fuse<It>,
     next: Option<Next<I>>,
     begun: bool,
@@ -50,7 +50,7 @@ struct Prepared<'s, 'e, I, T, It: Iterator<Item = I>, W, P> {
     thread: Option<Preparer<I, T>>,
 }
 
-impl<'s, 'e, I, T, It, W, P> Iterator for Prepared<'s, 'e, I, T, It, W, P>
+impl<'s, 'e, I, T, It, W, P> Iterator for Prefetched<'s, 'e, I, T, It, W, P>
 where
     I: Send + 's,
     T: Send + 's,
@@ -68,20 +68,20 @@ where
         match self.next.take()? {
             // Both are prepared at once: this one here, the next one there.
             Next::Waits(item) => {
-                self.look_ahead();
+                self.fetch_next();
                 Some((self.prepare)(item))
             }
             // The next one is begun only when this one is out: one ahead.
             Next::Away => {
                 let this = self.thread.as_ref().and_then(Preparer::take);
-                self.look_ahead();
+                self.fetch_next();
                 this
             }
         }
     }
 }
 
-impl<'s, 'e, I, T, It, W, P> Prepared<'s, 'e, I, T, It, W, P>
+impl<'s, 'e, I, T, It, W, P> Prefetched<'s, 'e, I, T, It, W, P>
 where
     I: Send + 's,
     T: Send + 's,
@@ -89,7 +89,7 @@ where
     W: Fn(&I) -> bool,
     P: Fn(I) -> T + Sync,
 {
-    fn look_ahead(&mut self) {
+    fn fetch_next(&mut self) {
         let Some(item) = self.items.next() else {
             return;
         };
@@ -172,7 +172,7 @@ mod tests {
         for count in 0..6 {
             for waiting in 0..1_u32 << count {
                 let waits = |item: &u32| waiting >> item & 1 == 1;
-                let made: Vec<_> = prepared(0..count, waits, |item| item * 10, |made| made.collect());
+                let made: Vec<_> = prefetched(0..count, waits, |item| item * 10, |made| made.collect());
                 let expected: Vec<_> = (0..count).map(|item| item * 10).collect();
                 assert_eq!(made, expected, "{count} items, {waiting:b} wait");
             }
@@ -193,7 +193,7 @@ mod tests {
         ] {
             let waits = |item: &usize| waiting >> item & 1 == 1;
             let prepare = |item| (item, thread::current().id(), rayon::current_num_threads());
-            let made: Vec<_> = prepared(0..count, waits, prepare, |made| made.collect());
+            let made: Vec<_> = prefetched(0..count, waits, prepare, |made| made.collect());
             let there: Vec<_> = made.iter().filter(|(_, thread, _)| *thread != here).collect();
             let items: Vec<usize> = there.iter().map(|(item, ..)| *item).collect();
             assert_eq!(items, away, "{count} items, {waiting:b} wait");
@@ -212,7 +212,7 @@ mod tests {
             begin.send(item).expect("the test listens");
             item
         };
-        prepared(
+        prefetched(
             0..20,
             |_| false,
             prepare,
@@ -239,7 +239,7 @@ mod tests {
                 Ok(item)
             }
         };
-        let made: Vec<_> = prepared(0..6, |_| false, prepare, |made| made.collect());
+        let made: Vec<_> = prefetched(0..6, |_| false, prepare, |made| made.collect());
         assert_eq!(made, (0..6).map(prepare).collect::<Vec<_>>());
     }
 
@@ -251,7 +251,7 @@ mod tests {
                 begun.lock().unwrap().push(item);
                 item
             };
-            let made: Vec<_> = prepared(0.., |_| false, prepare, |made| made.take(taken).collect());
+            let made: Vec<_> = prefetched(0.., |_| false, prepare, |made| made.take(taken).collect());
             assert_eq!(made, (0..taken).collect::<Vec<_>>());
             let most = if taken == 0 { 0 } else { taken + 1 };
             assert!(begun.into_inner().unwrap().len() <= most, "{taken} taken");
@@ -267,7 +267,7 @@ mod tests {
                 item
             };
             let result = catch_unwind(AssertUnwindSafe(|| {
-                prepared(
+                prefetched(
                     0..4,
                     |_| waits,
                     prepare,
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_panic_of_the_worker_ends_the_thread() {
         let result = catch_unwind(AssertUnwindSafe(|| {
-            prepared(
+            prefetched(
                 0..,
                 |_| false,
                 |item: u32| item,

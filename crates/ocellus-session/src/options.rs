@@ -1,0 +1,76 @@
+//! How a model is opened.
+
+use std::sync::Arc;
+
+use ocellus_base::clock::{Clock, ManualClock};
+
+use crate::compute::ComputeOptions;
+use crate::error::SessionError;
+use crate::memory_estimate::Usage;
+
+/// How a model is opened. The default computes on the CPU as the checkpoint is stored, with all processors and without a bound of
+/// memory.
+#[derive(Clone)]
+pub struct OpenOptions {
+    pub compute: ComputeOptions,
+    /// Kernels and preprocessing; they are the whole program's, so the first model that is opened decides.
+    pub cpu: CpuOptions,
+    /// Bytes that a model may take; one that needs more is refused before it is loaded. `None` = nobody asks.
+    pub available_bytes: Option<u64>,
+    /// What will be asked of it, for that question.
+    pub usage: Usage,
+    /// What answers are timed with. Without one no time passes.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            compute: ComputeOptions::default(),
+            cpu: CpuOptions::default(),
+            available_bytes: None,
+            usage: Usage::default(),
+            clock: Arc::new(ManualClock::default()),
+        }
+    }
+}
+
+/// What the kernels of this program use of its processor.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CpuOptions {
+    /// `None` = as many as the machine lets this process use.
+    pub threads: Option<usize>,
+    /// Each helper thread keeps to a processor of its own.
+    pub pin: bool,
+    /// The instruction set, by its name; `None` = the richest there is.
+    pub instruction_set: Option<String>,
+}
+
+impl CpuOptions {
+    /// Gives the kernels' pool its size and kernels their instruction set, before anything is computed. What is left out stays as
+    /// it is.
+    ///
+    /// # Errors
+    /// An instruction set that this processor does not have.
+    pub fn apply(&self) -> Result<(), SessionError> {
+        if let Some(asked) = &self.instruction_set {
+            ocellus_kernels::isa::Isa::settle(asked.trim()).map_err(|known| {
+                SessionError::InstructionSet {
+                    asked: asked.clone(),
+                    known,
+                }
+            })?;
+        }
+        if let Some(threads) = self.threads {
+            ocellus_kernels::use_threads(threads);
+            // Preprocessing has a pool of its own, which sleeps while kernels work. Fails only when there is a pool already.
+            let _ = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build_global();
+        }
+        if self.pin {
+            ocellus_kernels::pin_threads(true);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! Pages of text, read: by a line reader strip by strip, by other models at once.
+
+use ocellus_engine::{Flow, Request, Sampling, generate};
+use ocellus_media::{Gray, Limits, Rgb};
+use ocellus_models::PositionRule;
+use ocellus_processor::PixelBounds;
+use ocellus_tasks::layout::{ChunkText, LineText, PageText};
+use ocellus_tasks::ocr::CutPage;
+use ocellus_text::Conversation;
+
+use crate::ask::{Listen, confidence, engine_pictures};
+use crate::error::SessionError;
+use crate::sampling::GenerationOptions;
+use crate::session::Session;
+
+/// What a model that reads whole pages is asked.
+const QUESTION: &str = "Read all the text in the image. Give the text only, line by line.";
+/// Strips in one packed pass: enough for long matrices, few enough for little memory.
+const BATCH: usize = 64;
+/// Characters that a visual token can hold at most; a reading that is longer is going round in circles.
+const CHARACTERS_PER_TOKEN: usize = 8;
+
+/// A page with everything done to it that can be done while the model is busy with another.
+pub struct PreparedPage {
+    /// The page as a viewer shows it.
+    pub image: Rgb,
+    input: PageInput,
+}
+
+/// What the model is given of a page.
+enum PageInput {
+    Lines(CutPage),
+    Whole(Box<Request>),
+}
+
+impl Session {
+    /// Decodes a page and cuts it up as the model reads it.
+    ///
+    /// # Errors
+    /// What is no picture; a model that reads no pages.
+    pub fn prepare_page(
+        &self,
+        bytes: &[u8],
+        options: &GenerationOptions,
+    ) -> Result<PreparedPage, SessionError> {
+        let decoded = ocellus_media::decode(bytes, &Limits::default())?;
+        let input = if self.reads_lines() {
+            PageInput::Lines(CutPage::new(&decoded.image))
+        } else {
+            let picture = self.decoded_picture(&decoded, PixelBounds::default())?;
+            let conversation = Conversation::about_images(1, QUESTION);
+            PageInput::Whole(Box::new(self.request(&conversation, &[picture], options)?))
+        };
+        Ok(PreparedPage {
+            image: decoded.image,
+            input,
+        })
+    }
+
+    /// Reads a page. Boxes are in pixels of its image; of a model that reads the page at once, which gives none, a line's box is
+    /// the page.
+    ///
+    /// # Errors
+    /// A request that the engine cannot serve; a listener that breaks off.
+    pub fn read_page(&self, page: &PreparedPage, listen: &mut Listen) -> Result<PageText, SessionError> {
+        match &page.input {
+            PageInput::Lines(cut) => cut.read(&mut |strips| self.read_strips(strips)),
+            PageInput::Whole(request) => self.read_whole(request, &page.image, listen),
+        }
+    }
+
+    /// The text and confidence of every strip of print, in order.
+    ///
+    /// # Errors
+    /// A model that is no line reader.
+    pub fn read_strips(&self, strips: &[Gray]) -> Result<Vec<ChunkText>, SessionError> {
+        // Strips of like length share a batch, so that none waits long for another.
+        let mut order: Vec<usize> = (0..strips.len()).collect();
+        order.sort_by_key(|i| strips[*i].width);
+        let mut out: Vec<Option<ChunkText>> = strips.iter().map(|_| None).collect();
+        for batch in order.chunks(BATCH) {
+            let requests = batch.iter().map(|i| self.strip_request(&strips[*i]));
+            let requests = requests.collect::<Result<Vec<_>, _>>()?;
+            let (answers, _) = generate(self.vlm()?, &requests, &*self.clock, &mut |_, _| Flow::Continue)?;
+            for (i, answer) in batch.iter().zip(answers) {
+                let ids: Vec<u32> = answer.tokens.iter().map(|t| t.id).collect();
+                out[*i] = Some(ChunkText {
+                    text: self.text()?.tokenizer.decode(&ids)?,
+                    confidence: confidence(&answer.tokens),
+                });
+            }
+        }
+        Ok(out.into_iter().flatten().collect())
+    }
+
+    fn strip_request(&self, strip: &Gray) -> Result<Request, SessionError> {
+        let picture = self.pictures().prepare_strip(&strip.to_rgb())?;
+        let talk = Conversation::about_images(1, "");
+        let ids = self.prompt_ids(&talk, &[picture.geometry.grid])?;
+        Ok(Request {
+            ids,
+            max_tokens: CHARACTERS_PER_TOKEN * (picture.geometry.tokens + 1),
+            pictures: engine_pictures(&[picture])?,
+            min_tokens: 0,
+            sampling: Sampling::default(),
+            end: self.text()?.generation.end.clone(),
+            rule: PositionRule::default(),
+        })
+    }
+
+    fn read_whole(
+        &self,
+        request: &Request,
+        image: &Rgb,
+        listen: &mut Listen,
+    ) -> Result<PageText, SessionError> {
+        let answer = self.answer(request, &[], listen)?;
+        if answer.finish == ocellus_engine::FinishReason::Cancelled {
+            return Err(SessionError::Cancelled);
+        }
+        let line = |text: &str| LineText {
+            text: text.to_owned(),
+            bbox: [0.0, 0.0, image.width as f32, image.height as f32],
+            confidence: answer.confidence(),
+            em_px: 1.0,
+        };
+        let lines = answer.text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let lines: Vec<LineText> = lines.map(line).collect();
+        let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+        Ok(PageText {
+            text: text.join("\n"),
+            lines,
+            ..PageText::default()
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! A checkpoint's folder anew, with weights packed as kernels read them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+
+use ocellus_hub::{Checkpoint, Location};
+use ocellus_nn::stored::{self, Kept};
+use ocellus_nn::{Frozen, Matrix};
+use ocellus_processor::TextFiles;
+use ocellus_weights::{Dtype, TensorRef, Weights, write_refs};
+use std::sync::Arc;
+
+use crate::calibrate::Calibration;
+use crate::compute::Compute;
+use crate::error::SessionError;
+use crate::widths::Quant;
+
+/// Bytes of all weights, before and after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quantised {
+    pub before_bytes: u64,
+    pub after_bytes: u64,
+}
+
+/// A checkpoint that can be quantised.
+pub struct Unquantised<'c> {
+    name: &'c str,
+    folder: &'c Path,
+    weights: Arc<Weights>,
+    config: String,
+}
+
+impl<'c> Unquantised<'c> {
+    /// Opens the checkpoint.
+    ///
+    /// # Errors
+    /// What is no folder of safetensors, or is quantised already.
+    pub fn open(checkpoint: &'c Checkpoint) -> Result<Self, SessionError> {
+        let name = &checkpoint.name;
+        let Location::Folder(folder) = &checkpoint.location else {
+            return Err(SessionError::NotAFolder { name: name.clone() });
+        };
+        let weights = Arc::new(Weights::open(folder)?);
+        let quantised = |key: &String| key.starts_with(stored::LAYOUT);
+        if weights.metadata().keys().any(quantised) {
+            return Err(SessionError::QuantisedBefore { name: name.clone() });
+        }
+        Ok(Self {
+            name,
+            folder,
+            weights,
+            config: TextFiles::Folder(folder.clone()).config()?,
+        })
+    }
+
+    /// Writes the folder `to`, with weights rounded to `width`. It appears whole or not at all.
+    ///
+    /// # Errors
+    /// Weights that do not belong to the config; a folder that cannot be written.
+    pub fn write(
+        &self,
+        to: &Path,
+        width: Quant,
+        calibration: Calibration,
+    ) -> Result<Quantised, SessionError> {
+        let compute = Compute::on_cpu(width);
+        let source = compute.source(self.weights.clone());
+        let source = Rc::new(source.keeping(calibration.importance));
+        compute
+            .assemble(&self.config, &source)
+            .map_err(|error| SessionError::from(error).about(self.name))?;
+        Ok(Quantised {
+            before_bytes: self.weights.total_bytes(),
+            after_bytes: write((self.folder, to), &self.weights, &source, calibration.rows)?,
+        })
+    }
+}
+
+/// The new folder beside its final name, then renamed.
+fn write(
+    (from, to): (&Path, &Path),
+    weights: &Weights,
+    source: &Frozen,
+    rows: u64,
+) -> Result<u64, SessionError> {
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let beside = to.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    fs::create_dir_all(&beside).map_err(|e| SessionError::io("create", &beside, e))?;
+    let written = fill((from, &beside), weights, &source.kept(), rows).and_then(|bytes| {
+        fs::rename(&beside, to).map_err(|e| SessionError::io("create", to, e))?;
+        Ok(bytes)
+    });
+    if written.is_err() {
+        // Best effort: the first error is the one to report.
+        let _ = fs::remove_dir_all(&beside);
+    }
+    written
+}
+
+/// Weights are said to be calibrated on `rows`, unless that is none.
+fn fill(
+    (from, to): (&Path, &Path),
+    weights: &Weights,
+    kept: &[Kept],
+    rows: u64,
+) -> Result<u64, SessionError> {
+    for item in fs::read_dir(from).map_err(|e| SessionError::io("read", from, e))? {
+        let path = item.map_err(|e| SessionError::io("read", from, e))?.path();
+        if path.is_file() && !holds_weights(&path) {
+            let target = to.join(path.file_name().unwrap_or_default());
+            fs::copy(&path, &target).map_err(|e| SessionError::io("write", &target, e))?;
+        }
+    }
+    let packed: BTreeMap<&str, _> = kept
+        .iter()
+        .filter_map(|(name, matrix)| match &**matrix {
+            Matrix::Quantized(packed) => Some((name.as_str(), packed)),
+            Matrix::Dense(_) => None,
+        })
+        .collect();
+    let mut metadata = weights.metadata().clone();
+    metadata.insert("format".into(), "pt".into());
+    metadata.insert(stored::LAYOUT.into(), env!("CARGO_PKG_VERSION").into());
+    if rows > 0 {
+        metadata.insert(stored::CALIBRATED.into(), rows.to_string());
+    }
+    for (name, packed) in &packed {
+        metadata.insert(stored::key(name), stored::describe(packed));
+    }
+    let names: BTreeSet<&str> = weights.names().chain(packed.keys().copied()).collect();
+    let views = names
+        .iter()
+        .filter(|name| !packed.contains_key(*name))
+        // Integers that were packed anew are not kept beside it.
+        .filter(|name| !stored::replaced(name).is_some_and(|matrix| packed.contains_key(matrix.as_str())))
+        .map(|name| weights.view(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let shapes: BTreeMap<&str, [usize; 1]> = packed
+        .iter()
+        .map(|(name, p)| (*name, [p.bytes().len()]))
+        .collect();
+    let mut tensors: Vec<TensorRef> = views
+        .iter()
+        .map(|view| TensorRef {
+            name: view.name,
+            dtype: view.dtype,
+            shape: &view.shape,
+            bytes: &view.bytes,
+        })
+        .collect();
+    tensors.extend(packed.iter().map(|(name, packed)| TensorRef {
+        name,
+        dtype: Dtype::U8,
+        shape: &shapes[name],
+        bytes: packed.bytes(),
+    }));
+    let mut total = 0;
+    write_refs(&to.join("model.safetensors"), &tensors, &metadata, &mut |bytes| {
+        total += bytes
+    })?;
+    Ok(total)
+}
+
+fn holds_weights(path: &Path) -> bool {
+    const ENDINGS: [&str; 8] = [
+        ".safetensors",
+        ".safetensors.index.json",
+        ".bin",
+        ".bin.index.json",
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".gguf",
+    ];
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}

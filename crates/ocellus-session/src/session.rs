@@ -1,0 +1,219 @@
+//! A loaded model with its processor.
+
+use std::sync::Arc;
+
+use ocellus_base::clock::Clock;
+use ocellus_hub::Checkpoint;
+use ocellus_models::plan::Shape;
+use ocellus_models::{Model, Task, Vlm};
+use ocellus_nn::Measured;
+use ocellus_processor::{PictureProcessor, TextFiles, TextProcessor};
+
+use crate::checkpoint::CheckpointFiles;
+use crate::compute::Compute;
+use crate::error::SessionError;
+use crate::memory_estimate;
+use crate::options::OpenOptions;
+use crate::storage::StorageDtype;
+use crate::widths::{KvCache, Quant};
+
+/// Files with a class's names on every line, the first of them before a comma.
+const LABELS: [&str; 2] = ["objects_vocab.txt", "attributes_vocab.txt"];
+
+/// A model that can be asked: weights, tokenizer, prompt format, preprocessing, defaults.
+pub struct Session {
+    name: String,
+    model: Box<dyn Model>,
+    shape: Option<Shape>,
+    storage: StorageDtype,
+    pictures: PictureProcessor,
+    /// `None` = the model takes no text.
+    text: Option<TextProcessor>,
+    labels: [Vec<String>; 2],
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Session {
+    /// Loads a checkpoint. What a use of it would take is estimated before, and refused where it is more than there is.
+    ///
+    /// # Errors
+    /// Files that cannot be used or do not belong together, a device or width that cannot be computed with, too little memory.
+    pub fn open(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Self, SessionError> {
+        Self::load(checkpoint, options, None)
+    }
+
+    /// The same on the CPU, with the matrices that `width` rounds below 8 bits unrounded and what goes into them added to
+    /// `measured`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_measured(
+        checkpoint: &Checkpoint,
+        options: &OpenOptions,
+        width: Quant,
+        measured: &Arc<Measured>,
+    ) -> Result<Self, SessionError> {
+        let compute = Compute::on_cpu(width).keeping(options.compute.kv_cache);
+        Self::load(checkpoint, options, Some(compute.measuring(measured)))
+    }
+
+    fn load(
+        checkpoint: &Checkpoint,
+        options: &OpenOptions,
+        measuring: Option<Compute>,
+    ) -> Result<Self, SessionError> {
+        options.cpu.apply()?;
+        let name = &checkpoint.name;
+        let about = |error: SessionError| error.about(name);
+        let mut files = CheckpointFiles::open(&checkpoint.location)?;
+        let config = files.texts.config().map_err(|error| about(error.into()))?;
+        let storage = match measuring {
+            // What is measured is not rounded yet.
+            Some(_) => StorageDtype::at(Quant::Bf16),
+            None => StorageDtype::of(&options.compute, Some(&files.weights)),
+        };
+        if let Some(available) = options.available_bytes {
+            let model = (&config[..], &*files.weights);
+            memory_estimate::check(available, (name, &storage), model, &files.texts, &options.usage)?;
+        }
+        let compute = match measuring {
+            Some(compute) => compute,
+            None => Compute::of(&options.compute, &files.weights).map_err(about)?,
+        };
+        let model = compute
+            .build(&config, files.weights.clone())
+            .map_err(|error| about(error.into()))?;
+        let paged = model.generator().is_some_and(|vlm| vlm.decoder().pages());
+        if options.compute.kv_cache != KvCache::Full && !paged {
+            return Err(SessionError::KvCache { name: name.clone() });
+        }
+        let shape = shape(&config);
+        let pictures = PictureProcessor::of_model(&files.texts, &*model, shape.as_ref());
+        let pictures = pictures.map_err(|error| about(error.into()))?;
+        let text = match model.detector() {
+            Some(_) => None,
+            None => {
+                let made = files.take_made();
+                let text = TextProcessor::open(&files.texts, made, &config, pictures.fixed_tokens());
+                Some(text.map_err(|error| about(error.into()))?)
+            }
+        };
+        Ok(Self {
+            name: name.clone(),
+            model,
+            shape,
+            storage,
+            pictures,
+            text,
+            labels: labels(&files.texts)?,
+            clock: options.clock.clone(),
+        })
+    }
+
+    /// The checkpoint's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    /// The model's sizes, where the family tells them from the config.
+    pub fn shape(&self) -> Option<&Shape> {
+        self.shape.as_ref()
+    }
+
+    pub fn storage(&self) -> &StorageDtype {
+        &self.storage
+    }
+
+    pub fn pictures(&self) -> &PictureProcessor {
+        &self.pictures
+    }
+
+    /// What makes ids of texts and conversations.
+    ///
+    /// # Errors
+    /// A model that takes no text.
+    pub fn text(&self) -> Result<&TextProcessor, SessionError> {
+        self.text.as_ref().ok_or_else(|| SessionError::TakesNoText {
+            name: self.name.clone(),
+        })
+    }
+
+    /// Names of the classes of objects and of attributes that a detector tells, where the files say them.
+    pub fn labels(&self) -> &[Vec<String>; 2] {
+        &self.labels
+    }
+
+    /// The model as one that continues text.
+    ///
+    /// # Errors
+    /// [`SessionError::WritesNoText`].
+    pub fn vlm(&self) -> Result<&dyn Vlm, SessionError> {
+        self.model.generator().ok_or_else(|| SessionError::WritesNoText {
+            name: self.name.clone(),
+        })
+    }
+
+    /// Whether it reads one line of print at a time; pages are cut up for it.
+    pub fn reads_lines(&self) -> bool {
+        self.pictures.reads_lines()
+    }
+
+    /// Fails unless the model is spoken to in conversations.
+    ///
+    /// # Errors
+    /// [`SessionError::Unable`] of `task`.
+    pub fn check_converses(&self, task: Task) -> Result<(), SessionError> {
+        match self.model.generator().is_some() && self.model.input().prompts.is_none() {
+            true => Ok(()),
+            false => Err(self.cannot(task)),
+        }
+    }
+
+    /// That the model cannot do a task.
+    pub fn cannot(&self, task: Task) -> SessionError {
+        let family = self.model.facts().family;
+        SessionError::Unable {
+            who: format!("{}, a checkpoint of the family {family},", self.name),
+            task,
+        }
+    }
+
+    /// Tokens that end an answer.
+    pub(crate) fn ends(&self) -> Result<Vec<u32>, SessionError> {
+        let own = self.model.input().end_tokens;
+        Ok(if own.is_empty() {
+            self.text()?.generation.end.clone()
+        } else {
+            own
+        })
+    }
+
+    /// Ids of texts in the model's own form, special tokens in them taken as plain text.
+    pub(crate) fn ids(&self, texts: &[impl AsRef<str>]) -> Result<Vec<Vec<u32>>, SessionError> {
+        self.own(self.text()?.texts(&self.model.input().text, texts))
+    }
+
+    /// A result of its parts, whose error names the model.
+    pub(crate) fn own<T>(&self, result: Result<T, impl Into<SessionError>>) -> Result<T, SessionError> {
+        result.map_err(|error| error.into().about(&self.name))
+    }
+}
+
+/// The sizes of a config's model, where its family tells them.
+fn shape(config: &str) -> Option<Shape> {
+    let config = ocellus_models::families::parse(config).ok()?;
+    (ocellus_models::find(&config).ok()?.shape?)(&config).ok()
+}
+
+fn labels(files: &TextFiles) -> Result<[Vec<String>; 2], SessionError> {
+    let name = |line: &str| line.split(',').next().unwrap_or_default().trim().to_owned();
+    let [objects, attributes] = LABELS.map(|file| {
+        let text = files.text(file)?.unwrap_or_default();
+        Ok::<Vec<String>, SessionError>(text.lines().map(name).collect())
+    });
+    Ok([objects?, attributes?])
+}

@@ -1,0 +1,35 @@
+//! Answers, written to standard output as they grow or when they are complete.
+
+use std::ops::ControlFlow;
+
+use ocellus_engine::Request;
+use ocellus_session::{Answer, Event, Session};
+
+use crate::error::Failure;
+use crate::interrupt::Listener;
+use crate::output;
+
+/// Answers a request; with `stream` the text is written as it comes. Ctrl-C ends the answer with what there is.
+pub fn written(
+    session: &Session,
+    request: &Request,
+    stop: &[String],
+    stream: bool,
+) -> Result<Answer, Failure> {
+    let listener = Listener::new();
+    let mut failed = None;
+    let answer = session.answer(request, stop, &mut |event| {
+        if let Event::Text(text) = event
+            && stream
+            && let Err(failure) = output::write(text)
+        {
+            failed = Some(failure);
+            return ControlFlow::Break(());
+        }
+        listener.flow()
+    })?;
+    match failed {
+        Some(failure) => Err(failure),
+        None => Ok(answer),
+    }
+}
