@@ -95,12 +95,14 @@ impl Context {
 
     /// Opens the model named by the flag, else by the environment, else the built-in one.
     pub fn open(&self, flag: Option<&str>) -> Result<Session, Failure> {
-        self.open_for(flag, Usage::default())
+        self.open_for(&self.checkpoint(flag)?, Usage::default())
     }
 
-    /// The same for a use that is known already; what the machine cannot hold is refused.
-    pub fn open_for(&self, flag: Option<&str>, usage: Usage) -> Result<Session, Failure> {
-        Ok(Session::open(&self.checkpoint(flag)?, &self.options(usage))?)
+    /// Opens a model for a use that is known already; what the machine cannot hold is refused, and what takes no text.
+    pub fn open_for(&self, checkpoint: &Checkpoint, usage: Usage) -> Result<Session, Failure> {
+        let session = Session::open(checkpoint, &self.options(usage))?;
+        session.text()?;
+        Ok(session)
     }
 
     /// How models are opened.

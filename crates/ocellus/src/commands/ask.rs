@@ -42,7 +42,7 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
     };
     let checkpoint = context.checkpoint(args.model.model.as_deref())?;
     let started = Instant::now();
-    let session = Session::open(&checkpoint, &context.options(usage))?;
+    let session = context.open_for(&checkpoint, usage)?;
     let load_ms = started.elapsed().as_millis() as u64;
     let model = session.model();
     if model.generator().is_none() && model.classifier().is_some() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ocellus_base::clock::Clock;
 use ocellus_kernels::isa::Isa;
 use ocellus_media::test_card;
-use ocellus_session::{Session, Usage};
+use ocellus_session::Usage;
 
 use super::machine;
 use crate::args::Bench;
@@ -35,7 +35,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         new_tokens: work.tokens as u64,
         ..args.pixels.usage()
     };
-    let session = Session::open(&checkpoint, &context.options(usage))?;
+    let session = context.open_for(&checkpoint, usage)?;
     let load_s = clock.now_ns() as f64 / 1e9;
     // A model that cannot be timed says so before the work begins.
     session.vlm()?;

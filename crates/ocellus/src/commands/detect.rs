@@ -1,7 +1,7 @@
 //! `ocellus detect`: the regions of a picture, for models that look at regions.
 
 use ocellus_models::ClassScore;
-use ocellus_session::write_regions;
+use ocellus_session::{Session, Usage, write_regions};
 use serde_json::{Value, json};
 
 use crate::args::Detect;
@@ -15,7 +15,8 @@ pub fn run(context: &Context, args: Detect) -> Result<(), Failure> {
     if let Some(path) = &args.output {
         output::place(path)?;
     }
-    let session = context.open(args.model.model.as_deref())?;
+    let checkpoint = context.checkpoint(args.model.model.as_deref())?;
+    let session = Session::open(&checkpoint, &context.options(Usage::default()))?;
     let source = inputs::name(&args.input);
     let found = session.detect(&inputs::read(&args.input)?);
     let found = found.map_err(|error| error.about(&source))?;

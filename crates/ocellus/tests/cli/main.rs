@@ -3,6 +3,7 @@
 mod abilities;
 mod bench;
 mod checkpoints;
+mod counts;
 mod detect;
 mod errors;
 mod help;
