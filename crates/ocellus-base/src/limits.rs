@@ -31,8 +31,8 @@ pub const VOCABULARY_BYTES: u64 = 128 << 20;
 /// Bytes of a chat template's source.
 pub const TEMPLATE_BYTES: usize = 128 << 10;
 
-/// Budget of one rendering of a chat template: an instruction costs one, and so do 64 bytes of text that are made.
-pub const TEMPLATE_FUEL: u64 = 1_000_000;
+/// Largest budget of one rendering of a chat template: an instruction costs one, and so do 64 bytes of text that are made.
+pub const TEMPLATE_FUEL: u64 = 500_000;
 
 /// Bytes of a rendered prompt, and of one text to be tokenised.
 pub const TEXT_BYTES: usize = 16 << 20;

@@ -1,8 +1,9 @@
 //! Chat templates: Jinja as model publishers use it, with a bound on everything.
 //!
 //! A template comes with a checkpoint, so it is a program by a stranger. It gets the conversation and nothing else: no files,
-//! no includes, no clock unless the caller lends one. Work and memory are paid for from one budget ([`TEMPLATE_FUEL`]), and
-//! everything runs on a stack of its own, deep enough for what that budget can nest: a hostile template ends with an error.
+//! no includes, no clock unless the caller lends one. Work and memory are paid for from one budget that grows with the
+//! conversation, up to [`TEMPLATE_FUEL`]; rendering has a stack of its own, as deep as that budget can nest values: a hostile
+//! template ends with an error.
 //!
 //! One thing the budget does not see: the engine pays for turning a list into text, or comparing two lists, only afterwards, so
 //! a template that puts a list into itself many times over (`x = [x, x]`, dozens of times) and then does one of these can
@@ -18,13 +19,21 @@ use std::io::Write;
 pub const MAX_TEMPLATE_BYTES: usize = ocellus_base::limits::TEMPLATE_BYTES;
 /// Longest prompt that a template may write, and longest conversation that it is given.
 pub const MAX_RENDERED_BYTES: usize = ocellus_base::limits::TEXT_BYTES;
-/// Budget of one rendering: an instruction costs one, and so do 64 bytes of text that are made.
+/// Largest budget of one rendering: an instruction costs one, and so do 64 bytes of text that are made.
 pub const TEMPLATE_FUEL: u64 = ocellus_base::limits::TEMPLATE_FUEL;
+/// Budget for what a template does once, for each message and each of its parts, and for each byte of text. Published templates
+/// take about a hundred for a message, and write its text once or twice.
+const FUEL: u64 = 20_000;
+const PART_FUEL: u64 = 500;
+const FUEL_OF_BYTES: fn(u64) -> u64 = |bytes| bytes / 8;
 /// Depth of calls and blocks; a macro call counts several.
 const MAX_DEPTH: usize = 150;
-/// Stack for compiling and rendering. The longest source can chain about 10,000 conditions and the budget can nest about 100,000
-/// lists; the engine walks both recursively, up to a KiB a level. It is address space: only what is touched takes memory.
-const STACK_BYTES: usize = 512 << 20;
+/// Stack for compiling: the longest source can chain about 10,000 conditions, which the engine walks recursively.
+const COMPILE_STACK_BYTES: usize = 32 << 20;
+/// Stack for rendering: what it takes itself, and for every unit of fuel one list in another. The engine prints, compares and
+/// drops such lists recursively. It is address space: only what is touched takes memory.
+const STACK_BYTES: usize = 2 << 20;
+const STACK_BYTES_OF_FUEL: usize = 640;
 const NAME: &str = "chat template";
 
 /// What a caller may vary from prompt to prompt.
@@ -64,12 +73,11 @@ impl Template {
             });
         }
         template_source::check_tags(source)?;
-        on_deep_stack(|| Template::compile(source))?
+        on_stack(COMPILE_STACK_BYTES, || Template::compile(source))?
     }
 
     fn compile(source: &str) -> Result<Template> {
         let mut environment = Environment::new();
-        environment.set_fuel(Some(TEMPLATE_FUEL));
         environment.set_recursion_limit(MAX_DEPTH);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_unknown_method_callback(template_functions::python_method);
@@ -122,17 +130,22 @@ impl Template {
         if found > MAX_RENDERED_BYTES {
             return Err(too_large("the conversation", found));
         }
-        on_deep_stack(|| self.run(conversation, options))?
+        let fuel = fuel(conversation);
+        let stack = STACK_BYTES + STACK_BYTES_OF_FUEL * fuel as usize;
+        on_stack(stack, || self.run(conversation, options, fuel))?
     }
 
-    fn run(&self, conversation: &Conversation, options: &RenderOptions) -> Result<String> {
+    fn run(&self, conversation: &Conversation, options: &RenderOptions, fuel: u64) -> Result<String> {
         let messages: Vec<Value> = conversation.messages.iter().map(message_value).collect();
         let values = context! {
             messages,
             add_generation_prompt => options.add_generation_prompt,
             add_vision_id => options.add_vision_id,
         };
-        let template = self.environment.get_template(NAME).map_err(|e| failure(&e))?;
+        let failure = |error: minijinja::Error| failure(&error, fuel);
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(fuel));
+        let template = environment.get_template(NAME).map_err(failure)?;
         let mut output = Bounded {
             bytes: Vec::new(),
             overflow: false,
@@ -141,7 +154,7 @@ impl Template {
         if output.overflow {
             return Err(too_large("the rendered prompt", MAX_RENDERED_BYTES + 1));
         }
-        rendered.map_err(|e| failure(&e))?;
+        rendered.map_err(failure)?;
         String::from_utf8(output.bytes).map_err(|e| TextError::TemplateFailed {
             line: None,
             reason: e.to_string(),
@@ -155,12 +168,19 @@ impl std::fmt::Debug for Template {
     }
 }
 
-/// Runs `work` on a thread with a large stack and waits for it.
-fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T> {
+/// What a rendering of this conversation may cost.
+fn fuel(conversation: &Conversation) -> u64 {
+    let parts: usize = conversation.messages.iter().map(|m| 1 + m.content.len()).sum();
+    let text = FUEL_OF_BYTES(conversation.text_bytes() as u64);
+    (FUEL + PART_FUEL * parts as u64 + text).min(TEMPLATE_FUEL)
+}
+
+/// Runs `work` on a thread with a stack of this size and waits for it.
+fn on_stack<T: Send>(bytes: usize, work: impl FnOnce() -> T + Send) -> Result<T> {
     let failed = |reason: String| TextError::TemplateFailed { line: None, reason };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
-            .stack_size(STACK_BYTES)
+            .stack_size(bytes)
             .spawn_scoped(scope, work);
         let thread = thread.map_err(|e| failed(format!("no memory for its stack: {e}")))?;
         thread
@@ -223,7 +243,7 @@ fn syntax_error(error: minijinja::Error) -> TextError {
 }
 
 /// Sorts what went wrong while rendering. The cause may lie below an error about the block or macro around it.
-fn failure(error: &minijinja::Error) -> TextError {
+fn failure(error: &minijinja::Error, fuel: u64) -> TextError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = cause {
         if let Some(Raised(message)) = current.downcast_ref() {
@@ -233,7 +253,7 @@ fn failure(error: &minijinja::Error) -> TextError {
         }
         if let Some(inner) = current.downcast_ref::<minijinja::Error>() {
             if inner.kind() == ErrorKind::OutOfFuel {
-                return TextError::TemplateFuel { fuel: TEMPLATE_FUEL };
+                return TextError::TemplateFuel { fuel };
             }
             if inner
                 .detail()

@@ -221,7 +221,7 @@ fn hostile_templates_end_with_a_typed_error() {
         ("fuel: wide format", "{{ '%999999999d' | format(1) }}".to_string()),
         ("wide format method", "{{ '{:>999999999}'.format(1) }}".to_string()),
         ("fuel: captured set", "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set y %}{{ ns.x }}{{ ns.x }}{% endset %}{% set ns.x = y %}{% endfor %}".to_string()),
-        ("size: much output", "{% for i in range(9999) %}{{ 'a' * 99999 }}{% endfor %}".to_string()),
+        ("fuel: much output", "{% for i in range(9999) %}{{ 'a' * 99999 }}{% endfor %}".to_string()),
         ("fuel: indent", "{{ ('\n' * 9999) | indent(999999) }}".to_string()),
         ("center", "{{ 'a' | center(9999999999) }}".to_string()),
         ("size: list that holds itself, printed", list("{{ ns.x }}")),
@@ -247,7 +247,7 @@ fn hostile_templates_end_with_a_typed_error() {
         ("syntax: deep attributes", format!("{{{{ a{} }}}}", ".b".repeat(60_000))),
         ("syntax: deep concatenation", format!("{{{{ 1{} }}}}", "~1".repeat(60_000))),
         ("syntax: deep choice", format!("{{{{ 1{} }}}}", " if 1 else 1".repeat(9_000))),
-        ("deep nested list as json", "{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | tojson }}".to_string()),
+        ("deep nested list as json", "{% set ns = namespace(x=[]) %}{% for i in range(999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | tojson }}".to_string()),
         ("fuel: deep nested list compared", "{% set ns = namespace(x=[], y=[]) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% set ns.y = [ns.y] %}{% endfor %}{{ ns.x == ns.y }}".to_string()),
         ("size: source too long", "a".repeat(MAX_TEMPLATE_BYTES + 1)),
     ];
@@ -274,8 +274,8 @@ fn deep_templates_that_are_small_enough_render() {
         ("operators", format!("{{{{ {}1 }}}}", "-".repeat(900)), 1),
         (
             "lists",
-            "{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}".to_string(),
-            200_000,
+            "{% set ns = namespace(x=[]) %}{% for i in range(999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}".to_string(),
+            2_000,
         ),
     ] {
         assert_eq!(render(&source).map(|text| text.len()).map_err(|e| e.to_string()), Ok(bytes), "{what}");
@@ -297,4 +297,48 @@ fn conversations_have_a_limit_and_long_ones_fit() {
         .render(&Conversation::new(turns), &RenderOptions::default())
         .unwrap();
     assert_eq!(rendered.matches("<|image_pad|>").count(), 2000);
+}
+
+/// Nothing that a budget can nest is too deep for the stack that it gets: lists in lists, many with each instruction, and what walks
+/// them.
+#[test]
+fn the_deepest_lists_end_in_text_or_an_error() {
+    let nest = |levels: usize| format!("{}ns.x{}", "[".repeat(levels), "]".repeat(levels));
+    let turns = vec![Message::text(Role::User, "a"); 100];
+    let conversations = [conversation(), Conversation::new(turns)];
+    let mut rendered = 0;
+    for (levels, rounds) in [(100, 150), (100, 900), (140, 99_999), (1, 99_999)] {
+        for end in [
+            "",
+            "{{ ns.x }}",
+            "{{ ns.x ~ 'a' }}",
+            "{{ ns.x == ns.y }}",
+            "{{ ns.x in [ns.y] }}",
+            "{{ [ns.x, ns.y] | sort | length }}",
+            "{{ ns.x | string | length }}",
+            "{{ ns.x | tojson }}",
+        ] {
+            let source = format!(
+                "{{% set ns = namespace(x=[], y=[]) %}}{{% for i in range({rounds}) %}}{{% set ns.x = {} %}}{{% set ns.y = ns.x if i % 2 else [ns.x] %}}{{% endfor %}}{end}",
+                nest(levels)
+            );
+            let template = Template::new(&source).unwrap();
+            for conversation in &conversations {
+                rendered += usize::from(template.render(conversation, &RenderOptions::default()).is_ok());
+            }
+        }
+    }
+    assert!(rendered > 10, "only {rendered} were rendered");
+}
+
+/// Long conversations have a larger budget; a template that does nothing with it cannot spend it.
+#[test]
+fn the_budget_grows_with_the_conversation() {
+    let source = "{% for m in messages %}{% for i in range(40) %}{{ i }}{% endfor %}{% endfor %}";
+    for turns in [1, 50, 400] {
+        let talk = Conversation::new(vec![Message::text(Role::User, "a"); turns]);
+        let template = Template::new(source).unwrap();
+        let text = template.render(&talk, &RenderOptions::default()).unwrap();
+        assert_eq!(text.len(), turns * 70, "{turns} turns");
+    }
 }

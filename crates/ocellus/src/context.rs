@@ -7,12 +7,12 @@ use ocellus_hub::{Checkpoint, Hub, HubConfig, Reference};
 use ocellus_session::{ComputeOptions, CpuOptions, OpenOptions, Session, Usage};
 
 use crate::args::Global;
-use crate::clock::SystemClock;
 use crate::environment::{Allowance, Environment};
 use crate::error::Failure;
 use crate::memory;
 use crate::progress::Downloads;
 use crate::values::Device;
+use ocellus::SystemClock;
 
 /// Precedence everywhere: flag, environment, default.
 pub struct Context {

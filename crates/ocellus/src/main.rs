@@ -5,7 +5,6 @@
 
 mod args;
 mod bench;
-mod clock;
 mod commands;
 mod context;
 mod environment;

@@ -11,11 +11,11 @@ use ocellus_session::Usage;
 use super::machine;
 use crate::args::Bench;
 use crate::bench::{Costs, Measured, Profiler, Report, Setting, Work, ceilings, intake, measure};
-use crate::clock::SystemClock;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::memory;
 use crate::output;
+use ocellus::SystemClock;
 
 /// Seed of the picture.
 const SEED: u64 = 0;

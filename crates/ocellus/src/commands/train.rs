@@ -10,12 +10,12 @@ use ocellus_train::trainer::Reading;
 use ocellus_train::{Recipe, Report, Trainer};
 
 use crate::args::Train;
-use crate::clock::SystemClock;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::interrupt::Listener;
 use crate::output;
 use crate::values::Device;
+use ocellus::SystemClock;
 
 /// A line of history every so many steps, a validation and a checkpoint every so many minutes.
 const CADENCE: Cadence = Cadence {
