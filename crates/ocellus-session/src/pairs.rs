@@ -30,7 +30,9 @@ impl Session {
         let name = self.name().to_owned();
         match (self.model().input().visual, regions) {
             (VisualFormat::Regions { .. }, false) => Err(SessionError::LooksAtRegions { name }),
-            (VisualFormat::VisualTokens | VisualFormat::Planes(_), true) => Err(SessionError::LooksAtPictures { name }),
+            (VisualFormat::VisualTokens | VisualFormat::Planes(_), true) => {
+                Err(SessionError::LooksAtPictures { name })
+            }
             _ => Ok(()),
         }
     }
