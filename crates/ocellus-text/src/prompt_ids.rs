@@ -156,12 +156,13 @@ mod tests {
         for (text, whole, expected) in [
             ("", &[][..], ""),
             (" ab  c\n", &[], " ·a·b·  ·c·\n"),
-            ("a<t>b", &[1..4], "·a·<t>·b·"),
-            ("<t>", &[0..3], "·<t>·"),
-            ("<t><t> x", &[0..3, 3..6], "·<t>·<t>· ·x·"),
+            ("a<t>b", &[(1, 4)], "·a·<t>·b·"),
+            ("<t>", &[(0, 3)], "·<t>·"),
+            ("<t><t> x", &[(0, 3), (3, 6)], "·<t>·<t>· ·x·"),
             ("é", &[], "·é·"),
         ] {
-            let marked = with_marks(text, '·', whole.iter().cloned());
+            let whole = whole.iter().map(|(start, end)| *start..*end);
+            let marked = with_marks(text, '·', whole);
             assert_eq!(marked, expected, "{text}");
         }
     }

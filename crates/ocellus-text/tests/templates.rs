@@ -307,7 +307,7 @@ fn the_deepest_lists_end_in_text_or_an_error() {
     let turns = vec![Message::text(Role::User, "a"); 100];
     let conversations = [conversation(), Conversation::new(turns)];
     let mut rendered = 0;
-    for (levels, rounds) in [(100, 150), (100, 900), (140, 99_999), (1, 99_999)] {
+    for (levels, rounds) in [(40, 100), (40, 400), (40, 99_999), (1, 99_999)] {
         for end in [
             "",
             "{{ ns.x }}",
