@@ -52,7 +52,7 @@ impl PromptFormatter {
             }
         };
         let ids = template.encode(tokenizer, conversation, &RenderOptions::default())?;
-        let expanded: Vec<Vec<u32>> = grids.iter().map(|g| vlm.spell(g)).collect();
+        let expanded: Vec<Vec<u32>> = grids.iter().map(|g| vlm.placeholder(g)).collect();
         let places = |ids: &[u32]| vlm.slots(ids).iter().filter(|s| **s == Slot::Image).count();
         let token = vlm.facts().image_token;
         let of_tokens = |ids: &Vec<u32>| ids.iter().filter(|id| Some(**id) == token).count();

@@ -85,7 +85,7 @@ impl PictureProcessor {
         let tokens = match (&recipe, model.generator()) {
             // Every picture is resized to the same size.
             (PictureRecipe::Planes(_), Some(vlm)) => {
-                PictureTokens::Fixed(vlm.spell(&Grid { t: 1, h: 1, w: 1 }).len())
+                PictureTokens::Fixed(vlm.placeholder(&Grid { t: 1, h: 1, w: 1 }).len())
             }
             _ => PictureTokens::Rows { ends: 0 },
         };

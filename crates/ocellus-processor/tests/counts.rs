@@ -68,7 +68,7 @@ fn tokens_are_those_that_the_model_puts_into_a_prompt() {
         let of_model = PictureProcessor::of_model(&files, &*model, None).unwrap();
         for size in [(97, 64), (640, 480), (200, 900)] {
             let counted = of_shape.geometry(size, PixelBounds::default()).unwrap();
-            let placeholder = model.generator().unwrap().spell(&counted.grid);
+            let placeholder = model.generator().unwrap().placeholder(&counted.grid);
             assert_eq!(counted.tokens, placeholder.len(), "{case}: {size:?}");
             let loaded = of_model.geometry(size, PixelBounds::default()).unwrap();
             assert_eq!(

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use ocellus_engine::stop::Released;
-use ocellus_engine::{FinishReason, Flow, Picture, Request, StopStrings, Timing, Token, generate};
+use ocellus_engine as engine;
+use ocellus_engine::{Attached, FinishReason, Picture, Request, Timing, Token};
 use ocellus_media::Decoded;
-use ocellus_models::{Grid, ModelError, PositionRule};
+use ocellus_models::{Grid, PositionRule};
 use ocellus_processor::{PixelBounds, PreparedPicture};
-use ocellus_text::{Conversation, Special};
+use ocellus_text::Conversation;
 
 use crate::error::SessionError;
 use crate::sampling::{GenerationOptions, MAX_TOKENS};
@@ -99,7 +99,7 @@ impl Session {
         let room = self.model().facts().max_positions.saturating_sub(ids.len());
         Ok(Request {
             ids,
-            pictures: engine_pictures(pictures)?,
+            pictures: engine_pictures(pictures),
             max_tokens: options.max_tokens.unwrap_or(MAX_TOKENS.min(room)),
             min_tokens: 0,
             sampling: options.sampling(&self.text()?.generation),
@@ -133,10 +133,6 @@ impl Session {
         stop: &[String],
         listen: &mut Listen,
     ) -> Result<Answer, SessionError> {
-        let text = self.text()?;
-        let mut detokenizer = text.tokenizer.detokenizer(Special::Skip);
-        let mut stops = StopStrings::new(stop.iter().chain(&text.generation.stop).cloned());
-        let (mut whole, mut failed, mut stopped) = (String::new(), None, false);
         let image_tokens = request.pictures.iter().map(|p| self.tokens_of(&p.grid)).sum();
         let started = Event::Started {
             prompt_tokens: request.ids.len(),
@@ -145,48 +141,56 @@ impl Session {
         if listen(started).is_break() {
             return Err(SessionError::Cancelled);
         }
-        let mut receive = |_: usize, token: Token| {
-            let piece = match detokenizer.push(token.id) {
-                Ok(piece) => piece.unwrap_or_default(),
-                Err(error) => {
-                    failed = Some(SessionError::from(error));
-                    return Flow::Finish(FinishReason::Cancelled);
+        let mut engine = self.engine()?;
+        let id = engine.submit_with(request.clone(), self.attached(stop)?)?;
+        let (mut whole, mut cancelled) = (String::new(), false);
+        loop {
+            for event in engine.step() {
+                match event {
+                    engine::Event::Started { .. } => {}
+                    engine::Event::Token { text, .. } => {
+                        whole.push_str(&text);
+                        if !cancelled && listen(Event::Text(&text)).is_break() {
+                            cancelled = true;
+                            engine.cancel(id);
+                        }
+                    }
+                    engine::Event::Finished {
+                        reason, text, tokens, ..
+                    } => {
+                        whole.push_str(&text);
+                        let finish = if cancelled {
+                            FinishReason::Cancelled
+                        } else {
+                            reason
+                        };
+                        if !cancelled {
+                            let _ = listen(Event::Text(&text));
+                        }
+                        let _ = listen(Event::Finished(finish));
+                        return Ok(Answer {
+                            text: whole,
+                            tokens,
+                            finish,
+                            timing: engine.timing(),
+                        });
+                    }
+                    engine::Event::Failed { error, .. } => return Err(error.into()),
                 }
-            };
-            let (piece, flow) = match stops.push(&piece) {
-                Released::Text(piece) => (piece, Flow::Continue),
-                Released::Stopped(piece) => {
-                    stopped = true;
-                    (piece, Flow::Finish(FinishReason::Stop))
-                }
-            };
-            whole.push_str(&piece);
-            match listen(Event::Text(&piece)) {
-                ControlFlow::Continue(()) => flow,
-                ControlFlow::Break(()) => Flow::Finish(FinishReason::Cancelled),
             }
-        };
-        let requests = std::slice::from_ref(request);
-        let (mut generated, timing) = generate(self.vlm()?, requests, &*self.clock, &mut receive)?;
-        if let Some(error) = failed {
-            return Err(error);
         }
-        // One request, one answer.
-        let generated = generated.remove(0);
-        if !stopped {
-            let mut rest = match stops.push(&detokenizer.finish()?) {
-                Released::Text(rest) | Released::Stopped(rest) => rest,
-            };
-            rest.push_str(&stops.finish());
-            let _ = listen(Event::Text(&rest));
-            whole.push_str(&rest);
-        }
-        let _ = listen(Event::Finished(generated.finish));
-        Ok(Answer {
-            text: whole,
-            tokens: generated.tokens,
-            finish: generated.finish,
-            timing,
+    }
+
+    /// What goes along with a request of this model: its tokenizer, and the texts that end an answer.
+    ///
+    /// # Errors
+    /// A model that takes no text.
+    pub fn attached(&self, stop: &[String]) -> Result<Attached, SessionError> {
+        let text = self.text()?;
+        Ok(Attached {
+            tokenizer: Some(text.tokenizer.clone()),
+            stop: stop.iter().chain(&text.generation.stop).cloned().collect(),
+            processors: Vec::new(),
         })
     }
 
@@ -195,18 +199,13 @@ impl Session {
     }
 }
 
-/// Pictures as the engine takes them.
-///
-/// # Errors
-/// Patches that are not on the CPU.
-pub fn engine_pictures(pictures: &[PreparedPicture]) -> Result<Vec<Picture>, SessionError> {
-    let one = |picture: &PreparedPicture| {
-        let patches = picture.patches.flatten_all().and_then(|p| p.to_vec1());
-        Ok(Picture {
-            patches: patches.map_err(ModelError::from)?,
-            grid: picture.geometry.grid,
-            video_seconds: None,
-        })
+/// Pictures as the engine takes them; their patches are shared, not copied.
+pub fn engine_pictures(pictures: &[PreparedPicture]) -> Vec<Picture> {
+    let one = |picture: &PreparedPicture| Picture {
+        patches: picture.patches.clone(),
+        grid: picture.geometry.grid,
+        video_seconds: None,
+        key: None,
     };
     pictures.iter().map(one).collect()
 }

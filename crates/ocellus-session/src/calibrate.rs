@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use ocellus_engine::{FinishReason, Request, Sampling, rank};
+use ocellus_engine::{FinishReason, Request, Sampling};
 use ocellus_hub::Checkpoint;
 use ocellus_media::Limits;
 use ocellus_models::PositionRule;
@@ -136,7 +136,7 @@ fn read(session: &Session, text: &str) -> Result<(), SessionError> {
             end: Vec::new(),
             rule: PositionRule::default(),
         };
-        rank(session.vlm()?, &request, &[ids[1..].to_vec()], 1)?;
+        session.engine()?.rank(&request, &[ids[1..].to_vec()], 1)?;
     }
     Ok(())
 }

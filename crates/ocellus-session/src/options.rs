@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ocellus_base::clock::{Clock, ManualClock};
+use ocellus_engine::EngineOptions;
 
 use crate::compute::ComputeOptions;
 use crate::error::SessionError;
@@ -19,6 +20,8 @@ pub struct OpenOptions {
     pub available_bytes: Option<u64>,
     /// What will be asked of it, for that question.
     pub usage: Usage,
+    /// Bounds and caches of engines; the width of keys and values is that of `compute`.
+    pub engine: EngineOptions,
     /// What answers are timed with. Without one no time passes.
     pub clock: Arc<dyn Clock>,
 }
@@ -30,6 +33,7 @@ impl Default for OpenOptions {
             cpu: CpuOptions::default(),
             available_bytes: None,
             usage: Usage::default(),
+            engine: EngineOptions::default(),
             clock: Arc::new(ManualClock::default()),
         }
     }

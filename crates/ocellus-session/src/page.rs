@@ -1,6 +1,6 @@
 //! Pages of text, read: by a line reader strip by strip, by other models at once.
 
-use ocellus_engine::{Flow, Request, Sampling, generate};
+use ocellus_engine::{Flow, Request, Sampling};
 use ocellus_media::{Gray, Limits, Rgb};
 use ocellus_models::PositionRule;
 use ocellus_processor::PixelBounds;
@@ -78,10 +78,11 @@ impl Session {
         let mut order: Vec<usize> = (0..strips.len()).collect();
         order.sort_by_key(|i| strips[*i].width);
         let mut out: Vec<Option<ChunkText>> = strips.iter().map(|_| None).collect();
+        let mut engine = self.engine()?;
         for batch in order.chunks(BATCH) {
             let requests = batch.iter().map(|i| self.strip_request(&strips[*i]));
             let requests = requests.collect::<Result<Vec<_>, _>>()?;
-            let (answers, _) = generate(self.vlm()?, &requests, &*self.clock, &mut |_, _| Flow::Continue)?;
+            let answers = engine.generate(&requests, &mut |_, _| Flow::Continue)?;
             for (i, answer) in batch.iter().zip(answers) {
                 let ids: Vec<u32> = answer.tokens.iter().map(|t| t.id).collect();
                 out[*i] = Some(ChunkText {
@@ -100,7 +101,7 @@ impl Session {
         Ok(Request {
             ids,
             max_tokens: CHARACTERS_PER_TOKEN * (picture.geometry.tokens + 1),
-            pictures: engine_pictures(&[picture])?,
+            pictures: engine_pictures(&[picture]),
             min_tokens: 0,
             sampling: Sampling::default(),
             end: self.text()?.generation.end.clone(),

@@ -1,6 +1,6 @@
 //! Models that are not spoken to in conversations: a phrase about pictures, an answer that is written, chosen or the best of several.
 
-use ocellus_engine::{Beams, EngineError, Request, Sampling, rank, search};
+use ocellus_engine::{Beams, EngineError, Request, Sampling};
 use ocellus_models::PositionRule;
 use ocellus_processor::{PixelBounds, PreparedPicture};
 use ocellus_text::{Special, TextForm};
@@ -69,7 +69,7 @@ impl Session {
             width: beams.into(),
             length_penalty: 1.0,
         };
-        let mut found = search(self.vlm()?, &[request], options)?;
+        let mut found = self.engine()?.search(&[request], options)?;
         // One request, at least one answer.
         let best = found.remove(0).remove(0);
         let ids: Vec<u32> = best.tokens.iter().map(|t| t.id).collect();
@@ -116,10 +116,13 @@ impl Session {
             answer.extend(end);
             ids.push(answer);
         }
-        let ranked = rank(self.vlm()?, request, &ids, MEASURED).map_err(|error| match error {
-            EngineError::Context { .. } => too_long(answers, &ids),
-            other => other.into(),
-        })?;
+        let ranked = self
+            .engine()?
+            .rank(request, &ids, MEASURED)
+            .map_err(|error| match error {
+                EngineError::Context { .. } => too_long(answers, &ids),
+                other => other.into(),
+            })?;
         let ranked = ranked.into_iter().map(|r| RankedAnswer {
             answer: r.answer,
             log_likelihood: r.log_likelihood,
@@ -138,7 +141,7 @@ impl Session {
         ids.extend(self.ids(&[words])?.concat());
         Ok(Request {
             ids,
-            pictures: engine_pictures(pictures)?,
+            pictures: engine_pictures(pictures),
             max_tokens: MAX_TOKENS,
             min_tokens: 0,
             sampling: Sampling::default(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ocellus_base::clock::Clock;
+use ocellus_engine::{Engine, EngineOptions, ModelHandle};
 use ocellus_hub::Checkpoint;
 use ocellus_models::plan::Shape;
 use ocellus_models::{Model, Task, Vlm};
@@ -23,14 +24,15 @@ const LABELS: [&str; 2] = ["objects_vocab.txt", "attributes_vocab.txt"];
 /// A model that can be asked: weights, tokenizer, prompt format, preprocessing, defaults.
 pub struct Session {
     name: String,
-    model: Box<dyn Model>,
+    model: Arc<dyn Model>,
     shape: Option<Shape>,
     storage: StorageDtype,
     pictures: PictureProcessor,
     /// `None` = the model takes no text.
     text: Option<TextProcessor>,
     labels: [Vec<String>; 2],
-    pub(crate) clock: Arc<dyn Clock>,
+    engine: EngineOptions,
+    clock: Arc<dyn Clock>,
 }
 
 impl Session {
@@ -53,8 +55,8 @@ impl Session {
         width: Quant,
         measured: &Arc<Measured>,
     ) -> Result<Self, SessionError> {
-        let compute = Compute::on_cpu(width).keeping(options.compute.kv_cache);
-        Self::load(checkpoint, options, Some(compute.measuring(measured)))
+        let compute = Compute::on_cpu(width).measuring(measured);
+        Self::load(checkpoint, options, Some(compute))
     }
 
     fn load(
@@ -83,8 +85,8 @@ impl Session {
         let model = compute
             .build(&config, files.weights.clone())
             .map_err(|error| about(error.into()))?;
-        let paged = model.generator().is_some_and(|vlm| vlm.decoder().pages());
-        if options.compute.kv_cache != KvCache::Full && !paged {
+        let narrows = model.generator().is_some_and(|vlm| vlm.kv_layout().narrows());
+        if options.compute.kv_cache != KvCache::Full && !narrows {
             return Err(SessionError::KvCache { name: name.clone() });
         }
         let shape = shape(&config);
@@ -100,12 +102,16 @@ impl Session {
         };
         Ok(Self {
             name: name.clone(),
-            model,
+            model: model.into(),
             shape,
             storage,
             pictures,
             text,
             labels: labels(&files.texts)?,
+            engine: EngineOptions {
+                kv_width: options.compute.kv_cache.width(),
+                ..options.engine
+            },
             clock: options.clock.clone(),
         })
     }
@@ -155,6 +161,16 @@ impl Session {
         self.model.generator().ok_or_else(|| SessionError::WritesNoText {
             name: self.name.clone(),
         })
+    }
+
+    /// An engine of this model, for a program that runs several requests at once. It shares the weights and lives on one thread.
+    ///
+    /// # Errors
+    /// A model that writes no text.
+    pub fn engine(&self) -> Result<Engine<'static>, SessionError> {
+        self.vlm()?;
+        let model = ModelHandle::shared(self.model.clone())?;
+        Ok(Engine::new(model, self.engine, self.clock.clone())?)
     }
 
     /// Whether it reads one line of print at a time; pages are cut up for it.

@@ -114,6 +114,7 @@ impl Context {
             available_bytes: self.available_bytes(),
             usage,
             clock: Arc::new(SystemClock::start()),
+            ..OpenOptions::default()
         }
     }
 

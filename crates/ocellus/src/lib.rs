@@ -28,13 +28,14 @@
 //! # }
 //! ```
 //!
-//! `examples/library.rs` reads a page with the model inside the program. Without its default feature `cli` this crate brings
+//! `examples/two_requests.rs` runs two requests in one [`engine`], `examples/library.rs` reads a page with the model inside the program. Without its default feature `cli` this crate brings
 //! nothing that a command line needs.
 
 mod clock;
 
 pub use clock::SystemClock;
 pub use ocellus_base::clock::Clock;
+pub use ocellus_engine as engine;
 pub use ocellus_hub::{
     BUILT_IN, Checkpoint, Hub, HubConfig, HubError, Location, Progress, Reference, Silent, Source,
 };

@@ -2,7 +2,7 @@
 
 use ocellus_base::clock::Clock;
 use ocellus_base::trace::span;
-use ocellus_engine::{EngineError, Flow, Request, Sampling, Token, generate};
+use ocellus_engine::{EngineError, Flow, Request, Sampling, Token};
 use ocellus_media::{Decoded, Rgb};
 use ocellus_models::{Grid, PositionRule};
 use ocellus_session::{PixelBounds, Session};
@@ -86,7 +86,7 @@ pub fn measure(
         });
         let request = Request {
             ids: prompt.ids,
-            pictures: ocellus_session::engine_pictures(&[patches])?,
+            pictures: ocellus_session::engine_pictures(&[patches]),
             max_tokens: work.tokens,
             min_tokens: 0,
             sampling: Sampling::default(),
@@ -116,13 +116,16 @@ fn one(
     };
     let started = clock.now_ns();
     let requests = std::slice::from_ref(request);
-    let (_, timing) =
-        generate(session.vlm()?, requests, clock, &mut receive).map_err(|error| match error {
+    let mut engine = session.engine()?;
+    engine
+        .generate(requests, &mut receive)
+        .map_err(|error| match error {
             EngineError::Context { .. } => Failure::new(&error).hint(
                 "measure with fewer tokens (--tokens, --prompt-tokens) or a smaller picture (--image-size)",
             ),
             other => other.into(),
         })?;
+    let timing = engine.timing();
     let (first, last) = match (stamps.first(), stamps.last()) {
         (Some(first), Some(last)) => (first.0, last.0),
         _ => (started, started),
