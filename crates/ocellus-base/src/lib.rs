@@ -4,6 +4,7 @@
 //! This crate depends on nothing but the standard library and holds no algorithm.
 
 pub mod clock;
+pub mod columns;
 pub mod limits;
 pub mod trace;
 pub mod units;

@@ -1,4 +1,4 @@
-//! Numbers of bytes as people read them.
+//! Numbers as people read them.
 
 /// `1.4 GB`: powers of 1000, as disks and hubs count.
 pub fn size(bytes: u64) -> String {
@@ -16,9 +16,20 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// `3.75 B`: thousands, millions, billions, trillions.
+pub fn count(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        1_000..1_000_000 => format!("{:.1} k", number as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} M", number as f64 / 1e6),
+        1_000_000_000..1_000_000_000_000 => format!("{:.2} B", number as f64 / 1e9),
+        _ => format!("{:.2} T", number as f64 / 1e12),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::{count, size};
 
     #[test]
     fn sizes_have_one_digit_behind_the_point() {
@@ -30,6 +41,18 @@ mod tests {
             (1_500_000_000, "1.5 GB"),
         ] {
             assert_eq!(size(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn counts() {
+        for (number, expected) in [
+            (7, "7"),
+            (12_300, "12.3 k"),
+            (3_754_622_976, "3.75 B"),
+            (6_026_000_000_000, "6.03 T"),
+        ] {
+            assert_eq!(count(number), expected);
         }
     }
 }

@@ -101,6 +101,9 @@ pub struct Model {
     pub model: Option<String>,
 }
 
+/// Requests that an engine runs at once.
+const STREAMS: i64 = ocellus_base::limits::RUNNING_REQUESTS as i64;
+
 /// How pictures are scaled before the model sees them.
 #[derive(Debug, Args)]
 pub struct Pixels {
@@ -505,6 +508,9 @@ pub struct Bench {
     /// Times to measure; the table shows the median
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(1..))]
     pub runs: u16,
+    /// Also decode so many requests at once, for each number of the list
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=STREAMS))]
+    pub streams: Vec<u16>,
     /// Leave the ceilings of the machine out: memory bandwidth and peaks of arithmetic
     #[arg(long)]
     pub no_ceilings: bool,

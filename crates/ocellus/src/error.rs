@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use ocellus_bench::BenchError;
 use ocellus_data::DataError;
 use ocellus_engine::EngineError;
 use ocellus_hub::HubError;
@@ -248,6 +249,20 @@ impl From<EngineError> for Failure {
             }
             EngineError::Answers(_) => Self::usage(&error),
             EngineError::Sampling(_) => Self::usage(&error).hint("`ocellus ask --help` lists the ranges"),
+        }
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Session(error) => error.into(),
+            BenchError::Engine(error @ EngineError::Context { .. }) => Self::new(&error).hint(
+                "measure with fewer tokens (--tokens, --prompt-tokens) or a smaller picture (--image-size)",
+            ),
+            BenchError::Engine(error) => error.into(),
+            BenchError::Text(error) => error.into(),
+            _ => Self::new(&error),
         }
     }
 }

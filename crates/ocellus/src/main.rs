@@ -4,7 +4,6 @@
 //! failed, 2 wrong usage, 130 interrupted.
 
 mod args;
-mod bench;
 mod commands;
 mod context;
 mod environment;

@@ -3,26 +3,33 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ocellus::SystemClock;
 use ocellus_base::clock::Clock;
+use ocellus_bench::{
+    Conditions, Costs, Measured, Profiler, Report, Streams, Work, ceilings, intake, measure, streams,
+};
 use ocellus_kernels::isa::Isa;
 use ocellus_media::test_card;
 use ocellus_session::Usage;
 
 use super::machine;
 use crate::args::Bench;
-use crate::bench::{Costs, Measured, Profiler, Report, Setting, Work, ceilings, intake, measure};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::memory;
 use crate::output;
-use ocellus::SystemClock;
 
 /// Seed of the picture.
 const SEED: u64 = 0;
 
 /// Loads the model, measures, prints.
 pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
-    let work = Work::of(args);
+    let work = Work {
+        prompt_tokens: args.prompt_tokens as usize,
+        tokens: args.tokens as usize,
+        runs: args.runs.into(),
+    };
+    let size = args.image_size;
     let name = args.name.as_deref().or(args.model.model.as_deref());
     let checkpoint = context.checkpoint(name)?;
     let clock = Arc::new(SystemClock::start());
@@ -30,7 +37,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         output::place(file)?;
     }
     let usage = Usage {
-        pictures: vec![(work.image.width_px, work.image.height_px)],
+        pictures: vec![(size.width_px, size.height_px)],
         text_tokens: work.prompt_tokens as u64,
         new_tokens: work.tokens as u64,
         ..args.pixels.usage()
@@ -39,7 +46,6 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
     let load_s = clock.now_ns() as f64 / 1e9;
     // A model that cannot be timed says so before the work begins.
     session.vlm()?;
-    let size = work.image;
     let picture = test_card(size.width_px, size.height_px, SEED);
     let told = |measured: &Measured| {
         if !context.global.quiet {
@@ -54,6 +60,21 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
     let peak_bytes = memory::peak_bytes();
     let profile = profiler.map(|profiler| profiler.profile());
     let intake = intake(&session, &picture, args.pixels.bounds(), work.runs, &*clock)?;
+    let counts: Vec<usize> = args.streams.iter().map(|count| usize::from(*count)).collect();
+    let told = |row: &Streams| {
+        if !context.global.quiet {
+            let (streams, all) = (row.streams, row.decode_tok_s);
+            output::note(&format!("{streams} at once: decoding {all:.1} tokens/s"));
+        }
+    };
+    let streams = streams(
+        &session,
+        &picture,
+        args.pixels.bounds(),
+        (&work, &counts),
+        &*clock,
+        told,
+    )?;
     let storage = *session.storage();
     let shape = session.shape();
     let costs = shape.map(|shape| Costs::of(shape, &measured, &storage));
@@ -62,7 +83,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
     drop(session);
     let ceilings = (!args.no_ceilings).then(|| ceilings(memory::memory().available_bytes, &*clock));
     let report = Report {
-        setting: Setting {
+        conditions: Conditions {
             model: name,
             weights: storage.name.to_owned(),
             image: (size.width_px, size.height_px),
@@ -77,10 +98,11 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         peak_bytes,
         costs,
         ceilings,
+        streams,
         profile,
     };
     if let (Some(flames), Some(folded), Some(profile)) = (&args.profile, stacks(args), &report.profile) {
-        output::file(flames, profile.flames(&report.setting.title()).as_bytes())?;
+        output::file(flames, profile.flames(&report.conditions.title()).as_bytes())?;
         output::file(&folded, profile.folded().as_bytes())?;
     }
     match args.json {

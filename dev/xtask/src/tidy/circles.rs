@@ -22,7 +22,6 @@ const KNOWN: &[&str] = &[
     "crates/ocellus-session/src/error",
     "crates/ocellus-session/src/memory_estimate",
     "crates/ocellus-session/src/storage",
-    "crates/ocellus/src/bench",
     "crates/ocellus/src/commands",
     "crates/ocellus/src/environment",
     "crates/ocellus/src/error",

@@ -1,7 +1,12 @@
 //! What was measured, for people.
 
-use super::{Profile, Report, Run};
-use crate::output;
+use ocellus_base::columns::columns;
+use ocellus_base::units::{count, size};
+
+use crate::measure::Run;
+use crate::profile::Profile;
+use crate::report::Report;
+use crate::streams::Streams;
 
 impl Report {
     /// What was measured where, and a row for every part.
@@ -12,7 +17,7 @@ impl Report {
                 .to_vec(),
         ];
         rows.extend(self.parts().into_iter().map(Part::row));
-        let body = output::table(&rows);
+        let body = columns(&rows);
         let lines = body.lines().map(|line| format!("{}\n", line.trim_end()));
         let profile = self.profile.as_ref().map(Profile::table);
         // What there is, with a line between.
@@ -20,6 +25,7 @@ impl Report {
             self.head(),
             lines.collect(),
             self.foot(),
+            self.streams_table(),
             profile.unwrap_or_default(),
         ];
         let blocks: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
@@ -28,7 +34,7 @@ impl Report {
 
     /// What was measured, and on what.
     fn head(&self) -> String {
-        let (s, m) = (&self.setting, &self.measured);
+        let (s, m) = (&self.conditions, &self.measured);
         let text = m.prompt_tokens - m.image_tokens;
         format!(
             "{}: a picture of {}x{} px = {} tokens, {text} tokens of text, {} generated\n{}, {} cores, {}, {} threads\n",
@@ -80,9 +86,48 @@ impl Report {
         parts.push(once("JPEG to patches", rate(self.intake.jpeg_mpx_s), "one core"));
         parts.extend(
             self.peak_bytes
-                .map(|peak| once("memory at its peak", output::size(peak), "")),
+                .map(|peak| once("memory at its peak", size(peak), "")),
         );
         parts
+    }
+
+    /// A row for every number of requests at once; nothing where none was asked for.
+    fn streams_table(&self) -> String {
+        if self.streams.is_empty() {
+            return String::new();
+        }
+        let head = [
+            "streams",
+            "all",
+            "each",
+            "times one",
+            "bound by memory",
+            "of the bound",
+        ];
+        let row = |row: &Streams| {
+            let bound = self.bound(row);
+            vec![
+                row.streams.to_string(),
+                format!("{} tokens/s", short(row.decode_tok_s)),
+                format!("{} tokens/s", short(row.each_tok_s())),
+                self.times_one(row)
+                    .map_or_else(String::new, |times| format!("{times:.2}")),
+                bound.map_or_else(String::new, |bound| format!("{} tokens/s", short(bound))),
+                bound.map_or_else(String::new, |bound| {
+                    format!("{:.0} %", row.decode_tok_s / bound * 100.0)
+                }),
+            ]
+        };
+        let rows = self.streams.iter().map(row);
+        let table = columns(
+            &std::iter::once(head.map(str::to_owned).to_vec())
+                .chain(rows)
+                .collect::<Vec<_>>(),
+        );
+        table
+            .lines()
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect()
     }
 
     /// The ceilings, and the costs that the shares are computed from.
@@ -104,9 +149,9 @@ impl Report {
             let token = c.prefill_flops / self.measured.prompt_tokens.max(1) as u64;
             text += &format!(
                 "costs: tower {} operations, prompt {} a token, {} read for each new token\n",
-                output::count(c.tower_flops),
-                output::count(token),
-                output::size(c.token_bytes)
+                count(c.tower_flops),
+                count(token),
+                size(c.token_bytes)
             );
         }
         text
@@ -145,12 +190,32 @@ fn short(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::report;
-    use super::Report;
+    use crate::Report;
+    use crate::Streams;
+    use crate::example::report;
 
     #[test]
     fn the_table_is_as_recorded() {
-        assert_eq!(report().table(), include_str!("../../tests/bench/table.txt"));
+        assert_eq!(report().table(), include_str!("../tests/recorded/table.txt"));
+    }
+
+    #[test]
+    fn streams_are_a_table_of_their_own() {
+        let row = |streams, decode_tok_s| Streams {
+            streams,
+            decode_tok_s,
+        };
+        let table = Report {
+            streams: vec![row(1, 8.0), row(4, 20.0)],
+            ..report()
+        }
+        .table();
+        let expected = "
+streams  all            each           times one  bound by memory  of the bound
+1        8.00 tokens/s  8.00 tokens/s  1.00       10.0 tokens/s    80 %
+4        20.0 tokens/s  5.00 tokens/s  2.50       25.0 tokens/s    80 %
+";
+        assert!(table.ends_with(expected), "{table}");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use ocellus_base::clock::Clock;
 use ocellus_media::Rgb;
 use ocellus_session::{PixelBounds, Session};
 
-use super::median;
-use crate::error::Failure;
+use crate::error::BenchError;
+use crate::median::median;
 
 /// Quality of the JPEG file that is read.
 const JPEG_QUALITY: u8 = 90;
@@ -28,12 +28,12 @@ pub fn intake(
     bounds: PixelBounds,
     runs: usize,
     clock: &dyn Clock,
-) -> Result<Intake, Failure> {
+) -> Result<Intake, BenchError> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .build()
-        .map_err(|e| Failure::new(format!("a thread cannot be started: {e}")))?;
-    let rate = |file: Vec<u8>| -> Result<f64, Failure> {
+        .map_err(BenchError::Thread)?;
+    let rate = |file: Vec<u8>| -> Result<f64, BenchError> {
         let mut seconds = Vec::with_capacity(runs);
         for _ in 0..runs {
             let started = clock.now_ns();
@@ -48,25 +48,24 @@ pub fn intake(
     })
 }
 
-fn png(picture: &Rgb) -> Result<Vec<u8>, Failure> {
+fn png(picture: &Rgb) -> Result<Vec<u8>, BenchError> {
     let mut file = Vec::new();
     write(PngEncoder::new(&mut file), picture)?;
     Ok(file)
 }
 
-fn jpeg(picture: &Rgb) -> Result<Vec<u8>, Failure> {
+fn jpeg(picture: &Rgb) -> Result<Vec<u8>, BenchError> {
     let mut file = Cursor::new(Vec::new());
     write(JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY), picture)?;
     Ok(file.into_inner())
 }
 
-fn write(encoder: impl ImageEncoder, picture: &Rgb) -> Result<(), Failure> {
-    encoder
-        .write_image(
-            &picture.data,
-            picture.width,
-            picture.height,
-            ExtendedColorType::Rgb8,
-        )
-        .map_err(|e| Failure::new(format!("the picture cannot be encoded: {e}")))
+fn write(encoder: impl ImageEncoder, picture: &Rgb) -> Result<(), BenchError> {
+    encoder.write_image(
+        &picture.data,
+        picture.width,
+        picture.height,
+        ExtendedColorType::Rgb8,
+    )?;
+    Ok(())
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use ocellus_base::clock::Clock;
+use ocellus_base::columns::columns;
 use ocellus_base::trace::Recorder;
 use serde_json::{Value, json};
 
-use super::flame;
-use crate::output;
+use crate::flame;
 
 /// Names of spans, each inside the one before it.
 type Path = Vec<&'static str>;
@@ -147,7 +147,7 @@ impl Profile {
                 format!("{:.1} %", row.spent.own_ns as f64 / all * 100.0),
             ]
         });
-        output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+        columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
     }
 
     pub fn json(&self) -> Value {
@@ -243,7 +243,7 @@ prefill  (itself)   1      0.0    0.0 %
 
     #[test]
     fn the_flame_graph_is_as_recorded() {
-        let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/flames.svg");
+        let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorded/flames.svg");
         let found = profile().flames("model <bf16>");
         if std::env::var_os("OCELLUS_UPDATE").is_some() {
             std::fs::write(recorded, &found).unwrap();

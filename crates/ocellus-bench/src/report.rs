@@ -2,11 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{Ceilings, Costs, Intake, Measured, Profile, Run, Shares, median};
+use crate::ceilings::Ceilings;
+use crate::intake::Intake;
+use crate::measure::{Measured, Run};
+use crate::median::median;
+use crate::profile::Profile;
+use crate::shares::{Costs, Shares};
+use crate::streams::Streams;
 
 /// Where and with what was measured.
 #[derive(Debug, Clone)]
-pub struct Setting {
+pub struct Conditions {
     pub model: String,
     /// The storage dtype of the weights, as the option names it.
     pub weights: String,
@@ -21,7 +27,7 @@ pub struct Setting {
 /// Everything that `bench` says.
 #[derive(Debug, Clone)]
 pub struct Report {
-    pub setting: Setting,
+    pub conditions: Conditions,
     pub measured: Measured,
     pub intake: Intake,
     /// From opening the checkpoint to a model that can be asked.
@@ -31,10 +37,12 @@ pub struct Report {
     /// What the work costs, for families whose sizes can be told from the config.
     pub costs: Option<Costs>,
     pub ceilings: Option<Ceilings>,
+    /// Several requests at once, where that was asked for.
+    pub streams: Vec<Streams>,
     pub profile: Option<Profile>,
 }
 
-impl Setting {
+impl Conditions {
     /// The model and the width of its weights.
     pub fn title(&self) -> String {
         format!("{} in {}", self.model, self.weights)
@@ -49,12 +57,12 @@ impl Report {
 
     /// One object.
     pub fn json(&self) -> Value {
-        let (s, m) = (&self.setting, &self.measured);
+        let (s, m) = (&self.conditions, &self.measured);
         let prefill = |r: &Run| m.prefill_tok_s(r);
         let decode = |r: &Run| m.decode_tok_s(r);
         let all =
             |value: &dyn Fn(&Run) -> f64| -> Value { m.runs.iter().map(|r| rounded(value(r))).collect() };
-        json!({
+        let mut object = json!({
             "peer": "ocellus", "version": env!("CARGO_PKG_VERSION"), "model": s.model, "weights": s.weights,
             "image": format!("{}x{}", s.image.0, s.image.1),
             "patches": m.grid.t * m.grid.h * m.grid.w, "prompt_tokens": m.prompt_tokens, "image_tokens": m.image_tokens,
@@ -80,7 +88,33 @@ impl Report {
                 "tower": s.tower.map(rounded), "prefill": s.prefill.map(rounded), "decode": rounded(s.decode),
             })),
             "profile": self.profile.as_ref().map(Profile::json),
+        });
+        if !self.streams.is_empty() {
+            object["streams"] = self.streams.iter().map(|row| self.streams_json(row)).collect();
+        }
+        object
+    }
+
+    fn streams_json(&self, row: &Streams) -> Value {
+        let bound = self.bound(row);
+        json!({
+            "streams": row.streams, "decode_tok_s": rounded(row.decode_tok_s), "each_tok_s": rounded(row.each_tok_s()),
+            "times_one": self.times_one(row).map(rounded),
+            "step_bytes": self.costs.as_ref().map(|costs| row.step_bytes(costs)),
+            "bound_tok_s": bound.map(rounded), "share": bound.map(|bound| rounded(row.decode_tok_s / bound)),
         })
+    }
+
+    /// How many times the tokens of one request alone, where that was measured.
+    pub(super) fn times_one(&self, row: &Streams) -> Option<f64> {
+        let one = self.streams.iter().find(|row| row.streams == 1)?;
+        Some(row.decode_tok_s / one.decode_tok_s)
+    }
+
+    /// Tokens a second that memory allows, where both it and the costs are known.
+    pub(super) fn bound(&self, row: &Streams) -> Option<f64> {
+        let (costs, ceilings) = (self.costs.as_ref()?, self.ceilings.as_ref()?);
+        Some(row.bound_tok_s(costs, ceilings))
     }
 
     /// What was reached of the ceilings, where both they and the costs are known.
@@ -102,8 +136,8 @@ fn gib(bytes: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::report;
     use super::*;
+    use crate::example::report;
 
     #[test]
     fn the_object_has_the_fields_that_tables_of_engines_are_made_of() {
@@ -124,6 +158,33 @@ mod tests {
         });
         assert_eq!(found, expected, "{found:#}");
         assert!(!found.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn streams_have_their_ratio_and_bound() {
+        let row = |streams, decode_tok_s| Streams {
+            streams,
+            decode_tok_s,
+        };
+        let report = Report {
+            streams: vec![row(1, 8.0), row(4, 20.0)],
+            ..report()
+        };
+        let expected = json!([
+            {"streams": 1, "decode_tok_s": 8.0, "each_tok_s": 8.0, "times_one": 1.0, "step_bytes": 5_000_000_000u64,
+             "bound_tok_s": 10.0, "share": 0.8},
+            {"streams": 4, "decode_tok_s": 20.0, "each_tok_s": 5.0, "times_one": 2.5, "step_bytes": 8_000_000_000u64,
+             "bound_tok_s": 25.0, "share": 0.8},
+        ]);
+        assert_eq!(report.json()["streams"], expected);
+        let unknown = Report {
+            streams: vec![row(4, 20.0)],
+            ceilings: None,
+            ..report
+        };
+        for field in ["times_one", "bound_tok_s", "share"] {
+            assert_eq!(unknown.json()["streams"][0][field], Value::Null, "{field}");
+        }
     }
 
     #[test]

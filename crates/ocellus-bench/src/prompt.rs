@@ -2,9 +2,9 @@
 
 use ocellus_models::{Grid, Slot, Vlm};
 use ocellus_session::{PreparedPicture, Session};
-use ocellus_text::Tokenizer;
+use ocellus_text::{Conversation, Tokenizer};
 
-use crate::error::Failure;
+use crate::error::BenchError;
 
 /// What the text of the prompt says, as often as needed.
 const WORDS: &str = "Describe this picture in detail and list every object that you can see in it, from left to right, \
@@ -17,12 +17,12 @@ pub struct Exact {
 }
 
 /// A prompt of `text_tokens` tokens beside those that stand for the picture.
-pub fn exact(session: &Session, seen: &PreparedPicture, text_tokens: usize) -> Result<Exact, Failure> {
+pub fn exact(session: &Session, seen: &PreparedPicture, text_tokens: usize) -> Result<Exact, BenchError> {
     let (vlm, grid) = (session.vlm()?, seen.geometry.grid);
     let (before, picture, after) = match session.model().input().prompts {
         Some(_) => (Vec::new(), spelled(vlm, &grid), Vec::new()),
         None => {
-            let conversation = ocellus_tasks::ask::conversation(1, "", None);
+            let conversation = Conversation::about_images(1, "");
             let ids = session.prompt_ids(&conversation, &[grid])?;
             around(vlm, &ids)
         }
@@ -56,7 +56,7 @@ fn around(vlm: &dyn Vlm, ids: &[u32]) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
 }
 
 /// Ids of a plain text; never empty.
-fn words(tokenizer: &Tokenizer, vocab: usize) -> Result<Vec<u32>, Failure> {
+fn words(tokenizer: &Tokenizer, vocab: usize) -> Result<Vec<u32>, BenchError> {
     let mut ids = tokenizer.encode_plain(WORDS)?;
     ids.retain(|id| (*id as usize) < vocab);
     if ids.is_empty() {

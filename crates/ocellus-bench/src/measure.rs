@@ -2,20 +2,21 @@
 
 use ocellus_base::clock::Clock;
 use ocellus_base::trace::span;
-use ocellus_engine::{EngineError, Flow, Request, Sampling, Token};
+use ocellus_engine::{Flow, Request, Sampling, Token};
 use ocellus_media::{Decoded, Rgb};
 use ocellus_models::{Grid, PositionRule};
-use ocellus_session::{PixelBounds, Session};
+use ocellus_session::{PixelBounds, PreparedPicture, Session};
 
-use super::{Work, prompt};
-use crate::error::Failure;
+use crate::error::BenchError;
+use crate::prompt;
+use crate::work::Work;
 
 /// One run, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Run {
     /// Pixels to patches.
     pub preprocess_s: f64,
-    /// Patches to cells.
+    /// Patches to visual tokens.
     pub encode_s: f64,
     /// The prompt, up to the scores of the first token.
     pub prefill_s: f64,
@@ -53,6 +54,9 @@ impl Measured {
 const SHOWN: usize = 8;
 
 /// Measures `work` on a picture; `seen` is told of every run.
+///
+/// # Errors
+/// A model that writes no text, and a prompt with its answer that the context does not hold.
 pub fn measure(
     session: &Session,
     picture: &Rgb,
@@ -60,13 +64,8 @@ pub fn measure(
     work: &Work,
     clock: &dyn Clock,
     mut seen: impl FnMut(&Measured),
-) -> Result<Measured, Failure> {
-    let size = (picture.width, picture.height);
-    let decoded = Decoded {
-        original: size,
-        oriented: size,
-        image: picture.clone(),
-    };
+) -> Result<Measured, BenchError> {
+    let decoded = decoded(picture);
     let mut all: Option<Measured> = None;
     for _ in 0..work.runs {
         let started = clock.now_ns();
@@ -75,31 +74,52 @@ pub fn measure(
             session.decoded_picture(&decoded, bounds)?
         };
         let preprocess_s = seconds(clock.now_ns() - started);
-        let prompt = prompt::exact(session, &patches, work.prompt_tokens)?;
+        let grid = patches.geometry.grid;
+        let (request, image_tokens) = request(session, patches, work)?;
         let measured = all.get_or_insert_with(|| Measured {
-            grid: patches.geometry.grid,
-            prompt_tokens: prompt.ids.len(),
-            image_tokens: prompt.image_tokens,
+            grid,
+            prompt_tokens: request.ids.len(),
+            image_tokens,
             tokens: work.tokens,
             first_tokens: Vec::new(),
             runs: Vec::with_capacity(work.runs),
         });
-        let request = Request {
-            ids: prompt.ids,
-            pictures: ocellus_session::engine_pictures(&[patches]),
-            max_tokens: work.tokens,
-            min_tokens: 0,
-            sampling: Sampling::default(),
-            // Nothing ends the answer before it has its length.
-            end: Vec::new(),
-            rule: PositionRule::default(),
-        };
         let (run, ids) = one(session, &request, preprocess_s, clock)?;
         measured.first_tokens = ids.into_iter().take(SHOWN).collect();
         measured.runs.push(run);
         seen(measured);
     }
-    all.ok_or_else(|| Failure::usage("nothing is measured in no run"))
+    all.ok_or(BenchError::NoRun)
+}
+
+/// A picture that never was a file.
+pub(crate) fn decoded(picture: &Rgb) -> Decoded {
+    let size = (picture.width, picture.height);
+    Decoded {
+        original: size,
+        oriented: size,
+        image: picture.clone(),
+    }
+}
+
+/// The request that is measured, and how many of its tokens stand for the picture.
+pub(crate) fn request(
+    session: &Session,
+    picture: PreparedPicture,
+    work: &Work,
+) -> Result<(Request, usize), BenchError> {
+    let prompt = prompt::exact(session, &picture, work.prompt_tokens)?;
+    let request = Request {
+        ids: prompt.ids,
+        pictures: ocellus_session::engine_pictures(&[picture]),
+        max_tokens: work.tokens,
+        min_tokens: 0,
+        sampling: Sampling::default(),
+        // Nothing ends the answer before it has its length.
+        end: Vec::new(),
+        rule: PositionRule::default(),
+    };
+    Ok((request, prompt.image_tokens))
 }
 
 /// One request from its patches on, and the ids that it gave.
@@ -108,7 +128,7 @@ fn one(
     request: &Request,
     preprocess_s: f64,
     clock: &dyn Clock,
-) -> Result<(Run, Vec<u32>), Failure> {
+) -> Result<(Run, Vec<u32>), BenchError> {
     let mut stamps: Vec<(u64, u32)> = Vec::with_capacity(request.max_tokens);
     let mut receive = |_: usize, token: Token| {
         stamps.push((clock.now_ns(), token.id));
@@ -117,14 +137,7 @@ fn one(
     let started = clock.now_ns();
     let requests = std::slice::from_ref(request);
     let mut engine = session.engine()?;
-    engine
-        .generate(requests, &mut receive)
-        .map_err(|error| match error {
-            EngineError::Context { .. } => Failure::new(&error).hint(
-                "measure with fewer tokens (--tokens, --prompt-tokens) or a smaller picture (--image-size)",
-            ),
-            other => other.into(),
-        })?;
+    engine.generate(requests, &mut receive)?;
     let timing = engine.timing();
     let (first, last) = match (stamps.first(), stamps.last()) {
         (Some(first), Some(last)) => (first.0, last.0),
@@ -140,6 +153,6 @@ fn one(
     Ok((run, stamps.into_iter().map(|s| s.1).collect()))
 }
 
-fn seconds(ns: u64) -> f64 {
+pub(crate) fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }

@@ -2,9 +2,11 @@
 
 use ocellus_kernels::ceilings::Arithmetic;
 use ocellus_models::plan::Shape;
-
-use super::{Ceilings, Measured, median};
 use ocellus_session::StorageDtype;
+
+use crate::ceilings::Ceilings;
+use crate::measure::Measured;
+use crate::median::median;
 
 /// What the measured work costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,6 +17,8 @@ pub struct Costs {
     pub prefill_flops: u64,
     /// Bytes that a token in the middle of the answer reads.
     pub token_bytes: u64,
+    /// The keys and values among them.
+    pub cache_bytes: u64,
     /// What products are computed in.
     pub arithmetic: Arithmetic,
 }
@@ -29,8 +33,14 @@ impl Costs {
             tower_flops: shape.vision_flops(&[measured.grid]),
             prefill_flops: shape.prefill_flops(prompt),
             token_bytes: turn.bytes(),
+            cache_bytes: turn.cache_bytes,
             arithmetic: storage.arithmetic,
         }
+    }
+
+    /// Bytes of weights that a token reads.
+    pub fn weights_bytes(&self) -> u64 {
+        self.token_bytes.saturating_sub(self.cache_bytes)
     }
 }
 
@@ -60,8 +70,8 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::measured;
     use super::*;
+    use crate::example::measured;
 
     #[test]
     fn shares_are_work_over_time_over_the_ceiling() {
@@ -75,6 +85,7 @@ mod tests {
             tower_flops: 4_000_000_000_000,
             prefill_flops: 2_000_000_000_000,
             token_bytes: 5_000_000_000,
+            cache_bytes: 0,
             arithmetic: Arithmetic::Bf16,
         };
         // The middle run: 20 s in the tower, 10 s in the prompt, 8 tokens a second.
