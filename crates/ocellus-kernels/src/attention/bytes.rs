@@ -43,7 +43,7 @@ impl Bytes<'_> {
                 let (bits, scale) = step(chunk);
                 let own = (half * self.groups() + group) * keys + at;
                 scales[own] = bits.to_le_bytes();
-                if at % 2 == 0 {
+                if at.is_multiple_of(2) {
                     scales[own + 1] = [0; 2];
                 }
                 for (j, x) in chunk.iter().enumerate() {
