@@ -61,9 +61,22 @@ fn the_built_in_model_is_measured_in_numbers_for_programs() {
     assert_eq!(found["first_tokens"].as_array().map(Vec::len), Some(5));
     assert!(found["costs"]["tower_flops"].as_u64() > Some(0), "{found}");
     assert_eq!(
-        (&found["ceilings"], &found["shares"]),
-        (&Value::Null, &Value::Null)
+        (&found["ceilings"], &found["shares"], found.get("streams")),
+        (&Value::Null, &Value::Null, None)
     );
+
+    let at_once = [&arguments[..], &["--streams", "1,2"]].concat();
+    let outcome = place.run(&at_once, &[]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("2 at once"), "{}", outcome.stderr);
+    let rows = one_line(&outcome.stdout)["streams"].clone();
+    let counts: Vec<Option<u64>> = (0..2).map(|i| rows[i]["streams"].as_u64()).collect();
+    assert_eq!(counts, [Some(1), Some(2)]);
+    assert_eq!(rows[0]["times_one"], 1.0);
+    assert!(rows[1]["step_bytes"].as_u64() > rows[0]["step_bytes"].as_u64(), "{rows}");
+    for wrong in ["0", "1,,2", "many", "70000"] {
+        assert_eq!(place.run(&["bench", "--streams", wrong], &[]).code, 2, "{wrong}");
+    }
 }
 
 #[test]
