@@ -49,13 +49,6 @@ fn every_step_counts_a_token_of_each_request() {
         assert_eq!((row.streams, row.decode_tok_s), (count, 1000.0 * count as f64));
         assert_eq!(row.each_tok_s(), 1000.0);
     }
-    let one = measure(
-        &session,
-        &picture,
-        PixelBounds::default(),
-        &WORK,
-        &clock,
-        |_| {},
-    );
+    let one = measure(&session, &picture, PixelBounds::default(), &WORK, &clock, |_| {});
     assert_eq!(one.unwrap().first_tokens.len(), 5);
 }

@@ -127,7 +127,11 @@ impl Layout {
             let words = &mut page[self.values_at() + row * nr..][..v.len()];
             match self.tiles.encoding {
                 Encoding::Bf16Pair => {
-                    let (shift, kept) = if at.is_multiple_of(2) { (0, 0) } else { (16, 0xffff) };
+                    let (shift, kept) = if at.is_multiple_of(2) {
+                        (0, 0)
+                    } else {
+                        (16, 0xffff)
+                    };
                     for (word, x) in words.iter_mut().zip(v) {
                         *word = *word & kept | bf16_word(*x) << shift;
                     }

@@ -73,7 +73,10 @@ fn the_built_in_model_is_measured_in_numbers_for_programs() {
     let counts: Vec<Option<u64>> = (0..2).map(|i| rows[i]["streams"].as_u64()).collect();
     assert_eq!(counts, [Some(1), Some(2)]);
     assert_eq!(rows[0]["times_one"], 1.0);
-    assert!(rows[1]["step_bytes"].as_u64() > rows[0]["step_bytes"].as_u64(), "{rows}");
+    assert!(
+        rows[1]["step_bytes"].as_u64() > rows[0]["step_bytes"].as_u64(),
+        "{rows}"
+    );
     for wrong in ["0", "1,,2", "many", "70000"] {
         assert_eq!(place.run(&["bench", "--streams", wrong], &[]).code, 2, "{wrong}");
     }
