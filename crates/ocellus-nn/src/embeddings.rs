@@ -5,6 +5,7 @@ use candle_core::Tensor;
 
 use crate::norm::NormLayer;
 use crate::ops::activation::activate;
+pub use crate::rows::rows;
 use crate::{Act, Linear, LoadError, Norm, Params, Result};
 
 /// Tables of an embedding.
@@ -60,11 +61,6 @@ impl Embeddings {
         }
         Ok(x)
     }
-}
-
-/// Rows of a table, `[index, width]`.
-pub fn rows(table: &Tensor, index: &[u32]) -> Result<Tensor> {
-    table.index_select(&Tensor::from_slice(index, index.len(), table.device())?, 0)
 }
 
 /// A linear layer, an activation and a norm: what stands before the word scores of a masked-word head. Tensors `dense`,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::measured::Columns;
 use crate::ops::{self, linear};
+use crate::packed::Packed;
 use crate::rows::Table;
 use crate::stored::Stored;
 use crate::{LoadError, Params, Result};
@@ -24,14 +25,6 @@ enum Kind {
     },
     /// Weights in the order in which the CPU's kernels read them: for inference.
     Packed(Packed),
-}
-
-/// A packed matrix with its bias.
-pub(crate) struct Packed {
-    pub weight: Arc<Matrix>,
-    pub bias: Option<Vec<f32>>,
-    /// Where what goes in is measured, while it is.
-    pub columns: Option<Arc<Columns>>,
 }
 
 impl Linear {

@@ -182,7 +182,7 @@ impl Table {
     /// Rows `index`, `[index, width]`.
     pub fn rows(&self, index: &[u32]) -> Result<Tensor> {
         match self {
-            Self::Tensor(table) => crate::embeddings::rows(table, index),
+            Self::Tensor(table) => rows(table, index),
             Self::Stored(rows) => {
                 let mut out = vec![0.0; index.len() * rows.width];
                 for (to, row) in out.chunks_exact_mut(rows.width).zip(index) {
@@ -214,4 +214,9 @@ impl Table {
             Self::Stored(_) | Self::Packed(_) => &Device::Cpu,
         }
     }
+}
+
+/// Rows of a table, `[index, width]`.
+pub fn rows(table: &Tensor, index: &[u32]) -> Result<Tensor> {
+    table.index_select(&Tensor::from_slice(index, index.len(), table.device())?, 0)
 }

@@ -2,7 +2,7 @@
 
 use super::rows::{Rows, Scale, SoftmaxSlope};
 use super::scratch::{Block, Products, ROWS, grown, stride, with_scratch};
-use super::{Segment, Shape, overlap};
+use super::shape::{Segment, Shape, overlap};
 use crate::isa::{Isa, Kernel};
 use crate::parallel::{self, Shared};
 use crate::simd::Simd;

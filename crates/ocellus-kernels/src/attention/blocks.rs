@@ -1,15 +1,11 @@
 //! The keys and values of many sequences, kept between calls in blocks that any sequence may own.
 
 use super::bytes::Bytes;
-use super::flash::PIECES;
-use super::pages::Layout;
+use super::pages::{BLOCK, Layout, PIECES};
 use crate::gemm::Precision;
 use crate::gemm::layout::{Line, room};
 use crate::isa::Isa;
 use crate::memory::Memory;
-
-/// Tokens whose keys and values one block holds: a multiple of every panel's width, so that blocks have no unused lanes.
-pub const BLOCK: usize = 64;
 
 /// How keys and values are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

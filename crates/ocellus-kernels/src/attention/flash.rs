@@ -5,16 +5,13 @@
 //! page of which it sees nothing changes no bit: its weights are zero and its factor is one. Nor does it change a bit in how many
 //! pieces of memory a page lies: sums go on from piece to piece in one chain.
 
-use super::pages::{Layout, PAGE};
+use super::pages::{Layout, PAGE, PIECES};
 use super::rows::{PageSoftmax, Rows, Scale, Seen};
 use super::scratch::{ROWS, Scratch, grown, stride};
 use crate::gemm::layout::{Encoding, PackedA, Strided};
 use crate::gemm::panel::{PanelProduct, Start};
 use crate::isa::Isa;
 use crate::parallel::Shared;
-
-/// Most pieces of memory that a page's keys lie in.
-pub(super) const PIECES: usize = PAGE / super::BLOCK;
 
 /// A page as products read it: where its keys and values lie, so many together as the layout says, and how deep the panels of
 /// values are.

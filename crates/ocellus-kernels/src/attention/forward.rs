@@ -1,11 +1,11 @@
 //! Outputs, over keys and values that lie beside one another or in a cache.
 
-use super::blocks::{BLOCK, KvBlocks};
-use super::flash::{PIECES, Page, Walk};
-use super::pages::{Layout, PAGE};
+use super::blocks::KvBlocks;
+use super::flash::{Page, Walk};
+use super::pages::{BLOCK, Layout, PAGE, PIECES};
 use super::rows::Rows;
 use super::scratch::{Block, with_scratch};
-use super::{Segment, Shape};
+use super::shape::{Segment, Shape};
 use crate::gemm::Precision;
 use crate::gemm::layout::room;
 use crate::isa::Isa;

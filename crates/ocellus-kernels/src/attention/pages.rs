@@ -12,6 +12,12 @@ use crate::isa::Isa;
 /// Keys in one page; scores of a block of rows against a page stay in a second-level cache.
 pub(super) const PAGE: usize = 256;
 
+/// Tokens whose keys and values one block holds: a multiple of every panel's width, so that blocks have no unused lanes.
+pub const BLOCK: usize = 64;
+
+/// Most blocks that a page's keys lie in.
+pub(super) const PIECES: usize = PAGE / BLOCK;
+
 /// How the keys and values of one head lie in memory: panels of keys `[dim, keys]`, then panels of values `[keys, dim]`, in
 /// words.
 #[derive(Clone, Copy)]

@@ -1,7 +1,6 @@
 //! What happens to rows between the products: gathering, softmax, its gradient, scattering.
 
-use super::Segment;
-use super::Shape;
+use super::shape::{Segment, Shape};
 use crate::isa::Kernel;
 use crate::simd::Simd;
 use crate::simd::math::{exp, exp_below};

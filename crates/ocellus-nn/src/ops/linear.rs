@@ -6,7 +6,7 @@ use ocellus_kernels::matrix::{Gated, gated};
 use ocellus_kernels::unset;
 
 use super::{done, fused, slice, with_slice};
-use crate::linear::Packed;
+use crate::packed::Packed;
 
 /// `x [.., in] · weight [out, in]ᵀ + bias [out]` → `[.., out]`.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, precision: Precision) -> Result<Tensor> {

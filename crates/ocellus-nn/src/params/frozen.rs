@@ -9,9 +9,10 @@ use ocellus_kernels::matrix::Matrix;
 use ocellus_weights::{Integers, Packing, Weights};
 
 use super::read::{checked, read, read_integers, untaken};
-use super::{LoadError, Source};
+use crate::load_error::LoadError;
 use crate::measured::Measured;
 use crate::rows::Rows;
+use crate::source::Source;
 use crate::stored::{self, Kept, Stored};
 
 /// Tensors of a checkpoint for inference, on one device and in one type.
@@ -29,7 +30,7 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// The same, which rounds weights by how much their columns count (see [`Source::importance`](super::Source::importance)) and keeps what it packs for
+    /// The same, which rounds weights by how much their columns count (see [`Source::importance`](crate::Source::importance)) and keeps what it packs for
     /// [`kept`](Self::kept).
     pub fn keeping(self, importance: BTreeMap<String, Arc<[f32]>>) -> Self {
         Self {

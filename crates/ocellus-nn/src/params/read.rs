@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use candle_core::{Device, Tensor};
 use ocellus_weights::{View, Weights};
 
-use super::LoadError;
+use crate::load_error::LoadError;
 
 pub(super) fn untaken(
     weights: &Weights,

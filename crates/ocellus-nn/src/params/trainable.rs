@@ -7,7 +7,8 @@ use candle_core::{Device, Tensor, Var};
 use ocellus_weights::Weights;
 
 use super::read::{read, read_integers, untaken};
-use super::{LoadError, Source};
+use crate::load_error::LoadError;
+use crate::source::Source;
 
 /// Variables for training, in f32 on one device: from a checkpoint, or drawn at random.
 pub struct Trainable {

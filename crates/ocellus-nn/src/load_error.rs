@@ -1,0 +1,28 @@
+//! Why layers could not be loaded.
+
+use ocellus_weights::WeightsError;
+
+/// Why a model could not be put together from its tensors.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("the checkpoint has no tensor `{name}`")]
+    Missing { name: String },
+    #[error("tensor `{name}` has shape {found:?}, the config asks for {expected:?}")]
+    Shape {
+        name: String,
+        expected: Vec<usize>,
+        found: Vec<usize>,
+    },
+    #[error("nobody takes the tensors {}{}", .names.join(", "), if *.more > 0 { format!(" and {} more", .more) } else { String::new() })]
+    Untaken { names: Vec<String>, more: usize },
+    #[error("the packed tensor `{name}` cannot be used: {reason}")]
+    Packed { name: String, reason: String },
+    #[error(
+        "weights that were rounded to packed integers cannot be trained: start from those that they were made of"
+    )]
+    Integers,
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error("{0}")]
+    Tensor(#[from] candle_core::Error),
+}
