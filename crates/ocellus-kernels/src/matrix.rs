@@ -14,7 +14,7 @@ use crate::quant::{PANEL, PackedQ, Seed, with_rounded};
 pub enum Matrix {
     /// In f32 or bf16.
     Dense(PackedB),
-    /// In few bits; activations are rounded to 8.
+    /// Quantised; activations are rounded to 8 bits.
     Quantized(PackedQ),
 }
 
@@ -60,7 +60,7 @@ impl Matrix {
 /// A matrix, its bias, and its output with the number of values there.
 type Factor<'a> = (&'a PackedQ, Option<&'a [f32]>, Shared<f32>, usize);
 
-/// Products of the same rows with several matrices of few bits.
+/// Products of the same rows with several quantised matrices.
 fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
     x.check("x");
     let m = x.rows;

@@ -109,8 +109,8 @@ pub(crate) fn threads() -> usize {
 pub(crate) fn in_streams(count: usize, work: usize, task: impl Fn(usize) + Sync + Send) {
     let streams = threads();
     let each = count.div_ceil(streams);
-    for_each(each * streams, work, |turn| {
-        let index = turn % streams * each + turn / streams;
+    for_each(each * streams, work, |place| {
+        let index = place % streams * each + place / streams;
         if index < count {
             task(index);
         }

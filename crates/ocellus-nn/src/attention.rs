@@ -1,4 +1,4 @@
-//! Attention, of every kind that a model here uses: over the tokens themselves or over a memory, grouped heads, fused or
+//! Attention, of every kind that a model here uses: self-attention and cross-attention, grouped heads, fused or
 //! separate projections, norms of heads, rotary positions, additive biases, a cache.
 
 use candle_core::{Device, Tensor};
@@ -46,7 +46,7 @@ impl Attn {
         }
     }
 
-    /// The same with separate projections, as a look across has them.
+    /// The same with separate projections, as cross-attention has them.
     pub const fn unfused(self) -> Self {
         Self {
             projections: Projections::Separate,
@@ -97,7 +97,7 @@ pub enum Projections {
     Fused,
     /// `qkv`: queries, keys and values of the first head, then of the second, and so on.
     FusedByHead,
-    /// `qkv` as fused, but taken apart when loaded: for a look across, where queries and keys come from different rows.
+    /// `qkv` as fused, but taken apart when loaded: for cross-attention, where queries and keys come from different rows.
     Stacked,
 }
 
@@ -183,7 +183,7 @@ pub fn segments(lengths: impl IntoIterator<Item = usize>) -> Arc<[Segment]> {
 /// Additive scores of a segment, `[heads, q_len, k_len]`.
 pub type ScoreBias<'a> = dyn Fn(&Segment) -> Result<Tensor> + 'a;
 
-/// Who looks at whom.
+/// Who attends to whom.
 #[derive(Clone, Copy)]
 pub struct Mask<'a> {
     pub segments: &'a Arc<[Segment]>,
@@ -192,7 +192,7 @@ pub struct Mask<'a> {
 }
 
 impl<'a> Mask<'a> {
-    /// Everybody in a segment looks at everybody in it.
+    /// Every row of a segment attends to all rows of it.
     pub fn whole(segments: &'a Arc<[Segment]>) -> Self {
         Self {
             segments,
@@ -201,7 +201,7 @@ impl<'a> Mask<'a> {
         }
     }
 
-    /// Nobody looks ahead.
+    /// No row attends to later ones.
     pub fn causal(segments: &'a Arc<[Segment]>) -> Self {
         Self {
             causal: true,

@@ -1,4 +1,4 @@
-//! The transformer layer: attention and a position-wise network, normed before or after, with or without a look across.
+//! The transformer layer: attention and a position-wise network, normed before or after, with or without cross-attention.
 
 use candle_core::Tensor;
 
@@ -25,7 +25,7 @@ pub struct Spec {
     pub norm: Norm,
     pub order: Order,
     pub mlp: Mlp,
-    /// Width of the memory that the layer looks at across, if it does.
+    /// Width of the rows that cross-attention reads, if the layer has it.
     pub memory: Option<usize>,
 }
 

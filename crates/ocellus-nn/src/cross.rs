@@ -1,4 +1,4 @@
-//! Cross-attention memory: the keys and values of what a decoder looks at beside its own tokens, projected once.
+//! Cross-attention memory: the keys and values of what a decoder attends to beside its own tokens, projected once.
 
 use candle_core::Tensor;
 use std::sync::Arc;

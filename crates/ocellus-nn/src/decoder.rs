@@ -192,7 +192,7 @@ impl Decoder {
         self.run(x, added, positions, (batch, &segments), cache, taps)
     }
 
-    /// As [`forward`](Self::forward) without a cache, where a sequence does not just look at itself: `segments` say what the rows
+    /// As [`forward`](Self::forward) without a cache, where a sequence does not just attend to itself: `segments` say what the rows
     /// see, causally; `batch` says which rows attend to which part of the cross-attention memory.
     pub fn forward_seeing(
         &self,

@@ -14,12 +14,12 @@ pub struct Spec {
     pub layers: usize,
     /// Every layer; `memory` counts for the layers of `across` only.
     pub block: block::Spec,
-    /// The layers that look at a memory across.
+    /// The layers with cross-attention.
     pub across: Range<usize>,
 }
 
 impl Spec {
-    /// Layers that look at nothing but their own tokens, or all of them across when the block has a memory.
+    /// Layers without cross-attention, or all with it when the block has a memory.
     pub fn new(layers: usize, block: block::Spec) -> Self {
         let across = if block.memory.is_some() { 0..layers } else { 0..0 };
         Self {
@@ -35,7 +35,7 @@ pub struct Encoder {
     layers: Vec<Block>,
 }
 
-/// Memory rows `[rows, width]` and who looks at which of them.
+/// Memory rows `[rows, width]` and who attends to which of them.
 pub type Across<'a> = (&'a Tensor, &'a Mask<'a>);
 
 impl Encoder {

@@ -1,6 +1,6 @@
 //! How much the inputs of matrices count: the mean square of every column that goes into them, gathered while a model runs.
 //!
-//! An error in a weight changes an output by as much as its input is large, so that rounding to few bits may spend its error
+//! An error in a weight changes an output by as much as its input is large, so that quantisation may spend its error
 //! where inputs are small. This is the diagonal of what Frantar et al. 2022 (section 3.1) round by.
 
 use std::collections::BTreeMap;

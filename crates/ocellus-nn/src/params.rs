@@ -1,7 +1,7 @@
 //! Where a layer's tensors come from: a path of names over a [`Source`].
 //!
 //! The same layer code serves inference ([`Frozen`]: tensors of a file, converted once) and training ([`Trainable`]: candle
-//! variables that a backward pass finds). Both remember what was asked for, so that a caller can say which tensors of a
+//! variables that a backward pass finds). Both record what was asked for, so that a caller can say which tensors of a
 //! file nobody took.
 
 mod frozen;
@@ -189,7 +189,7 @@ impl Params {
     /// Packs the matrix `weight [outputs, inputs]`, whose rows `read(first row, into)` gives, at the width that is asked for
     /// here.
     pub(crate) fn pack(&self, shape: (usize, usize), read: impl Fn(usize, &mut [f32]) + Sync) -> Arc<Matrix> {
-        // A panel of fewer rows would be filled up and no smaller in few bits: a head of two values keeps its own.
+        // A panel of fewer rows would be filled up and no smaller when quantised: a head of two values keeps its own.
         let format = self.format.filter(|_| shape.0 >= PANEL);
         Arc::new(match format.filter(|_| self.measured().is_none()) {
             Some(format) => {
@@ -205,7 +205,7 @@ impl Params {
 
     /// As [`pack`](Self::pack), of a matrix that stands in the checkpoint as it is packed.
     pub(crate) fn pack_stored(&self, shape: (usize, usize), rows: &Rows) -> Arc<Matrix> {
-        // Where nothing else is asked for, weights of few bits stay as they are.
+        // Where nothing else is asked for, quantised weights stay as they are.
         let own = match self.format {
             None => rows
                 .few_bits(shape.0)

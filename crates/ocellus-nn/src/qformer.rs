@@ -1,5 +1,5 @@
 //! The querying transformer (Li et al. 2023, section 3.1): learned queries and text tokens in one sequence. Both attend to
-//! one another; every few layers the queries alone look at a memory across; each of the two has a position-wise network of
+//! one another; every few layers the queries alone have cross-attention to a memory; each of the two has a position-wise network of
 //! its own.
 
 use candle_core::Tensor;
@@ -20,7 +20,7 @@ pub struct Spec {
     pub mlp: Mlp,
     /// Width of the memory.
     pub memory: usize,
-    /// Layers 0, `frequency`, 2 · `frequency`, … look at the memory.
+    /// Layers 0, `frequency`, 2 · `frequency`, … have cross-attention.
     pub frequency: usize,
     /// Whether there are networks for text.
     pub text: bool,

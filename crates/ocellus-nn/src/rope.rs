@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use crate::Result;
 
-/// YaRN (Peng et al. 2023): frequencies are interpolated where a dimension turns slowly, kept where it turns fast, and the
+/// YaRN (Peng et al. 2023): frequencies are interpolated where a dimension rotates slowly, kept where it rotates fast, and the
 /// attention is scaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Yarn {

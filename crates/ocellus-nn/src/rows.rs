@@ -68,7 +68,7 @@ impl Rows {
         }
     }
 
-    /// The matrix at the width at which it is stored, when that is of few bits.
+    /// The matrix at the width at which it is stored, when it is quantised.
     pub(crate) fn few_bits(&self, rows: usize) -> Option<PackedQ> {
         if let Kind::Integers(integers) = &self.kind {
             return Some(packed_integers(integers, (rows, self.width)));

@@ -1,4 +1,4 @@
-//! A weight matrix in panels of few bits.
+//! A quantised weight matrix in panels.
 
 use std::sync::Arc;
 

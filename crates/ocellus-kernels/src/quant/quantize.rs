@@ -1,4 +1,4 @@
-//! Rounding weights to few bits.
+//! Quantising weights.
 
 use half::f16;
 
