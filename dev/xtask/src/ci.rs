@@ -28,6 +28,11 @@ const CLIPPY: Step = step(
     "cargo clippy --workspace --all-targets --quiet -- -D warnings",
     &[],
 );
+const LIBRARY: Step = step(
+    "library",
+    "cargo check -p ocellus --no-default-features --lib --examples --quiet",
+    &[],
+);
 const TESTS: Step = Step {
     shows: |line| {
         ["Running ", "Doc-tests ", "test result:", "skipped:"]
@@ -67,10 +72,11 @@ enum Outcome {
 /// Runs every step in `root` and says how long each took.
 pub fn run(root: &Path) -> ExitCode {
     type Run = fn(&Path) -> Outcome;
-    let steps: [(&str, Run); 6] = [
+    let steps: [(&str, Run); 7] = [
         (FMT.name, |root| FMT.run(root)),
         (CLIPPY.name, |root| CLIPPY.run(root)),
         ("tidy", tidy_step),
+        (LIBRARY.name, |root| LIBRARY.run(root)),
         (TESTS.name, |root| TESTS.run(root)),
         (DOCS.name, |root| DOCS.run(root)),
         (DENY.name, deny_step),
