@@ -6,7 +6,7 @@ use ocellus_engine as engine;
 use ocellus_engine::{Attached, FinishReason, Picture, Request, Timing, Token};
 use ocellus_media::Decoded;
 use ocellus_models::{Grid, PositionRule};
-use ocellus_processor::{PixelBounds, PreparedPicture};
+use ocellus_processor::{PictureGeometry, PixelBounds, PreparedPicture};
 use ocellus_text::Conversation;
 
 use crate::error::SessionError;
@@ -16,6 +16,14 @@ use crate::session::Session;
 /// What happens while an answer is made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
+    /// A picture is ready: how the model will see it.
+    PicturePrepared {
+        /// Its place among the pictures.
+        index: usize,
+        geometry: &'a PictureGeometry,
+    },
+    /// Something that a user should know, in a sentence.
+    Warning(&'a str),
     /// The prompt is assembled and will be read.
     Started {
         /// Tokens of the prompt, those of its pictures among them.
@@ -119,8 +127,25 @@ impl Session {
         options: &GenerationOptions,
         listen: &mut Listen,
     ) -> Result<Answer, SessionError> {
+        for (index, picture) in pictures.iter().enumerate() {
+            let geometry = &picture.geometry;
+            if listen(Event::PicturePrepared { index, geometry }).is_break() {
+                return Err(SessionError::Cancelled);
+            }
+        }
+        if self.reads_lines() && listen(Event::Warning(&self.only_reads())).is_break() {
+            return Err(SessionError::Cancelled);
+        }
         let request = self.request(conversation, pictures, options)?;
         self.answer(&request, &options.stop, listen)
+    }
+
+    /// What a user should know who asks a line reader.
+    pub fn only_reads(&self) -> String {
+        format!(
+            "{} only reads: it takes the picture as one line of print and does not see the question",
+            self.name()
+        )
     }
 
     /// Answers a request. A listener that breaks off ends the answer with what there is.

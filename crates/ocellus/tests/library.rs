@@ -107,8 +107,20 @@ fn two_requests_stream_at_once_and_one_is_cancelled() {
     let alone = [0, 1].map(|i| {
         let picture = session.picture(&pictures[i], PixelBounds::default()).unwrap();
         let talk = Conversation::about_images(1, "");
-        let goes_on = &mut |_: ocellus::Event| std::ops::ControlFlow::Continue(());
-        let answer = session.ask(&talk, &[picture], &GenerationOptions::default(), goes_on);
+        let mut events = Vec::new();
+        let answer = session.ask(&talk, &[picture], &GenerationOptions::default(), &mut |event| {
+            use ocellus::Event::{Finished, PicturePrepared, Started, Text, Warning};
+            events.push(match event {
+                PicturePrepared { index, .. } => format!("picture {index}"),
+                Warning(text) => text.split(' ').skip(1).take(2).collect::<Vec<_>>().join(" "),
+                Started { image_tokens, .. } => format!("{} tokens", image_tokens.min(1)),
+                Text(_) => "text".to_owned(),
+                Finished(reason) => reason.as_str().to_owned(),
+            });
+            std::ops::ControlFlow::Continue(())
+        });
+        events.dedup();
+        assert_eq!(events, ["picture 0", "only reads:", "1 tokens", "text", "stop"]);
         answer.unwrap()
     });
     assert!(alone.iter().all(|answer| answer.tokens.len() > 8), "{alone:?}");

@@ -261,9 +261,7 @@ fn only_reads(context: &Context, session: &Session, pictures: usize) -> Result<(
         .hint(hint));
     }
     if !context.global.quiet {
-        output::note(&format!(
-            "{name} only reads: it takes the picture as one line of print and does not see the question"
-        ));
+        output::note(&session.only_reads());
     }
     Ok(())
 }
