@@ -1,6 +1,5 @@
 //! Why a model could not be opened or asked.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +12,7 @@ use ocellus_processor::ProcessorError;
 use ocellus_text::TextError;
 use ocellus_weights::{RegionsError, WeightsError};
 
-use crate::memory_estimate::Needed;
+use crate::needed::Needed;
 use crate::widths::Device;
 
 /// Why a model could not be opened or asked.
@@ -163,18 +162,6 @@ fn named(name: &str, error: &SessionError) -> String {
     match sentence.contains(name) {
         true => sentence,
         false => format!("{name}: {sentence}"),
-    }
-}
-
-impl fmt::Display for Needed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "weights {}", size(self.weights_bytes))?;
-        match self.others {
-            Some((kv_cache, work)) => {
-                write!(f, ", keys and values {}, work {}", size(kv_cache), size(work))
-            }
-            None => Ok(()),
-        }
     }
 }
 

@@ -31,6 +31,7 @@ pub mod compute;
 mod detect;
 mod error;
 pub mod memory_estimate;
+mod needed;
 mod options;
 mod page;
 mod pairs;

@@ -7,6 +7,7 @@ use ocellus_processor::{PictureGeometry, PictureProcessor, PictureRecipe, PixelB
 use ocellus_weights::Weights;
 
 use crate::error::SessionError;
+use crate::needed::Needed;
 use crate::storage::StorageDtype;
 
 /// What is about to be asked of a model.
@@ -147,30 +148,25 @@ pub fn check(
             }
         }
     };
-    needed.check(name, storage.name, available_bytes)
+    check_needed(needed, name, storage.name, available_bytes)
 }
 
-/// What does not fit, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Needed {
-    pub total_bytes: u64,
-    pub weights_bytes: u64,
-    /// The KV cache, and the largest intermediate results; where they can be told.
-    pub others: Option<(u64, u64)>,
-}
-
-impl Needed {
-    fn check(self, name: &str, storage: &'static str, available_bytes: u64) -> Result<(), SessionError> {
-        if self.total_bytes <= available_bytes {
-            return Ok(());
-        }
-        Err(SessionError::Memory {
-            name: name.to_owned(),
-            storage,
-            needed: self,
-            available_bytes,
-        })
+/// Fails where less is available.
+fn check_needed(
+    needed: Needed,
+    name: &str,
+    storage: &'static str,
+    available_bytes: u64,
+) -> Result<(), SessionError> {
+    if needed.total_bytes <= available_bytes {
+        return Ok(());
     }
+    Err(SessionError::Memory {
+        name: name.to_owned(),
+        storage,
+        needed,
+        available_bytes,
+    })
 }
 
 #[cfg(test)]
@@ -185,7 +181,7 @@ mod tests {
             others,
         };
         let alone = needed(15_000_000_000, None);
-        assert!(alone.check("m", "f32", 15_000_000_000).is_ok());
+        assert!(check_needed(alone, "m", "f32", 15_000_000_000).is_ok());
         for (needed, parts) in [
             (alone, "weights 15.0 GB"),
             (
@@ -193,7 +189,7 @@ mod tests {
                 "weights 14.0 GB, keys and values 600.0 MB, work 400.0 MB",
             ),
         ] {
-            let error = needed.check("org/model", "f32", 8_000_000_000).unwrap_err();
+            let error = check_needed(needed, "org/model", "f32", 8_000_000_000).unwrap_err();
             assert_eq!(
                 error.to_string(),
                 format!("org/model in f32 needs 15.0 GB of memory ({parts}), and 8.0 GB are available")

@@ -183,11 +183,6 @@ impl Environment {
     }
 }
 
-/// `NO_COLOR` asks for none; needed before anything else can fail, so it stands alone.
-pub fn colour_wanted() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
 fn is_true(text: &str) -> bool {
     matches!(
         text.trim().to_ascii_lowercase().as_str(),

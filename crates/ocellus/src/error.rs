@@ -110,7 +110,7 @@ impl Failure {
     pub fn report(&self) {
         let Some(message) = &self.message else { return };
         let mut stderr = io::stderr().lock();
-        let colour = stderr.is_terminal() && crate::environment::colour_wanted();
+        let colour = stderr.is_terminal() && crate::colour::colour_wanted();
         let (red, bold, plain) = if colour {
             ("\x1b[1;31m", "\x1b[1m", "\x1b[0m")
         } else {

@@ -4,6 +4,7 @@
 //! failed, 2 wrong usage, 130 interrupted.
 
 mod args;
+mod colour;
 mod commands;
 mod context;
 mod environment;

@@ -24,7 +24,7 @@ pub fn run(context: &Context, args: Caption) -> Result<(), Failure> {
         let request = session.caption_request(&inputs::read(path)?, args.prompt.as_deref());
         Ok((request.map_err(|error| error.about(&name))?, name))
     };
-    super::each_prepared(&args.inputs, prepare, |(request, name)| {
+    super::batch::each_prepared(&args.inputs, prepare, |(request, name)| {
         one(&session, &args, request, &name)
     })
 }

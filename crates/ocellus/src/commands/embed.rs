@@ -39,7 +39,7 @@ pub fn run(context: &Context, args: Embed) -> Result<(), Failure> {
         }
     };
     prefetched(&args.inputs, may_wait, prepare, |inputs| {
-        super::each(inputs, |ready: Result<_, Failure>| act(ready?))
+        super::batch::each(inputs, |ready: Result<_, Failure>| act(ready?))
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod ask;
+mod batch;
 mod bench;
 mod caption;
 mod chat;
@@ -19,14 +20,10 @@ mod score;
 mod train;
 mod verify;
 
-use std::path::{Path, PathBuf};
-
-use ocellus_session::prefetched;
-
 use crate::args::{Command, Models};
 use crate::context::Context;
+use crate::environment;
 use crate::error::Failure;
-use crate::{environment, inputs};
 
 /// Runs a command.
 pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
@@ -68,39 +65,4 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(context, args),
         Command::Completions(args) => completions::run(args),
     }
-}
-
-/// Runs `action` on what `prepare` makes of every picture, the next one being prepared meanwhile; one that fails is reported
-/// when it is its turn, and the rest go on.
-fn each_prepared<T: Send>(
-    arguments: &[PathBuf],
-    prepare: impl Fn(&Path) -> Result<T, Failure> + Sync,
-    mut action: impl FnMut(T) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    prefetched(
-        inputs::all(arguments),
-        |path| path.as_ref().is_ok_and(|path| inputs::may_wait(path)),
-        |path| prepare(&path?),
-        |pictures| each(pictures, |picture| action(picture?)),
-    )
-}
-
-/// Runs `action` on every item; one that fails is reported and the rest go on. The end is then exit code 1.
-fn each<T>(
-    items: impl IntoIterator<Item = T>,
-    mut action: impl FnMut(T) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let mut failed = false;
-    for item in items {
-        match action(item) {
-            // An interruption, or nobody listening any more, ends the batch.
-            Err(failure) if failure.code() != 1 => return Err(failure),
-            Err(failure) => {
-                failure.report();
-                failed = true;
-            }
-            Ok(()) => {}
-        }
-    }
-    if failed { Err(Failure::reported()) } else { Ok(()) }
 }

@@ -11,7 +11,7 @@ use ocellus_tasks::ocr::OcrPage;
 use ocellus_tasks::{draw, render};
 use serde_json::{Value, json};
 
-use super::each_prepared;
+use super::batch::each_prepared;
 use crate::args::{Ocr, Sampling};
 use crate::context::Context;
 use crate::error::Failure;

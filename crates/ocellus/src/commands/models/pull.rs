@@ -2,7 +2,7 @@
 
 use ocellus_hub::{Location, Reference};
 
-use crate::commands::each;
+use crate::commands::batch::each;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output;
