@@ -28,7 +28,7 @@ impl Costs {
     pub fn of(shape: &Shape, measured: &Measured, storage: &StorageDtype) -> Self {
         let prompt = measured.prompt_tokens as u64;
         let context = prompt + measured.tokens as u64 / 2;
-        let turn = shape.turn(context, &storage.widths, storage.kv_cache);
+        let turn = shape.decode_cost(context, &storage.widths, storage.kv_cache);
         Self {
             tower_flops: shape.vision_flops(&[measured.grid]),
             prefill_flops: shape.prefill_flops(prompt),

@@ -56,7 +56,7 @@ pub(crate) fn set(chars: &[char], style: &Style, fonts: &Fonts) -> Line {
             .iter()
             .map(|&c| if c == GAP { style.gap } else { 0.0 })
             .collect();
-        let shaped = shape(face, &part, &gaps, &style.setting);
+        let shaped = shape(face, &part, &gaps, &style.typography);
         let em = style.em_px * run.relative;
         let across = em * style.widen;
         let from = line.advance_px;

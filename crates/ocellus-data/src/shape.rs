@@ -6,7 +6,7 @@ use crate::face::Face;
 
 /// What may vary in setting the same characters in the same face.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Setting {
+pub(crate) struct Typography {
     pub kerning: bool,
     pub ligatures: bool,
     /// Added after every character, in em.
@@ -33,21 +33,21 @@ pub(crate) struct Shaped {
 }
 
 /// Sets `chars` in `face`. `gaps[i]` is extra space after character i, in em.
-pub(crate) fn shape(face: &Face, chars: &[char], gaps: &[f32], setting: &Setting) -> Shaped {
+pub(crate) fn shape(face: &Face, chars: &[char], gaps: &[f32], typography: &Typography) -> Shaped {
     let mut buffer = Buffer::new();
     for (i, &c) in chars.iter().enumerate() {
         buffer.push(c as u32, i as u32);
     }
     buffer.set_direction(Direction::LeftToRight);
     buffer.set_script(Some(Script::LATIN));
-    let joined = setting.ligatures && !face.odd_ligatures && setting.letter_space == 0.0;
+    let joined = typography.ligatures && !face.odd_ligatures && typography.letter_space == 0.0;
     let off = |tag: &[u8; 4], on: bool| Feature::new(Tag::new(tag), u32::from(on), ..);
     // Contextual alternates draw arrows for "->" and the like: what is drawn must be what the text says.
     let features = [
         off(b"calt", false),
         off(b"liga", joined),
         off(b"clig", joined),
-        off(b"kern", setting.kerning),
+        off(b"kern", typography.kerning),
     ];
     let shaper = ShaperFont::new(&face.font);
     let mut out = Shaped::default();
@@ -82,8 +82,13 @@ pub(crate) fn shape(face: &Face, chars: &[char], gaps: &[f32], setting: &Setting
         }
         // Extra space belongs to the last character of the cluster only where that is a space.
         for i in first..next {
-            let extra =
-                setting.letter_space + gaps[i] + if chars[i] == ' ' { setting.word_space } else { 0.0 };
+            let extra = typography.letter_space
+                + gaps[i]
+                + if chars[i] == ' ' {
+                    typography.word_space
+                } else {
+                    0.0
+                };
             pen += extra;
             if chars[i] == ' '
                 && let Some(span) = out.spans.last_mut()

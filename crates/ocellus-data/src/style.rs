@@ -4,7 +4,7 @@ use crate::curriculum::Curriculum;
 use crate::fonts::{Fonts, Want};
 use crate::phrase::Phrase;
 use crate::random::Rng;
-use crate::shape::Setting;
+use crate::shape::Typography;
 
 /// Part of a line in one face and colour.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub(crate) struct Style {
     pub slant: f32,
     /// Drift of the baseline, in y per x; positive falls.
     pub turn: f32,
-    pub setting: Setting,
+    pub typography: Typography,
     /// Width of a wide gap, in em.
     pub gap: f32,
     /// Glyph origins and the baseline on whole pixels, as on screens.
@@ -73,7 +73,7 @@ impl Style {
         } else {
             rng.log_between(smallest, 44.0)
         };
-        let setting = Setting {
+        let typography = Typography {
             kerning: rng.chance(0.85),
             ligatures: rng.chance(0.7),
             letter_space: if rng.chance(0.1) {
@@ -105,7 +105,7 @@ impl Style {
             } else {
                 0.0
             },
-            setting,
+            typography,
             gap: rng.between(0.6, 3.0),
             whole_px: rng.chance(0.25),
             ground,

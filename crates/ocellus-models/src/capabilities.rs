@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::error::ModelError;
-use crate::sight::{Regions, Sight, Texts};
+use crate::visual_input::{Regions, Texts, VisualInput};
 
 /// How well a text and a picture fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -17,13 +17,13 @@ pub struct PairScore {
 /// Image-text matching.
 pub trait ImageTextMatcher {
     /// Text `i` with picture `i`.
-    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError>;
+    fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError>;
 }
 
 /// A joint embedding space of pictures and texts.
 pub trait Embedder {
     /// `[pictures, width]`, of norm 1 each.
-    fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError>;
+    fn pictures(&self, visual: &VisualInput) -> Result<Tensor, ModelError>;
     /// `[texts, width]`, of norm 1 each.
     fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError>;
     /// What cosines are multiplied by before a softmax over texts.
@@ -33,7 +33,7 @@ pub trait Embedder {
 /// Visual question answering over a fixed list of answers.
 pub trait Classifier {
     /// Question `i` about picture `i` → logits `[questions, answers]`.
-    fn answers(&self, sight: &Sight, questions: &Texts) -> Result<Tensor, ModelError>;
+    fn answers(&self, visual: &VisualInput, questions: &Texts) -> Result<Tensor, ModelError>;
     /// The answers' texts, as far as the config has them.
     fn labels(&self) -> &[String];
 }
@@ -41,7 +41,7 @@ pub trait Classifier {
 /// Masked language modelling.
 pub trait MlmHead {
     /// Text `i` with picture `i` → logits over the vocabulary for every token of the texts, packed `[tokens, vocab]`.
-    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError>;
+    fn token_logits(&self, visual: &VisualInput, texts: &Texts) -> Result<Tensor, ModelError>;
 }
 
 /// Masked region modelling.
@@ -49,7 +49,7 @@ pub trait MaskedRegionHead {
     /// Text `i` with picture `i`, whose regions `masked[i]` are masked → predictions for the masked regions, in order.
     fn predictions(
         &self,
-        sight: &Sight,
+        visual: &VisualInput,
         texts: &Texts,
         masked: &[&[usize]],
     ) -> Result<RegionPredictions, ModelError>;
@@ -67,7 +67,7 @@ pub struct RegionPredictions {
 /// Word-region alignment by optimal transport.
 pub trait WordRegionAligner {
     /// Text `i` with picture `i`.
-    fn alignments(&self, sight: &Sight, texts: &Texts) -> Result<Vec<Alignment>, ModelError>;
+    fn alignments(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<Alignment>, ModelError>;
 }
 
 /// Which words of a text go with which regions of a picture.

@@ -3,12 +3,12 @@
 use candle_core::Tensor;
 
 use crate::error::ModelError;
-use crate::sight::{Sight, Texts};
 use crate::states::States;
+use crate::visual_input::{Texts, VisualInput};
 
 /// A picture tower and a text tower.
 pub trait DualEncoder {
-    fn pictures(&self, sight: &Sight) -> Result<States, ModelError>;
+    fn pictures(&self, visual: &VisualInput) -> Result<States, ModelError>;
     fn texts(&self, texts: &Texts) -> Result<States, ModelError>;
     /// A feature of norm 1 for each picture, `[pictures, features]`.
     fn picture_features(&self, pictures: &States) -> Result<Tensor, ModelError>;

@@ -14,13 +14,13 @@ pub mod input;
 pub mod learner;
 pub mod model;
 pub mod mrope;
+pub mod packed_texts;
 pub mod packing;
 pub mod patches;
 pub mod plan;
 pub mod reference;
-pub mod rows;
-pub mod sight;
 pub mod states;
+pub mod visual_input;
 pub mod vlm;
 
 pub use capabilities::{
@@ -38,8 +38,8 @@ pub use learner::{Learner, Objective};
 pub use model::{Generator, Model};
 pub use mrope::{PositionRule, Positions, Vision};
 pub use ocellus_media::Grid;
+pub use packed_texts::PackedTexts;
 pub use reference::{Given, ReferencePrompt, Trace};
-pub use rows::Rows;
-pub use sight::{Regions, Sight};
 pub use states::{JointStates, States};
+pub use visual_input::{Regions, VisualInput};
 pub use vlm::{PrefillInput, Prompt, Slot, Vlm};

@@ -7,6 +7,6 @@ mod widths;
 mod work;
 
 pub use shape::{Plan, Shape};
-pub use vision::{Behind, Vision, Windows};
+pub use vision::{Behind, TowerShape, Windows};
 pub use widths::{Width, Widths};
-pub use work::Turn;
+pub use work::DecodeCost;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::find;
-use ocellus_models::{Grid, Model, ModelError, PositionRule, Prompt, Sight, Vision};
+use ocellus_models::{Grid, Model, ModelError, PositionRule, Prompt, Vision, VisualInput};
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{Frozen, Params, Precision, Taps, Trainable};
 use ocellus_testkit::Random;
@@ -47,7 +47,7 @@ fn changed(case: &str, section: &str, fields: &Value) -> Value {
     config
 }
 
-fn sight(model: &dyn Model, seed: u64, sides: &[(usize, usize)]) -> (Tensor, Vec<Grid>) {
+fn visual(model: &dyn Model, seed: u64, sides: &[(usize, usize)]) -> (Tensor, Vec<Grid>) {
     let features = model.facts().patch_features;
     let grids: Vec<Grid> = sides.iter().map(|&(h, w)| Grid { t: 1, h, w }).collect();
     let rows: usize = grids.iter().map(|g| g.h * g.w).sum();
@@ -65,7 +65,7 @@ fn logits(
     sides: &[(usize, usize)],
 ) -> Result<Vec<Vec<f32>>, ModelError> {
     let vlm = model.generator().unwrap();
-    let (patches, grids) = sight(model, 7, sides);
+    let (patches, grids) = visual(model, 7, sides);
     let cells = vlm.encode(&patches, &grids, &mut Taps::none())?;
     let vision = |grid: &Grid| Vision {
         grid: *grid,
@@ -175,12 +175,12 @@ fn scores_and_embeddings_agree() {
         ("blip_2-itm-itc", [(2, 2), (1, 3)]),
     ] {
         let model = golden(case);
-        let (patches, grids) = sight(model.as_ref(), 3, &sides);
-        let sight = Sight::Pictures { patches, grids };
+        let (patches, grids) = visual(model.as_ref(), 3, &sides);
+        let visual = VisualInput::Pictures { patches, grids };
         let texts: [&[u32]; 2] = [&[101, 24, 46, 102], &[101, 62, 102]];
-        let pairs = model.matcher().unwrap().scores(&sight, &texts).unwrap();
+        let pairs = model.matcher().unwrap().scores(&visual, &texts).unwrap();
         let embedder = model.embedder().unwrap();
-        let of_pictures = embedder.pictures(&sight).unwrap();
+        let of_pictures = embedder.pictures(&visual).unwrap();
         let of_texts = embedder.texts(&texts).unwrap();
         let cosines = of_pictures
             .matmul(&of_texts.t().unwrap())
@@ -200,7 +200,7 @@ fn scores_and_embeddings_agree() {
             }
         }
         assert!(embedder.scale().unwrap() > 10.0);
-        let error = model.matcher().unwrap().scores(&sight, &texts[..1]).unwrap_err();
+        let error = model.matcher().unwrap().scores(&visual, &texts[..1]).unwrap_err();
         assert!(matches!(error, ModelError::Input { .. }), "{case}: {error}");
         for wrong in [&[][..], &[160], &[101; 33]] {
             assert!(embedder.texts(&[wrong]).is_err(), "{case}: {} ids", wrong.len());

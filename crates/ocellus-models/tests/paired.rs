@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::{find, named, parse};
 use ocellus_models::{
-    ConfigError, Given, Grid, Model, ModelError, PositionRule, Prompt, Sight, Vision, Vlm,
+    ConfigError, Given, Grid, Model, ModelError, PositionRule, Prompt, Vision, VisualInput, Vlm,
     patches::patch_rows,
 };
 use ocellus_nn::attention::Batch;
@@ -31,11 +31,11 @@ fn model(case: &str) -> Box<dyn Model> {
 }
 
 /// The pictures of a case.
-fn sight(case: &Case, patch: usize) -> Sight {
+fn visual(case: &Case, patch: usize) -> VisualInput {
     let image = case.input("image");
     let pixels = Tensor::from_slice(image.f32s(), &image.shape[..], &Device::Cpu).unwrap();
     let (patches, grids) = patch_rows(&pixels, patch, None).unwrap();
-    Sight::Pictures { patches, grids }
+    VisualInput::Pictures { patches, grids }
 }
 
 /// The texts of a case without their padding.
@@ -56,13 +56,13 @@ fn borrowed(texts: &[Vec<u32>]) -> Vec<&[u32]> {
 }
 
 /// The picture `i` alone.
-fn one(sight: &Sight, i: usize) -> Sight {
-    let (patches, grids) = sight.pictures().unwrap();
+fn one(visual: &VisualInput, i: usize) -> VisualInput {
+    let (patches, grids) = visual.pictures().unwrap();
     let cells = |grids: &[Grid]| grids.iter().map(|g| g.h * g.w).sum::<usize>();
     let patches = patches
         .narrow(0, cells(&grids[..i]), cells(&grids[i..=i]))
         .unwrap();
-    Sight::Pictures {
+    VisualInput::Pictures {
         patches,
         grids: vec![grids[i]],
     }
@@ -78,9 +78,9 @@ const CASES: [(&str, &str, &str); 3] = [
 fn scores_are_those_of_the_reference_and_of_every_pair_alone() {
     for (name, ids, mask) in CASES {
         let (case, model) = (Case::golden(name), model(name));
-        let (sight, texts) = (sight(&case, model.facts().patch_size), texts(&case, ids, mask));
+        let (visual, texts) = (visual(&case, model.facts().patch_size), texts(&case, ids, mask));
         let matcher = model.matcher().unwrap();
-        let scores = matcher.scores(&sight, &borrowed(&texts)).unwrap();
+        let scores = matcher.scores(&visual, &borrowed(&texts)).unwrap();
         let logits = case.expect("itm_logits").f32s();
         for (i, (score, text)) in scores.iter().zip(&texts).enumerate() {
             let wanted = 1.0 / (1.0 + (logits[2 * i] - logits[2 * i + 1]).exp());
@@ -88,7 +88,7 @@ fn scores_are_those_of_the_reference_and_of_every_pair_alone() {
                 (score.matched.unwrap() - wanted).abs() < 1e-5,
                 "{name} {i}: {score:?}, {wanted}"
             );
-            let alone = matcher.scores(&one(&sight, i), &[text]).unwrap();
+            let alone = matcher.scores(&one(&visual, i), &[text]).unwrap();
             assert_eq!(alone[0], *score, "{name} {i}");
         }
     }
@@ -98,10 +98,10 @@ fn scores_are_those_of_the_reference_and_of_every_pair_alone() {
 fn embeddings_compare_as_the_reference_compares() {
     for (name, ids, mask) in CASES {
         let (case, model) = (Case::golden(name), model(name));
-        let (sight, texts) = (sight(&case, model.facts().patch_size), texts(&case, ids, mask));
+        let (visual, texts) = (visual(&case, model.facts().patch_size), texts(&case, ids, mask));
         let embedder = model.embedder().unwrap();
         let (pictures, texts) = (
-            embedder.pictures(&sight).unwrap(),
+            embedder.pictures(&visual).unwrap(),
             embedder.texts(&borrowed(&texts)).unwrap(),
         );
         let cosines = pictures.matmul(&texts.t().unwrap()).unwrap();
@@ -119,26 +119,26 @@ fn embeddings_compare_as_the_reference_compares() {
 fn wrong_arguments_are_refused() {
     for (name, ids, mask) in CASES {
         let (case, model) = (Case::golden(name), model(name));
-        let (sight, texts) = (sight(&case, model.facts().patch_size), texts(&case, ids, mask));
-        let error = |sight: &Sight, texts: &[&[u32]]| {
-            let result = model.matcher().unwrap().scores(sight, texts);
+        let (visual, texts) = (visual(&case, model.facts().patch_size), texts(&case, ids, mask));
+        let error = |visual: &VisualInput, texts: &[&[u32]]| {
+            let result = model.matcher().unwrap().scores(visual, texts);
             result.unwrap_err().to_string()
         };
         assert_eq!(
-            error(&one(&sight, 0), &[&[99]]),
+            error(&one(&visual, 0), &[&[99]]),
             "token id 99 is outside the vocabulary of 99"
         );
-        assert!(error(&one(&sight, 0), &[&[]]).contains("a text has 0"));
-        assert!(error(&one(&sight, 0), &[&[1; 41]]).contains("a text has 41"));
-        assert!(error(&sight, &[&texts[0]]).contains("texts for"));
-        assert!(error(&Sight::Regions(Vec::new()), &[&texts[0]]).contains("expected a picture"));
-        let (patches, grids) = sight.pictures().unwrap();
-        let short = Sight::Pictures {
+        assert!(error(&one(&visual, 0), &[&[]]).contains("a text has 0"));
+        assert!(error(&one(&visual, 0), &[&[1; 41]]).contains("a text has 41"));
+        assert!(error(&visual, &[&texts[0]]).contains("texts for"));
+        assert!(error(&VisualInput::Regions(Vec::new()), &[&texts[0]]).contains("expected a picture"));
+        let (patches, grids) = visual.pictures().unwrap();
+        let short = VisualInput::Pictures {
             patches: patches.narrow(0, 0, 3).unwrap(),
             grids: grids[..1].to_vec(),
         };
         assert!(error(&short, &[&texts[0]]).contains("3 patches"));
-        let film = Sight::Pictures {
+        let film = VisualInput::Pictures {
             patches: patches.clone(),
             grids: vec![Grid { t: 2, ..grids[0] }; grids.len() / 2],
         };
@@ -283,7 +283,7 @@ fn larger_pictures_find_their_places_in_the_window() {
             model
                 .embedder()
                 .unwrap()
-                .pictures(&Sight::Pictures { patches, grids })
+                .pictures(&VisualInput::Pictures { patches, grids })
         };
         assert_eq!(see(6, 6).unwrap().dims(), [1, 32]);
         match case {
@@ -331,12 +331,12 @@ fn told(model: &dyn Vlm, question: &[u32], (patches, grid): (&Tensor, Grid), ans
 #[test]
 fn answers_rank_as_the_reference_ranks_them() {
     let (case, model) = (Case::golden("albef-vqa"), model("albef-vqa"));
-    let sight = sight(&case, model.facts().patch_size);
+    let visual = visual(&case, model.facts().patch_size);
     let candidates: Vec<Vec<u32>> = serde_json::from_value(case.options["candidates"].clone()).unwrap();
     let ranked: Vec<Vec<usize>> = serde_json::from_value(case.options["ranked"].clone()).unwrap();
     let likely: Vec<Vec<f64>> = serde_json::from_value(case.options["ranked_probabilities"].clone()).unwrap();
     for (i, question) in texts(&case, "input_ids", "attention_mask").iter().enumerate() {
-        let own = one(&sight, i);
+        let own = one(&visual, i);
         let (patches, grids) = own.pictures().unwrap();
         let vlm = model.generator().unwrap();
         let told: Vec<Vec<f64>> = candidates

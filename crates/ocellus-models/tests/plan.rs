@@ -197,13 +197,13 @@ fn arithmetic_of_a_page_with_the_three_b_model() {
 #[test]
 fn bytes_that_a_generated_token_reads() {
     for (width, expected) in [(Width::BF16, 6.17e9), (Width::bits(8), 3.09e9)] {
-        let turn = three_b().turn(1000, &Widths::all(width), Width::F32);
+        let turn = three_b().decode_cost(1000, &Widths::all(width), Width::F32);
         about(turn.weights_bytes, expected, 0.01e9);
         assert_eq!(turn.cache_bytes, 1000 * 2 * 256 * 36 * 4);
         assert_eq!(turn.bytes(), turn.weights_bytes + turn.cache_bytes);
     }
     // The embedding table is not read where the head is a matrix of its own.
-    let own = seven_b().turn(0, &Widths::all(Width::bits(8)), Width::F32);
+    let own = seven_b().decode_cost(0, &Widths::all(Width::bits(8)), Width::F32);
     assert_eq!(own.weights_bytes, 7_615_616_512 - 152_064 * 3584);
 }
 

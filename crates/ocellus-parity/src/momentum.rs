@@ -1,13 +1,15 @@
-//! Task `loss` for a model with a momentum teacher: one step of contrast, matching and masked words up to the gradients.
+//! Task `loss` for a model with an EMA teacher: one step of contrast, matching and masked words up to the gradients.
 
 use std::rc::Rc;
 
 use candle_core::Tensor;
 use ocellus_models::learner::momentum_distillation::MomentumDistillation;
-use ocellus_models::{Given, ModelError, Sight};
+use ocellus_models::{Given, ModelError, VisualInput};
 use ocellus_nn::Trainable;
 use ocellus_nn::ops::loss::IGNORE;
-use ocellus_train::losses::image_text_momentum::{Choice, Pairs, Setting, Strangers, step};
+use ocellus_train::losses::momentum_distillation::{
+    MomentumSettings, NegativeChoice, Negatives, Pairs, step,
+};
 
 use crate::array::Array;
 use crate::case::Case;
@@ -16,7 +18,7 @@ use crate::gradients::{put_gradients, shapes};
 use crate::produced::Produced;
 use crate::trace;
 
-/// Whether the case is such a step: its strangers are given.
+/// Whether the case is such a step: its negatives are given.
 pub fn fits(case: &Case) -> bool {
     ["neg_image_idx", "neg_text_idx"]
         .iter()
@@ -31,20 +33,20 @@ pub fn run(
 ) -> Result<(), CaseError> {
     let given = trace::given(case)?;
     let (patches, grids) = given.patches("image", patch_size, None)?;
-    let sight = Sight::Pictures { patches, grids };
+    let visual = VisualInput::Pictures { patches, grids };
     let texts = given.rows("input_ids", "attention_mask")?;
     let masked = given.rows("mlm_input_ids", "attention_mask")?;
     let pairs = Pairs {
-        sight: &sight,
+        visual: &visual,
         texts: &texts.split(),
         masked: &masked.split(),
         hidden: &hidden(case, &masked.places)?,
     };
-    let strangers = Strangers {
+    let negatives = Negatives {
         pictures: chosen(case, &given, "neg_image_idx")?,
         texts: chosen(case, &given, "neg_text_idx")?,
     };
-    let setting = Setting {
+    let settings = MomentumSettings {
         alpha: number(case, "alpha")?,
         momentum: number(case, "momentum")?,
     };
@@ -54,8 +56,8 @@ pub fn run(
         (&vars, &states),
         &mut queues,
         &pairs,
-        Choice::Given(strangers),
-        setting,
+        NegativeChoice::Given(negatives),
+        settings,
     )?;
     let mut put = |name: &str, tensor: &Tensor| {
         out.put(name, Array::from_tensor(tensor)?);
@@ -118,7 +120,7 @@ pub fn none(family: &str) -> CaseError {
     let found = format!("one of family `{family}` without");
     CaseError::Model(ModelError::input(
         "the model",
-        "one with a momentum teacher and its queues",
+        "one with an EMA teacher and its queues",
         found,
     ))
 }

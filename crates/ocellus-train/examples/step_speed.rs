@@ -9,7 +9,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ocellus_train::{Recipe, TrainError, Trainer};
+use ocellus_train::{TrainError, Trainer, TrainingRecipe};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn time(recipe: &std::path::Path, steps: usize) -> Result<(), TrainError> {
-    let mut trainer = Trainer::new(Recipe::read(recipe)?, None)?;
+    let mut trainer = Trainer::new(TrainingRecipe::read(recipe)?, None)?;
     println!("kind,step,ms,loss,gradient_norm");
     let kind = if cfg!(feature = "composed") {
         "composed"

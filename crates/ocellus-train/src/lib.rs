@@ -20,5 +20,5 @@ pub mod trainer;
 mod error;
 
 pub use error::TrainError;
-pub use recipe::Recipe;
+pub use recipe::TrainingRecipe;
 pub use trainer::{Report, Trainer};

@@ -8,8 +8,8 @@ use crate::TrainError;
 /// A training run. Two runs of one recipe on one kind of processor give the same weights.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipe {
-    pub model: Model,
+pub struct TrainingRecipe {
+    pub model: ModelSource,
     pub data: Data,
     pub optimiser: Optimiser,
     pub auxiliary: Auxiliary,
@@ -19,7 +19,7 @@ pub struct Recipe {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Model {
+pub struct ModelSource {
     /// Folder with `config.json`, `preprocessor_config.json` and `tokenizer.json`.
     pub folder: PathBuf,
     /// Weights to start from, a safetensors file; only the auxiliary heads then start at random.
@@ -92,7 +92,7 @@ pub struct TrainingStage {
     pub difficulty: f32,
 }
 
-impl Recipe {
+impl TrainingRecipe {
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let text = std::fs::read_to_string(path).map_err(|source| TrainError::Io {
             path: path.into(),

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use crate::TrainError;
 use crate::example::Example;
-use crate::losses::guide::guide;
+use crate::losses::attention_guide::guide;
 use crate::losses::language::{Sequence, language};
 use crate::optimiser::Slot;
 use crate::pack::Pack;
 
 /// The model under training and the heads of its auxiliary losses.
-pub struct Student {
+pub struct TrainedModel {
     pub model: Generator,
     pub frames: Option<Linear>,
     pub frames_per_cell: usize,
@@ -40,10 +40,10 @@ pub struct Sums {
     pub guides: usize,
 }
 
-/// A fixed team of workers, one a shard, each with its kernels on its own thread.
-pub struct Team(usize);
+/// Data-parallel workers, one a shard, each with its kernels on its own thread.
+pub struct DataParallel(usize);
 
-impl Team {
+impl DataParallel {
     pub fn new(shards: usize) -> Self {
         Self(shards)
     }
@@ -51,7 +51,7 @@ impl Team {
     /// Gradients of the summed losses, one vector a slot, and the sums. `make(i)` gives example `i` of `count`.
     pub fn gradients(
         &self,
-        student: &Student,
+        student: &TrainedModel,
         slots: &[Slot],
         (count, micro_batch): (usize, usize),
         make: &(dyn Fn(usize) -> Result<Example, TrainError> + Sync),
@@ -105,7 +105,7 @@ fn add(a: &mut [f32], b: &[f32]) {
 }
 
 fn one_shard(
-    student: &Student,
+    student: &TrainedModel,
     slots: &[Slot],
     range: std::ops::Range<usize>,
     micro_batch: usize,
@@ -135,7 +135,12 @@ fn one_shard(
 }
 
 /// The weighted sum of all losses on a pack.
-fn losses(student: &Student, pack: &Pack, weights: Weights, sums: &mut Sums) -> Result<Tensor, TrainError> {
+fn losses(
+    student: &TrainedModel,
+    pack: &Pack,
+    weights: Weights,
+    sums: &mut Sums,
+) -> Result<Tensor, TrainError> {
     let mut taken: HashMap<String, Tensor> = HashMap::new();
     let wanted: Vec<String> = student
         .guide_layers

@@ -14,20 +14,20 @@ use std::rc::Rc;
 use crate::example::{Ids, Maker};
 use crate::measure::character_error_rate;
 use crate::optimiser::{AUXILIARY, AdamW, Hyper};
-use crate::step::{Student, Sums, Team, Weights};
-use crate::{Recipe, TrainError, checkpoint, schedule};
+use crate::step::{DataParallel, Sums, TrainedModel, Weights};
+use crate::{TrainError, TrainingRecipe, checkpoint, schedule};
 
 /// Number of the first sample of the validation set: training never counts so far.
 const VALIDATION: u64 = 1 << 62;
 
 /// A run in progress.
 pub struct Trainer {
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     maker: Maker,
     synth: Synth,
-    student: Student,
+    student: TrainedModel,
     optimiser: AdamW,
-    team: Team,
+    workers: DataParallel,
 }
 
 /// What a step did.
@@ -63,7 +63,7 @@ fn file(folder: &Path, name: &str) -> Result<(PathBuf, String), TrainError> {
 
 impl Trainer {
     /// Sets a run up: at random, from the recipe's weights, or from where `resume` stopped.
-    pub fn new(recipe: Recipe, resume: Option<&Path>) -> Result<Self, TrainError> {
+    pub fn new(recipe: TrainingRecipe, resume: Option<&Path>) -> Result<Self, TrainError> {
         let folder = &recipe.model.folder;
         let tokenizer = Tokenizer::from_dir(folder)?;
         let (path, json) = file(folder, "preprocessor_config.json")?;
@@ -116,20 +116,20 @@ impl Trainer {
                 ids,
                 frames_per_cell: recipe.auxiliary.frames_per_cell,
             },
-            student: Student {
+            student: TrainedModel {
                 model,
                 frames,
                 frames_per_cell: recipe.auxiliary.frames_per_cell,
                 guide_layers: recipe.auxiliary.guide_layers.clone(),
             },
-            team: Team::new(recipe.optimiser.shards),
+            workers: DataParallel::new(recipe.optimiser.shards),
             recipe,
             synth,
             optimiser,
         })
     }
 
-    pub fn recipe(&self) -> &Recipe {
+    pub fn recipe(&self) -> &TrainingRecipe {
         &self.recipe
     }
 
@@ -159,7 +159,7 @@ impl Trainer {
             frames: a.frames,
             guide: a.guide * schedule::fade(share, a.guide_fade),
         };
-        let (gradients, sums) = self.team.gradients(
+        let (gradients, sums) = self.workers.gradients(
             &self.student,
             &self.optimiser.slots,
             (o.batch, o.micro_batch),

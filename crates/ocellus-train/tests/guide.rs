@@ -3,7 +3,7 @@
 use candle_core::{D, Device, Result, Tensor, Var};
 use ocellus_testkit::finite::assert_gradient_f32;
 use ocellus_testkit::{Random, assert_close};
-use ocellus_train::losses::guide::guide;
+use ocellus_train::losses::attention_guide::guide;
 use ocellus_train::pack::Guide;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Recipes that are refused, each saying what is wrong, and the recipe of the built-in model.
 
 use ocellus_testkit::test_each;
-use ocellus_train::{Recipe, TrainError};
+use ocellus_train::{TrainError, TrainingRecipe};
 
 mod tiny;
 
@@ -45,7 +45,7 @@ fn each_wrong_recipe_says_what_is_wrong() {
     test_each(table, |&(from, to, wanted)| {
         assert!(right.contains(from), "there is nothing to replace");
         std::fs::write(&path, right.replacen(from, to, 1)).unwrap();
-        let error = Recipe::read(&path).unwrap_err();
+        let error = TrainingRecipe::read(&path).unwrap_err();
         assert!(matches!(error, TrainError::Recipe { .. }), "{error:?}");
         let text = error.to_string();
         assert!(text.contains(wanted) && text.contains("recipe.toml"), "{text}");
@@ -59,14 +59,14 @@ fn a_recipe_without_stages_is_refused() {
     let path = folder.join("recipe.toml");
     let (head, _) = text.split_once("[[stages]]").unwrap();
     std::fs::write(&path, format!("stages = []\n{head}")).unwrap();
-    let text = Recipe::read(&path).unwrap_err().to_string();
+    let text = TrainingRecipe::read(&path).unwrap_err().to_string();
     assert!(text.contains("no stage"), "{text}");
 }
 
 #[test]
 fn a_missing_recipe_is_named() {
     let path = tiny::folder("none").join("none.toml");
-    let error = Recipe::read(&path).unwrap_err();
+    let error = TrainingRecipe::read(&path).unwrap_err();
     assert!(matches!(error, TrainError::Io { .. }));
     assert!(error.to_string().contains("none.toml"), "{error}");
 }
@@ -81,7 +81,7 @@ fn the_stage_follows_the_share_of_the_run() {
 
 #[test]
 fn the_recipe_of_the_built_in_model_is_right() {
-    let recipe = Recipe::read(&tiny::repository().join("recipes/nano.toml")).unwrap();
+    let recipe = TrainingRecipe::read(&tiny::repository().join("recipes/nano.toml")).unwrap();
     assert_eq!(recipe.model.folder, std::path::Path::new("models/nano"));
     assert_eq!(recipe.stages.last().unwrap().until, 1.0);
 }

@@ -6,7 +6,7 @@ use ocellus_nn::{Linear, Params, Precision, Trainable};
 use ocellus_text::Tokenizer;
 use ocellus_train::example::{Ids, Maker};
 use ocellus_train::optimiser::AdamW;
-use ocellus_train::step::{Student, Sums, Team, Weights};
+use ocellus_train::step::{DataParallel, Sums, TrainedModel, Weights};
 use std::rc::Rc;
 
 mod tiny;
@@ -15,7 +15,7 @@ const FRAMES: usize = 4;
 const BATCH: usize = 7;
 
 struct Setting {
-    student: Student,
+    student: TrainedModel,
     optimiser: AdamW,
     maker: Maker,
     synth: Synth,
@@ -31,7 +31,7 @@ fn setting(name: &str) -> Setting {
     let spec = model.vlm().decoder().spec();
     let frames = Linear::load(&params.at("frames"), spec.block.width, spec.vocab * FRAMES, true).unwrap();
     Setting {
-        student: Student {
+        student: TrainedModel {
             model,
             frames: Some(frames),
             frames_per_cell: FRAMES,
@@ -71,7 +71,7 @@ impl Setting {
             frames: 0.5,
             guide: 0.25,
         };
-        Team::new(shards)
+        DataParallel::new(shards)
             .gradients(
                 &self.student,
                 &self.optimiser.slots,

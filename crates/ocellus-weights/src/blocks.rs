@@ -40,7 +40,7 @@ impl Block {
 }
 
 /// How a type's blocks are unpacked.
-struct Layout {
+struct BlockLayout {
     /// Elements that share scale and offset.
     group: usize,
     bits: u8,
@@ -51,7 +51,7 @@ struct Layout {
 
 type Unpack = fn(&[u8], &mut Block);
 
-fn layout(dtype: Dtype) -> Option<Layout> {
+fn layout(dtype: Dtype) -> Option<BlockLayout> {
     let (group, bits, numbers, values): (_, _, Unpack, Unpack) = match dtype {
         Dtype::Q4_0 => (32, 4, centred::<8>, |b, out| {
             nibbles(&b[2..18], &mut out.values[..32])
@@ -67,7 +67,7 @@ fn layout(dtype: Dtype) -> Option<Layout> {
         Dtype::Q6K => (16, 6, sixteen_groups, q6_k),
         _ => return None,
     };
-    Some(Layout {
+    Some(BlockLayout {
         group,
         bits,
         numbers,

@@ -18,7 +18,7 @@ mod value;
 use crate::header::{Entry, foreign_format};
 use crate::{Dtype, Result, WeightsError};
 use archive::Archive;
-use layout::Layout;
+use layout::TensorLayout;
 use machine::Outcome;
 use ocellus_base::limits;
 use std::collections::{BTreeMap, HashMap};
@@ -166,7 +166,7 @@ fn collect(
         let dtype = storage.dtype;
         let place = part(storage.part, storage.elements, dtype, storages.get(storage.key))
             .map_err(|reason| refuse(format!("storage `{}` {reason}", storage.key.escape_debug())))?;
-        let layout = Layout::check(tensor, dtype, place.len() / dtype.size_bytes()).map_err(refuse)?;
+        let layout = TensorLayout::check(tensor, dtype, place.len() / dtype.size_bytes()).map_err(refuse)?;
         let (copy, range) = match layout.contiguous() {
             Some(range) => (None, place.start + range.start..place.start + range.end),
             None => {
@@ -217,7 +217,7 @@ fn part(
 #[derive(Default)]
 struct Copies {
     made: Vec<Vec<u8>>,
-    known: HashMap<(Range<usize>, Layout), usize>,
+    known: HashMap<(Range<usize>, TensorLayout), usize>,
     total_bytes: usize,
 }
 
@@ -225,7 +225,7 @@ impl Copies {
     /// Place of the copy; the error is the reason.
     fn add(
         &mut self,
-        layout: &Layout,
+        layout: &TensorLayout,
         bytes: &[u8],
         storage: Range<usize>,
     ) -> std::result::Result<usize, String> {

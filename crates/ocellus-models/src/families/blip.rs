@@ -19,18 +19,18 @@ pub(super) mod features;
 pub(super) mod fields;
 mod pretraining;
 mod retrieval;
-mod taught;
+mod teacher_forcing;
 mod text;
 mod towers;
 pub(super) mod vision;
 
-use answer::Answerer;
+use answer::AnswerGenerator;
 use caption::Captioner;
 use fields::{ID, LIBRARY, section, size};
 use pretraining::{Pretraining, Student};
 use retrieval::Retrieval;
-use text::Text;
-use vision::{Class, RECIPE, Vision};
+use text::TextConfig;
+use vision::{RECIPE, VisionConfig, VisionDefaults};
 
 pub(super) const FAMILY: Family = Family {
     id: ID,
@@ -67,7 +67,7 @@ pub(super) const FAMILY: Family = Family {
 const PRETRAINING: &str = "BLIP_Pretrain";
 
 /// Values of the library's class for towers.
-const CLASS: Class = Class {
+const VISION_DEFAULTS: VisionDefaults = VisionDefaults {
     width: 768,
     inner: 3072,
     layers: 12,
@@ -83,8 +83,8 @@ const HARMLESS: &[&str] = &["label_smoothing"];
 /// A config, read.
 struct Config {
     architecture: String,
-    vision: Vision,
-    text: Text,
+    vision: VisionConfig,
+    text: TextConfig,
     /// Features of the joint space.
     joint: usize,
     scale: f32,
@@ -95,8 +95,8 @@ impl Config {
     fn read(config: &Value) -> Result<Self, ModelError> {
         let top = Fields::new("", config)?;
         top.only("tie_word_embeddings", &[json!(true)])?;
-        let vision = Vision::read(section(&top, "vision_config")?, ID, &CLASS)?;
-        let text = Text::read(section(&top, "text_config")?, ID, vision.width())?;
+        let vision = VisionConfig::read(section(&top, "vision_config")?, ID, &VISION_DEFAULTS)?;
+        let text = TextConfig::read(section(&top, "text_config")?, ID, vision.width())?;
         let joint = size(&top, "image_text_hidden_size", 256)?;
         let scale = top.number_or("logit_scale_init_value", 2.6592)?.exp() as f32;
         let architecture = config["architectures"][0].as_str().unwrap_or_default();
@@ -131,7 +131,9 @@ fn load(config: &Value, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
     }
     let pictures = vision.load(p, ID, text.positions)?;
     Ok(match &architecture[..] {
-        "BlipForQuestionAnswering" if text.width() == width => Box::new(Answerer::load(p, pictures, text)?),
+        "BlipForQuestionAnswering" if text.width() == width => {
+            Box::new(AnswerGenerator::load(p, pictures, text)?)
+        }
         "BlipForQuestionAnswering" => {
             return Err(ModelError::Config(ConfigError::Value {
                 field: "text_config.hidden_size".to_owned(),

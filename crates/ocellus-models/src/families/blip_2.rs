@@ -16,13 +16,13 @@ mod config;
 mod first_stage;
 mod generate;
 mod language;
-mod loaded;
-mod look;
+mod language_model;
+mod picture_queries;
 mod retrieval;
 
 use config::{Config, ID, retrieves};
 use generate::Generate;
-use look::{Look, RECIPE};
+use picture_queries::{PictureQueries, RECIPE};
 use retrieval::Retrieval;
 
 pub(super) const FAMILY: Family = Family {
@@ -57,10 +57,10 @@ pub(super) fn trains(name: &str) -> bool {
 
 fn load(config: &Value, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
     let mut config = Config::read(config)?;
-    let look = Look::load(&config, p)?;
+    let picture_queries = PictureQueries::load(&config, p)?;
     Ok(match config.language.take() {
-        Some(language) => Box::new(Generate::load(p, look, &config, language)?),
-        None => Box::new(Retrieval::load(p, look, &config)?),
+        Some(language) => Box::new(Generate::load(p, picture_queries, &config, language)?),
+        None => Box::new(Retrieval::load(p, picture_queries, &config)?),
     })
 }
 
@@ -70,6 +70,6 @@ fn learner(config: &Value, p: &Params) -> Result<Option<Box<dyn Learner>>, Model
         return Ok(None);
     }
     let config = Config::read(config)?;
-    let model = Retrieval::load(p, Look::load(&config, p)?, &config)?;
+    let model = Retrieval::load(p, PictureQueries::load(&config, p)?, &config)?;
     Ok(Some(first_stage::load(p, model, &config.qformer)?))
 }

@@ -20,9 +20,9 @@ use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::InputSpec;
 use crate::model::Model;
+use crate::packed_texts::PackedTexts;
 use crate::reference::{Given, Trace};
-use crate::rows::Rows;
-use crate::sight::{Sight, Texts};
+use crate::visual_input::{Texts, VisualInput};
 
 mod config;
 mod layout;
@@ -123,7 +123,7 @@ impl Clip {
     }
 
     /// Packed texts → `[texts, embed]`, of any length. Taps `text_hidden_N`, `text_hidden_last`.
-    fn read(&self, texts: &Rows, taps: &mut Taps) -> Result<Tensor, ModelError> {
+    fn read(&self, texts: &PackedTexts, taps: &mut Taps) -> Result<Tensor, ModelError> {
         texts.check(self.vocab, self.facts.max_positions)?;
         let columns: Vec<u32> = texts.columns().into_iter().map(|c| c as u32).collect();
         let x = (rows(&self.words, &texts.ids)? + rows(&self.positions, &columns)?)?;
@@ -170,13 +170,13 @@ impl Model for Clip {
 }
 
 impl Embedder for Clip {
-    fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError> {
-        let (patches, grids) = sight.stills(self.facts.patch_features)?;
+    fn pictures(&self, visual: &VisualInput) -> Result<Tensor, ModelError> {
+        let (patches, grids) = visual.stills(self.facts.patch_features)?;
         unit(&self.see(patches, &grids, &mut Taps::none())?)
     }
 
     fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError> {
-        unit(&self.read(&Rows::of_texts(texts), &mut Taps::none())?)
+        unit(&self.read(&PackedTexts::of_texts(texts), &mut Taps::none())?)
     }
 
     fn scale(&self) -> Result<f32, ModelError> {
@@ -185,8 +185,8 @@ impl Embedder for Clip {
 }
 
 impl ImageTextMatcher for Clip {
-    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
-        let (pictures, texts) = (Embedder::pictures(self, sight)?, Embedder::texts(self, texts)?);
+    fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let (pictures, texts) = (Embedder::pictures(self, visual)?, Embedder::texts(self, texts)?);
         let (seen, read) = (pictures.dim(0)?, texts.dim(0)?);
         if seen != read {
             return Err(ModelError::input(
@@ -214,8 +214,8 @@ impl Trace for Clip {
         let patch = self.facts.patch_size;
         let look = |name: &str, taps: &mut Taps| {
             let (patches, grids) = given.patches(name, patch, None)?;
-            let sight = Sight::Pictures { patches, grids };
-            let (patches, grids) = sight.stills(self.facts.patch_features)?;
+            let visual = VisualInput::Pictures { patches, grids };
+            let (patches, grids) = visual.stills(self.facts.patch_features)?;
             Ok::<_, ModelError>((self.see(patches, &grids, taps)?, grids.len()))
         };
         let (pictures, count) = look(pixels, &mut Taps::new(&mut listen))?;

@@ -17,7 +17,7 @@ use crate::facts::Facts;
 use crate::input::{InputSpec, VisualFormat};
 use crate::model::Model;
 use crate::reference::{Given, Trace};
-use crate::sight::Regions;
+use crate::visual_input::Regions;
 
 mod backbone;
 mod boxes;

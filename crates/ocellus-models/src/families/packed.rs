@@ -4,16 +4,16 @@ use candle_core::{D, Tensor};
 use ocellus_media::Grid;
 
 use crate::error::ModelError;
+use crate::packed_texts::PackedTexts;
 use crate::reference::Given;
-use crate::rows::Rows;
-use crate::sight::{Sight, Texts};
+use crate::visual_input::{Texts, VisualInput};
 
 /// Patches with rows and columns of every picture.
 pub(super) type Pictures<'a> = (&'a Tensor, Vec<(usize, usize)>);
 
-/// The pictures of `sight`, whose patches hold `features` values each.
-pub(super) fn pictures(sight: &Sight, features: usize) -> Result<Pictures<'_>, ModelError> {
-    let (patches, grids) = sight.pictures()?;
+/// The pictures of `visual`, whose patches hold `features` values each.
+pub(super) fn pictures(visual: &VisualInput, features: usize) -> Result<Pictures<'_>, ModelError> {
+    let (patches, grids) = visual.pictures()?;
     let (rows, found) = patches.dims2()?;
     if found != features {
         return Err(ModelError::input("a patch", format!("{features} values"), found));
@@ -36,10 +36,10 @@ pub(super) fn pictures(sight: &Sight, features: usize) -> Result<Pictures<'_>, M
 }
 
 /// Texts of 1 to `most` ids below `vocab`, packed.
-pub(super) fn texts(texts: &Texts, vocab: usize, most: usize) -> Result<Rows, ModelError> {
+pub(super) fn texts(texts: &Texts, vocab: usize, most: usize) -> Result<PackedTexts, ModelError> {
     let lengths: Vec<usize> = texts.iter().map(|t| t.len()).collect();
     let longest = lengths.iter().copied().max().unwrap_or(0);
-    let rows = Rows {
+    let rows = PackedTexts {
         ids: texts.concat(),
         places: (lengths.iter().enumerate())
             .flat_map(|(i, n)| (0..*n).map(move |column| i * longest + column))
@@ -51,7 +51,7 @@ pub(super) fn texts(texts: &Texts, vocab: usize, most: usize) -> Result<Rows, Mo
 }
 
 /// The same texts, each of 1 to `most` ids below `vocab`.
-pub(super) fn checked(rows: Rows, vocab: usize, most: usize) -> Result<Rows, ModelError> {
+pub(super) fn checked(rows: PackedTexts, vocab: usize, most: usize) -> Result<PackedTexts, ModelError> {
     if let Some(length) = rows.lengths.iter().find(|n| **n == 0 || **n > most) {
         return Err(ModelError::input("a text", format!("1 to {most} tokens"), length));
     }
@@ -87,9 +87,9 @@ pub(super) fn paired(texts: usize, pictures: usize) -> Result<(), ModelError> {
 }
 
 /// The pictures of an argument `[n, 3, height, width]`.
-pub(super) fn sight(given: &Given, name: &str, patch: usize) -> Result<Sight, ModelError> {
+pub(super) fn visual(given: &Given, name: &str, patch: usize) -> Result<VisualInput, ModelError> {
     let (patches, grids) = given.patches(name, patch, None)?;
-    Ok(Sight::Pictures { patches, grids })
+    Ok(VisualInput::Pictures { patches, grids })
 }
 
 /// Rows of length 1.

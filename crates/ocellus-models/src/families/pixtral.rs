@@ -33,8 +33,8 @@ mod recipes;
 #[cfg(test)]
 mod tests;
 
-use config::{Config, ID, Marks};
-use names::Layout;
+use config::{Config, ID, SpecialTokens};
+use names::Publication;
 use recipes::{LIBRARY, PUBLISHER, visual_format};
 
 pub(super) const FAMILY: Family = Family {
@@ -65,8 +65,8 @@ fn read(config: &Value) -> Result<Config, ConfigError> {
 
 struct Pixtral {
     facts: Facts,
-    layout: Layout,
-    marks: Marks,
+    layout: Publication,
+    special_tokens: SpecialTokens,
     /// Patches along the longest side of a picture.
     longest: usize,
     /// Frequencies of the tower.
@@ -79,17 +79,17 @@ struct Pixtral {
 impl Pixtral {
     fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
         let from = config.layout.roots(p);
-        let (eyes, outer) = (&config.eyes, config.words.width);
+        let (vision_config, outer) = (&config.vision_config, config.text_config.width);
         let adapter = |i: usize, inputs| Linear::load(&from.adapter[i], inputs, outer, config.adapter_bias);
         Ok(Self {
             facts: config.facts(),
             layout: config.layout,
-            longest: eyes.longest(),
-            rope: Rope::plain(eyes.theta, eyes.width / eyes.heads),
+            longest: vision_config.longest(),
+            rope: Rope::plain(vision_config.theta, vision_config.width / vision_config.heads),
             tower: Tower::load(&from.tower, config.tower())?,
-            adapter: (adapter(0, eyes.width)?, adapter(1, outer)?),
+            adapter: (adapter(0, vision_config.width)?, adapter(1, outer)?),
             decoder: Decoder::load(&from.decoder, &from.head, config.decoder())?,
-            marks: config.marks,
+            special_tokens: config.special_tokens,
         })
     }
 
@@ -203,11 +203,11 @@ impl Vlm for Pixtral {
         let row = |i: usize| {
             let last = i + 1 == grid.h;
             let end = if last {
-                self.marks.picture_end
+                self.special_tokens.picture_end
             } else {
-                self.marks.row_end
+                self.special_tokens.row_end
             };
-            std::iter::repeat_n(self.marks.image, grid.w).chain([end])
+            std::iter::repeat_n(self.special_tokens.image, grid.w).chain([end])
         };
         (0..grid.h).flat_map(row).collect()
     }

@@ -68,7 +68,7 @@ impl Config {
         let (body, facts) = (p.at("transformer"), self.facts());
         let visual = Visual::load(&body.at("visual"), self.visual.clone())?;
         if !body.at("wte").contains("weight") && body.at("visual").contains("proj") {
-            return Ok(Box::new(Eyes { facts, visual }));
+            return Ok(Box::new(VisionOnly { facts, visual }));
         }
         let width = self.decoder.block.width;
         if self.visual.output_dim != width {
@@ -89,18 +89,18 @@ impl Config {
 }
 
 /// The tower alone.
-struct Eyes {
+struct VisionOnly {
     facts: Facts,
     visual: Visual,
 }
 
-impl Model for Eyes {
+impl Model for VisionOnly {
     fn facts(&self) -> &Facts {
         &self.facts
     }
 }
 
-impl Trace for Eyes {
+impl Trace for VisionOnly {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         self.visual.trace(given, taps).map(|_| ())
     }

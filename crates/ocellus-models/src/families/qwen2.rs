@@ -15,7 +15,7 @@ use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::VisualFormat;
 use crate::packing;
-use crate::plan::{Shape, Vision};
+use crate::plan::{Shape, TowerShape};
 use ocellus_media::Grid;
 
 /// Fields of the decoder that do not change the computation here: sliding windows are refused where they would be on,
@@ -31,7 +31,7 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// The decoder and the facts that do not depend on the vision tower.
-pub(super) struct Text {
+pub(super) struct TextConfig {
     pub decoder: decoder::Spec,
     pub image_token: u32,
     pub video_token: u32,
@@ -41,7 +41,7 @@ pub(super) struct Text {
 }
 
 /// Reads everything outside `vision_config`, from the flat layout or the one nested under `text_config`.
-pub(super) fn text(config: &Value, family: &str, style: Style) -> Result<Text, ConfigError> {
+pub(super) fn text(config: &Value, family: &str, style: Style) -> Result<TextConfig, ConfigError> {
     let top = Fields::new("", config)?;
     top.get("vision_config");
     let packing = packing::read(&top, family)?;
@@ -68,7 +68,7 @@ pub(super) fn text(config: &Value, family: &str, style: Style) -> Result<Text, C
         text.finish(family, HARMLESS)?;
     }
     top.finish(family, HARMLESS)?;
-    Ok(Text {
+    Ok(TextConfig {
         decoder,
         image_token,
         video_token,
@@ -253,7 +253,7 @@ impl Patching {
         self.channels * self.temporal_patch_size * self.patch_size * self.patch_size
     }
 
-    pub fn facts(&self, family: &'static str, text: &Text, tokens_per_second: Option<f32>) -> Facts {
+    pub fn facts(&self, family: &'static str, text: &TextConfig, tokens_per_second: Option<f32>) -> Facts {
         Facts {
             family,
             image_token: Some(text.image_token),
@@ -361,7 +361,7 @@ pub(super) fn reorder(x: &Tensor, index: &[u32], merged: usize) -> Result<Tensor
 }
 
 /// The sizes of both towers, for planning.
-pub(super) fn shape(text: &Text, vision: Vision, facts: Facts) -> Shape {
+pub(super) fn shape(text: &TextConfig, vision: TowerShape, facts: Facts) -> Shape {
     Shape {
         decoder: text.decoder.clone(),
         vision,

@@ -19,7 +19,7 @@ use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::model::Model;
-use crate::plan::{Vision, Windows};
+use crate::plan::{TowerShape, Windows};
 use crate::vlm::Vlm;
 use ocellus_media::Grid;
 
@@ -34,12 +34,12 @@ pub(super) const FAMILY: Family = Family {
     load: |config, params| Ok(Box::new(Qwen25Vl::load(Config::read(config)?, params)?)),
     shape: Some(|config| {
         let config = Config::read(config)?;
-        let vision = Vision {
+        let vision = TowerShape {
             windows: Some(Windows {
                 side: config.window() * config.patching.merge,
                 whole: config.whole(),
             }),
-            ..Vision::merged(&config.vision())
+            ..TowerShape::merged(&config.vision())
         };
         Ok(qwen2::shape(&config.text, vision, config.facts()))
     }),
@@ -49,7 +49,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 struct Config {
-    text: qwen2::Text,
+    text: qwen2::TextConfig,
     patching: qwen2::Patching,
     depth: usize,
     hidden_size: usize,

@@ -16,7 +16,7 @@ use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::model::Model;
-use crate::plan::Vision;
+use crate::plan::TowerShape;
 use crate::vlm::Vlm;
 use ocellus_media::Grid;
 
@@ -31,7 +31,7 @@ pub(super) const FAMILY: Family = Family {
     load: |config, params| Ok(Box::new(Qwen2Vl::load(Config::read(config)?, params)?)),
     shape: Some(|config| {
         let config = Config::read(config)?;
-        let vision = Vision::merged(&config.vision());
+        let vision = TowerShape::merged(&config.vision());
         Ok(qwen2::shape(&config.text, vision, config.facts()))
     }),
     trace: None,
@@ -40,7 +40,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 struct Config {
-    text: qwen2::Text,
+    text: qwen2::TextConfig,
     patching: qwen2::Patching,
     depth: usize,
     embed_dim: usize,

@@ -20,7 +20,7 @@ use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::model::Model;
-use crate::plan::Vision;
+use crate::plan::TowerShape;
 use crate::vlm::Vlm;
 use ocellus_media::Grid;
 
@@ -55,7 +55,7 @@ const VISION_NAMES: Names = &[
 ];
 
 struct Config {
-    text: qwen2::Text,
+    text: qwen2::TextConfig,
     patching: qwen2::Patching,
     depth: usize,
     hidden_size: usize,
@@ -133,10 +133,12 @@ impl Config {
         }
     }
 
-    fn planned(&self) -> Vision {
+    fn planned(&self) -> TowerShape {
         let spec = self.vision();
         let taken = self.deepstack_visual_indexes.iter();
-        let mut vision = taken.fold(Vision::merged(&spec), |v, _| v.with_merger(&self.deep_merger()));
+        let mut vision = taken.fold(TowerShape::merged(&spec), |v, _| {
+            v.with_merger(&self.deep_merger())
+        });
         let rows = (self.table_side as u64).saturating_mul(self.table_side as u64);
         vision.beside = vision
             .beside

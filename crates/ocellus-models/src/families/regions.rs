@@ -13,4 +13,4 @@ pub(super) use heads::{Answers, Classes, SEQUENCE};
 pub(super) use padded::{only, packed, targets};
 pub(super) use rows::{firsts, pick};
 pub(super) use streams::{NORM, Stream, divides, labels, layer_names};
-pub(super) use words::Words;
+pub(super) use words::TypedTexts;

@@ -15,7 +15,7 @@ use super::registry::{CONFIG_FILES, find, parse};
 use crate::error::ModelError;
 use crate::patches::patch_rows;
 use crate::reference::{Given, Trace};
-use crate::sight::Sight;
+use crate::visual_input::VisualInput;
 
 /// A case whose config and tensors may be changed before they are loaded.
 pub(super) struct Golden {
@@ -123,7 +123,7 @@ impl Golden {
     }
 
     /// The pictures of the input `name`, whatever axes stand in front of the last three, cut to `sizes` (height and width, px).
-    pub fn sight(&self, name: &str, patch: usize, sizes: Option<&[(usize, usize)]>) -> Sight {
+    pub fn visual(&self, name: &str, patch: usize, sizes: Option<&[(usize, usize)]>) -> VisualInput {
         let input = self.case.input(name);
         let [.., c, h, w] = input.shape[..] else {
             panic!("no picture")
@@ -134,7 +134,7 @@ impl Golden {
             &Device::Cpu,
         );
         let (patches, grids) = patch_rows(&pixels.unwrap(), patch, sizes).unwrap();
-        Sight::Pictures { patches, grids }
+        VisualInput::Pictures { patches, grids }
     }
 }
 

@@ -15,7 +15,7 @@ use ocellus_nn::{Act, Linear, Mask, Names, Params, Taps};
 
 use super::family::{Family, Task};
 use super::planes;
-use super::regions::{Answers, NORM, Words, facts, firsts, layer_names, pick};
+use super::regions::{Answers, NORM, TypedTexts, facts, firsts, layer_names, pick};
 use crate::capabilities::{Classifier, ImageTextMatcher, MaskedRegionHead, MlmHead, WordRegionAligner};
 use crate::error::ModelError;
 use crate::facts::Facts;
@@ -81,7 +81,7 @@ struct Seen {
 struct Joint {
     /// `[words and regions, width]`, the words of a row before its regions.
     states: Tensor,
-    /// Words and regions of each row.
+    /// TypedTexts and regions of each row.
     lengths: Vec<usize>,
     /// Packed index of every word.
     words: Vec<u32>,
@@ -172,8 +172,8 @@ impl Uniter {
         Ok(x)
     }
 
-    /// Words and regions through the stream. Taps `text_embeds`, `region_embeds`, `packed_embeds`, `hidden_N`, `hidden_last`.
-    fn join(&self, words: &Words, seen: &Seen, taps: &mut Taps) -> Result<Joint, ModelError> {
+    /// TypedTexts and regions through the stream. Taps `text_embeds`, `region_embeds`, `packed_embeds`, `hidden_N`, `hidden_last`.
+    fn join(&self, words: &TypedTexts, seen: &Seen, taps: &mut Taps) -> Result<Joint, ModelError> {
         words.check(self.config.vocab, self.config.positions, self.config.types)?;
         let text = self.words.forward(&words.ids, &words.positions, &words.types)?;
         taps.tap("text_embeds", &text);

@@ -13,7 +13,7 @@ use ocellus_nn::ops::activation::activate;
 use ocellus_nn::{Act, Linear, Mask, Names, Params, Taps};
 
 use super::family::{Family, Task};
-use super::regions::{Classes, NORM, Words, facts, firsts, layer_names, pick};
+use super::regions::{Classes, NORM, TypedTexts, facts, firsts, layer_names, pick};
 use crate::capabilities::{Classifier, ImageTextMatcher, MaskedRegionHead, MlmHead};
 use crate::error::ModelError;
 use crate::facts::Facts;
@@ -152,10 +152,10 @@ impl Vilbert {
         })
     }
 
-    /// Words, with the task's token second where the model has one. Taps `text_embeds`.
+    /// TypedTexts, with the task's token second where the model has one. Taps `text_embeds`.
     fn embed(
         &self,
-        words: &Words,
+        words: &TypedTexts,
         task: &[u32],
         taps: &mut Taps,
     ) -> Result<(Tensor, Vec<usize>), ModelError> {
@@ -186,7 +186,7 @@ impl Vilbert {
     /// Both streams. Taps every layer of theirs and their ends, packed.
     fn streams(
         &self,
-        words: &Words,
+        words: &TypedTexts,
         task: &[u32],
         seen: &Seen,
         taps: &mut Taps,

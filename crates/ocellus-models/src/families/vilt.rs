@@ -20,8 +20,8 @@ use crate::facts::Facts;
 use crate::input::InputSpec;
 use crate::learner::Learner;
 use crate::model::Model;
-use crate::rows::Rows;
-use crate::sight::{Sight, Texts};
+use crate::packed_texts::PackedTexts;
+use crate::visual_input::{Texts, VisualInput};
 
 mod config;
 mod head;
@@ -98,7 +98,7 @@ struct Vilt {
 }
 
 /// Texts and pictures after the last layer.
-struct Pass {
+struct Encoded {
     joined: Joined,
     /// `[tokens, width]`, each text before its picture.
     states: Tensor,
@@ -130,11 +130,11 @@ impl Vilt {
     /// `image_embeds`, `hidden_N` and `hidden_last`, packed.
     fn pass(
         &self,
-        (texts, types): (&Rows, &[u32]),
+        (texts, types): (&PackedTexts, &[u32]),
         (patches, grids): (&Tensor, &[(usize, usize)]),
         kind: u32,
         taps: &mut Taps,
-    ) -> Result<Pass, ModelError> {
+    ) -> Result<Encoded, ModelError> {
         texts.check(self.config.vocab, self.config.positions)?;
         self.config.check_types(types)?;
         self.config.check_grids(grids)?;
@@ -157,7 +157,7 @@ impl Vilt {
         let states = self.norm.forward(&x)?;
         taps.tap("hidden_last", &states);
         let pooled = self.pooler.forward(&rows(&states, &joined.firsts)?)?;
-        Ok(Pass {
+        Ok(Encoded {
             joined,
             states,
             pooled: activate(&pooled, Act::Tanh)?,
@@ -167,11 +167,11 @@ impl Vilt {
     /// Every text with each of its pictures, which follow one another: → pooled states side by side `[texts, pictures · width]`.
     fn passes(
         &self,
-        (texts, types): (&Rows, &[u32]),
-        sight: &Sight,
+        (texts, types): (&PackedTexts, &[u32]),
+        visual: &VisualInput,
         taps: &mut Taps,
-    ) -> Result<(Pass, Tensor), ModelError> {
-        let (patches, grids) = sight.stills(self.facts.patch_features)?;
+    ) -> Result<(Encoded, Tensor), ModelError> {
+        let (patches, grids) = visual.stills(self.facts.patch_features)?;
         let each = self.head.pictures();
         if grids.len() != each * texts.lengths.len() {
             let expected = format!("{each} a text, {}", each * texts.lengths.len());
@@ -198,9 +198,9 @@ impl Vilt {
     }
 
     /// As [`passes`](Self::passes), of texts without token types.
-    fn read(&self, sight: &Sight, texts: &Texts) -> Result<(Pass, Tensor), ModelError> {
-        let texts = Rows::of_texts(texts);
-        self.passes((&texts, &vec![0; texts.ids.len()]), sight, &mut Taps::none())
+    fn read(&self, visual: &VisualInput, texts: &Texts) -> Result<(Encoded, Tensor), ModelError> {
+        let texts = PackedTexts::of_texts(texts);
+        self.passes((&texts, &vec![0; texts.ids.len()]), visual, &mut Taps::none())
     }
 }
 
@@ -232,8 +232,8 @@ impl Model for Vilt {
 }
 
 impl ImageTextMatcher for Vilt {
-    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
-        let (_, pooled) = self.read(sight, texts)?;
+    fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let (_, pooled) = self.read(visual, texts)?;
         let matched = self.head.matched(&pooled)?.to_vec1::<f32>()?;
         let score = |matched| PairScore {
             matched: Some(matched),
@@ -244,8 +244,8 @@ impl ImageTextMatcher for Vilt {
 }
 
 impl Classifier for Vilt {
-    fn answers(&self, sight: &Sight, questions: &Texts) -> Result<Tensor, ModelError> {
-        let (_, pooled) = self.read(sight, questions)?;
+    fn answers(&self, visual: &VisualInput, questions: &Texts) -> Result<Tensor, ModelError> {
+        let (_, pooled) = self.read(visual, questions)?;
         self.head.scores(&pooled)
     }
 
@@ -255,8 +255,8 @@ impl Classifier for Vilt {
 }
 
 impl MlmHead for Vilt {
-    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
-        let (pass, _) = self.read(sight, texts)?;
+    fn token_logits(&self, visual: &VisualInput, texts: &Texts) -> Result<Tensor, ModelError> {
+        let (pass, _) = self.read(visual, texts)?;
         self.head.scores(&rows(&pass.states, &pass.joined.text)?)
     }
 }

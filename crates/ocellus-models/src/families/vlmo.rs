@@ -20,15 +20,15 @@ use crate::facts::Facts;
 use crate::input::InputSpec;
 use crate::learner::Learner;
 use crate::model::Model;
+use crate::packed_texts::PackedTexts;
 use crate::reference::{Given, Trace};
-use crate::rows::Rows;
-use crate::sight::{Sight, Texts};
+use crate::visual_input::{Texts, VisualInput};
 
 use super::planes;
 use config::{Config, ID};
-use experts::{Experts, Level};
+use experts::{Level, MomeTransformer};
 use heads::Heads;
-use layout::Layout;
+use layout::TokenLayout;
 use ocellus_media::PixelRecipe;
 
 mod config;
@@ -80,7 +80,7 @@ struct Vlmo {
     picture: Tower,
     /// What tells text (row 0) and pictures (1, and 2 for a second one) apart.
     kinds: Tensor,
-    experts: Experts,
+    experts: MomeTransformer,
     heads: Heads,
 }
 
@@ -93,14 +93,14 @@ impl Vlmo {
             text: Embeddings::load(&p.at("text_embeddings"), &config.text())?,
             picture: Tower::load(&transformer.named(VISION), config.picture())?,
             kinds: p.at("token_type_embeddings").tensor("weight", &kinds)?,
-            experts: Experts::load(p, &config)?,
+            experts: MomeTransformer::load(p, &config)?,
             heads: Heads::load(p, &config)?,
             config,
         })
     }
 
     /// Text tokens with their kind, `[tokens, width]`.
-    fn words(&self, rows: &Rows, taps: &mut Taps) -> Result<Tensor, ModelError> {
+    fn words(&self, rows: &PackedTexts, taps: &mut Taps) -> Result<Tensor, ModelError> {
         let columns: Vec<u32> = rows.columns().into_iter().map(|c| c as u32).collect();
         let x = self.text.forward(&rows.ids, &columns, &vec![0; columns.len()])?;
         taps.tap("text_embeds", &rows.unpack(&x)?);
@@ -108,8 +108,12 @@ impl Vlmo {
     }
 
     /// Class tokens and patches with their kind, `[tokens, width]`, and the grids.
-    fn patches(&self, sight: &Sight, taps: &mut Taps) -> Result<(Tensor, Vec<(usize, usize)>), ModelError> {
-        let (patches, grids) = packed::pictures(sight, self.facts.patch_features)?;
+    fn patches(
+        &self,
+        visual: &VisualInput,
+        taps: &mut Taps,
+    ) -> Result<(Tensor, Vec<(usize, usize)>), ModelError> {
+        let (patches, grids) = packed::pictures(visual, self.facts.patch_features)?;
         let x = self.picture.embed(patches, &grids, taps)?;
         Ok((self.of_kind(&x, 1)?, grids))
     }
@@ -119,11 +123,16 @@ impl Vlmo {
     }
 
     /// Text `i` and picture `i` together: states after the last norm, text before picture.
-    fn fused(&self, rows: &Rows, sight: &Sight, taps: &mut Taps) -> Result<(Tensor, Layout), ModelError> {
+    fn fused(
+        &self,
+        rows: &PackedTexts,
+        visual: &VisualInput,
+        taps: &mut Taps,
+    ) -> Result<(Tensor, TokenLayout), ModelError> {
         let words = self.words(rows, taps)?;
-        let (patches, grids) = self.patches(sight, taps)?;
+        let (patches, grids) = self.patches(visual, taps)?;
         paired(rows.lengths.len(), grids.len())?;
-        let layout = Layout::together(rows, &grids);
+        let layout = TokenLayout::together(rows, &grids);
         let x = layout.interleave(&words, &patches)?;
         let x = self.experts.forward(&x, &layout, Level::fused(), taps)?;
         Ok((self.experts.finish(&x)?, layout))
@@ -131,25 +140,25 @@ impl Vlmo {
 
     /// Texts alone, or pictures alone: states after the last norm, by their own experts to the top, and by the joint expert in
     /// the upper layers.
-    fn alone(&self, x: &Tensor, layout: &Layout, joint: bool) -> Result<Tensor, ModelError> {
+    fn alone(&self, x: &Tensor, layout: &TokenLayout, joint: bool) -> Result<Tensor, ModelError> {
         let level = Level::alone(joint);
         let x = self.experts.forward(x, layout, level, &mut Taps::none())?;
         self.experts.finish(&x)
     }
 
     /// Texts `[texts, tokens…]` alone.
-    fn text_states(&self, rows: &Rows, joint: bool) -> Result<(Tensor, Layout), ModelError> {
-        let (x, layout) = (self.words(rows, &mut Taps::none())?, Layout::texts(rows));
+    fn text_states(&self, rows: &PackedTexts, joint: bool) -> Result<(Tensor, TokenLayout), ModelError> {
+        let (x, layout) = (self.words(rows, &mut Taps::none())?, TokenLayout::texts(rows));
         Ok((self.alone(&x, &layout, joint)?, layout))
     }
 
-    fn picture_states(&self, sight: &Sight, joint: bool) -> Result<(Tensor, Layout), ModelError> {
-        let (x, grids) = self.patches(sight, &mut Taps::none())?;
-        let layout = Layout::pictures(&grids);
+    fn picture_states(&self, visual: &VisualInput, joint: bool) -> Result<(Tensor, TokenLayout), ModelError> {
+        let (x, grids) = self.patches(visual, &mut Taps::none())?;
+        let layout = TokenLayout::pictures(&grids);
         Ok((self.alone(&x, &layout, joint)?, layout))
     }
 
-    fn rows(&self, texts: &Texts) -> Result<Rows, ModelError> {
+    fn rows(&self, texts: &Texts) -> Result<PackedTexts, ModelError> {
         packed::texts(texts, self.config.vocab, self.config.max_text_len)
     }
 }
@@ -187,16 +196,16 @@ impl Model for Vlmo {
 }
 
 impl ImageTextMatcher for Vlmo {
-    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+    fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let mut scores = vec![PairScore::default(); texts.len()];
         if let Some(head) = &self.heads.matching {
-            let (x, layout) = self.fused(&self.rows(texts)?, sight, &mut Taps::none())?;
+            let (x, layout) = self.fused(&self.rows(texts)?, visual, &mut Taps::none())?;
             let logits = head.forward(&self.heads.pooled(&layout.firsts(&x)?)?)?;
             let matched = probabilities(&logits)?.to_vec2::<f32>()?;
             (scores.iter_mut().zip(matched)).for_each(|(s, m)| s.matched = m.get(1).copied());
         }
         if self.heads.contrast.is_some() {
-            let (a, b) = (self.pictures(sight)?, Embedder::texts(self, texts)?);
+            let (a, b) = (self.pictures(visual)?, Embedder::texts(self, texts)?);
             paired(b.dim(0)?, a.dim(0)?)?;
             let similarity = (a * b)?.sum(D::Minus1)?.to_vec1::<f32>()?;
             (scores.iter_mut().zip(similarity)).for_each(|(s, c)| s.similarity = Some(c));
@@ -206,8 +215,8 @@ impl ImageTextMatcher for Vlmo {
 }
 
 impl Embedder for Vlmo {
-    fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError> {
-        let (x, layout) = self.picture_states(sight, false)?;
+    fn pictures(&self, visual: &VisualInput) -> Result<Tensor, ModelError> {
+        let (x, layout) = self.picture_states(visual, false)?;
         self.heads.contrast()?.pictures(&layout.firsts(&x)?)
     }
 
@@ -222,8 +231,8 @@ impl Embedder for Vlmo {
 }
 
 impl Classifier for Vlmo {
-    fn answers(&self, sight: &Sight, questions: &Texts) -> Result<Tensor, ModelError> {
-        let (x, layout) = self.fused(&self.rows(questions)?, sight, &mut Taps::none())?;
+    fn answers(&self, visual: &VisualInput, questions: &Texts) -> Result<Tensor, ModelError> {
+        let (x, layout) = self.fused(&self.rows(questions)?, visual, &mut Taps::none())?;
         self.heads.answers(&layout.firsts(&x)?)
     }
 
@@ -233,8 +242,8 @@ impl Classifier for Vlmo {
 }
 
 impl MlmHead for Vlmo {
-    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
-        let (x, layout) = self.fused(&self.rows(texts)?, sight, &mut Taps::none())?;
+    fn token_logits(&self, visual: &VisualInput, texts: &Texts) -> Result<Tensor, ModelError> {
+        let (x, layout) = self.fused(&self.rows(texts)?, visual, &mut Taps::none())?;
         self.heads.words(&layout.of_text(&x)?)
     }
 }
@@ -249,12 +258,12 @@ impl Trace for Vlmo {
             )
         };
         let rows = read("text_ids")?;
-        let sight = packed::sight(given, "image", self.facts.patch_size)?;
+        let visual = packed::visual(given, "image", self.facts.patch_size)?;
         let count = rows.lengths.len();
         let split = |x: &Tensor| packed::split(x, count);
-        let (_, grids) = packed::pictures(&sight, self.facts.patch_features)?;
+        let (_, grids) = packed::pictures(&visual, self.facts.patch_features)?;
         paired(count, grids.len())?;
-        let together = Layout::together(&rows, &grids);
+        let together = TokenLayout::together(&rows, &grids);
 
         let first_joint = format!("hidden_{}", self.config.joint_from);
         let mut staged = |name: &str, x: &Tensor| match name {
@@ -269,7 +278,7 @@ impl Trace for Vlmo {
             }
             _ => taps.tap(name, x),
         };
-        let (fused, layout) = self.fused(&rows, &sight, &mut Taps::new(&mut staged))?;
+        let (fused, layout) = self.fused(&rows, &visual, &mut Taps::new(&mut staged))?;
         taps.tap("text_feats", &rows.unpack(&layout.of_text(&fused)?)?);
         taps.tap("image_feats", &split(&layout.of_pictures(&fused)?)?);
         let firsts = layout.firsts(&fused)?;
@@ -283,7 +292,7 @@ impl Trace for Vlmo {
         }
         if self.heads.words.is_some() && given.has("text_ids_mlm") {
             let rows = read("text_ids_mlm")?;
-            let (x, layout) = self.fused(&rows, &sight, &mut Taps::none())?;
+            let (x, layout) = self.fused(&rows, &visual, &mut Taps::none())?;
             taps.tap(
                 "mlm_logits",
                 &rows.unpack(&self.heads.words(&layout.of_text(&x)?)?)?,
@@ -291,7 +300,7 @@ impl Trace for Vlmo {
         }
 
         let (texts, of_texts) = self.text_states(&rows, false)?;
-        let (pictures, of_pictures) = self.picture_states(&sight, false)?;
+        let (pictures, of_pictures) = self.picture_states(&visual, false)?;
         taps.tap("text_only_feats", &rows.unpack(&texts)?);
         taps.tap("image_only_feats", &split(&pictures)?);
         if let Some(contrast) = &self.heads.contrast {
@@ -300,7 +309,7 @@ impl Trace for Vlmo {
         }
         if let Some(contrast) = &self.heads.joint_contrast {
             let (texts, of_texts) = self.text_states(&rows, true)?;
-            let (pictures, of_pictures) = self.picture_states(&sight, true)?;
+            let (pictures, of_pictures) = self.picture_states(&visual, true)?;
             let (texts, pictures) = (of_texts.firsts(&texts)?, of_pictures.firsts(&pictures)?);
             contrast.trace(
                 &texts,

@@ -6,8 +6,8 @@ use candle_core::Tensor;
 use super::momentum_contrast::MomentumContrast;
 use crate::dual_encoder::DualEncoder;
 use crate::error::ModelError;
-use crate::sight::Texts;
 use crate::states::States;
+use crate::visual_input::Texts;
 
 /// Texts come as for the text tower; the model sets its own first token for each use of the text model.
 pub trait EncoderDecoderMixture: MomentumContrast {

@@ -5,8 +5,8 @@ use candle_core::Tensor;
 
 use super::single_stream::SingleStream;
 use crate::error::ModelError;
-use crate::sight::{Sight, Texts};
 use crate::states::States;
+use crate::visual_input::{Texts, VisualInput};
 
 /// A stage of pretraining. Before the first, layers come from a model of pictures alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub trait ModalityExperts: SingleStream {
 
     /// Scaled cosines of every picture with every text, `[pictures, texts]`, each encoded alone: first by the experts of its own
     /// modality in all layers, then by the vision-language experts in the upper layers.
-    fn similarities(&self, sight: &Sight, texts: &Texts) -> Result<[Tensor; 2], ModelError>;
+    fn similarities(&self, visual: &VisualInput, texts: &Texts) -> Result<[Tensor; 2], ModelError>;
 
     /// Whether a stage trains the tensor of this name.
     fn trains(&self, stage: PretrainingStage, name: &str) -> bool;

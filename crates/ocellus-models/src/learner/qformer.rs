@@ -4,13 +4,13 @@
 use candle_core::Tensor;
 
 use crate::error::ModelError;
-use crate::sight::{Sight, Texts};
 use crate::states::States;
+use crate::visual_input::{Texts, VisualInput};
 
 /// A Q-Former over a picture tower, in vision-language representation learning.
 pub trait QFormerPretraining {
     /// Tokens of pictures, which the queries attend to.
-    fn pictures(&self, sight: &Sight) -> Result<States, ModelError>;
+    fn pictures(&self, visual: &VisualInput) -> Result<States, ModelError>;
     /// Queries without a text → a feature of norm 1 for each query, `[pictures, queries, features]`.
     fn query_features(&self, pictures: &States) -> Result<Tensor, ModelError>;
     /// Texts without queries → a feature of norm 1 for each text, `[texts, features]`.

@@ -4,13 +4,13 @@
 use candle_core::Tensor;
 
 use crate::error::ModelError;
-use crate::sight::{Sight, Texts};
 use crate::states::{JointStates, States};
+use crate::visual_input::{Texts, VisualInput};
 
 /// A model whose layers attend to words and pictures at once.
 pub trait SingleStream {
     /// Text `i` with picture `i`.
-    fn encode(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError>;
+    fn encode(&self, visual: &VisualInput, texts: &Texts) -> Result<JointStates, ModelError>;
 
     /// Image-text matching logits (no match, match), `[pairs, 2]`.
     fn matching_logits(&self, joint: &JointStates) -> Result<Tensor, ModelError>;

@@ -4,7 +4,7 @@ use ocellus_media::Grid;
 use ocellus_nn::{Mlp, decoder};
 
 use super::count::{block_parameters, norm_parameters, product, sum, times};
-use super::vision::Vision;
+use super::vision::TowerShape;
 use super::widths::{Width, Widths};
 use crate::facts::Facts;
 use crate::input::VisualFormat;
@@ -12,7 +12,7 @@ use crate::input::VisualFormat;
 /// The sizes of a model's towers.
 pub struct Shape {
     pub decoder: decoder::Spec,
-    pub vision: Vision,
+    pub vision: TowerShape,
     pub facts: Facts,
     /// How it takes pictures.
     pub input: VisualFormat,

@@ -7,7 +7,7 @@ use ocellus_media::Grid;
 
 /// A tower: patches through a matrix, layers, matrices behind them.
 #[derive(Clone, Debug)]
-pub struct Vision {
+pub struct TowerShape {
     /// Values of a flattened patch.
     pub patch: usize,
     pub patch_bias: bool,
@@ -39,7 +39,7 @@ pub struct Behind {
     pub bias: bool,
 }
 
-impl Vision {
+impl TowerShape {
     /// A tower with its merger.
     pub fn merged(spec: &vit::Spec) -> Self {
         let tower = Self {

@@ -5,16 +5,16 @@ use super::shape::Shape;
 use super::widths::{Width, Widths};
 use ocellus_media::Grid;
 
-/// What one generated token of one sequence reads.
+/// Bytes that a decode step of one sequence reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct DecodeCost {
     /// The decoder's weights, each once.
     pub weights_bytes: u64,
     /// Keys and values of the tokens before it.
     pub cache_bytes: u64,
 }
 
-impl Turn {
+impl DecodeCost {
     pub fn bytes(&self) -> u64 {
         sum(&[self.weights_bytes, self.cache_bytes])
     }
@@ -41,10 +41,10 @@ impl Shape {
         ])
     }
 
-    /// What a generated token behind `context` others reads; keys and values are kept at the width of `state`.
-    pub fn turn(&self, context: u64, widths: &Widths, state: Width) -> Turn {
+    /// What a decode step behind `context` tokens reads; keys and values are kept at the width of `state`.
+    pub fn decode_cost(&self, context: u64, widths: &Widths, state: Width) -> DecodeCost {
         let d = &self.decoder;
-        Turn {
+        DecodeCost {
             weights_bytes: sum(&[
                 widths.layers.bytes(self.layer_parameters()),
                 widths.head.bytes(product(&[d.vocab, d.block.width])),

@@ -6,8 +6,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::error::ModelError;
+use crate::packed_texts::PackedTexts;
 use crate::patches::patch_rows;
-use crate::rows::Rows;
 
 /// Named arrays and options.
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl Given {
     }
 
     /// The rows of `ids`, without the places where `mask` is 0; without a mask all of them.
-    pub fn rows(&self, ids: &str, mask: &str) -> Result<Rows, ModelError> {
+    pub fn rows(&self, ids: &str, mask: &str) -> Result<PackedTexts, ModelError> {
         let (shape, values) = self.integers(ids, 2)?;
         let real = match self.has(mask) {
             true => self.integers(mask, 2)?.1.to_vec(),
@@ -48,13 +48,13 @@ impl Given {
         if real.len() != values.len() {
             return Err(self.wrong(mask, format!("{shape:?} like {ids}")));
         }
-        let mut rows = Rows::from_mask(shape[1], &real);
+        let mut rows = PackedTexts::from_mask(shape[1], &real);
         rows.ids = self.packed(ids, &rows)?;
         Ok(rows)
     }
 
     /// The values of an array `[batch, length]` at the real places of `rows`.
-    pub fn packed(&self, name: &str, rows: &Rows) -> Result<Vec<u32>, ModelError> {
+    pub fn packed(&self, name: &str, rows: &PackedTexts) -> Result<Vec<u32>, ModelError> {
         let (shape, values) = self.integers(name, 2)?;
         if shape != [rows.lengths.len(), rows.length] {
             return Err(self.wrong(name, format!("[{}, {}]", rows.lengths.len(), rows.length)));

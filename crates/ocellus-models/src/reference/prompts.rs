@@ -9,7 +9,7 @@ use super::trace::ReferencePrompt;
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::mrope::{PositionRule, Vision};
-use crate::rows::Rows;
+use crate::packed_texts::PackedTexts;
 use crate::vlm::{PrefillInput, Prompt, Slot, Vlm};
 use ocellus_media::Grid;
 
@@ -17,7 +17,7 @@ use ocellus_media::Grid;
 /// of a prompt a picture fills.
 pub fn of_rows(
     model: &dyn Vlm,
-    rows: &Rows,
+    rows: &PackedTexts,
     pictures: Option<(&Tensor, &[Grid])>,
     cells: impl Fn(&Grid) -> usize,
 ) -> Result<Vec<ReferencePrompt>, ModelError> {
@@ -76,7 +76,7 @@ pub fn open(
 pub fn decode(
     model: &dyn Vlm,
     opening: &PrefillInput,
-    rows: &Rows,
+    rows: &PackedTexts,
     taps: &mut Taps,
 ) -> Result<(), ModelError> {
     let mut failed = None;

@@ -1,7 +1,7 @@
 //! What abilities give is what the references compute.
 
 use candle_core::{Device, Tensor};
-use ocellus_models::{Regions, Sight};
+use ocellus_models::{Regions, VisualInput};
 use ocellus_testkit::{Case, assert_close};
 
 use crate::checkpoint::{
@@ -51,7 +51,7 @@ fn scores_of_answers_are_the_references() {
         };
         let classifier = model.classifier().expect("it answers");
         let got = classifier
-            .answers(&Sight::Regions(regions), &slices(&texts))
+            .answers(&VisualInput::Regions(regions), &slices(&texts))
             .unwrap();
         near(name, &flat(&got), &expected(&case, stage));
         assert!(classifier.labels().is_empty(), "{name} has no texts of answers");
@@ -63,11 +63,11 @@ fn words_and_hidden_regions_are_the_references() {
     let case = Case::golden("uniter-mlm-itm");
     let (texts, regions) = single_stream(&case);
     let found = model("uniter-mlm-itm");
-    let sight = Sight::Regions(regions);
+    let visual = VisualInput::Regions(regions);
     let words = found
         .mlm_head()
         .expect("it fills")
-        .token_logits(&sight, &slices(&texts))
+        .token_logits(&visual, &slices(&texts))
         .unwrap();
     let labels = integers(&case, "txt_labels")
         .into_iter()
@@ -96,7 +96,7 @@ fn words_and_hidden_regions_are_the_references() {
     let model = model("uniter-mrfr-mrc");
     let head = model.masked_region_head().expect("it fills regions");
     let got = head
-        .predictions(&Sight::Regions(regions), &slices(&texts), &hidden)
+        .predictions(&VisualInput::Regions(regions), &slices(&texts), &hidden)
         .unwrap();
     near(
         "classes",
@@ -117,7 +117,7 @@ fn words_of_a_text_leave_out_the_token_of_the_task() {
     let model = model("vilbert-multitask");
     let head = model.mlm_head().unwrap();
     let words = head
-        .token_logits(&Sight::Regions(regions), &slices(&texts))
+        .token_logits(&VisualInput::Regions(regions), &slices(&texts))
         .unwrap();
     assert_eq!(words.dim(0).unwrap(), texts.iter().map(Vec::len).sum::<usize>());
 }
@@ -130,7 +130,7 @@ fn plans_carry_all_words_to_regions_at_the_references_price() {
     let counts: Vec<usize> = regions.iter().map(|r| r.boxes.len()).collect();
     let aligner = model.aligner().expect("it aligns");
     let found = aligner
-        .alignments(&Sight::Regions(regions), &slices(&texts))
+        .alignments(&VisualInput::Regions(regions), &slices(&texts))
         .unwrap();
     for ((found, text), count) in found.iter().zip(&texts).zip(counts) {
         assert_eq!(found.plan.dims(), [text.len(), count]);
@@ -171,11 +171,11 @@ fn what_is_hidden_is_not_seen() {
             two_streams(&case)
         };
         let guess = |region: &Regions, hidden: &[usize]| {
-            let sight = Sight::Regions(vec![region.clone()]);
+            let visual = VisualInput::Regions(vec![region.clone()]);
             let got = model
                 .masked_region_head()
                 .unwrap()
-                .predictions(&sight, &[&texts[0]], &[hidden])
+                .predictions(&visual, &[&texts[0]], &[hidden])
                 .unwrap();
             flat(&got.classes.unwrap())
         };
@@ -192,11 +192,11 @@ fn what_is_hidden_is_not_seen() {
 fn nothing_hidden_is_nothing_guessed() {
     for name in ["uniter-mrfr-mrc", "vilbert-pretrain"] {
         let model = model(name);
-        let sight = Sight::Regions(vec![picture()]);
+        let visual = VisualInput::Regions(vec![picture()]);
         let got = model
             .masked_region_head()
             .unwrap()
-            .predictions(&sight, &[&[1, 2]], &[&[]]);
+            .predictions(&visual, &[&[1, 2]], &[&[]]);
         assert_eq!(got.unwrap().classes.unwrap().dims(), [0, 11], "{name}");
     }
 }

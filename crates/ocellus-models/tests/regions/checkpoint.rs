@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::{find, parse};
-use ocellus_models::{Model, ModelError, Regions, Sight};
+use ocellus_models::{Model, ModelError, Regions, VisualInput};
 use ocellus_nn::{Frozen, Params, Precision};
 use ocellus_testkit::Case;
 use ocellus_testkit::case::{Values, goldens_dir};
@@ -113,11 +113,11 @@ pub fn flat(x: &Tensor) -> Vec<f32> {
 }
 
 pub fn matched(model: &dyn Model, texts: &[Vec<u32>], regions: &[Regions]) -> Vec<f32> {
-    let sight = Sight::Regions(regions.to_vec());
+    let visual = VisualInput::Regions(regions.to_vec());
     let scores = model
         .matcher()
         .expect("it matches")
-        .scores(&sight, &slices(texts))
+        .scores(&visual, &slices(texts))
         .unwrap();
     scores.iter().map(|s| s.matched.expect("a probability")).collect()
 }

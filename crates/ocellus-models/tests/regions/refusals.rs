@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::find;
-use ocellus_models::{ConfigError, ModelError, Regions, Sight};
+use ocellus_models::{ConfigError, ModelError, Regions, VisualInput};
 use ocellus_testkit::{Case, test_each};
 use serde_json::{Value, json};
 
@@ -14,10 +14,10 @@ fn wrong_input_is_refused_and_named() {
     let with = |change: &dyn Fn(&mut Regions)| {
         let mut picture = picture();
         change(&mut picture);
-        Sight::Regions(vec![picture])
+        VisualInput::Regions(vec![picture])
     };
-    let good = || Sight::Regions(vec![picture()]);
-    let patches = Sight::Pictures {
+    let good = || VisualInput::Regions(vec![picture()]);
+    let patches = VisualInput::Pictures {
         patches: features((4, 12)),
         grids: Vec::new(),
     };
@@ -45,7 +45,7 @@ fn wrong_input_is_refused_and_named() {
         ("no height", (with(&|p| p.height = 0.0), vec![1, 2], "10 x 0 px")),
         (
             "no picture",
-            (Sight::Regions(Vec::new()), vec![1, 2], "0 pictures"),
+            (VisualInput::Regions(Vec::new()), vec![1, 2], "0 pictures"),
         ),
         ("patches", (patches, vec![1, 2], "region features")),
         ("no words", (good(), vec![], "text 0")),
@@ -54,11 +54,14 @@ fn wrong_input_is_refused_and_named() {
     ];
     for name in ["uniter-mlm-itm", "vilbert-pretrain"] {
         let model = model(name);
-        test_each(table.clone(), |(sight, text, said): &(Sight, Vec<u32>, &str)| {
-            let result = model.matcher().unwrap().scores(sight, &[&text[..]]);
-            let message = result.expect_err("it is refused").to_string();
-            assert!(message.contains(said), "{name}: {message}");
-        });
+        test_each(
+            table.clone(),
+            |(visual, text, said): &(VisualInput, Vec<u32>, &str)| {
+                let result = model.matcher().unwrap().scores(visual, &[&text[..]]);
+                let message = result.expect_err("it is refused").to_string();
+                assert!(message.contains(said), "{name}: {message}");
+            },
+        );
         let hidden = model
             .masked_region_head()
             .unwrap()

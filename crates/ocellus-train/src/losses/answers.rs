@@ -1,5 +1,5 @@
-//! The language loss of answers behind prompts with pictures (Li et al. 2023, section 3.3): the language model, which may be
-//! frozen, reads what stands for the pictures and the prompt, and is graded on the answer alone.
+//! The language modelling loss of answers behind prompts with pictures (Li et al. 2023, section 3.3). The language model may be frozen;
+//! the loss counts the tokens of the answer alone.
 
 use candle_core::Tensor;
 use ocellus_models::{Embeddings, ModelError, Prompt, Vlm};

@@ -1,11 +1,11 @@
-//! Hidden regions, guessed from the text and the regions around them (Chen et al. 2020, section 3.2): the features that a
-//! detector gave them, the class that it held most likely, or all of its probabilities.
+//! Masked region modelling (Chen et al. 2020, section 3.2): masked regions are predicted from the text and the regions around them, as
+//! the features that a detector gave them, as its most likely class, or as all of its class probabilities.
 //!
-//! One of the three is graded in a batch, where all words are seen; masked words and matches have batches of their own
+//! A batch has one of the three objectives and no masked tokens; masked language modelling and matching have batches of their own
 //! ([`single_stream`](super::single_stream)).
 
 use candle_core::Tensor;
-use ocellus_models::{MaskedRegionHead, ModelError, Sight};
+use ocellus_models::{MaskedRegionHead, ModelError, VisualInput};
 use ocellus_nn::losses::divergence::kl_divergence;
 use ocellus_nn::losses::likelihood::negative_log_likelihood;
 use ocellus_nn::losses::region_class::foreground_classes;
@@ -13,7 +13,7 @@ use ocellus_nn::losses::squared_error::squared_error;
 
 /// Texts with pictures of which some regions are hidden. At least one of them has a hidden region.
 pub struct Hidden<'a> {
-    pub sight: &'a Sight,
+    pub visual: &'a VisualInput,
     pub texts: &'a [Vec<u32>],
     /// The hidden regions of each picture.
     pub regions: &'a [Vec<usize>],
@@ -41,7 +41,7 @@ pub fn masked_regions(
     if regions.iter().all(|r| r.is_empty()) {
         return Err(ModelError::input("the hidden regions", "one at least", "none"));
     }
-    let guesses = model.predictions(hidden.sight, &texts, &regions)?;
+    let guesses = model.predictions(hidden.visual, &texts, &regions)?;
     let lacks = |what: &str| ModelError::input("the model", what, "none");
     let each = match truth {
         Truth::Features(features) => {

@@ -1,11 +1,11 @@
-//! Masked words (Devlin et al. 2019, section 3.1): the truth behind the masks, from the states of the masked places.
+//! Masked language modelling (Devlin et al. 2019, section 3.1): the masked tokens, predicted from the states of their places.
 
 use candle_core::Tensor;
 use ocellus_models::ModelError;
 use ocellus_nn::ops::loss::{IGNORE, cross_entropy};
 use std::sync::Arc;
 
-/// Mean cross-entropy of the words behind the masks. `states [tokens, width]` are those of packed texts, `hidden` has for every
+/// Mean cross-entropy of the masked tokens. `states [tokens, width]` are those of packed texts, `hidden` has for every
 /// token the word that was there or [`IGNORE`], `head` turns rows of states into scores of words. Without a mask there is
 /// nothing to learn: 0.
 pub fn masked_words(

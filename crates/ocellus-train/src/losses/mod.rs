@@ -1,13 +1,13 @@
-//! What a model is graded on.
+//! Training objectives.
 
 pub mod answers;
-pub mod guide;
-pub mod image_text_language;
-pub mod image_text_momentum;
+pub mod attention_guide;
+pub mod encoder_decoder_mixture;
 pub mod language;
 pub mod masked_regions;
 pub mod masked_words;
+pub mod modality_experts;
 pub mod momentum_contrast;
-pub mod queries_and_text;
+pub mod momentum_distillation;
+pub mod qformer;
 pub mod single_stream;
-pub mod staged_experts;

@@ -1,9 +1,9 @@
-//! What pretraining with a slow copy of both towers has in common: the copy's step, contrast with queues against softened
-//! targets, and the choice of strangers that look most like partners (He et al. 2020; Li et al. 2021, section 3.2).
+//! Momentum contrast over two towers (He et al. 2020; Li et al. 2021, section 3.2): the EMA update of the teacher, the contrast with
+//! queues against softened targets, and the sampling of hard negatives.
 
 use candle_core::{Tensor, Var};
 use ocellus_models::learner::momentum_contrast::{MomentumContrast, Queues};
-use ocellus_models::{DualEncoder, ModelError, Sight, States};
+use ocellus_models::{DualEncoder, ModelError, States, VisualInput};
 use ocellus_nn::losses::soft_targets::{probabilities, soft_cross_entropy, softened};
 use ocellus_nn::ops::loss::cross_entropy;
 use std::collections::BTreeMap;
@@ -14,14 +14,14 @@ const TEMPERATURES: (f32, f32) = (0.001, 0.5);
 
 /// How a step is taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Setting {
+pub struct MomentumSettings {
     /// Share of the teacher's opinion in the targets.
     pub alpha: f64,
     /// Share that the teacher keeps of itself.
     pub momentum: f64,
 }
 
-impl Setting {
+impl MomentumSettings {
     /// With the teacher's share grown from nothing to `alpha` over the first `ramp` steps.
     pub fn at(alpha: f64, momentum: f64, step: usize, ramp: usize) -> Self {
         let grown = match ramp {
@@ -35,25 +35,25 @@ impl Setting {
     }
 }
 
-/// Who is shown beside a stranger.
+/// The negatives of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Strangers {
-    /// A picture for each text.
+pub struct Negatives {
+    /// A negative picture for each text.
     pub pictures: Vec<usize>,
-    /// A text for each picture.
+    /// A negative text for each picture.
     pub texts: Vec<usize>,
 }
 
-/// Where strangers come from.
-pub enum Choice<'a> {
-    Given(Strangers),
-    /// Drawn by their weights with numbers from 0 to 1, 1 excluded.
-    Drawn(&'a mut dyn FnMut() -> f64),
+/// Where negatives come from.
+pub enum NegativeChoice<'a> {
+    Given(Negatives),
+    /// Sampled by their weights, with numbers from 0 to 1, 1 excluded.
+    Sampled(&'a mut dyn FnMut() -> f64),
 }
 
 /// Moves every teacher's tensor towards the student's: `teacher · momentum + student · (1 - momentum)`. With a momentum of 0 the
 /// teacher becomes a copy, as it is at the start.
-pub fn follow(
+pub fn ema_update(
     model: &dyn MomentumContrast,
     vars: &BTreeMap<String, Var>,
     states: &BTreeMap<String, Var>,
@@ -78,40 +78,40 @@ pub(super) struct Compared {
     /// For each text the pictures, for each picture the texts, `[pairs, pairs]`.
     pub picture_weights: Tensor,
     pub text_weights: Tensor,
-    pub strangers: Strangers,
+    pub negatives: Negatives,
 }
 
-/// The towers, the copy's step, the contrast and the choice of strangers. `floor` is added to the likelihoods by which these are
+/// The towers, the teacher's EMA update, the contrast and the choice of negatives. `floor` is added to the likelihoods by which these are
 /// drawn. The queues gain the pairs.
 pub(super) fn compare(
     (model, student, teacher): (&dyn MomentumContrast, &dyn DualEncoder, &dyn DualEncoder),
     (vars, states): (&BTreeMap<String, Var>, &BTreeMap<String, Var>),
     queues: &mut Queues,
-    (sight, texts): (&Sight, &[Vec<u32>]),
-    choice: Choice,
-    (setting, floor): (Setting, f64),
+    (visual, texts): (&VisualInput, &[Vec<u32>]),
+    choice: NegativeChoice,
+    (settings, floor): (MomentumSettings, f64),
 ) -> Result<Compared, ModelError> {
     let temperature = clamped(model.temperature())?;
-    let student = Side::of(student, sight, texts)?;
-    follow(model, vars, states, setting.momentum)?;
-    let teacher = Side::of(teacher, sight, texts)?.detached();
+    let student = Side::of(student, visual, texts)?;
+    ema_update(model, vars, states, settings.momentum)?;
+    let teacher = Side::of(teacher, visual, texts)?.detached();
     let (contrast, [to_texts, to_pictures]) =
-        contrast(&student, &teacher, queues, &temperature, setting.alpha)?;
+        contrast(&student, &teacher, queues, &temperature, settings.alpha)?;
     enqueue(queues, &teacher)?;
 
     let count = texts.len();
     let text_weights = weights(&to_texts, count, floor)?;
     let picture_weights = weights(&to_pictures, count, floor)?;
-    let strangers = match choice {
-        Choice::Given(strangers) => strangers,
-        Choice::Drawn(uniform) => Strangers {
+    let negatives = match choice {
+        NegativeChoice::Given(negatives) => negatives,
+        NegativeChoice::Sampled(uniform) => Negatives {
             pictures: draw(&picture_weights, uniform)?,
             texts: draw(&text_weights, uniform)?,
         },
     };
-    if strangers.pictures.len() != count || strangers.texts.len() != count {
-        let found = format!("{} and {}", strangers.pictures.len(), strangers.texts.len());
-        return Err(ModelError::input("strangers", format!("{count} of each"), found));
+    if negatives.pictures.len() != count || negatives.texts.len() != count {
+        let found = format!("{} and {}", negatives.pictures.len(), negatives.texts.len());
+        return Err(ModelError::input("negatives", format!("{count} of each"), found));
     }
     Ok(Compared {
         student,
@@ -119,12 +119,12 @@ pub(super) fn compare(
         contrast,
         picture_weights,
         text_weights,
-        strangers,
+        negatives,
     })
 }
 
-/// Mean cross-entropy of `logits [3 · pairs, 2]`: of partners, of texts with strange pictures, of pictures with strange texts.
-pub(super) fn partners_first(logits: &Tensor) -> Result<Tensor, ModelError> {
+/// Mean cross-entropy of `logits [3 · pairs, 2]`: of the pairs, of texts with negative pictures, of pictures with negative texts.
+pub(super) fn positives_first(logits: &Tensor) -> Result<Tensor, ModelError> {
     let all = logits.dim(0)?;
     let targets: Arc<[u32]> = (0..all).map(|i| u32::from(i < all / 3)).collect();
     Ok((cross_entropy(logits, &targets)? / all as f64)?)
@@ -149,8 +149,8 @@ pub(super) struct Side {
 }
 
 impl Side {
-    fn of(model: &dyn DualEncoder, sight: &Sight, texts: &[Vec<u32>]) -> Result<Self, ModelError> {
-        let (pictures, texts) = (model.pictures(sight)?, model.texts(&borrowed(texts))?);
+    fn of(model: &dyn DualEncoder, visual: &VisualInput, texts: &[Vec<u32>]) -> Result<Self, ModelError> {
+        let (pictures, texts) = (model.pictures(visual)?, model.texts(&borrowed(texts))?);
         let found = (pictures.lengths.len(), texts.lengths.len());
         if found.0 != found.1 || found.0 < 2 {
             return Err(ModelError::input(
@@ -231,7 +231,7 @@ fn enqueue(queues: &mut Queues, teacher: &Side) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// How strange partners are drawn: by their likelihood among the batch and at least by `floor` more, oneself excluded.
+/// How negatives are sampled: by their likelihood among the batch and at least by `floor` more, oneself excluded.
 pub(super) fn weights(similarity: &Tensor, count: usize, floor: f64) -> Result<Tensor, ModelError> {
     let likely = probabilities(&similarity.narrow(1, 0, count)?.contiguous()?)?;
     let other = |i: usize| if i.is_multiple_of(count + 1) { 0f32 } else { 1.0 };

@@ -1,12 +1,13 @@
-//! Matches, an alignment of words with what they name, and masked words, for models that read both in one sequence (Kim et al.
-//! 2021, section 4.2; Chen et al. 2020, section 3.2).
+//! Image-text matching, word-region alignment and masked language modelling for single-stream models (Kim et al. 2021, section 4.2;
+//! Chen et al. 2020, section 3.2).
 //!
-//! A text is read with its own picture or with a stranger's, and the model tells which. The plan that carries words to patches or
-//! regions is to be cheap for the first and dear for the second. Masked words are guessed beside their own picture.
+//! A text is encoded with its own picture or with another one, and the matching head tells which. The alignment is the cost of the
+//! optimal transport from words to patches or regions, which is to be low for a pair and high for a negative. Masked tokens are
+//! predicted with the text's own picture.
 
 use candle_core::{DType, Tensor};
 use ocellus_models::learner::single_stream::SingleStream;
-use ocellus_models::{JointStates, ModelError, Sight};
+use ocellus_models::{JointStates, ModelError, VisualInput};
 use ocellus_nn::losses::transport::{Proximal, transport};
 use ocellus_nn::ops::loss::cross_entropy;
 use std::sync::Arc;
@@ -16,9 +17,9 @@ use super::masked_words::masked_words;
 /// Weight of the alignment beside the matches.
 pub const ALIGNMENT: f64 = 0.1;
 
-/// Texts, each with a picture that is its own or a stranger's.
+/// Texts, each with a picture that is its own or another one.
 pub struct Shown<'a> {
-    pub sight: &'a Sight,
+    pub visual: &'a VisualInput,
     pub texts: &'a [Vec<u32>],
     /// Whether picture `i` belongs to text `i`.
     pub matched: &'a [bool],
@@ -26,7 +27,7 @@ pub struct Shown<'a> {
 
 /// Texts with words masked, each with its picture.
 pub struct Masked<'a> {
-    pub sight: &'a Sight,
+    pub visual: &'a VisualInput,
     pub texts: &'a [Vec<u32>],
     /// For every token, packed: the word that was there, or [`IGNORE`](ocellus_nn::ops::loss::IGNORE).
     pub hidden: &'a [u32],
@@ -72,7 +73,7 @@ pub fn matches(model: &dyn SingleStream, shown: &Shown) -> Result<Matching, Mode
         let found = format!("{} for {} texts", shown.matched.len(), shown.texts.len());
         return Err(ModelError::input("labels", "one for every text", found));
     }
-    let joint = model.encode(shown.sight, &borrowed(shown.texts))?;
+    let joint = model.encode(shown.visual, &borrowed(shown.texts))?;
     let targets: Arc<[u32]> = shown.matched.iter().map(|m| u32::from(*m)).collect();
     let matching = cross_entropy(&model.matching_logits(&joint)?, &targets)?;
     Ok(Matching {
@@ -81,7 +82,7 @@ pub fn matches(model: &dyn SingleStream, shown: &Shown) -> Result<Matching, Mode
     })
 }
 
-/// The distances of matches less those of strangers, over the number of both: half the difference of their means in a batch of
+/// The distances of matches less those of negatives, over the number of both: half the difference of their means in a batch of
 /// halves, and defined in a batch that lacks one of them.
 fn alignment(model: &dyn SingleStream, joint: &JointStates, matched: &[bool]) -> Result<Tensor, ModelError> {
     let (words, seen) = model.alignable(joint)?;
@@ -99,7 +100,7 @@ fn alignment(model: &dyn SingleStream, joint: &JointStates, matched: &[bool]) ->
 
 /// Masked words beside their pictures.
 pub fn words(model: &dyn SingleStream, masked: &Masked) -> Result<Tensor, ModelError> {
-    let joint = model.encode(masked.sight, &borrowed(masked.texts))?;
+    let joint = model.encode(masked.visual, &borrowed(masked.texts))?;
     masked_words(&joint.text.rows, masked.hidden, |rows| model.token_logits(rows))
 }
 

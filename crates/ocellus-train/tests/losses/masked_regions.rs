@@ -9,17 +9,17 @@ use ocellus_train::losses::masked_regions::{Hidden, Truth, masked_regions};
 fn each_truth_has_its_loss() {
     let tiny = of_regions();
     let model = tiny.model().masked_region_head().expect("it guesses regions");
-    let sight = regions(&[3, 2, 4], 5, 7);
+    let visual = regions(&[3, 2, 4], 5, 7);
     let texts = vec![vec![1, 7, 2], vec![1, 9, 10, 2], vec![1, 8, 2]];
     let lists = vec![vec![2, 0], vec![], vec![1]];
     let hidden = Hidden {
-        sight: &sight,
+        visual: &visual,
         texts: &texts,
         regions: &lists,
     };
     let guesses = || {
         model
-            .predictions(&sight, &slices(&texts), &slices(&lists))
+            .predictions(&visual, &slices(&texts), &slices(&lists))
             .unwrap()
     };
     let (features, soft) = (numbers(&[3, 5], 3), probabilities(3, 4, 4));
@@ -84,7 +84,7 @@ fn each_truth_has_its_loss() {
 fn what_does_not_fit_is_refused() {
     let tiny = of_regions();
     let model = tiny.model().masked_region_head().unwrap();
-    let (sight, texts) = (regions(&[3], 5, 7), vec![vec![1, 7, 2]]);
+    let (visual, texts) = (regions(&[3], 5, 7), vec![vec![1, 7, 2]]);
     let features = numbers(&[2, 5], 3);
     for (list, part) in [
         (vec![], "one at least"),
@@ -92,7 +92,7 @@ fn what_does_not_fit_is_refused() {
         (vec![3], "indices under 3"),
     ] {
         let hidden = Hidden {
-            sight: &sight,
+            visual: &visual,
             texts: &texts,
             regions: &[list],
         };

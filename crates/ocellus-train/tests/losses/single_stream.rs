@@ -2,7 +2,7 @@
 
 use crate::hand::{Matrix, cosine_costs, cost_of, cross_entropy, matrix, plan};
 use crate::tiny::{Tiny, close, masks, pictures, regions, rows, slices, tiny};
-use ocellus_models::Sight;
+use ocellus_models::VisualInput;
 use ocellus_models::learner::single_stream::SingleStream;
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_train::losses::single_stream::{Masked, Shown, matches, step, words};
@@ -39,7 +39,7 @@ const MATCHED: [bool; 4] = [true, false, false, true];
 /// behind words, and in front of what is seen.
 struct Hand<'a> {
     model: &'a dyn SingleStream,
-    shown: &'a Sight,
+    shown: &'a VisualInput,
     trimmed: (usize, usize, usize),
 }
 
@@ -85,7 +85,7 @@ impl Hand<'_> {
 }
 
 fn by_hand(model: &dyn SingleStream, masked: &Masked) -> f64 {
-    let joint = model.encode(masked.sight, &slices(masked.texts)).unwrap();
+    let joint = model.encode(masked.visual, &slices(masked.texts)).unwrap();
     let (places, truth) = masks(masked.hidden);
     let logits = model.token_logits(&rows(&joint.text.rows, &places)).unwrap();
     cross_entropy(&matrix(&logits), &truth)
@@ -105,12 +105,12 @@ fn patches_all_three_in_one_step() {
     (hidden[1], hidden[7]) = (7, 11);
     let texts = texts();
     let shown_ = Shown {
-        sight: &shown,
+        visual: &shown,
         texts: &texts,
         matched: &MATCHED,
     };
     let masked = Masked {
-        sight: &own,
+        visual: &own,
         texts: &masked,
         hidden: &hidden,
     };
@@ -165,7 +165,7 @@ fn regions_matches_with_alignment_or_words() {
     let losses = matches(
         model,
         &Shown {
-            sight: &shown,
+            visual: &shown,
             texts: &texts(),
             matched: &MATCHED,
         },
@@ -194,7 +194,7 @@ fn regions_matches_with_alignment_or_words() {
     (hidden[2], hidden[5]) = (3, 21);
     let texts = texts();
     let masked = Masked {
-        sight: &shown,
+        visual: &shown,
         texts: &texts,
         hidden: &hidden,
     };
@@ -214,17 +214,17 @@ fn regions_matches_with_alignment_or_words() {
 fn what_does_not_fit_is_refused_and_nothing_masked_costs_nothing() {
     let tiny = of_regions();
     let model = tiny.single_stream();
-    let sight = regions(&[2, 2, 2, 2], 5, 1);
+    let visual = regions(&[2, 2, 2, 2], 5, 1);
     let (texts, hidden) = (texts(), vec![IGNORE; 15]);
     let mut shown = Shown {
-        sight: &sight,
+        visual: &visual,
         texts: &texts,
         matched: &MATCHED[..3],
     };
     let refused = matches(model, &shown).err().unwrap().to_string();
     assert!(refused.contains("one for every text"), "{refused}");
     let mut masked = Masked {
-        sight: &sight,
+        visual: &visual,
         texts: &texts,
         hidden: &hidden[1..],
     };
@@ -233,7 +233,7 @@ fn what_does_not_fit_is_refused_and_nothing_masked_costs_nothing() {
 
     masked.hidden = &hidden;
     close("words", &words(model, &masked).unwrap(), 0.0);
-    // Only strangers: the cheaper their plans, the worse.
+    // Only negatives: the cheaper their plans, the worse.
     shown.matched = &[false; 4];
     let alignment = matches(model, &shown).unwrap().alignment;
     assert!(alignment.to_scalar::<f32>().unwrap() < 0.0);

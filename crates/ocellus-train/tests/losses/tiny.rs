@@ -5,7 +5,7 @@ use ocellus_models::families::load_learner;
 use ocellus_models::learner::encoder_decoder_mixture::EncoderDecoderMixture;
 use ocellus_models::learner::modality_experts::ModalityExperts;
 use ocellus_models::learner::single_stream::SingleStream;
-use ocellus_models::{Grid, Learner, Model, Objective, Regions, Sight};
+use ocellus_models::{Grid, Learner, Model, Objective, Regions, VisualInput};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_testkit::Random;
@@ -33,16 +33,16 @@ pub fn tiny(config: serde_json::Value) -> Tiny {
 }
 
 /// Pictures of these rows and columns of patches.
-pub fn pictures(grids: &[(usize, usize)], features: usize, seed: u64) -> Sight {
+pub fn pictures(grids: &[(usize, usize)], features: usize, seed: u64) -> VisualInput {
     let patches = grids.iter().map(|(h, w)| h * w).sum();
-    Sight::Pictures {
+    VisualInput::Pictures {
         patches: numbers(&[patches, features], seed),
         grids: grids.iter().map(|&(h, w)| Grid { t: 1, h, w }).collect(),
     }
 }
 
 /// Pictures of so many regions each.
-pub fn regions(counts: &[usize], width: usize, seed: u64) -> Sight {
+pub fn regions(counts: &[usize], width: usize, seed: u64) -> VisualInput {
     let picture = |(i, count): (usize, &usize)| {
         let spread = |r: usize| [5.0 + 7.0 * r as f32, 4.0 * i as f32, 30.0 + 9.0 * r as f32, 40.0];
         Regions {
@@ -52,7 +52,7 @@ pub fn regions(counts: &[usize], width: usize, seed: u64) -> Sight {
             height: 64.0,
         }
     };
-    Sight::Regions(counts.iter().enumerate().map(picture).collect())
+    VisualInput::Regions(counts.iter().enumerate().map(picture).collect())
 }
 
 /// Numbers from -1 to 1.

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Each test file takes what it needs.
 
 use ocellus_text::Tokenizer;
-use ocellus_train::Recipe;
+use ocellus_train::TrainingRecipe;
 use std::path::{Path, PathBuf};
 
 /// The special tokens of the built-in model, in its order.
@@ -114,8 +114,8 @@ difficulty = 0.6
 }
 
 /// The recipe in `folder`.
-pub fn recipe(folder: &Path) -> Recipe {
+pub fn recipe(folder: &Path) -> TrainingRecipe {
     let path = folder.join("recipe.toml");
     std::fs::write(&path, recipe_text(folder)).expect("a file can be written");
-    Recipe::read(&path).expect("the recipe is right")
+    TrainingRecipe::read(&path).expect("the recipe is right")
 }

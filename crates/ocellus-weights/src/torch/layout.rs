@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// A tensor that lies inside its storage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Layout {
+pub(super) struct TensorLayout {
     pub shape: Vec<usize>,
     strides: Vec<usize>,
     /// First element, counted in the storage.
@@ -14,9 +14,9 @@ pub(super) struct Layout {
     element_bytes: usize,
 }
 
-impl Layout {
+impl TensorLayout {
     /// Checks `tensor` against a storage of `available` elements of `dtype`; the error is the reason.
-    pub(super) fn check(tensor: &TensorRef, dtype: Dtype, available: usize) -> Result<Layout, String> {
+    pub(super) fn check(tensor: &TensorRef, dtype: Dtype, available: usize) -> Result<TensorLayout, String> {
         let TensorRef {
             shape,
             strides,
@@ -37,7 +37,7 @@ impl Layout {
             let (axes, found) = (shape.len(), strides.len());
             return Err(format!("{axes} dimensions have {found} strides"));
         }
-        let layout = Layout {
+        let layout = TensorLayout {
             shape,
             strides,
             first,
@@ -150,7 +150,7 @@ mod tests {
             (0, &[3, 2], &[1, 3], None),
             (0, &[2, 2], &[3, 1], None),
         ] {
-            let layout = Layout::check(&tensor(offset, shape, strides), Dtype::F32, 6).unwrap();
+            let layout = TensorLayout::check(&tensor(offset, shape, strides), Dtype::F32, 6).unwrap();
             assert_eq!(layout.contiguous(), range, "{shape:?} {strides:?}");
         }
     }
@@ -166,10 +166,10 @@ mod tests {
             (5, &[], &[], &[5]),
             (0, &[3], &[2], &[0, 2, 4]),
         ] {
-            let layout = Layout::check(&tensor(offset, shape, strides), Dtype::U8, 6).unwrap();
+            let layout = TensorLayout::check(&tensor(offset, shape, strides), Dtype::U8, 6).unwrap();
             assert_eq!(layout.gather(&storage), expected, "{shape:?} {strides:?}");
         }
-        let pairs = Layout::check(&tensor(0, &[3], &[1]), Dtype::F16, 3).unwrap();
+        let pairs = TensorLayout::check(&tensor(0, &[3], &[1]), Dtype::F16, 3).unwrap();
         assert_eq!(pairs.gather(&storage), storage);
     }
 
@@ -191,7 +191,7 @@ mod tests {
             (0, &[2], &[i64::MAX], "ends at element"),
             (i64::MAX, &[3], &[i64::MAX], "can be addressed"),
         ] {
-            let error = Layout::check(&tensor(offset, shape, strides), Dtype::U8, 6).unwrap_err();
+            let error = TensorLayout::check(&tensor(offset, shape, strides), Dtype::U8, 6).unwrap_err();
             assert!(error.contains(reason), "{shape:?} {strides:?}: {error}");
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocellus_train::run::{Cadence, Observer};
 use ocellus_train::trainer::Reading;
-use ocellus_train::{Recipe, Report, Trainer};
+use ocellus_train::{Report, Trainer, TrainingRecipe};
 
 use crate::args::Train;
 use crate::context::Context;
@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: Train) -> Result<(), Failure> {
         return Err(Failure::new(format!("{}: no such recipe", args.recipe.display()))
             .hint("a recipe is a TOML file; recipes/nano.toml is the built-in model's"));
     }
-    let recipe = Recipe::read(&args.recipe)?;
+    let recipe = TrainingRecipe::read(&args.recipe)?;
     let checkpoint = args.output.join("checkpoint.safetensors");
     if args.resume && !checkpoint.is_file() {
         return Err(Failure::new(format!(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::VisualFormat;
 use ocellus_models::patches::patch_rows;
-use ocellus_models::{FAMILIES, Sight, Task};
+use ocellus_models::{FAMILIES, Task, VisualInput};
 use ocellus_nn::{Frozen, Params, Precision};
 use ocellus_weights::Weights;
 use serde_json::Value;
@@ -52,7 +52,7 @@ fn score_prints_what_the_matcher_says() {
     .unwrap();
     // `a cat` and `the dog` between their marks.
     let texts = [0, 1].map(|word| [158, FIRST_WORD + 4 * word, FIRST_WORD + 1 + word, 159]);
-    let sight = Sight::Pictures { patches, grids };
+    let sight = VisualInput::Pictures { patches, grids };
     let scores = model
         .matcher()
         .unwrap()

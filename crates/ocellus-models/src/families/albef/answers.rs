@@ -16,8 +16,8 @@ use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::reference::Given;
-use crate::sight::{Sight, Texts};
 use crate::states::States;
+use crate::visual_input::{Texts, VisualInput};
 use crate::vlm::{PrefillInput, Prompt, Vlm, placeholders_match};
 use ocellus_media::Grid;
 
@@ -104,11 +104,11 @@ impl Vlm for Answers {
 
     /// States of all tokens of the image tower, the class token's first.
     fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
-        let sight = Sight::Pictures {
+        let visual = VisualInput::Pictures {
             patches: patches.clone(),
             grids: grids.to_vec(),
         };
-        Ok(self.towers.see(&sight, taps)?.rows.into())
+        Ok(self.towers.see(&visual, taps)?.rows.into())
     }
 
     fn embed(

@@ -13,8 +13,8 @@ use crate::facts::Facts;
 use crate::families::planes;
 use crate::input::{InputSpec, TaskPrompts};
 use crate::model::Model;
-use crate::sight::{Sight, Texts};
 use crate::states::States;
+use crate::visual_input::{Texts, VisualInput};
 use crate::vlm::Vlm;
 
 use super::answers::Answers;
@@ -89,8 +89,8 @@ impl Albef {
     }
 
     /// The first token of text `i` after it has seen picture `i`, `[texts, width]`.
-    fn fused(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
-        let (texts, pictures) = (self.towers.texts(texts)?, self.towers.pictures(sight)?);
+    fn fused(&self, visual: &VisualInput, texts: &Texts) -> Result<Tensor, ModelError> {
+        let (texts, pictures) = (self.towers.texts(texts)?, self.towers.pictures(visual)?);
         self.towers.fuse(&texts, &pictures)?.firsts()
     }
 
@@ -139,8 +139,8 @@ impl Model for Albef {
 }
 
 impl ImageTextMatcher for Albef {
-    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
-        let (pictures, texts) = (self.towers.pictures(sight)?, self.towers.texts(texts)?);
+    fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let (pictures, texts) = (self.towers.pictures(visual)?, self.towers.texts(texts)?);
         let fused = self.towers.fuse(&texts, &pictures)?;
         let matched = probabilities(&self.matching_logits(&fused)?)?.to_vec2::<f32>()?;
         let (a, b) = (
@@ -157,8 +157,8 @@ impl ImageTextMatcher for Albef {
 }
 
 impl Embedder for Albef {
-    fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError> {
-        self.towers.picture_features(&self.towers.pictures(sight)?)
+    fn pictures(&self, visual: &VisualInput) -> Result<Tensor, ModelError> {
+        self.towers.picture_features(&self.towers.pictures(visual)?)
     }
 
     fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError> {
@@ -171,9 +171,12 @@ impl Embedder for Albef {
 }
 
 impl Classifier for Albef {
-    fn answers(&self, sight: &Sight, questions: &Texts) -> Result<Tensor, ModelError> {
+    fn answers(&self, visual: &VisualInput, questions: &Texts) -> Result<Tensor, ModelError> {
         let head = self.entailment.as_ref().ok_or_else(|| lacks("a classifier"))?;
-        let inner = activate(&head.layers.0.forward(&self.fused(sight, questions)?)?, Act::Relu)?;
+        let inner = activate(
+            &head.layers.0.forward(&self.fused(visual, questions)?)?,
+            Act::Relu,
+        )?;
         Ok(head.layers.1.forward(&inner)?)
     }
 
@@ -183,8 +186,8 @@ impl Classifier for Albef {
 }
 
 impl MlmHead for Albef {
-    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
-        let (texts, pictures) = (self.towers.texts(texts)?, self.towers.pictures(sight)?);
+    fn token_logits(&self, visual: &VisualInput, texts: &Texts) -> Result<Tensor, ModelError> {
+        let (texts, pictures) = (self.towers.texts(texts)?, self.towers.pictures(visual)?);
         self.towers.token_logits(&self.towers.fuse(&texts, &pictures)?)
     }
 }

@@ -11,9 +11,9 @@ use super::super::packed::{self, paired, unit};
 use super::config::Config;
 use crate::dual_encoder::{DualEncoder, FusionEncoder};
 use crate::error::ModelError;
-use crate::rows::Rows;
-use crate::sight::{Sight, Texts};
+use crate::packed_texts::PackedTexts;
 use crate::states::States;
+use crate::visual_input::{Texts, VisualInput};
 
 const VISION: Names = &[
     ("patch", "patch_embed.proj"),
@@ -119,13 +119,13 @@ impl Towers {
     }
 
     /// The same texts, all of whose ids and places there are.
-    pub(super) fn checked(&self, rows: Rows) -> Result<Rows, ModelError> {
+    pub(super) fn checked(&self, rows: PackedTexts) -> Result<PackedTexts, ModelError> {
         packed::checked(rows, self.vocab, self.positions)
     }
 
     /// Taps of [`Tower::forward`].
-    pub(super) fn see(&self, sight: &Sight, taps: &mut Taps) -> Result<States, ModelError> {
-        let (patches, grids) = packed::pictures(sight, self.vision.spec().patch)?;
+    pub(super) fn see(&self, visual: &VisualInput, taps: &mut Taps) -> Result<States, ModelError> {
+        let (patches, grids) = packed::pictures(visual, self.vision.spec().patch)?;
         Ok(States {
             rows: self.vision.forward(patches, &grids, taps)?,
             lengths: grids.iter().map(|g| self.tokens(*g)).collect(),
@@ -133,7 +133,7 @@ impl Towers {
     }
 
     /// The lower layers. Taps `text_embeds`, `text_hidden_N`.
-    pub(super) fn read(&self, rows: &Rows, taps: &mut Taps) -> Result<States, ModelError> {
+    pub(super) fn read(&self, rows: &PackedTexts, taps: &mut Taps) -> Result<States, ModelError> {
         let columns: Vec<u32> = rows.columns().into_iter().map(|c| c as u32).collect();
         let x = self
             .embeddings
@@ -157,8 +157,8 @@ impl Towers {
 }
 
 impl DualEncoder for Towers {
-    fn pictures(&self, sight: &Sight) -> Result<States, ModelError> {
-        self.see(sight, &mut Taps::none())
+    fn pictures(&self, visual: &VisualInput) -> Result<States, ModelError> {
+        self.see(visual, &mut Taps::none())
     }
 
     fn texts(&self, texts: &Texts) -> Result<States, ModelError> {

@@ -8,13 +8,13 @@ use super::model::Albef;
 use crate::dual_encoder::{DualEncoder, FusionEncoder};
 use crate::error::ModelError;
 use crate::families::packed::{self, paired, split};
+use crate::packed_texts::PackedTexts;
 use crate::reference::{Given, ReferencePrompt, Trace};
-use crate::rows::Rows;
-use crate::sight::Sight;
+use crate::visual_input::VisualInput;
 
 impl Trace for Albef {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let (sight, rows) = self.given(given)?;
+        let (visual, rows) = self.given(given)?;
         let count = rows.lengths.len();
         let mut whole = |name: &str, x: &Tensor| {
             // Pictures of a batch have one size.
@@ -22,7 +22,7 @@ impl Trace for Albef {
                 taps.tap(name, &x);
             }
         };
-        let pictures = self.towers.see(&sight, &mut Taps::new(&mut whole))?;
+        let pictures = self.towers.see(&visual, &mut Taps::new(&mut whole))?;
         whole("vision_out", &pictures.rows);
         paired(count, pictures.lengths.len())?;
         let texts = self.towers.read(&rows, taps)?;
@@ -57,8 +57,8 @@ impl Trace for Albef {
     }
 
     fn prompts(&self, given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {
-        let (sight, rows) = self.given(given)?;
-        let (patches, grids) = sight.pictures()?;
+        let (visual, rows) = self.given(given)?;
+        let (patches, grids) = visual.pictures()?;
         paired(rows.lengths.len(), grids.len())?;
         let mut first = 0;
         let ask = |(ids, grid): (Vec<u32>, &Grid)| {
@@ -76,8 +76,8 @@ impl Trace for Albef {
 
 impl Albef {
     /// The pictures and texts of a reference call.
-    fn given(&self, given: &Given) -> Result<(Sight, Rows), ModelError> {
+    fn given(&self, given: &Given) -> Result<(VisualInput, PackedTexts), ModelError> {
         let rows = self.towers.checked(given.rows("input_ids", "attention_mask")?)?;
-        Ok((packed::sight(given, "image", self.facts.patch_size)?, rows))
+        Ok((packed::visual(given, "image", self.facts.patch_size)?, rows))
     }
 }

@@ -5,8 +5,8 @@ use ocellus_nn::attention::Mask;
 use ocellus_nn::decoder::Decoder;
 use ocellus_nn::{Params, Taps};
 
-use super::taught::taught;
-use super::text::{Text, TextEncoder};
+use super::teacher_forcing::teacher_forced;
+use super::text::{TextConfig, TextEncoder};
 use super::vision::{Pictures, RECIPE, looking, spans};
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
@@ -18,15 +18,15 @@ use crate::reference::{Given, ReferencePrompt, Trace};
 use crate::vlm::{PrefillInput, Prompt, Vlm};
 use ocellus_media::Grid;
 
-pub struct Answerer {
+pub struct AnswerGenerator {
     pictures: Pictures,
     questions: TextEncoder,
     decoder: Decoder,
-    text: Text,
+    text: TextConfig,
 }
 
-impl Answerer {
-    pub fn load(p: &Params, pictures: Pictures, text: Text) -> Result<Self, ModelError> {
+impl AnswerGenerator {
+    pub fn load(p: &Params, pictures: Pictures, text: TextConfig) -> Result<Self, ModelError> {
         Ok(Self {
             pictures,
             questions: text.encoder(&p.at("text_encoder"))?,
@@ -59,7 +59,7 @@ impl Answerer {
     }
 }
 
-impl Model for Answerer {
+impl Model for AnswerGenerator {
     fn facts(&self) -> &Facts {
         &self.pictures.facts
     }
@@ -81,7 +81,7 @@ impl Model for Answerer {
     }
 }
 
-impl Vlm for Answerer {
+impl Vlm for AnswerGenerator {
     fn facts(&self) -> &Facts {
         &self.pictures.facts
     }
@@ -118,7 +118,7 @@ impl Vlm for Answerer {
     }
 }
 
-impl Trace for Answerer {
+impl Trace for AnswerGenerator {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let (cells, tokens) = self.pictures.traced(given, taps)?;
         let (rows, padded) = (
@@ -146,7 +146,7 @@ impl Trace for Answerer {
             "labels"
         };
         let names = (ids, "answer_", "answer_logits");
-        taught(given, &self.decoder, memory, names, self.text.smoothing, taps)
+        teacher_forced(given, &self.decoder, memory, names, self.text.smoothing, taps)
     }
 
     /// Questions as the reference gets them, padding included.

@@ -4,8 +4,8 @@ use candle_core::Tensor;
 use ocellus_nn::decoder::Decoder;
 use ocellus_nn::{Params, Taps};
 
-use super::taught::taught;
-use super::text::Text;
+use super::teacher_forcing::teacher_forced;
+use super::text::TextConfig;
 use super::vision::{Pictures, RECIPE};
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
@@ -20,11 +20,11 @@ use ocellus_media::Grid;
 pub struct Captioner {
     pictures: Pictures,
     decoder: Decoder,
-    text: Text,
+    text: TextConfig,
 }
 
 impl Captioner {
-    pub fn load(p: &Params, pictures: Pictures, text: Text) -> Result<Self, ModelError> {
+    pub fn load(p: &Params, pictures: Pictures, text: TextConfig) -> Result<Self, ModelError> {
         Ok(Self {
             pictures,
             decoder: text.decoder(&p.at("text_decoder"))?,
@@ -112,7 +112,7 @@ impl Trace for Captioner {
         let (cells, tokens) = self.pictures.traced(given, taps)?;
         let memory = self.decoder.cross_memory(&cells, &tokens)?;
         let names = ("decoder_input_ids", "text_", "logits");
-        taught(given, &self.decoder, memory, names, self.text.smoothing, taps)
+        teacher_forced(given, &self.decoder, memory, names, self.text.smoothing, taps)
     }
 
     fn prompts(&self, given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {

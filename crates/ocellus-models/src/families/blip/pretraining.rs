@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::features::unit;
 use super::fields::{ID, size, token};
 use super::retrieval::Retrieval;
-use super::text::Text;
+use super::text::TextConfig;
 use super::towers::{Packed, Towers};
-use super::vision::Vision;
+use super::vision::VisionConfig;
 use crate::config::{ConfigError, Fields};
 use crate::dual_encoder::DualEncoder;
 use crate::error::ModelError;
@@ -20,8 +20,8 @@ use crate::learner::encoder_decoder_mixture::EncoderDecoderMixture;
 use crate::learner::momentum_contrast::{MomentumContrast, Queues};
 use crate::learner::{Learner, Objective};
 use crate::model::Model;
-use crate::sight::Texts;
 use crate::states::States;
+use crate::visual_input::Texts;
 
 /// Parts that have a copy in the teacher.
 const FOLLOWED: &[&str] = &["vision_model", "vision_proj", "text_encoder", "text_proj"];
@@ -72,8 +72,8 @@ pub(super) struct Student {
 impl Student {
     pub fn load(
         p: &Params,
-        vision: &Vision,
-        text: &Text,
+        vision: &VisionConfig,
+        text: &TextConfig,
         joint: usize,
         spec: &Spec,
     ) -> Result<Self, ModelError> {
@@ -101,8 +101,8 @@ impl Pretraining {
     /// `None` for checkpoints that hold no teacher.
     pub fn load(
         p: &Params,
-        vision: &Vision,
-        text: &Text,
+        vision: &VisionConfig,
+        text: &TextConfig,
         joint: usize,
         spec: &Spec,
     ) -> Result<Option<Self>, ModelError> {

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use ocellus_nn::{Linear, Params, Taps};
 
 use super::features::pair_scores;
-use super::text::Text;
+use super::text::TextConfig;
 use super::towers::{Packed, Towers};
 use super::vision::{Pictures, RECIPE};
 use crate::capabilities::{Embedder, ImageTextMatcher, PairScore};
@@ -15,8 +15,8 @@ use crate::families::planes;
 use crate::input::InputSpec;
 use crate::model::Model;
 use crate::reference::{Given, Trace};
-use crate::sight::{Sight, Texts};
 use crate::states::States;
+use crate::visual_input::{Texts, VisualInput};
 
 pub struct Retrieval {
     pub(super) towers: Towers,
@@ -29,7 +29,7 @@ impl Retrieval {
     pub fn load(
         p: &Params,
         pictures: Pictures,
-        text: &Text,
+        text: &TextConfig,
         widths: (usize, usize),
         scale: f32,
     ) -> Result<Self, ModelError> {
@@ -69,8 +69,8 @@ impl Model for Retrieval {
 }
 
 impl ImageTextMatcher for Retrieval {
-    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
-        let (pictures, packed) = (self.towers.pictures(sight)?, Packed::of(texts)?);
+    fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let (pictures, packed) = (self.towers.pictures(visual)?, Packed::of(texts)?);
         if pictures.lengths.len() != texts.len() {
             return Err(ModelError::input(
                 "pairs",
@@ -86,8 +86,8 @@ impl ImageTextMatcher for Retrieval {
 }
 
 impl Embedder for Retrieval {
-    fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError> {
-        self.towers.picture_features(&self.towers.pictures(sight)?)
+    fn pictures(&self, visual: &VisualInput) -> Result<Tensor, ModelError> {
+        self.towers.picture_features(&self.towers.pictures(visual)?)
     }
 
     fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError> {

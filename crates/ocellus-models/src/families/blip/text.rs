@@ -35,7 +35,7 @@ const NAMES: Names = &[
 ];
 
 /// A text model as its config describes it.
-pub struct Text {
+pub struct TextConfig {
     vocab: usize,
     layers: usize,
     block: block::Spec,
@@ -48,7 +48,7 @@ pub struct Text {
     pub smoothing: f64,
 }
 
-impl Text {
+impl TextConfig {
     /// `memory` is the width of the picture's tokens; whatever the config says in `encoder_hidden_size`, the reference takes
     /// the tower's.
     pub fn read(fields: Fields, family: &str, memory: usize) -> Result<Self, ConfigError> {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::features::unit;
 
-use super::text::{Text, TextEncoder};
+use super::text::{TextConfig, TextEncoder};
 use super::vision::{Pictures, looking, spans};
 use crate::dual_encoder::DualEncoder;
 use crate::error::ModelError;
-use crate::sight::{Sight, Texts};
 use crate::states::States;
+use crate::visual_input::{Texts, VisualInput};
 
 pub struct Towers {
     pub pictures: Pictures,
@@ -26,7 +26,7 @@ impl Towers {
     pub fn load(
         p: &Params,
         pictures: Pictures,
-        text: &Text,
+        text: &TextConfig,
         (width, joint): (usize, usize),
         copy: &str,
     ) -> Result<Self, ModelError> {
@@ -61,8 +61,8 @@ impl Towers {
 }
 
 impl DualEncoder for Towers {
-    fn pictures(&self, sight: &Sight) -> Result<States, ModelError> {
-        let (patches, grids) = sight.pictures()?;
+    fn pictures(&self, visual: &VisualInput) -> Result<States, ModelError> {
+        let (patches, grids) = visual.pictures()?;
         Ok(States {
             rows: self.pictures.encode(patches, grids, &mut Taps::none())?,
             lengths: self.pictures.tokens(grids),

@@ -23,7 +23,7 @@ use ocellus_media::PixelRecipe;
 pub const RECIPE: PixelRecipe = planes::web(planes::square(384));
 
 /// Values that a config may leave out, since the library's classes have them.
-pub struct Class {
+pub struct VisionDefaults {
     pub width: usize,
     pub inner: usize,
     pub layers: usize,
@@ -46,13 +46,13 @@ const NAMES: Names = &[
 ];
 
 /// A tower as its config describes it.
-pub struct Vision {
+pub struct VisionConfig {
     spec: tower::Spec,
     patch_size: usize,
 }
 
-impl Vision {
-    pub fn read(fields: Fields, family: &str, class: &Class) -> Result<Self, ConfigError> {
+impl VisionConfig {
+    pub fn read(fields: Fields, family: &str, class: &VisionDefaults) -> Result<Self, ConfigError> {
         let width = size(&fields, "hidden_size", class.width)?;
         let heads = size(&fields, "num_attention_heads", class.heads)?;
         let patch_size = size(&fields, "patch_size", class.patch_size)?;

@@ -4,16 +4,16 @@ use ocellus_nn::qformer;
 use ocellus_nn::{Attn, Bias, Mlp, Norm};
 use serde_json::Value;
 
-use super::language::Language;
+use super::language::LanguageConfig;
 use crate::config::{ConfigError, Fields};
 use crate::families::blip::fields::{LIBRARY, act, head_dim, section, size, token};
-use crate::families::blip::vision::{Class, Vision};
+use crate::families::blip::vision::{VisionConfig, VisionDefaults};
 
 /// The family's id.
 pub const ID: &str = "blip-2";
 
 /// Values of the library's class for towers.
-const CLASS: Class = Class {
+const VISION_DEFAULTS: VisionDefaults = VisionDefaults {
     width: 1408,
     inner: 6144,
     layers: 39,
@@ -28,7 +28,7 @@ const HARMLESS: &[&str] = &["use_decoder_only_language_model", "image_token_id"]
 
 /// A config, read.
 pub struct Config {
-    pub vision: Vision,
+    pub vision: VisionConfig,
     pub qformer: qformer::Spec,
     pub tables: Tables,
     /// Queries of one picture.
@@ -38,7 +38,7 @@ pub struct Config {
     /// The token that stands for a query, in prompts that say where the picture stands.
     pub image_token: Option<u32>,
     /// `None` = the model scores texts and has no language model.
-    pub language: Option<Language>,
+    pub language: Option<LanguageConfig>,
 }
 
 /// Tables of the texts that a Q-Former reads.
@@ -50,7 +50,7 @@ pub struct Tables {
 impl Config {
     pub fn read(config: &Value) -> Result<Self, ConfigError> {
         let top = Fields::new("", config)?;
-        let vision = Vision::read(section(&top, "vision_config")?, ID, &CLASS)?;
+        let vision = VisionConfig::read(section(&top, "vision_config")?, ID, &VISION_DEFAULTS)?;
         let (qformer, tables) = qformer(section(&top, "qformer_config")?, vision.width())?;
         let queries = size(&top, "num_query_tokens", 32)?;
         let joint = size(&top, "image_text_hidden_size", 256)?;
@@ -62,7 +62,7 @@ impl Config {
         let language = match retrieves(config) {
             // Its language model is a default that nothing was trained for.
             true => None,
-            false => Some(Language::read(text, ID)?),
+            false => Some(LanguageConfig::read(text, ID)?),
         };
         top.finish(ID, &[LIBRARY, HARMLESS].concat())?;
         if language.is_none() && !qformer.text {
@@ -85,7 +85,7 @@ impl Config {
 
     /// Most tokens of a text.
     pub fn max_positions(&self) -> usize {
-        let room = |language: &Language| language.room(self.queries);
+        let room = |language: &LanguageConfig| language.room(self.queries);
         self.language.as_ref().map_or(self.tables.positions, room)
     }
 }

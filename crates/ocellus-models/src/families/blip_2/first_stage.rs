@@ -10,8 +10,8 @@ use crate::error::ModelError;
 use crate::learner::qformer::QFormerPretraining;
 use crate::learner::{Learner, Objective};
 use crate::model::Model;
-use crate::sight::{Sight, Texts};
 use crate::states::States;
+use crate::visual_input::{Texts, VisualInput};
 
 /// Tensor `temp` and, under `cls.predictions`, a head over the table of words.
 struct FirstStage {
@@ -56,8 +56,8 @@ impl Learner for FirstStage {
 }
 
 impl QFormerPretraining for FirstStage {
-    fn pictures(&self, sight: &Sight) -> Result<States, ModelError> {
-        let (rows, lengths) = self.model.see(sight)?;
+    fn pictures(&self, visual: &VisualInput) -> Result<States, ModelError> {
+        let (rows, lengths) = self.model.see(visual)?;
         Ok(States { rows, lengths })
     }
 
@@ -86,7 +86,11 @@ impl QFormerPretraining for FirstStage {
         let states = self
             .model
             .together(texts, seen, Reading::Continuing, &mut Taps::none())?;
-        let (count, mut first, mut tokens) = (self.model.look.count(), 0, Vec::with_capacity(texts.len()));
+        let (count, mut first, mut tokens) = (
+            self.model.picture_queries.count(),
+            0,
+            Vec::with_capacity(texts.len()),
+        );
         for text in texts {
             tokens.push(states.narrow(0, first + count, text.len())?);
             first += count + text.len();

@@ -8,34 +8,39 @@ use ocellus_nn::{Linear, Params, Taps};
 use std::sync::Arc;
 
 use super::config::Config;
-use super::language::Language;
-use super::loaded::Loaded;
-use super::look::{Look, RECIPE};
+use super::language::LanguageConfig;
+use super::language_model::LanguageModel;
+use super::picture_queries::{PictureQueries, RECIPE};
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::families::blip::vision::single;
 use crate::input::{InputSpec, TaskPrompts};
 use crate::model::Model;
+use crate::packed_texts::PackedTexts;
 use crate::reference::{Given, ReferencePrompt, Trace};
-use crate::rows::Rows;
 use crate::vlm::{PrefillInput, Prompt, Vlm};
 use ocellus_media::Grid;
 use ocellus_text::TextForm;
 
 pub struct Generate {
-    look: Look,
+    picture_queries: PictureQueries,
     projection: Linear,
-    language: Loaded,
+    language: LanguageModel,
     /// The token that stands for a query, in prompts that say where the picture stands.
     image_token: Option<u32>,
 }
 
 impl Generate {
-    pub fn load(p: &Params, look: Look, config: &Config, language: Language) -> Result<Self, ModelError> {
+    pub fn load(
+        p: &Params,
+        picture_queries: PictureQueries,
+        config: &Config,
+        language: LanguageConfig,
+    ) -> Result<Self, ModelError> {
         let (width, outer) = (config.qformer.width, language.width());
         Ok(Self {
-            look,
+            picture_queries,
             projection: Linear::load(&p.at("language_projection"), width, outer, true)?,
             language: language.load(&p.at("language_model"))?,
             image_token: config.image_token,
@@ -44,7 +49,7 @@ impl Generate {
 
     /// A prompt with its picture's tokens: in front, unless it says where they stand.
     fn complete(&self, ids: &[u32]) -> Result<Vec<u32>, ModelError> {
-        let count = self.look.count();
+        let count = self.picture_queries.count();
         let found = ids.iter().filter(|id| Some(**id) == self.image_token).count();
         let stand_in = self.image_token.unwrap_or(self.language.pad);
         let all = match found {
@@ -68,7 +73,7 @@ impl Generate {
 
     /// Embeddings of completed prompts, packed; `cells` are the pictures' in order.
     fn merge(&self, ids: &[Vec<u32>], cells: &Tensor, taps: &mut Taps) -> Result<Tensor, ModelError> {
-        let (count, packed) = (self.look.count(), ids.concat());
+        let (count, packed) = (self.picture_queries.count(), ids.concat());
         let text = self.embed(&packed, None, None, taps)?.rows;
         let (mut pick, mut next) = (Vec::with_capacity(packed.len()), packed.len() as u32);
         for ids in ids {
@@ -98,7 +103,7 @@ impl Generate {
 
 impl Model for Generate {
     fn facts(&self) -> &Facts {
-        &self.look.pictures.facts
+        &self.picture_queries.pictures.facts
     }
 
     /// A decoder alone starts with its start token, an encoder ends with its end token; they are one.
@@ -109,7 +114,7 @@ impl Model for Generate {
             false => (mark, None),
         };
         InputSpec {
-            visual: self.look.pictures.format(RECIPE),
+            visual: self.picture_queries.pictures.format(RECIPE),
             text: TextForm {
                 first,
                 last,
@@ -133,7 +138,7 @@ impl Model for Generate {
 
 impl Vlm for Generate {
     fn facts(&self) -> &Facts {
-        &self.look.pictures.facts
+        &self.picture_queries.pictures.facts
     }
 
     fn decoder(&self) -> &Decoder {
@@ -142,16 +147,16 @@ impl Vlm for Generate {
 
     /// As many cells for every picture as there are queries.
     fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
-        let cells = self.look.pictures.encode(patches, grids, taps)?;
-        let tokens = self.look.pictures.tokens(grids);
+        let cells = self.picture_queries.pictures.encode(patches, grids, taps)?;
+        let tokens = self.picture_queries.pictures.tokens(grids);
         Ok(self
             .projection
-            .forward(&self.look.ask(&cells, &tokens, taps)?)?
+            .forward(&self.picture_queries.ask(&cells, &tokens, taps)?)?
             .into())
     }
 
     fn visual_tokens(&self, _: &Grid) -> usize {
-        self.look.count()
+        self.picture_queries.count()
     }
 
     fn prefill_input(
@@ -161,7 +166,7 @@ impl Vlm for Generate {
         _: Option<&Embeddings>,
         taps: &mut Taps,
     ) -> Result<PrefillInput, ModelError> {
-        let count = single(prompts)?.len() * self.look.count();
+        let count = single(prompts)?.len() * self.picture_queries.count();
         let Some(cells) = images else {
             return Err(ModelError::Span {
                 kind: "image",
@@ -186,14 +191,16 @@ impl Vlm for Generate {
 
 impl Trace for Generate {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let (cells, tokens) = self.look.pictures.traced(given, taps)?;
+        let (cells, tokens) = self.picture_queries.pictures.traced(given, taps)?;
         let each = |t: &Tensor| t.reshape((tokens.len(), (), t.dim(1)?));
         let mut unpacked = |name: &str, t: &Tensor| {
             if let Ok(t) = each(t) {
                 taps.tap(name, &t);
             }
         };
-        let found = self.look.ask(&cells, &tokens, &mut Taps::new(&mut unpacked))?;
+        let found = self
+            .picture_queries
+            .ask(&cells, &tokens, &mut Taps::new(&mut unpacked))?;
         taps.tap("qformer_out", &each(&found)?);
         let cells = self.projection.forward(&found)?;
         taps.tap("language_inputs", &each(&cells)?);
@@ -220,7 +227,7 @@ impl Trace for Generate {
 
     fn prompts(&self, given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {
         let ids = given.rows("input_ids", "attention_mask")?.split();
-        self.look.pictures.prompts(given, ids)
+        self.picture_queries.pictures.prompts(given, ids)
     }
 }
 
@@ -228,7 +235,7 @@ impl Generate {
     /// The decoder over given tokens. Taps `logits`, and `loss` where there are targets.
     fn scored(
         &self,
-        (rows, x, batch): (&Rows, &Tensor, &Batch),
+        (rows, x, batch): (&PackedTexts, &Tensor, &Batch),
         targets: Option<Vec<u32>>,
         taps: &mut Taps,
     ) -> Result<(), ModelError> {
@@ -247,7 +254,7 @@ impl Generate {
 
     /// What the decoder of an encoder-decoder reads: the labels moved by one behind its start token, padding where there is no
     /// label; and the labels as targets.
-    fn shifted(&self, given: &Given) -> Result<(Rows, Option<Vec<u32>>), ModelError> {
+    fn shifted(&self, given: &Given) -> Result<(PackedTexts, Option<Vec<u32>>), ModelError> {
         if given.has("decoder_input_ids") {
             let targets = match given.has("labels") {
                 true => Some(targets(given.integers("labels", 2)?.1)),
@@ -259,7 +266,7 @@ impl Generate {
             ));
         }
         let (shape, labels) = given.integers("labels", 2)?;
-        let mut rows = Rows::from_mask(shape[1], &vec![1; labels.len()]);
+        let mut rows = PackedTexts::from_mask(shape[1], &vec![1; labels.len()]);
         let before = |place: usize| match place % shape[1] {
             0 => self.language.start,
             _ => u32::try_from(labels[place - 1]).unwrap_or(self.language.pad),
@@ -276,7 +283,7 @@ fn targets(labels: &[i64]) -> Vec<u32> {
 }
 
 /// The label of the next column for every real token.
-fn following(given: &Given, rows: &Rows) -> Result<Option<Vec<u32>>, ModelError> {
+fn following(given: &Given, rows: &PackedTexts) -> Result<Option<Vec<u32>>, ModelError> {
     if !given.has("labels") {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! Language models of the family: a decoder alone (OPT, Zhang et al. 2022), or an encoder and a decoder (T5, Raffel et al.
+//! LanguageConfig models of the family: a decoder alone (OPT, Zhang et al. 2022), or an encoder and a decoder (T5, Raffel et al.
 //! 2020, and FLAN-T5).
 
 use ocellus_nn::decoder::{self, Decoder, Head, Positions};
@@ -7,7 +7,7 @@ use ocellus_nn::relative::Buckets;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, block};
 use serde_json::json;
 
-use super::loaded::{Loaded, Reader};
+use super::language_model::{LanguageModel, PromptEncoder};
 use crate::config::{ConfigError, Fields};
 use crate::error::ModelError;
 use crate::families::blip::fields::{LIBRARY, act, head_dim, size, token};
@@ -86,7 +86,7 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// A language model as its config describes it.
-pub struct Language {
+pub struct LanguageConfig {
     decoder: decoder::Spec,
     /// The encoder and its distances.
     encoder: Option<(encoder::Spec, Buckets, Norm)>,
@@ -97,7 +97,7 @@ pub struct Language {
     pad: u32,
 }
 
-impl Language {
+impl LanguageConfig {
     pub fn read(fields: Fields, family: &str) -> Result<Self, ConfigError> {
         let language = match fields.text_or("model_type", "opt")? {
             "opt" => Self::opt(&fields)?,
@@ -226,7 +226,7 @@ impl Language {
     }
 
     /// Takes everything under `p`.
-    pub fn load(mut self, p: &Params) -> Result<Loaded, ModelError> {
+    pub fn load(mut self, p: &Params) -> Result<LanguageModel, ModelError> {
         if !self.tied && p.at("lm_head").contains("weight") {
             self.decoder.head = Head::Own;
         }
@@ -236,9 +236,9 @@ impl Language {
         };
         let reader = |(spec, buckets, norm): (encoder::Spec, Buckets, Norm)| {
             let p = p.at("encoder").named(T5_ENCODER);
-            Reader::load(&p, &spec, buckets, norm)
+            PromptEncoder::load(&p, &spec, buckets, norm)
         };
-        Ok(Loaded {
+        Ok(LanguageModel {
             decoder: Decoder::load(&names, &p.at("lm_head"), self.decoder)?,
             reader: self.encoder.map(reader).transpose()?,
             positions: self.positions,

@@ -7,7 +7,7 @@ use ocellus_nn::qformer::Span;
 use ocellus_nn::{Linear, Params, Segment, Taps};
 
 use super::config::Config;
-use super::look::{Look, RECIPE};
+use super::picture_queries::{PictureQueries, RECIPE};
 use crate::capabilities::{Embedder, ImageTextMatcher, PairScore};
 use crate::error::ModelError;
 use crate::facts::Facts;
@@ -16,9 +16,9 @@ use crate::families::blip::vision::{looking, spans};
 use crate::families::planes;
 use crate::input::InputSpec;
 use crate::model::Model;
+use crate::packed_texts::PackedTexts;
 use crate::reference::{Given, Trace};
-use crate::rows::Rows;
-use crate::sight::{Sight, Texts};
+use crate::visual_input::{Texts, VisualInput};
 
 /// What cosines are divided by when training starts (section 3.2 takes it from its predecessor); published files have lost what
 /// was learned.
@@ -34,7 +34,7 @@ pub(super) enum Reading {
 }
 
 pub struct Retrieval {
-    pub(super) look: Look,
+    pub(super) picture_queries: PictureQueries,
     heads: usize,
     pub(super) words: Tensor,
     positions: Tensor,
@@ -45,7 +45,7 @@ pub struct Retrieval {
 }
 
 impl Retrieval {
-    pub fn load(p: &Params, look: Look, config: &Config) -> Result<Self, ModelError> {
+    pub fn load(p: &Params, picture_queries: PictureQueries, config: &Config) -> Result<Self, ModelError> {
         let (width, joint) = (config.qformer.width, config.joint);
         let table = |name: &str, rows: usize| p.at("embeddings").at(name).tensor("weight", &[rows, width]);
         let linear = |name: &str, outputs| Linear::load(&p.at(name), width, outputs, true);
@@ -57,7 +57,7 @@ impl Retrieval {
             of_pictures: linear("vision_projection", joint)?,
             of_texts: linear("text_projection", joint)?,
             matching: linear("itm_head", 2)?,
-            look,
+            picture_queries,
             image_token: config.image_token,
         })
     }
@@ -87,16 +87,16 @@ impl Retrieval {
         };
         let parts: Vec<Span> = lengths.iter().map(part).collect();
         let taps = ("qformer_hidden", &mut Taps::none());
-        let states = (self.look.qformer).forward(&x, &parts, &Mask::whole(&own), None, taps)?;
+        let states = (self.picture_queries.qformer).forward(&x, &parts, &Mask::whole(&own), None, taps)?;
         unit(&self.of_texts.forward(&firsts(&states, &lengths)?)?)
     }
 
     /// Features of every query, `[pictures, queries, joint]`.
     pub(super) fn query_features(&self, cells: &Tensor, tokens: &[usize]) -> Result<Tensor, ModelError> {
-        let found = self.look.ask(cells, tokens, &mut Taps::none())?;
+        let found = self.picture_queries.ask(cells, tokens, &mut Taps::none())?;
         let features = unit(&self.of_pictures.forward(&found)?)?;
         let joint = features.dim(1)?;
-        Ok(features.reshape((tokens.len(), self.look.count(), joint))?)
+        Ok(features.reshape((tokens.len(), self.picture_queries.count(), joint))?)
     }
 
     /// Queries and texts read together → states, queries first in each pair.
@@ -112,10 +112,10 @@ impl Retrieval {
             return Err(ModelError::input("pairs", expected, texts.len()));
         }
         let (x, lengths) = self.read(texts)?;
-        let count = self.look.count();
+        let count = self.picture_queries.count();
         let mut parts = Vec::with_capacity(2 * lengths.len());
         for (first, text) in spans(&lengths) {
-            parts.extend([self.look.queries.clone(), x.narrow(0, first, text)?]);
+            parts.extend([self.picture_queries.queries.clone(), x.narrow(0, first, text)?]);
         }
         let part = |text: &usize| Span {
             queries: count,
@@ -134,12 +134,12 @@ impl Retrieval {
                 ..Mask::whole(&own)
             },
         };
-        Ok((self.look.qformer).forward(&x, &pairs, &mask, memory, taps)?)
+        Ok((self.picture_queries.qformer).forward(&x, &pairs, &mask, memory, taps)?)
     }
 
     /// The matching head's logits `[pairs, 2]`, the mean over the queries of each pair.
     pub(super) fn matching(&self, states: &Tensor, texts: &Texts) -> Result<Tensor, ModelError> {
-        let (count, mut first, mut queries) = (self.look.count(), 0, Vec::new());
+        let (count, mut first, mut queries) = (self.picture_queries.count(), 0, Vec::new());
         for text in texts {
             queries.push(states.narrow(0, first, count)?);
             first += count + text.len();
@@ -148,22 +148,28 @@ impl Retrieval {
         Ok(logits.reshape((texts.len(), count, 2))?.mean(1)?)
     }
 
-    pub(super) fn see(&self, sight: &Sight) -> Result<(Tensor, Vec<usize>), ModelError> {
-        let (patches, grids) = sight.pictures()?;
-        let cells = self.look.pictures.encode(patches, grids, &mut Taps::none())?;
-        Ok((cells, self.look.pictures.tokens(grids)))
+    pub(super) fn see(&self, visual: &VisualInput) -> Result<(Tensor, Vec<usize>), ModelError> {
+        let (patches, grids) = visual.pictures()?;
+        let cells = self
+            .picture_queries
+            .pictures
+            .encode(patches, grids, &mut Taps::none())?;
+        Ok((cells, self.picture_queries.pictures.tokens(grids)))
     }
 }
 
 impl Model for Retrieval {
     fn facts(&self) -> &Facts {
-        &self.look.pictures.facts
+        &self.picture_queries.pictures.facts
     }
 
     fn input(&self) -> InputSpec {
         InputSpec {
-            visual: self.look.pictures.format(RECIPE),
-            text: planes::within(planes::SENTENCE, self.look.pictures.facts.max_positions),
+            visual: self.picture_queries.pictures.format(RECIPE),
+            text: planes::within(
+                planes::SENTENCE,
+                self.picture_queries.pictures.facts.max_positions,
+            ),
             ..InputSpec::default()
         }
     }
@@ -178,8 +184,8 @@ impl Model for Retrieval {
 }
 
 impl ImageTextMatcher for Retrieval {
-    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
-        let (cells, tokens) = self.see(sight)?;
+    fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let (cells, tokens) = self.see(visual)?;
         let states = self.together(texts, (&cells, &tokens), Reading::Whole, &mut Taps::none())?;
         let of_texts = self.text_features(texts)?.unsqueeze(1)?;
         let of_pictures = self.query_features(&cells, &tokens)?;
@@ -191,8 +197,8 @@ impl ImageTextMatcher for Retrieval {
 impl Embedder for Retrieval {
     /// The mean of a picture's query features, brought to length 1. A text's similarity in [`Matcher::pairs`] is that to the
     /// best query and may be higher.
-    fn pictures(&self, sight: &Sight) -> Result<Tensor, ModelError> {
-        let (cells, tokens) = self.see(sight)?;
+    fn pictures(&self, visual: &VisualInput) -> Result<Tensor, ModelError> {
+        let (cells, tokens) = self.see(visual)?;
         unit(&self.query_features(&cells, &tokens)?.mean(1)?)
     }
 
@@ -220,8 +226,8 @@ fn continuing(segment: &Segment, queries: usize, heads: usize, like: &Tensor) ->
 
 impl Trace for Retrieval {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let (cells, tokens) = self.look.pictures.traced(given, taps)?;
-        let count = self.look.count();
+        let (cells, tokens) = self.picture_queries.pictures.traced(given, taps)?;
+        let count = self.picture_queries.count();
         // Where the config has a token for pictures, texts come with one for every query in front.
         let real = texts(given, self.image_token.map_or(0, |_| count))?;
         let texts = real.split();
@@ -259,7 +265,7 @@ impl Trace for Retrieval {
 }
 
 /// The texts of a padded batch, without the first `skipped` columns.
-fn texts(given: &Given, skipped: usize) -> Result<Rows, ModelError> {
+fn texts(given: &Given, skipped: usize) -> Result<PackedTexts, ModelError> {
     let mut cut = Given::default();
     for name in ["input_ids", "attention_mask"]
         .into_iter()
@@ -275,7 +281,7 @@ fn texts(given: &Given, skipped: usize) -> Result<Rows, ModelError> {
 }
 
 /// The same batch with `count` real columns in front.
-fn behind_queries(rows: &Rows, count: usize) -> Rows {
+fn behind_queries(rows: &PackedTexts, count: usize) -> PackedTexts {
     let width = count + rows.length;
     let mut mask: Vec<i64> = (0..rows.lengths.len() * width)
         .map(|place| i64::from(place % width < count))
@@ -283,5 +289,5 @@ fn behind_queries(rows: &Rows, count: usize) -> Rows {
     for place in &rows.places {
         mask[place / rows.length * width + count + place % rows.length] = 1;
     }
-    Rows::from_mask(width, &mask)
+    PackedTexts::from_mask(width, &mask)
 }

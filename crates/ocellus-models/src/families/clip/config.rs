@@ -3,7 +3,7 @@
 use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, encoder, tower};
 
-use super::layout::Layout;
+use super::layout::Publication;
 use crate::config::{ConfigError, Fields};
 use crate::facts::Facts;
 
@@ -11,16 +11,16 @@ use crate::facts::Facts;
 pub(super) const ID: &str = "clip";
 
 pub(super) struct Config {
-    pub layout: Layout,
+    pub layout: Publication,
     pub embed: usize,
     pub end: EndOfText,
-    pub text: Text,
+    pub text: TextConfig,
     pub vision: tower::Spec,
     /// Side of a patch, px.
     pub patch_size: usize,
 }
 
-pub(super) struct Text {
+pub(super) struct TextConfig {
     pub vocab: usize,
     pub positions: usize,
     pub encoder: encoder::Spec,

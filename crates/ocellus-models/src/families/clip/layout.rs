@@ -4,7 +4,7 @@ use ocellus_nn::{Linear, LoadError, Names, Params};
 
 /// Who wrote the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(super) enum Publication {
     /// transformers: `text_model.*`, `vision_model.*`, projections as linear layers.
     Library,
     /// OpenCLIP and the publisher: `transformer.resblocks.*`, `visual.*`, fused projections in attention, and projections of
@@ -55,7 +55,7 @@ const OPEN: Names = &[
     ("norm_after", "ln_post"),
 ];
 
-impl Layout {
+impl Publication {
     pub fn text(self, p: &Params) -> Params {
         match self {
             Self::Library => p.at("text_model").named(LIBRARY_TEXT),

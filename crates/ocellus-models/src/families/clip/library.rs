@@ -4,8 +4,8 @@ use ocellus_nn::{Norm, encoder};
 use serde_json::{Map, Value};
 
 use super::config::ID;
-use super::config::{Config, EndOfText, Text, layer, tower};
-use super::layout::Layout;
+use super::config::{Config, EndOfText, TextConfig, layer, tower};
+use super::layout::Publication;
 use crate::config::{BOOKKEEPING, ConfigError, Fields};
 
 /// Sizes of the parts whose class the library names after the smallest published model.
@@ -30,7 +30,7 @@ const VISION: Defaults = Defaults {
 pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
     let (text_object, vision_object) = (part(config, "text_config")?, part(config, "vision_config")?);
     let text_fields = Fields::new("text_config", &text_object)?;
-    let text = Text {
+    let text = TextConfig {
         vocab: text_fields.size_or("vocab_size")?.unwrap_or(49408),
         positions: text_fields.size_or("max_position_embeddings")?.unwrap_or(77),
         encoder: stack(&text_fields, &TEXT)?,
@@ -62,7 +62,7 @@ pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
     let embed = top.size_or("projection_dim")?.unwrap_or(512);
     finish(top)?;
     Ok(Config {
-        layout: Layout::Library,
+        layout: Publication::Library,
         embed,
         end,
         text,

@@ -4,8 +4,8 @@ use ocellus_nn::{Act, Norm, encoder};
 use serde_json::{Value, json};
 
 use super::config::ID;
-use super::config::{Config, EndOfText, Text, layer, tower};
-use super::layout::Layout;
+use super::config::{Config, EndOfText, TextConfig, layer, tower};
+use super::layout::Publication;
 use crate::config::{ConfigError, Fields};
 
 /// Whether this is a config of OpenCLIP.
@@ -32,7 +32,7 @@ pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
     let fields = part("text_cfg")?;
     let size = |key: &str, default: usize| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
     let (width, heads) = (size("width", 512)?, size("heads", 8)?);
-    let text = Text {
+    let text = TextConfig {
         vocab: size("vocab_size", 49408)?,
         positions: size("context_length", 77)?,
         encoder: encoder::Spec::new(size("layers", 12)?, block(&fields, (width, heads), quick)?),
@@ -67,7 +67,7 @@ pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
     }
     top.finish(ID, &[&harmless[..], &["preprocess_cfg"]].concat())?;
     Ok(Config {
-        layout: Layout::Open,
+        layout: Publication::Open,
         embed,
         end,
         text,

@@ -6,10 +6,10 @@ use ocellus_testkit::{assert_close, test_each};
 use serde_json::{Value, json};
 
 use super::config::EndOfText;
-use super::layout::Layout;
+use super::layout::Publication;
 use crate::capabilities::Embedder;
 use crate::families::testing::{Golden, refused, slices};
-use crate::sight::{Regions, Sight};
+use crate::visual_input::{Regions, VisualInput};
 
 /// A config as the publisher's first models have it on hubs, shortened.
 fn published() -> Value {
@@ -32,7 +32,7 @@ fn a_published_config_is_read_with_the_defaults_of_the_library() {
     let config = super::read(&published()).unwrap();
     assert_eq!(
         (config.layout, config.embed, config.end),
-        (Layout::Library, 768, EndOfText::Highest)
+        (Publication::Library, 768, EndOfText::Highest)
     );
     let (text, vision) = (&config.text, &config.vision);
     assert_eq!((text.vocab, text.positions, text.encoder.layers), (49408, 77, 12));
@@ -304,16 +304,16 @@ fn embeddings_of_texts_without_padding_are_the_references() {
             let model = golden.load().unwrap();
             let (embedder, matcher) = (model.embedder().unwrap(), model.matcher().unwrap());
             let texts = golden.texts(ids, &lengths(&golden, ids, 159));
-            let sight = golden.sight(pixels, 8, None);
+            let visual = golden.visual(pixels, 8, None);
             let flat = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             golden
                 .case
                 .assert_close("text_embeds", &flat(embedder.texts(&slices(&texts)).unwrap()));
             golden
                 .case
-                .assert_close("image_embeds", &flat(embedder.pictures(&sight).unwrap()));
+                .assert_close("image_embeds", &flat(embedder.pictures(&visual).unwrap()));
             let scores = golden.case.expect("logits_per_image").f32s();
-            let pairs = matcher.scores(&sight, &slices(&texts)).unwrap();
+            let pairs = matcher.scores(&visual, &slices(&texts)).unwrap();
             let scaled: Vec<f32> = pairs
                 .iter()
                 .map(|p| p.similarity.unwrap() * embedder.scale().unwrap())
@@ -344,21 +344,21 @@ fn inputs_that_do_not_fit_are_refused() {
     refused(embedder.texts(&[&[158, 159], &[]]), "a text has none");
     refused(embedder.texts(&[]), "the input has none");
     refused(embedder.texts(&[&[160]]), "token id 160");
-    let sight = golden.sight("pixel_values", 8, None);
+    let visual = golden.visual("pixel_values", 8, None);
     refused(
-        model.matcher().unwrap().scores(&sight, &[&[158, 159]]),
+        model.matcher().unwrap().scores(&visual, &[&[158, 159]]),
         "expected 2, one a picture",
     );
     refused(
-        embedder.pictures(&golden.sight("pixel_values", 4, None)),
+        embedder.pictures(&golden.visual("pixel_values", 4, None)),
         "the patches",
     );
-    let Sight::Pictures { patches, mut grids } = sight else {
+    let VisualInput::Pictures { patches, mut grids } = visual else {
         panic!()
     };
     grids[0].t = 2;
     refused(
-        embedder.pictures(&Sight::Pictures { patches, grids }),
+        embedder.pictures(&VisualInput::Pictures { patches, grids }),
         "one frame",
     );
     let regions = Regions {
@@ -368,7 +368,7 @@ fn inputs_that_do_not_fit_are_refused() {
         height: 1.0,
     };
     refused(
-        embedder.pictures(&Sight::Regions(vec![regions])),
+        embedder.pictures(&VisualInput::Regions(vec![regions])),
         "region features",
     );
 }

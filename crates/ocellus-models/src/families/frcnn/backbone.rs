@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use ocellus_nn::conv::Spec;
 use ocellus_nn::{Conv, LoadError, Params, Taps};
 
-type Loaded<T> = Result<T, LoadError>;
+type LoadResult<T> = Result<T, LoadError>;
 
 /// What the published norms add to a variance.
 const NORM_EPS: f64 = 1e-5;
@@ -64,7 +64,7 @@ impl Net {
     }
 
     /// The stage that is the head of a box.
-    pub(super) fn head(&self, p: &Params) -> Loaded<Stage> {
+    pub(super) fn head(&self, p: &Params) -> LoadResult<Stage> {
         Stage::load(p, &self.stage(3))
     }
 }
@@ -87,7 +87,7 @@ struct Bottleneck {
 }
 
 impl Bottleneck {
-    fn load(p: &Params, inputs: usize, stride: usize, spec: &StageSpec) -> Loaded<Self> {
+    fn load(p: &Params, inputs: usize, stride: usize, spec: &StageSpec) -> LoadResult<Self> {
         let kernel = |name: &str, spec: Spec| Conv::normed(&p.at(name), spec, NORM_EPS);
         let (first, second) = if spec.stride_first {
             (stride, 1)
@@ -139,12 +139,12 @@ impl Bottleneck {
 pub(super) struct Stage(Vec<Bottleneck>);
 
 impl Stage {
-    fn load(p: &Params, spec: &StageSpec) -> Loaded<Self> {
+    fn load(p: &Params, spec: &StageSpec) -> LoadResult<Self> {
         let block = |i: usize| match i {
             0 => Bottleneck::load(&p.at(0), spec.inputs, spec.stride, spec),
             _ => Bottleneck::load(&p.at(i), spec.outputs, 1, spec),
         };
-        Ok(Self((0..spec.blocks).map(block).collect::<Loaded<_>>()?))
+        Ok(Self((0..spec.blocks).map(block).collect::<LoadResult<_>>()?))
     }
 
     /// `[n, inputs, height, width]` → `[n, outputs, height', width']`.
@@ -161,7 +161,7 @@ pub(super) struct Backbone {
 }
 
 impl Backbone {
-    pub(super) fn load(p: &Params, net: &Net) -> Loaded<Self> {
+    pub(super) fn load(p: &Params, net: &Net) -> LoadResult<Self> {
         let stem = Spec {
             stride: 2,
             padding: 3,

@@ -46,19 +46,19 @@ pub fn assemble(language: Weights, tower: Weights) -> Result<Assembled, GgufErro
         weights.gguf().cloned().ok_or(GgufError::NoMetadata { name })
     };
     let (language_metadata, tower_metadata) = (metadata(&language)?, metadata(&tower)?);
-    let (words, eyes) = (Keys::new(&language_metadata), Keys::new(&tower_metadata));
-    let (architecture, kind) = kind(&words, &eyes)?;
+    let (language_keys, tower_keys) = (Keys::new(&language_metadata), Keys::new(&tower_metadata));
+    let (architecture, kind) = kind(&language_keys, &tower_keys)?;
     let tensors = language.joined(tower)?;
-    let vocabulary = vocabulary::read(&words)?;
+    let vocabulary = vocabulary::read(&language_keys)?;
     let files = Files {
-        words,
-        eyes,
+        language_keys,
+        tower_keys,
         tensors: &tensors,
         tokens: &vocabulary.tokenizer,
     };
     let parts = (kind.2)(&files)?;
-    files.words.finish(architecture)?;
-    files.eyes.finish(TOWER)?;
+    files.language_keys.finish(architecture)?;
+    files.tower_keys.finish(TOWER)?;
     let weights = tensors.without(|name| parts.copies.contains(&name));
     Ok(Assembled {
         config: parts.config.to_string(),
@@ -71,18 +71,20 @@ pub fn assemble(language: Weights, tower: Weights) -> Result<Assembled, GgufErro
 }
 
 /// The name of the language model, and how it is read with this tower.
-fn kind<'a>(words: &Keys<'a>, eyes: &Keys<'a>) -> Result<(&'a str, &'static Kind), GgufError> {
-    let (architecture, other) = (words.text(ARCHITECTURE)?, eyes.text(ARCHITECTURE)?);
+fn kind<'a>(language_keys: &Keys<'a>, tower_keys: &Keys<'a>) -> Result<(&'a str, &'static Kind), GgufError> {
+    let (architecture, other) = (language_keys.text(ARCHITECTURE)?, tower_keys.text(ARCHITECTURE)?);
     if architecture == TOWER {
-        return Err(GgufError::TowerAlone { file: words.file() });
+        return Err(GgufError::TowerAlone {
+            file: language_keys.file(),
+        });
     }
     if other != TOWER {
-        let (file, found) = (eyes.file(), other.to_owned());
+        let (file, found) = (tower_keys.file(), other.to_owned());
         return Err(GgufError::NoTower { file, found });
     }
-    let projector = match eyes.text_or("clip.projector_type")? {
+    let projector = match tower_keys.text_or("clip.projector_type")? {
         Some(name) => name,
-        None => eyes.text("clip.vision.projector_type")?,
+        None => tower_keys.text("clip.vision.projector_type")?,
     };
     let known = || {
         let pairs = KINDS.iter().map(|kind| format!("{} with {}", kind.0, kind.1));

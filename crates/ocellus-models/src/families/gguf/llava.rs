@@ -28,47 +28,52 @@ const REST: Pairs = &[
 ];
 
 pub(super) fn read(files: &Files<'_>) -> Result<Parts, GgufError> {
-    let (words, eyes) = (&files.words, &files.eyes);
-    let heads = words.size("llama.attention.head_count")?;
-    let kv_heads = words.size_or("llama.attention.head_count_kv")?.unwrap_or(heads);
-    let width = words.size("llama.embedding_length")?;
-    let head_dim = match words.size_or("llama.attention.key_length")? {
+    let (language_keys, tower_keys) = (&files.language_keys, &files.tower_keys);
+    let heads = language_keys.size("llama.attention.head_count")?;
+    let kv_heads = language_keys
+        .size_or("llama.attention.head_count_kv")?
+        .unwrap_or(heads);
+    let width = language_keys.size("llama.embedding_length")?;
+    let head_dim = match language_keys.size_or("llama.attention.key_length")? {
         Some(length) => length,
-        None => words
+        None => language_keys
             .size_or("llama.rope.dimension_count")?
             .unwrap_or(width / heads.max(1)),
     };
     // A decoder that turns only a part of a head, or scales its positions, is another one.
-    words.only("llama.rope.dimension_count", head_dim)?;
-    words.only("llama.attention.value_length", head_dim)?;
-    words.only("llama.expert_count", 0)?;
-    words.only("llama.expert_used_count", 0)?;
-    if let Some(kind) = words
+    language_keys.only("llama.rope.dimension_count", head_dim)?;
+    language_keys.only("llama.attention.value_length", head_dim)?;
+    language_keys.only("llama.expert_count", 0)?;
+    language_keys.only("llama.expert_used_count", 0)?;
+    if let Some(kind) = language_keys
         .text_or("llama.rope.scaling.type")?
         .filter(|kind| *kind != "none")
     {
-        return Err(words.wrong("llama.rope.scaling.type", "none", kind));
+        return Err(language_keys.wrong("llama.rope.scaling.type", "none", kind));
     }
-    eyes.only("clip.vision.spatial_merge_size", 1)?;
-    let act = match (eyes.flag("clip.use_gelu")?, eyes.flag("clip.use_silu")?) {
+    tower_keys.only("clip.vision.spatial_merge_size", 1)?;
+    let act = match (
+        tower_keys.flag("clip.use_gelu")?,
+        tower_keys.flag("clip.use_silu")?,
+    ) {
         (false, true) => "silu",
         (true, false) => "gelu",
-        _ => return Err(eyes.wrong("clip.use_*", "silu or gelu", "neither or both")),
+        _ => return Err(tower_keys.wrong("clip.use_*", "silu or gelu", "neither or both")),
     };
     let (image, patch) = (
-        eyes.size("clip.vision.image_size")?,
-        eyes.size("clip.vision.patch_size")?,
+        tower_keys.size("clip.vision.image_size")?,
+        tower_keys.size("clip.vision.patch_size")?,
     );
     let (plan, tower_heads) = (
         Plan::new(files.tensors),
-        eyes.size("clip.vision.attention.head_count")?,
+        tower_keys.size("clip.vision.attention.head_count")?,
     );
     let plan = named(
         plan,
         [heads, kv_heads, tower_heads].map(|n| usize::try_from(n).unwrap_or(0)),
     );
     let inner = plan.rows("vision_tower.transformer.layers.0.feed_forward.up_proj.weight");
-    eyes.size("clip.vision.projection_dim")?;
+    tower_keys.size("clip.vision.projection_dim")?;
     let config = json!({
         "model_type": "llava", "architectures": ["LlavaForConditionalGeneration"],
         "image_token_index": id(files, "[IMG]")?,
@@ -79,30 +84,30 @@ pub(super) fn read(files: &Files<'_>) -> Result<Parts, GgufError> {
         "tie_word_embeddings": !files.tensors.contains(HEAD),
         "vision_config": {
             "model_type": "pixtral", "hidden_act": act, "image_size": image, "patch_size": patch,
-            "hidden_size": eyes.size("clip.vision.embedding_length")?,
+            "hidden_size": tower_keys.size("clip.vision.embedding_length")?,
             "intermediate_size": inner,
-            "num_hidden_layers": eyes.size("clip.vision.block_count")?,
+            "num_hidden_layers": tower_keys.size("clip.vision.block_count")?,
             "num_attention_heads": tower_heads,
-            "rope_theta": eyes.number_or("clip.rope.freq_base")?.unwrap_or(1e4),
+            "rope_theta": tower_keys.number_or("clip.rope.freq_base")?.unwrap_or(1e4),
         },
         "text_config": {
             "model_type": "mistral", "hidden_act": "silu", "sliding_window": null,
             "vocab_size": files.tensors.view(EMBEDDING)?.shape[0],
             "hidden_size": width,
-            "intermediate_size": words.size("llama.feed_forward_length")?,
-            "num_hidden_layers": words.size("llama.block_count")?,
+            "intermediate_size": language_keys.size("llama.feed_forward_length")?,
+            "num_hidden_layers": language_keys.size("llama.block_count")?,
             "num_attention_heads": heads, "num_key_value_heads": kv_heads, "head_dim": head_dim,
-            "max_position_embeddings": words.size("llama.context_length")?,
-            "rms_norm_eps": words.number("llama.attention.layer_norm_rms_epsilon")?,
-            "rope_theta": words.number_or("llama.rope.freq_base")?.unwrap_or(1e4),
+            "max_position_embeddings": language_keys.size("llama.context_length")?,
+            "rms_norm_eps": language_keys.number("llama.attention.layer_norm_rms_epsilon")?,
+            "rope_theta": language_keys.number_or("llama.rope.freq_base")?.unwrap_or(1e4),
         },
     });
     Ok(Parts {
         config,
         preprocessor: json!({
             "size": { "longest_edge": image }, "patch_size": { "height": patch, "width": patch },
-            "image_mean": eyes.numbers("clip.vision.image_mean")?,
-            "image_std": eyes.numbers("clip.vision.image_std")?,
+            "image_mean": tower_keys.numbers("clip.vision.image_mean")?,
+            "image_std": tower_keys.numbers("clip.vision.image_std")?,
         }),
         recipes: plan.recipes,
         // The embedding of the token behind a row, for readers that put it there themselves.

@@ -20,8 +20,8 @@ pub(super) struct Parts {
 
 /// The two files, and what their metadata say.
 pub(super) struct Files<'a> {
-    pub words: Keys<'a>,
-    pub eyes: Keys<'a>,
+    pub language_keys: Keys<'a>,
+    pub tower_keys: Keys<'a>,
     /// The tensors of both.
     pub tensors: &'a Weights,
     pub tokens: &'a Tokenizer,

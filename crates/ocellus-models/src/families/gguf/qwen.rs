@@ -42,7 +42,7 @@ pub(super) fn second(files: &Files<'_>) -> Result<Parts, GgufError> {
     if !sizes.inner.is_multiple_of(sizes.width) {
         let expected = format!("a multiple of the width {}", sizes.width);
         return Err(files
-            .eyes
+            .tower_keys
             .wrong("clip.vision.feed_forward_length", expected, sizes.inner));
     }
     activation(files, "quick")?;
@@ -63,13 +63,15 @@ pub(super) fn second_and_a_half(files: &Files<'_>) -> Result<Parts, GgufError> {
     let mut plan = plan(files, GATED, MERGER);
     let sizes = Tower::read(files, &mut plan, ("mlp.up_proj", "mlp.down_proj"))?;
     activation(files, "silu")?;
-    let pattern = files.eyes.size("clip.vision.n_wa_pattern")?;
+    let pattern = files.tower_keys.size("clip.vision.n_wa_pattern")?;
     if pattern == 0 || pattern > sizes.depth {
         let expected = format!("1 to {}", sizes.depth);
-        return Err(files.eyes.wrong("clip.vision.n_wa_pattern", expected, pattern));
+        return Err(files
+            .tower_keys
+            .wrong("clip.vision.n_wa_pattern", expected, pattern));
     }
     let window = files
-        .eyes
+        .tower_keys
         .size_or("clip.vision.window_size")?
         .unwrap_or(WINDOW_PX);
     // The last layer of every group sees the whole picture.
@@ -95,7 +97,7 @@ pub(super) fn third(files: &Files<'_>) -> Result<Parts, GgufError> {
     let sizes = Tower::read(files, &mut plan, ("mlp.linear_fc1", "mlp.linear_fc2"))?;
     activation(files, "gelu")?;
     let flags = files
-        .eyes
+        .tower_keys
         .flags_or("clip.vision.is_deepstack_layers")?
         .unwrap_or_default();
     let taken: Vec<usize> = (0..)
@@ -112,7 +114,7 @@ pub(super) fn third(files: &Files<'_>) -> Result<Parts, GgufError> {
     }
     // How many there are, said once more.
     files
-        .words
+        .language_keys
         .only("qwen3vl.n_deepstack_layers", taken.len() as u64)?;
     let positions = plan.rows("visual.pos_embed.weight");
     let vision = json!({
@@ -143,8 +145,8 @@ fn plan<'a>(files: &Files<'a>, network: Pairs, merger: Pairs) -> Plan<'a> {
 /// The activation of the tower's network, which is stated by what it is not.
 fn activation(files: &Files<'_>, expected: &str) -> Result<(), GgufError> {
     let (gelu, silu) = (
-        files.eyes.flag("clip.use_gelu")?,
-        files.eyes.flag("clip.use_silu")?,
+        files.tower_keys.flag("clip.use_gelu")?,
+        files.tower_keys.flag("clip.use_silu")?,
     );
     let found = match (gelu, silu) {
         (false, false) => "quick",
@@ -154,7 +156,7 @@ fn activation(files: &Files<'_>, expected: &str) -> Result<(), GgufError> {
     };
     match found == expected {
         true => Ok(()),
-        false => Err(files.eyes.wrong("clip.use_*", expected, found)),
+        false => Err(files.tower_keys.wrong("clip.use_*", expected, found)),
     }
 }
 
@@ -172,17 +174,17 @@ struct Tower {
 
 impl Tower {
     fn read(files: &Files<'_>, plan: &mut Plan<'_>, network: (&str, &str)) -> Result<Self, GgufError> {
-        let eyes = &files.eyes;
-        let width = eyes.size("clip.vision.embedding_length")?;
-        let depth = eyes.size("clip.vision.block_count")?;
+        let tower_keys = &files.tower_keys;
+        let width = tower_keys.size("clip.vision.embedding_length")?;
+        let depth = tower_keys.size("clip.vision.block_count")?;
         let layers = plan.numbers("v.blk.").len() as u64;
         if layers == 0 || depth != layers {
             let expected = format!("{layers}, as many as there are layers");
-            return Err(eyes.wrong("clip.vision.block_count", expected, depth));
+            return Err(tower_keys.wrong("clip.vision.block_count", expected, depth));
         }
         plan.ordered("visual.blocks.", width, network.0, network.1)?;
         let tensor = |name: &str, reason: &str| GgufError::Tensor {
-            file: eyes.file(),
+            file: tower_keys.file(),
             tensor: name.to_owned(),
             reason: reason.to_owned(),
         };
@@ -208,16 +210,16 @@ impl Tower {
             ));
         };
         // The size that a picture has where nothing else is said; pictures keep theirs here.
-        eyes.size_or("clip.vision.image_size")?;
+        tower_keys.size_or("clip.vision.image_size")?;
         Ok(Self {
             depth,
             width,
-            heads: eyes.size("clip.vision.attention.head_count")?,
+            heads: tower_keys.size("clip.vision.attention.head_count")?,
             inner: inner as u64,
-            out: eyes.size("clip.vision.projection_dim")?,
+            out: tower_keys.size("clip.vision.projection_dim")?,
             channels,
-            patch: eyes.size("clip.vision.patch_size")?,
-            merge: eyes.size_or("clip.vision.spatial_merge_size")?.unwrap_or(2),
+            patch: tower_keys.size("clip.vision.patch_size")?,
+            merge: tower_keys.size_or("clip.vision.spatial_merge_size")?.unwrap_or(2),
         })
     }
 }
@@ -248,15 +250,15 @@ fn finish(
         }),
     );
     let [least, most] = if third { THIRD_PIXELS } else { SECOND_PIXELS };
-    let eyes = &files.eyes;
+    let tower_keys = &files.tower_keys;
     Ok(Parts {
         config,
         preprocessor: json!({
             "patch_size": tower.patch, "merge_size": tower.merge, "temporal_patch_size": FRAMES,
-            "min_pixels": eyes.size_or("clip.vision.image_min_pixels")?.unwrap_or(least),
-            "max_pixels": eyes.size_or("clip.vision.image_max_pixels")?.unwrap_or(most),
-            "image_mean": eyes.numbers("clip.vision.image_mean")?,
-            "image_std": eyes.numbers("clip.vision.image_std")?,
+            "min_pixels": tower_keys.size_or("clip.vision.image_min_pixels")?.unwrap_or(least),
+            "max_pixels": tower_keys.size_or("clip.vision.image_max_pixels")?.unwrap_or(most),
+            "image_mean": tower_keys.numbers("clip.vision.image_mean")?,
+            "image_std": tower_keys.numbers("clip.vision.image_std")?,
         }),
         recipes: plan.recipes,
         copies: &[],
@@ -264,43 +266,43 @@ fn finish(
 }
 
 fn decoder(files: &Files<'_>, third: bool) -> Result<Value, GgufError> {
-    let words = &files.words;
-    let name = words.text(super::parts::ARCHITECTURE)?;
+    let language_keys = &files.language_keys;
+    let name = language_keys.text(super::parts::ARCHITECTURE)?;
     let key = |key: &str| format!("{name}.{key}");
-    let heads = words.size(&key("attention.head_count"))?;
+    let heads = language_keys.size(&key("attention.head_count"))?;
     let mut rope = json!({ "mrope_section": sections(files, &key("rope.dimension_sections"))? });
     if third {
         merge(&mut rope, json!({ "mrope_interleaved": true }));
     }
-    match words.text_or(&key("rope.scaling.type"))? {
+    match language_keys.text_or(&key("rope.scaling.type"))? {
         None | Some("none") => merge(&mut rope, json!({ "rope_type": "default" })),
         Some("yarn") => merge(
             &mut rope,
             json!({
                 "rope_type": "yarn",
-                "factor": words.number(&key("rope.scaling.factor"))?,
-                "original_max_position_embeddings": words.size(&key("rope.scaling.original_context_length"))?,
+                "factor": language_keys.number(&key("rope.scaling.factor"))?,
+                "original_max_position_embeddings": language_keys.size(&key("rope.scaling.original_context_length"))?,
             }),
         ),
-        Some(other) => return Err(words.wrong(&key("rope.scaling.type"), "none or yarn", other)),
+        Some(other) => return Err(language_keys.wrong(&key("rope.scaling.type"), "none or yarn", other)),
     }
-    let width = words.size(&key("embedding_length"))?;
-    let head_dim = words
+    let width = language_keys.size(&key("embedding_length"))?;
+    let head_dim = language_keys
         .size_or(&key("attention.key_length"))?
         .unwrap_or(width / heads.max(1));
-    words.only(&key("attention.value_length"), head_dim)?;
-    words.only(&key("rope.dimension_count"), head_dim)?;
+    language_keys.only(&key("attention.value_length"), head_dim)?;
+    language_keys.only(&key("rope.dimension_count"), head_dim)?;
     Ok(json!({
         "vocab_size": files.tensors.view(EMBEDDING)?.shape[0],
         "hidden_size": width,
         "head_dim": head_dim,
-        "intermediate_size": words.size(&key("feed_forward_length"))?,
-        "num_hidden_layers": words.size(&key("block_count"))?,
+        "intermediate_size": language_keys.size(&key("feed_forward_length"))?,
+        "num_hidden_layers": language_keys.size(&key("block_count"))?,
         "num_attention_heads": heads,
-        "num_key_value_heads": words.size_or(&key("attention.head_count_kv"))?.unwrap_or(heads),
-        "max_position_embeddings": words.size(&key("context_length"))?,
-        "rms_norm_eps": words.number(&key("attention.layer_norm_rms_epsilon"))?,
-        "rope_theta": words.number_or(&key("rope.freq_base"))?.unwrap_or(1e4),
+        "num_key_value_heads": language_keys.size_or(&key("attention.head_count_kv"))?.unwrap_or(heads),
+        "max_position_embeddings": language_keys.size(&key("context_length"))?,
+        "rms_norm_eps": language_keys.number(&key("attention.layer_norm_rms_epsilon"))?,
+        "rope_theta": language_keys.number_or(&key("rope.freq_base"))?.unwrap_or(1e4),
         "tie_word_embeddings": !files.tensors.contains(HEAD),
         "rope_scaling": rope,
     }))
@@ -308,9 +310,11 @@ fn decoder(files: &Files<'_>, third: bool) -> Result<Value, GgufError> {
 
 /// Three numbers, which files fill up to four.
 fn sections(files: &Files<'_>, key: &str) -> Result<Vec<i64>, GgufError> {
-    let mut found = files.words.integers(key)?;
+    let mut found = files.language_keys.integers(key)?;
     if found.len() < 3 || found[3..].iter().any(|rest| *rest != 0) {
-        return Err(files.words.wrong(key, "three sections", format!("{found:?}")));
+        return Err(files
+            .language_keys
+            .wrong(key, "three sections", format!("{found:?}")));
     }
     found.truncate(3);
     Ok(found)

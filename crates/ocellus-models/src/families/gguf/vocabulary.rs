@@ -151,7 +151,7 @@ pub(super) fn id(files: &Files<'_>, token: &str) -> Result<u32, GgufError> {
         token: token.to_owned(),
     };
     files.tokens.token_id(token).ok_or_else(|| GgufError::Text {
-        file: files.words.file(),
+        file: files.language_keys.file(),
         source: missing,
     })
 }

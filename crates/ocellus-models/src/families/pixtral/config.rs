@@ -6,26 +6,26 @@ use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::rope::Rope;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, decoder, encoder, tower};
 
-use super::names::Layout;
+use super::names::Publication;
 use super::recipes::visual_format;
 use crate::config::{ConfigError, Fields};
 use crate::facts::Facts;
-use crate::plan::{Behind, Shape, Vision};
+use crate::plan::{Behind, Shape, TowerShape};
 
 /// The family's id.
 pub const ID: &str = "pixtral";
 
 /// A config, read.
 pub struct Config {
-    pub layout: Layout,
-    pub eyes: Eyes,
-    pub words: Words,
+    pub layout: Publication,
+    pub vision_config: VisionConfig,
+    pub text_config: TextConfig,
     pub adapter_bias: bool,
-    pub marks: Marks,
+    pub special_tokens: SpecialTokens,
 }
 
 /// The numbers of the tower.
-pub struct Eyes {
+pub struct VisionConfig {
     pub width: usize,
     pub layers: usize,
     pub heads: usize,
@@ -38,7 +38,7 @@ pub struct Eyes {
 }
 
 /// The numbers of the decoder.
-pub struct Words {
+pub struct TextConfig {
     pub vocab: usize,
     pub width: usize,
     pub layers: usize,
@@ -53,14 +53,14 @@ pub struct Words {
 }
 
 /// Tokens that stand for a picture: one a patch, and one behind each row.
-pub struct Marks {
+pub struct SpecialTokens {
     pub image: u32,
     pub row_end: u32,
     /// Behind the last row instead.
     pub picture_end: u32,
 }
 
-impl Marks {
+impl SpecialTokens {
     /// The tokens behind rows have the ids of the published vocabulary where a config has no others.
     pub fn read(image: u32, fields: &Fields) -> Result<Self, ConfigError> {
         let id = |key: &str, published: u32| match fields.get(key) {
@@ -75,7 +75,7 @@ impl Marks {
     }
 }
 
-impl Eyes {
+impl VisionConfig {
     /// Patches along the longest side of a picture.
     pub fn longest(&self) -> usize {
         self.image_size / self.patch_size
@@ -84,10 +84,19 @@ impl Eyes {
 
 impl Config {
     pub fn tower(&self) -> tower::Spec {
-        let eyes = &self.eyes;
+        let vision_config = &self.vision_config;
         let norm = Norm::rms(1e-5);
-        let attention = Attn::full(eyes.heads, eyes.width / eyes.heads, Bias::NONE);
-        let block = self.block(eyes.width, attention, norm, (eyes.act, eyes.inner));
+        let attention = Attn::full(
+            vision_config.heads,
+            vision_config.width / vision_config.heads,
+            Bias::NONE,
+        );
+        let block = self.block(
+            vision_config.width,
+            attention,
+            norm,
+            (vision_config.act, vision_config.inner),
+        );
         tower::Spec {
             patch: self.patch_features(),
             patch_bias: false,
@@ -95,23 +104,28 @@ impl Config {
             positions: None,
             interpolation: Interpolation::Bicubic,
             norm_before: Some(norm),
-            encoder: encoder::Spec::new(eyes.layers, block),
+            encoder: encoder::Spec::new(vision_config.layers, block),
             norm_after: None,
         }
     }
 
     pub fn decoder(&self) -> decoder::Spec {
-        let words = &self.words;
-        let norm = Norm::rms(words.eps);
-        let attention = Attn::grouped(words.heads, words.kv_heads, words.head_dim, Bias::NONE);
+        let text_config = &self.text_config;
+        let norm = Norm::rms(text_config.eps);
+        let attention = Attn::grouped(
+            text_config.heads,
+            text_config.kv_heads,
+            text_config.head_dim,
+            Bias::NONE,
+        );
         decoder::Spec {
-            vocab: words.vocab,
-            layers: words.layers,
-            block: self.block(words.width, attention, norm, (Act::Silu, words.inner)),
-            positions: Positions::Rotary(Rope::plain(words.theta, words.head_dim)),
+            vocab: text_config.vocab,
+            layers: text_config.layers,
+            block: self.block(text_config.width, attention, norm, (Act::Silu, text_config.inner)),
+            positions: Positions::Rotary(Rope::plain(text_config.theta, text_config.head_dim)),
             embedding_norm: None,
             final_norm: Some(norm),
-            head: match words.tied {
+            head: match text_config.tied {
                 true => Head::Tied { scale: 1.0 },
                 false => Head::Own,
             },
@@ -123,8 +137,8 @@ impl Config {
             width,
             attention: Attn {
                 projections: match self.layout {
-                    Layout::Library => Projections::Separate,
-                    Layout::Publisher => Projections::AdjacentPairs,
+                    Publication::Library => Projections::Separate,
+                    Publication::Publisher => Projections::AdjacentPairs,
                 },
                 ..attention
             },
@@ -141,8 +155,8 @@ impl Config {
 
     /// The sizes of both towers and of the adapter between them.
     pub fn shape(&self) -> Shape {
-        let outer = self.words.width;
-        let behind = [self.eyes.width, outer].map(|inputs| Behind {
+        let outer = self.text_config.width;
+        let behind = [self.vision_config.width, outer].map(|inputs| Behind {
             patches: 1,
             inputs,
             outputs: outer,
@@ -150,12 +164,16 @@ impl Config {
         });
         Shape {
             decoder: self.decoder(),
-            vision: Vision {
+            vision: TowerShape {
                 behind: behind.to_vec(),
-                ..Vision::tower(&self.tower())
+                ..TowerShape::tower(&self.tower())
             },
             facts: self.facts(),
-            input: visual_format(self.layout, self.eyes.longest(), self.eyes.patch_size),
+            input: visual_format(
+                self.layout,
+                self.vision_config.longest(),
+                self.vision_config.patch_size,
+            ),
             row_ends: 1,
         }
     }
@@ -163,40 +181,45 @@ impl Config {
     pub fn facts(&self) -> Facts {
         Facts {
             family: ID,
-            image_token: Some(self.marks.image),
+            image_token: Some(self.special_tokens.image),
             video_token: None,
             merge: 1,
-            patch_size: self.eyes.patch_size,
+            patch_size: self.vision_config.patch_size,
             temporal_patch_size: 1,
             patch_features: self.patch_features(),
             tokens_per_second: None,
             frames_apart: false,
-            max_positions: self.words.max_positions,
+            max_positions: self.text_config.max_positions,
         }
     }
 
     fn patch_features(&self) -> usize {
-        self.eyes.channels * self.eyes.patch_size * self.eyes.patch_size
+        self.vision_config.channels * self.vision_config.patch_size * self.vision_config.patch_size
     }
 
     /// Fails on numbers that cannot be a model.
     pub fn check(self, vision: &Fields, text: &Fields) -> Result<Self, ConfigError> {
-        let (eyes, words) = (&self.eyes, &self.words);
-        if eyes.width % eyes.heads != 0 || (eyes.width / eyes.heads) % 4 != 0 {
+        let (vision_config, text_config) = (&self.vision_config, &self.text_config);
+        if vision_config.width % vision_config.heads != 0
+            || (vision_config.width / vision_config.heads) % 4 != 0
+        {
             return Err(ConfigError::Value {
                 field: vision.name("num_attention_heads"),
                 expected: "heads whose size is a multiple of 4".to_owned(),
-                found: format!("{} heads in a width of {}", eyes.heads, eyes.width),
+                found: format!(
+                    "{} heads in a width of {}",
+                    vision_config.heads, vision_config.width
+                ),
             });
         }
-        let odd = words.head_dim == 0 || words.head_dim % 2 != 0;
-        if odd || words.heads % words.kv_heads != 0 {
-            let Words {
+        let odd = text_config.head_dim == 0 || text_config.head_dim % 2 != 0;
+        if odd || text_config.heads % text_config.kv_heads != 0 {
+            let TextConfig {
                 heads,
                 kv_heads,
                 head_dim,
                 ..
-            } = words;
+            } = text_config;
             return Err(ConfigError::Value {
                 field: text.name("head_dim"),
                 expected: "an even size of heads, as many of queries for each of keys".to_owned(),

@@ -4,8 +4,8 @@ use ocellus_nn::Act;
 use serde_json::{Value, json};
 
 use super::config::ID;
-use super::config::{Config, Eyes, Marks, Words};
-use super::names::Layout;
+use super::config::{Config, SpecialTokens, TextConfig, VisionConfig};
+use super::names::Publication;
 use crate::config::{ConfigError, Fields};
 
 pub fn read(config: &Value) -> Result<Config, ConfigError> {
@@ -34,11 +34,11 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
     .flag_or("tie_word_embeddings", false)?;
     text.get("tie_word_embeddings");
     let read = Config {
-        layout: Layout::Library,
-        eyes: eyes(&vision)?,
-        words: words(&text, &config["text_config"], tied)?,
+        layout: Publication::Library,
+        vision_config: vision_config(&vision)?,
+        text_config: text_config(&text, &config["text_config"], tied)?,
         adapter_bias: top.flag_or("multimodal_projector_bias", true)?,
-        marks: Marks::read(image_token, &top)?,
+        special_tokens: SpecialTokens::read(image_token, &top)?,
     }
     .check(&vision, &text)?;
     vision.finish(
@@ -54,7 +54,7 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
     Ok(read)
 }
 
-fn eyes(vision: &Fields) -> Result<Eyes, ConfigError> {
+fn vision_config(vision: &Fields) -> Result<VisionConfig, ConfigError> {
     vision.only("model_type", &[json!("pixtral")])?;
     let size = |key: &str, default: usize| Ok::<_, ConfigError>(vision.size_or(key)?.unwrap_or(default));
     let act = match vision.text_or("hidden_act", "gelu")? {
@@ -70,7 +70,7 @@ fn eyes(vision: &Fields) -> Result<Eyes, ConfigError> {
     };
     let (width, heads) = (size("hidden_size", 1024)?, size("num_attention_heads", 16)?);
     vision.only("head_dim", &[json!(width / heads)])?;
-    Ok(Eyes {
+    Ok(VisionConfig {
         width,
         layers: size("num_hidden_layers", 24)?,
         heads,
@@ -83,7 +83,7 @@ fn eyes(vision: &Fields) -> Result<Eyes, ConfigError> {
     })
 }
 
-fn words(text: &Fields, raw: &Value, tied: bool) -> Result<Words, ConfigError> {
+fn text_config(text: &Fields, raw: &Value, tied: bool) -> Result<TextConfig, ConfigError> {
     text.only("model_type", &[json!("mistral")])?;
     text.only("hidden_act", &[json!("silu")])?;
     let size = |key: &str, default: usize| Ok::<_, ConfigError>(text.size_or(key)?.unwrap_or(default));
@@ -102,7 +102,7 @@ fn words(text: &Fields, raw: &Value, tied: bool) -> Result<Words, ConfigError> {
             found: window.to_string(),
         });
     }
-    Ok(Words {
+    Ok(TextConfig {
         vocab: size("vocab_size", 32000)?,
         width,
         layers: size("num_hidden_layers", 32)?,

@@ -4,7 +4,7 @@ use ocellus_nn::{Names, Params};
 
 /// Which names a checkpoint uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
+pub enum Publication {
     Library,
     Publisher,
 }
@@ -58,7 +58,7 @@ const PUBLISHER_DECODER: Names = &[
     ("norm2", "ffn_norm"),
 ];
 
-impl Layout {
+impl Publication {
     pub fn roots(self, p: &Params) -> Roots {
         if self == Self::Publisher {
             let adapter = p.at("vision_language_adapter");

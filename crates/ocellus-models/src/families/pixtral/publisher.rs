@@ -4,8 +4,8 @@ use ocellus_nn::Act;
 use serde_json::{Value, json};
 
 use super::config::ID;
-use super::config::{Config, Eyes, Marks, Words};
-use super::names::Layout;
+use super::config::{Config, SpecialTokens, TextConfig, VisionConfig};
+use super::names::Publication;
 use crate::config::{ConfigError, Fields};
 
 /// Positions of the published model; its own config does not say.
@@ -20,7 +20,7 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
     vision.only("add_pre_mm_projector_layer_norm", &[json!(false)])?;
     vision.only("mm_projector_id", &[json!("")])?;
     vision.only("spatial_merge_size", &[json!(1)])?;
-    let eyes = Eyes {
+    let vision_config = VisionConfig {
         width: vision.size("hidden_size")?,
         layers: vision.size("num_hidden_layers")?,
         heads: vision.size("num_attention_heads")?,
@@ -32,7 +32,7 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
         theta: vision.number_or("rope_theta", 1e4)?,
     };
     let (width, heads) = (top.size("dim")?, top.size("n_heads")?);
-    let words = Words {
+    let text_config = TextConfig {
         vocab: top.size("vocab_size")?,
         width,
         layers: top.size("n_layers")?,
@@ -46,11 +46,11 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
         max_positions: top.size_or("max_seq_len")?.unwrap_or(PUBLISHED_POSITIONS),
     };
     let read = Config {
-        layout: Layout::Publisher,
-        eyes,
-        words,
+        layout: Publication::Publisher,
+        vision_config,
+        text_config,
         adapter_bias: vision.flag_or("adapter_bias", true)?,
-        marks: Marks::read(vision.id("image_token_id")?, &vision)?,
+        special_tokens: SpecialTokens::read(vision.id("image_token_id")?, &vision)?,
     }
     .check(&vision, &top)?;
     // How large a picture the preprocessing makes.

@@ -2,7 +2,7 @@
 
 use ocellus_media::{Filter, PixelRecipe, Resize};
 
-use super::names::Layout;
+use super::names::Publication;
 use crate::families::planes;
 use crate::input::VisualFormat;
 
@@ -21,15 +21,15 @@ pub const PUBLISHER: PixelRecipe = PixelRecipe {
     })
 };
 
-pub fn visual_format(layout: Layout, longest: usize, patch_size: usize) -> VisualFormat {
+pub fn visual_format(layout: Publication, longest: usize, patch_size: usize) -> VisualFormat {
     let patch = patch_size as u32;
     let longest = (longest as u32).saturating_mul(patch);
     VisualFormat::Planes(match layout {
-        Layout::Library => PixelRecipe {
+        Publication::Library => PixelRecipe {
             resize: Resize::LongerSide { longest, patch },
             ..LIBRARY
         },
-        Layout::Publisher => PixelRecipe {
+        Publication::Publisher => PixelRecipe {
             resize: Resize::LongerSideRounded { longest, patch },
             ..PUBLISHER
         },

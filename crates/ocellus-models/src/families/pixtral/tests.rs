@@ -112,7 +112,10 @@ fn what_a_published_config_leaves_out() {
     let act = Act::Silu;
     let (width, bias) = (4096, false);
     assert_eq!(tower.encoder.block.mlp, Mlp::Gated { act, width, bias });
-    assert_eq!((read.marks.row_end, read.marks.picture_end), (12, 13));
+    assert_eq!(
+        (read.special_tokens.row_end, read.special_tokens.picture_end),
+        (12, 13)
+    );
     let silent = with(published, "vision_config.hidden_act", None);
     let gelu = super::read(&silent).unwrap().tower().encoder.block.mlp;
     let act = Act::Gelu;
@@ -139,8 +142,8 @@ fn a_tied_head_needs_no_tensor() {
     let hidden = vlm.decoder().embed(&[7]).unwrap();
     let scores = vlm.logits(&hidden).unwrap();
     let every: Vec<u32> = (0..vlm.decoder().spec().vocab as u32).collect();
-    let words = vlm.decoder().embed(&every).unwrap();
-    let own = words.matmul(&hidden.t().unwrap()).unwrap();
+    let text_config = vlm.decoder().embed(&every).unwrap();
+    let own = text_config.matmul(&hidden.t().unwrap()).unwrap();
     let flat = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     for (a, b) in flat(scores).into_iter().zip(flat(own)) {
         assert!((a - b).abs() < 1e-5);

@@ -2,7 +2,7 @@
 
 use crate::error::ModelError;
 use crate::facts::Facts;
-use crate::sight::{Regions, Sight};
+use crate::visual_input::{Regions, VisualInput};
 
 /// Facts of a model that sees regions of `width` values.
 pub(in crate::families) fn facts(family: &'static str, width: usize, max_positions: usize) -> Facts {
@@ -23,11 +23,11 @@ pub(in crate::families) fn facts(family: &'static str, width: usize, max_positio
 /// The regions of every picture: one picture for each of `texts`, at least one region of `width` values in each, as many boxes
 /// as features, sides that are lengths.
 pub(in crate::families) fn regions(
-    sight: &Sight,
+    visual: &VisualInput,
     texts: usize,
     width: usize,
 ) -> Result<&[Regions], ModelError> {
-    let regions = sight.regions()?;
+    let regions = visual.regions()?;
     if regions.len() != texts {
         let expected = format!("a picture for each of {texts} texts");
         return Err(ModelError::input(

@@ -5,14 +5,14 @@ use ocellus_nn::ops::loss::IGNORE;
 
 use super::rows::pick;
 use crate::error::ModelError;
+use crate::packed_texts::PackedTexts;
 use crate::reference::Given;
-use crate::rows::Rows;
 
 /// The real rows of a padded array `[batch, length, width]`, packed.
 pub(in crate::families) fn packed(
     given: &Given,
     name: &str,
-    rows: &Rows,
+    rows: &PackedTexts,
     width: usize,
 ) -> Result<Tensor, ModelError> {
     let padded = given.tensor(name, 3)?;
@@ -30,7 +30,11 @@ pub(in crate::families) fn packed(
 }
 
 /// Targets `[batch, length]` at the real rows, packed; what is negative is no target.
-pub(in crate::families) fn targets(given: &Given, name: &str, rows: &Rows) -> Result<Vec<u32>, ModelError> {
+pub(in crate::families) fn targets(
+    given: &Given,
+    name: &str,
+    rows: &PackedTexts,
+) -> Result<Vec<u32>, ModelError> {
     let (shape, values) = given.integers(name, 2)?;
     if shape != [rows.lengths.len(), rows.length] {
         let expected = format!("[{}, {}]", rows.lengths.len(), rows.length);

@@ -1,17 +1,17 @@
 //! Texts beside regions.
 
 use crate::error::ModelError;
-use crate::sight::Texts;
+use crate::visual_input::Texts;
 
 /// Packed words of several texts.
-pub(in crate::families) struct Words {
+pub(in crate::families) struct TypedTexts {
     pub ids: Vec<u32>,
     pub positions: Vec<u32>,
     pub types: Vec<u32>,
     pub lengths: Vec<usize>,
 }
 
-impl Words {
+impl TypedTexts {
     /// Texts that count their positions from 0, all of type 0.
     pub(in crate::families) fn of(texts: &Texts) -> Self {
         let ids = texts.concat();

@@ -11,22 +11,22 @@ use crate::capabilities::{
     WordRegionAligner,
 };
 use crate::error::ModelError;
-use crate::families::regions::{Words, check_hidden, pick, regions};
-use crate::sight::{Regions, Sight, Texts};
+use crate::families::regions::{TypedTexts, check_hidden, pick, regions};
+use crate::visual_input::{Regions, Texts, VisualInput};
 
 impl Uniter {
     pub(super) fn pair(
         &self,
-        sight: &Sight,
+        visual: &VisualInput,
         texts: &Texts,
         hidden: Option<&[&[usize]]>,
     ) -> Result<Joint, ModelError> {
-        let found = regions(sight, texts.len(), self.config.features)?;
+        let found = regions(visual, texts.len(), self.config.features)?;
         if let Some(hidden) = hidden {
             check_hidden(hidden, found)?;
         }
         let seen = see(found, |i| hidden.map_or(&[][..], |hidden| hidden[i]))?;
-        self.join(&Words::of(texts), &seen, &mut Taps::none())
+        self.join(&TypedTexts::of(texts), &seen, &mut Taps::none())
     }
 
     pub(super) fn heads(&self) -> Result<&Pretrained, ModelError> {
@@ -65,8 +65,8 @@ fn see<'a>(pictures: &[Regions], hidden: impl Fn(usize) -> &'a [usize]) -> Resul
 }
 
 impl ImageTextMatcher for Uniter {
-    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
-        let pooled = self.pooled(&self.pair(sight, texts, None)?)?;
+    fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let pooled = self.pooled(&self.pair(visual, texts, None)?)?;
         let logits = self.heads()?.matching.forward(&pooled)?;
         // Class 1 is a match.
         let matched: Vec<f32> = log_softmax(&logits)?.exp()?.get_on_dim(1, 1)?.to_vec1()?;
@@ -79,11 +79,11 @@ impl ImageTextMatcher for Uniter {
 }
 
 impl Classifier for Uniter {
-    fn answers(&self, sight: &Sight, questions: &Texts) -> Result<Tensor, ModelError> {
+    fn answers(&self, visual: &VisualInput, questions: &Texts) -> Result<Tensor, ModelError> {
         let Some(head) = &self.questions else {
             return Err(ModelError::input("the model", "a question head", "none"));
         };
-        head.forward(&self.pooled(&self.pair(sight, questions, None)?)?)
+        head.forward(&self.pooled(&self.pair(visual, questions, None)?)?)
     }
 
     fn labels(&self) -> &[String] {
@@ -92,8 +92,8 @@ impl Classifier for Uniter {
 }
 
 impl MlmHead for Uniter {
-    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
-        let joint = self.pair(sight, texts, None)?;
+    fn token_logits(&self, visual: &VisualInput, texts: &Texts) -> Result<Tensor, ModelError> {
+        let joint = self.pair(visual, texts, None)?;
         Ok(self.heads()?.words.forward(&pick(&joint.states, &joint.words)?)?)
     }
 }
@@ -101,13 +101,13 @@ impl MlmHead for Uniter {
 impl MaskedRegionHead for Uniter {
     fn predictions(
         &self,
-        sight: &Sight,
+        visual: &VisualInput,
         texts: &Texts,
         hidden: &[&[usize]],
     ) -> Result<RegionPredictions, ModelError> {
-        let joint = self.pair(sight, texts, Some(hidden))?;
+        let joint = self.pair(visual, texts, Some(hidden))?;
         let (mut index, mut regions) = (Vec::new(), &joint.regions[..]);
-        for (hidden, picture) in hidden.iter().zip(sight.regions()?) {
+        for (hidden, picture) in hidden.iter().zip(visual.regions()?) {
             let (own, rest) = regions.split_at(picture.boxes.len());
             index.extend(hidden.iter().map(|r| own[*r]));
             regions = rest;
@@ -121,8 +121,8 @@ impl MaskedRegionHead for Uniter {
 }
 
 impl WordRegionAligner for Uniter {
-    fn alignments(&self, sight: &Sight, texts: &Texts) -> Result<Vec<Alignment>, ModelError> {
-        let joint = self.pair(sight, texts, None)?;
+    fn alignments(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<Alignment>, ModelError> {
+        let joint = self.pair(visual, texts, None)?;
         let words: Vec<usize> = texts.iter().map(|t| t.len()).collect();
         let found = joint.transports(&words)?;
         let alignment = |(plan, distance): (Tensor, Tensor)| {

@@ -10,15 +10,15 @@ use ocellus_nn::losses::squared_error::squared_error;
 
 use super::{GEOMETRY, Joint, Seen, Uniter};
 use crate::error::ModelError;
-use crate::families::regions::{Words, only, packed, pick, targets};
+use crate::families::regions::{TypedTexts, only, packed, pick, targets};
+use crate::packed_texts::PackedTexts;
 use crate::reference::{Given, Trace};
-use crate::rows::Rows;
 
 impl Trace for Uniter {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let padded = Padded::of(given)?;
         let (text, image) = (&padded.text, &padded.image);
-        let words = Words {
+        let words = TypedTexts {
             ids: given.packed("input_ids", text)?,
             positions: positions(given, text)?,
             types: vec![0; text.places.len()],
@@ -75,7 +75,7 @@ impl Uniter {
     fn masked_words(
         &self,
         given: &Given,
-        text: &Rows,
+        text: &PackedTexts,
         joint: &Joint,
         taps: &mut Taps,
     ) -> Result<(), ModelError> {
@@ -126,7 +126,7 @@ impl Uniter {
     fn match_pairs(
         &self,
         given: &Given,
-        text: &Rows,
+        text: &PackedTexts,
         joint: &Joint,
         taps: &mut Taps,
     ) -> Result<(), ModelError> {
@@ -169,9 +169,9 @@ fn binary(logits: &Tensor, targets: &Tensor) -> Result<Tensor, ModelError> {
 
 /// Which places of the padded arrays are real.
 struct Padded {
-    text: Rows,
-    image: Rows,
-    both: Rows,
+    text: PackedTexts,
+    image: PackedTexts,
+    both: PackedTexts,
 }
 
 impl Padded {
@@ -210,15 +210,15 @@ impl Padded {
             }
         }
         Ok(Self {
-            text: Rows::from_mask(*words, &text),
-            image: Rows::from_mask(regions, &image),
-            both: Rows::from_mask(shape[1], mask),
+            text: PackedTexts::from_mask(*words, &text),
+            image: PackedTexts::from_mask(regions, &image),
+            both: PackedTexts::from_mask(shape[1], mask),
         })
     }
 }
 
 /// `position_ids`, one row for all or one each; places of words where there are none.
-fn positions(given: &Given, text: &Rows) -> Result<Vec<u32>, ModelError> {
+fn positions(given: &Given, text: &PackedTexts) -> Result<Vec<u32>, ModelError> {
     let name = "position_ids";
     if !given.has(name) {
         return Ok(text.columns().iter().map(|c| *c as u32).collect());

@@ -8,8 +8,8 @@ use crate::families::regions::pick;
 use crate::learner::single_stream::SingleStream;
 use crate::learner::{Learner, Objective};
 use crate::model::Model;
-use crate::sight::{Sight, Texts};
 use crate::states::{JointStates, States};
+use crate::visual_input::{Texts, VisualInput};
 
 impl Learner for Uniter {
     fn model(&self) -> &dyn Model {
@@ -22,8 +22,8 @@ impl Learner for Uniter {
 }
 
 impl SingleStream for Uniter {
-    fn encode(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError> {
-        let joint = self.pair(sight, texts, None)?;
+    fn encode(&self, visual: &VisualInput, texts: &Texts) -> Result<JointStates, ModelError> {
+        let joint = self.pair(visual, texts, None)?;
         let words: Vec<usize> = texts.iter().map(|t| t.len()).collect();
         let seen = joint.lengths.iter().zip(&words).map(|(all, words)| all - words);
         Ok(JointStates {

@@ -8,8 +8,8 @@ use crate::capabilities::{
     Classifier, ImageTextMatcher, MaskedRegionHead, MlmHead, PairScore, RegionPredictions,
 };
 use crate::error::ModelError;
-use crate::families::regions::{Words, check_hidden, pick, regions};
-use crate::sight::{Regions, Sight, Texts};
+use crate::families::regions::{TypedTexts, check_hidden, pick, regions};
+use crate::visual_input::{Regions, Texts, VisualInput};
 use ocellus_nn::Taps;
 
 /// Numbers of the tasks that have a token of their own: captions of pre-training, questions, retrieval of captions.
@@ -23,18 +23,18 @@ const OVERLAP: f32 = 0.4;
 impl Vilbert {
     fn pair(
         &self,
-        sight: &Sight,
+        visual: &VisualInput,
         texts: &Texts,
         task: u32,
         hidden: Option<&[&[usize]]>,
     ) -> Result<(Streams, Seen), ModelError> {
-        let found = regions(sight, texts.len(), self.config.features)?;
+        let found = regions(visual, texts.len(), self.config.features)?;
         if let Some(hidden) = hidden {
             check_hidden(hidden, found)?;
         }
         let of_picture = |i: usize| hidden.map_or(&[][..], |hidden| hidden[i]);
         let seen = see(found, of_picture)?;
-        let words = Words::of(texts);
+        let words = TypedTexts::of(texts);
         let streams = self.streams(&words, &vec![task; texts.len()], &seen, &mut Taps::none())?;
         Ok((streams, seen))
     }
@@ -82,8 +82,8 @@ fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
 
 impl ImageTextMatcher for Vilbert {
     /// From the head that retrieval was trained on where there is one, else from the pre-training head, whose class 0 is a match.
-    fn scores(&self, sight: &Sight, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
-        let (streams, _) = self.pair(sight, texts, RETRIEVAL, None)?;
+    fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
+        let (streams, _) = self.pair(visual, texts, RETRIEVAL, None)?;
         let odds = match &self.heads {
             Some(heads) => heads.alignment.forward(&streams.fused)?.squeeze(D::Minus1)?,
             None => {
@@ -100,11 +100,11 @@ impl ImageTextMatcher for Vilbert {
 }
 
 impl Classifier for Vilbert {
-    fn answers(&self, sight: &Sight, questions: &Texts) -> Result<Tensor, ModelError> {
+    fn answers(&self, visual: &VisualInput, questions: &Texts) -> Result<Tensor, ModelError> {
         let Some(heads) = &self.heads else {
             return Err(ModelError::input("the model", "a question head", "none"));
         };
-        let (streams, _) = self.pair(sight, questions, QUESTIONS, None)?;
+        let (streams, _) = self.pair(visual, questions, QUESTIONS, None)?;
         heads.vqa.forward(&streams.fused)
     }
 
@@ -114,8 +114,8 @@ impl Classifier for Vilbert {
 }
 
 impl MlmHead for Vilbert {
-    fn token_logits(&self, sight: &Sight, texts: &Texts) -> Result<Tensor, ModelError> {
-        let (streams, _) = self.pair(sight, texts, CAPTIONS, None)?;
+    fn token_logits(&self, visual: &VisualInput, texts: &Texts) -> Result<Tensor, ModelError> {
+        let (streams, _) = self.pair(visual, texts, CAPTIONS, None)?;
         let mut own = Vec::new();
         let mut start = 0;
         for n in &streams.lengths {
@@ -131,11 +131,11 @@ impl MlmHead for Vilbert {
 impl MaskedRegionHead for Vilbert {
     fn predictions(
         &self,
-        sight: &Sight,
+        visual: &VisualInput,
         texts: &Texts,
         hidden: &[&[usize]],
     ) -> Result<RegionPredictions, ModelError> {
-        let (streams, seen) = self.pair(sight, texts, CAPTIONS, Some(hidden))?;
+        let (streams, seen) = self.pair(visual, texts, CAPTIONS, Some(hidden))?;
         let (mut index, mut start) = (Vec::new(), 0);
         for (hidden, n) in hidden.iter().zip(&seen.lengths) {
             // Behind the region of the whole picture.

@@ -12,7 +12,7 @@ use super::config::Config;
 use crate::error::ModelError;
 use crate::families::regions::Stream;
 
-/// Words (2) look at regions (1).
+/// TypedTexts (2) look at regions (1).
 const TEXT_TO_IMAGE: Names = &[
     ("attn.q_proj", "biattention.query2"),
     ("attn.k_proj", "biattention.key1"),

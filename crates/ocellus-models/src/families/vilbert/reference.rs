@@ -9,16 +9,16 @@ use ocellus_nn::ops::loss::cross_entropy;
 use super::config::Target;
 use super::{PLACE, Seen, Streams, Vilbert};
 use crate::error::ModelError;
-use crate::families::regions::{Words, only, packed, pick, targets};
+use crate::families::regions::{TypedTexts, only, packed, pick, targets};
+use crate::packed_texts::PackedTexts;
 use crate::reference::{Given, Trace};
-use crate::rows::Rows;
 
 impl Trace for Vilbert {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let text = given.rows("input_ids", "attention_mask")?;
         let shape = given.tensor("image_feat", 3)?.dims3()?;
         let image = region_rows(given, shape.0, shape.1)?;
-        let words = Words {
+        let words = TypedTexts {
             ids: text.ids.clone(),
             positions: text.columns().iter().map(|c| *c as u32).collect(),
             types: match given.has("token_type_ids") {
@@ -101,7 +101,7 @@ impl Vilbert {
     fn losses(
         &self,
         given: &Given,
-        (text, image): (&Rows, &Rows),
+        (text, image): (&PackedTexts, &PackedTexts),
         streams: &Streams,
         taps: &mut Taps,
     ) -> Result<(), ModelError> {
@@ -158,10 +158,10 @@ fn side(name: &str) -> Option<Side> {
     }
 }
 
-fn region_rows(given: &Given, batch: usize, length: usize) -> Result<Rows, ModelError> {
+fn region_rows(given: &Given, batch: usize, length: usize) -> Result<PackedTexts, ModelError> {
     let name = "image_attention_mask";
     if !given.has(name) {
-        return Ok(Rows::from_mask(length, &vec![1; batch * length]));
+        return Ok(PackedTexts::from_mask(length, &vec![1; batch * length]));
     }
     let (shape, mask) = given.integers(name, 2)?;
     if shape != [batch, length] {
@@ -172,11 +172,11 @@ fn region_rows(given: &Given, batch: usize, length: usize) -> Result<Rows, Model
             format!("{shape:?}"),
         ));
     }
-    Ok(Rows::from_mask(length, mask))
+    Ok(PackedTexts::from_mask(length, mask))
 }
 
 /// The rows with one more place behind the first.
-fn longer(rows: &Rows) -> Rows {
+fn longer(rows: &PackedTexts) -> PackedTexts {
     let length = rows.length + 1;
     let mut mask = vec![0; rows.lengths.len() * length];
     for place in &rows.places {
@@ -184,11 +184,11 @@ fn longer(rows: &Rows) -> Rows {
         mask[row * length + if column == 0 { 0 } else { column + 1 }] = 1;
     }
     (0..rows.lengths.len()).for_each(|row| mask[row * length + 1] = 1);
-    Rows::from_mask(length, &mask)
+    PackedTexts::from_mask(length, &mask)
 }
 
 /// Packed indices of the masked regions, and their targets `[masked, width]`. The arrays leave region 0 out.
-fn masked(given: &Given, image: &Rows) -> Result<(Vec<u32>, Tensor), ModelError> {
+fn masked(given: &Given, image: &PackedTexts) -> Result<(Vec<u32>, Tensor), ModelError> {
     let (shape, labels) = given.integers("image_label", 2)?;
     let wanted = given.tensor("image_target", 3)?;
     let columns = image.length.saturating_sub(1);

@@ -19,7 +19,7 @@ pub(super) const ARCHITECTURES: &[&str] = &[
 ];
 
 pub(super) struct Config {
-    pub kind: Kind,
+    pub kind: HeadKind,
     pub vocab: usize,
     /// Tokens of the longest text.
     pub positions: usize,
@@ -41,7 +41,7 @@ pub(super) struct Config {
 
 /// What the checkpoint was trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum HeadKind {
     /// From a list, over `pictures` of one text; inside, the head is `widen` times as wide as a layer.
     Answers {
         pictures: usize,
@@ -63,7 +63,7 @@ impl Config {
         let limit = fields.number_or("max_image_length", -1.0)?;
         let kind = kind(&fields)?;
         let kinds = size("modality_type_vocab_size", 2)?;
-        if let Kind::Answers { pictures, .. } = kind
+        if let HeadKind::Answers { pictures, .. } = kind
             && kinds <= pictures
         {
             let expected = format!("more than the {pictures} pictures of a text");
@@ -204,16 +204,16 @@ fn layer(fields: &Fields) -> Result<block::Spec, ConfigError> {
     })
 }
 
-fn kind(fields: &Fields) -> Result<Kind, ConfigError> {
+fn kind(fields: &Fields) -> Result<HeadKind, ConfigError> {
     let pictures = fields.number_or("num_images", -1.0)?;
     let architecture = fields.get("architectures").and_then(|a| a.get(0));
     match architecture.and_then(Value::as_str) {
-        Some("ViltForQuestionAnswering") => Ok(Kind::Answers {
+        Some("ViltForQuestionAnswering") => Ok(HeadKind::Answers {
             pictures: 1,
             widen: 2,
         }),
         Some("ViltForImagesAndTextClassification") => match pictures {
-            n if (1.0..=1024.0).contains(&n) && n.fract() == 0.0 => Ok(Kind::Answers {
+            n if (1.0..=1024.0).contains(&n) && n.fract() == 0.0 => Ok(HeadKind::Answers {
                 pictures: n as usize,
                 widen: n as usize,
             }),
@@ -224,8 +224,8 @@ fn kind(fields: &Fields) -> Result<Kind, ConfigError> {
                 n,
             )),
         },
-        Some("ViltForImageAndTextRetrieval") => Ok(Kind::Rank),
-        Some("ViltForMaskedLM") => Ok(Kind::Words),
+        Some("ViltForImageAndTextRetrieval") => Ok(HeadKind::Rank),
+        Some("ViltForMaskedLM") => Ok(HeadKind::Words),
         other => {
             let expected = ARCHITECTURES.join(", ");
             Err(wrong(

@@ -6,7 +6,7 @@ use ocellus_nn::norm::NormLayer;
 use ocellus_nn::ops::activation::activate;
 use ocellus_nn::{Act, Linear, LoadError, Names, Norm, Params};
 
-use super::config::{Config, Kind};
+use super::config::{Config, HeadKind};
 use crate::error::ModelError;
 
 pub(super) enum Head {
@@ -40,7 +40,7 @@ impl Head {
     pub fn load(p: &Params, config: &Config, words: &Tensor) -> Result<Self, LoadError> {
         let width = config.block.width;
         Ok(match config.kind {
-            Kind::Answers { pictures, widen } => {
+            HeadKind::Answers { pictures, widen } => {
                 let (p, labels) = (p.at("classifier"), config.labels.len());
                 let (outer, inner) = (pictures * width, widen * width);
                 Self::Answers(Answers {
@@ -51,8 +51,8 @@ impl Head {
                     second: Linear::load(&p.at(3), inner, labels, true)?,
                 })
             }
-            Kind::Rank => Self::Rank(Linear::load(&p.at("rank_output"), width, 1, true)?),
-            Kind::Words => {
+            HeadKind::Rank => Self::Rank(Linear::load(&p.at("rank_output"), width, 1, true)?),
+            HeadKind::Words => {
                 let head = p.at("mlm_score");
                 // Older files have the bias beside the matrix instead.
                 let head = if head.contains("decoder.bias") || !head.contains("bias") {

@@ -6,7 +6,7 @@ use ocellus_testkit::{assert_close, test_each};
 use serde_json::json;
 
 use crate::families::testing::{Golden, refused, slices};
-use crate::sight::Sight;
+use crate::visual_input::VisualInput;
 
 const PATCH: usize = 16;
 /// Real tokens and sizes in px of the two rows of every case.
@@ -99,11 +99,11 @@ fn answers_are_the_references_and_do_not_depend_on_neighbours() {
     assert_eq!(classifier.labels(), labels);
     assert!(model.matcher().is_none() && model.mlm_head().is_none() && model.generator().is_none());
     let texts = golden.texts("input_ids", &LENGTHS);
-    let sight = golden.sight("pixel_values", PATCH, Some(&SIZES));
-    let both = flat(classifier.answers(&sight, &slices(&texts)).unwrap());
+    let visual = golden.visual("pixel_values", PATCH, Some(&SIZES));
+    let both = flat(classifier.answers(&visual, &slices(&texts)).unwrap());
     golden.case.assert_close("logits", &both);
-    let (patches, grids) = sight.pictures().unwrap();
-    let second = Sight::Pictures {
+    let (patches, grids) = visual.pictures().unwrap();
+    let second = VisualInput::Pictures {
         patches: patches.narrow(0, 12, 6).unwrap(),
         grids: vec![grids[1]],
     };
@@ -120,13 +120,13 @@ fn one_text_is_answered_over_two_pictures() {
     let classifier = model.classifier().unwrap();
     assert_eq!(classifier.labels(), ["LABEL_0", "LABEL_1"]);
     let texts = golden.texts("input_ids", &LENGTHS);
-    let sight = golden.sight("pixel_values", PATCH, None);
+    let visual = golden.visual("pixel_values", PATCH, None);
     golden.case.assert_close(
         "logits",
-        &flat(classifier.answers(&sight, &slices(&texts)).unwrap()),
+        &flat(classifier.answers(&visual, &slices(&texts)).unwrap()),
     );
     refused(
-        classifier.answers(&sight, &[&texts[0]]),
+        classifier.answers(&visual, &[&texts[0]]),
         "the pictures has 4, expected 2 a text, 2",
     );
 }
@@ -135,9 +135,9 @@ fn one_text_is_answered_over_two_pictures() {
 fn ranks_become_probabilities() {
     let golden = Golden::open("vilt-retrieval");
     let model = golden.load().unwrap();
-    let sight = golden.sight("pixel_values", PATCH, Some(&SIZES));
+    let visual = golden.visual("pixel_values", PATCH, Some(&SIZES));
     let texts = golden.texts("input_ids", &LENGTHS);
-    let pairs = model.matcher().unwrap().scores(&sight, &slices(&texts)).unwrap();
+    let pairs = model.matcher().unwrap().scores(&visual, &slices(&texts)).unwrap();
     let got: Vec<f32> = pairs.iter().map(|p| p.matched.unwrap()).collect();
     let ranks = golden.case.expect("logits").f32s();
     let wanted: Vec<f32> = ranks.iter().map(|rank| 1.0 / (1.0 + (-rank).exp())).collect();
@@ -148,7 +148,7 @@ fn ranks_become_probabilities() {
 fn words_are_the_references_under_old_and_new_names() {
     let new = Golden::open("vilt-mlm");
     let texts = new.texts("input_ids", &LENGTHS);
-    let sight = new.sight("pixel_values", PATCH, Some(&SIZES));
+    let visual = new.visual("pixel_values", PATCH, Some(&SIZES));
     let expected = new.case.expect("logits").f32s();
     let real: Vec<f32> = [&expected[..7 * 160], &expected[7 * 160..12 * 160]].concat();
     let old = Golden::open("vilt-mlm").rename("mlm_score.decoder.bias", "mlm_score.bias");
@@ -159,7 +159,7 @@ fn words_are_the_references_under_old_and_new_names() {
         let words = model
             .mlm_head()
             .unwrap()
-            .token_logits(&sight, &slices(&texts))
+            .token_logits(&visual, &slices(&texts))
             .unwrap();
         assert_close("words", &flat(words), &real, 3e-4, 1e-4);
     }
@@ -168,12 +168,12 @@ fn words_are_the_references_under_old_and_new_names() {
 #[test]
 fn a_pretrained_checkpoint_with_a_matching_head_matches() {
     let (golden, width) = (Golden::open("vilt-mlm"), 32);
-    let sight = golden.sight("pixel_values", PATCH, Some(&SIZES));
+    let visual = golden.visual("pixel_values", PATCH, Some(&SIZES));
     let texts = golden.texts("input_ids", &LENGTHS);
     let matched = |bias: Vec<f32>| {
         let head = Golden::open("vilt-mlm").put("itm_score.fc.weight", &[2, width], vec![0.0; 2 * width]);
         let model = head.put("itm_score.fc.bias", &[2], bias).load().unwrap();
-        let pairs = model.matcher().unwrap().scores(&sight, &slices(&texts)).unwrap();
+        let pairs = model.matcher().unwrap().scores(&visual, &slices(&texts)).unwrap();
         pairs[0].matched.unwrap()
     };
     // The second class is the one that matches.
@@ -187,23 +187,23 @@ fn inputs_that_do_not_fit_are_refused() {
     let model = golden.load().unwrap();
     let classifier = model.classifier().unwrap();
     let texts = golden.texts("input_ids", &LENGTHS);
-    let sight = golden.sight("pixel_values", PATCH, Some(&SIZES));
+    let visual = golden.visual("pixel_values", PATCH, Some(&SIZES));
     refused(
-        classifier.answers(&sight, &[&texts[0]]),
+        classifier.answers(&visual, &[&texts[0]]),
         "the pictures has 2, expected 1 a text, 1",
     );
-    refused(classifier.answers(&sight, &[&texts[0], &[]]), "a text has none");
+    refused(classifier.answers(&visual, &[&texts[0], &[]]), "a text has none");
     refused(
-        classifier.answers(&sight, &[&texts[0], &[3; 17]]),
+        classifier.answers(&visual, &[&texts[0], &[3; 17]]),
         "expected 1 to 16 tokens",
     );
-    refused(classifier.answers(&sight, &[&texts[0], &[160]]), "token id 160");
+    refused(classifier.answers(&visual, &[&texts[0], &[160]]), "token id 160");
     let few = Golden::open("vilt-vqa")
         .set("max_image_length", json!(11))
         .load()
         .unwrap();
     refused(
-        few.classifier().unwrap().answers(&sight, &slices(&texts)),
+        few.classifier().unwrap().answers(&visual, &slices(&texts)),
         "at most 11 patches",
     );
     let enough = Golden::open("vilt-vqa")
@@ -214,7 +214,7 @@ fn inputs_that_do_not_fit_are_refused() {
         enough
             .classifier()
             .unwrap()
-            .answers(&sight, &slices(&texts))
+            .answers(&visual, &slices(&texts))
             .is_ok()
     );
 

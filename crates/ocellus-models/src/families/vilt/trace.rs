@@ -11,10 +11,10 @@ use super::Vilt;
 use super::head::Head;
 use super::joined::Joined;
 use crate::error::ModelError;
+use crate::packed_texts::PackedTexts;
 use crate::patches::patch_rows;
 use crate::reference::{Given, Trace};
-use crate::rows::Rows;
-use crate::sight::Sight;
+use crate::visual_input::VisualInput;
 use ocellus_media::Grid;
 
 impl Trace for Vilt {
@@ -29,11 +29,11 @@ impl Trace for Vilt {
         let sizes = sizes(given, &pixels, patch)?;
         let (patches, grids) = patch_rows(&pixels, patch, sizes.as_deref())?;
         let places = places(&grids, self.head.pictures(), &pixels, patch)?;
-        let sight = Sight::Pictures { patches, grids };
+        let visual = VisualInput::Pictures { patches, grids };
 
         let mut seen = Vec::new();
         let mut listen = |name: &str, t: &Tensor| seen.push((name.to_owned(), t.clone()));
-        let (pass, pooled) = self.passes((&texts, &types), &sight, &mut Taps::new(&mut listen))?;
+        let (pass, pooled) = self.passes((&texts, &types), &visual, &mut Taps::new(&mut listen))?;
         for (name, t) in seen {
             match name.as_str() {
                 "text_embeds" => taps.tap(&name, &texts.unpack(&t)?),
@@ -129,7 +129,7 @@ fn sizes(given: &Given, pixels: &Tensor, patch: usize) -> Result<Option<Vec<(usi
 }
 
 /// Where tokens of the first picture of each text stand in the reference's batch: the class token, then the grid of the batch.
-fn places(grids: &[Grid], each: usize, pixels: &Tensor, patch: usize) -> Result<Rows, ModelError> {
+fn places(grids: &[Grid], each: usize, pixels: &Tensor, patch: usize) -> Result<PackedTexts, ModelError> {
     let (_, _, height, width) = pixels.dims4()?;
     let (down, across) = (height / patch, width / patch);
     let length = 1 + down * across;
@@ -140,7 +140,7 @@ fn places(grids: &[Grid], each: usize, pixels: &Tensor, patch: usize) -> Result<
             row[1 + y * across..][..grid.w].fill(1);
         }
     }
-    Ok(Rows::from_mask(length, &mask))
+    Ok(PackedTexts::from_mask(length, &mask))
 }
 
 /// Joined states as the reference's stages of text and of picture.
@@ -148,7 +148,7 @@ fn parts(
     name: &str,
     states: &Tensor,
     joined: &Joined,
-    (texts, places): (&Rows, &Rows),
+    (texts, places): (&PackedTexts, &PackedTexts),
     taps: &mut Taps,
 ) -> Result<(), ModelError> {
     let text = rows(states, &joined.text)?;

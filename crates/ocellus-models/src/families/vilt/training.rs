@@ -10,8 +10,8 @@ use crate::error::ModelError;
 use crate::learner::single_stream::SingleStream;
 use crate::learner::{Learner, Objective};
 use crate::model::Model;
-use crate::sight::{Sight, Texts};
 use crate::states::{JointStates, States};
+use crate::visual_input::{Texts, VisualInput};
 
 impl Learner for Vilt {
     fn model(&self) -> &dyn Model {
@@ -24,8 +24,8 @@ impl Learner for Vilt {
 }
 
 impl SingleStream for Vilt {
-    fn encode(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError> {
-        let (pass, _) = Vilt::read(self, sight, texts)?;
+    fn encode(&self, visual: &VisualInput, texts: &Texts) -> Result<JointStates, ModelError> {
+        let (pass, _) = Vilt::read(self, visual, texts)?;
         let words: Vec<usize> = texts.iter().map(|t| t.len()).collect();
         let seen = pass
             .joined

@@ -8,7 +8,7 @@ use ocellus_nn::params::Names;
 use ocellus_nn::{LoadError, Mask, Params, Taps};
 
 use super::config::Config;
-use super::layout::Layout;
+use super::layout::TokenLayout;
 use super::relative::Relative;
 use crate::error::ModelError;
 
@@ -48,13 +48,13 @@ impl Level {
     }
 }
 
-pub(super) struct Experts {
+pub(super) struct MomeTransformer {
     layers: Vec<Layer>,
     relative: Option<Relative>,
     norm: NormLayer,
 }
 
-impl Experts {
+impl MomeTransformer {
     pub(super) fn load(p: &Params, config: &Config) -> Result<Self, LoadError> {
         let transformer = p.at("transformer").named(NAMES);
         let layer = |i: usize| Layer::load(&transformer.at("blocks").at(i), config, i >= config.joint_from);
@@ -69,7 +69,7 @@ impl Experts {
     pub(super) fn forward(
         &self,
         x: &Tensor,
-        layout: &Layout,
+        layout: &TokenLayout,
         level: Level,
         taps: &mut Taps,
     ) -> Result<Tensor, ModelError> {
@@ -121,7 +121,13 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: &Tensor, mask: &Mask, layout: &Layout, level: Level) -> Result<Tensor, ModelError> {
+    fn forward(
+        &self,
+        x: &Tensor,
+        mask: &Mask,
+        layout: &TokenLayout,
+        level: Level,
+    ) -> Result<Tensor, ModelError> {
         let attended = self.attention.forward(&self.norm.forward(x)?, mask, None)?;
         let x = add(x, &attended, self.scales.as_ref().map(|s| &s.0))?;
         let scale = self.scales.as_ref().map(|s| &s.1);

@@ -24,7 +24,7 @@ pub(super) struct Heads {
     pub(super) contrast: Option<Contrast>,
     /// By the joint experts.
     pub(super) joint_contrast: Option<Contrast>,
-    pub(super) words: Option<Words>,
+    pub(super) words: Option<WordHead>,
     pub(super) answers: Option<Answers>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Contrast {
     scale: Tensor,
 }
 
-pub(super) struct Words {
+pub(super) struct WordHead {
     transform: Transform,
     scores: Linear,
 }
@@ -68,7 +68,7 @@ impl Heads {
         let words = || -> Result<_, ModelError> {
             let p = p.at("mlm_score");
             let scores = p.at("decoder").tensor("weight", &[config.vocab, width])?;
-            Ok(Words {
+            Ok(WordHead {
                 transform: Transform::load(&p.at("transform"), width, Act::Gelu, config.text_norm)?,
                 scores: Linear::new(scores, Some(p.tensor("bias", &[config.vocab])?), &p)?,
             })

@@ -7,7 +7,7 @@ use ocellus_nn::embeddings::rows as select;
 use std::sync::Arc;
 
 use crate::error::ModelError;
-use crate::rows::Rows;
+use crate::packed_texts::PackedTexts;
 
 /// What one sequence is made of.
 pub(super) struct Sequence {
@@ -27,12 +27,12 @@ impl Sequence {
     }
 }
 
-pub(super) struct Layout {
+pub(super) struct TokenLayout {
     pub(super) sequences: Vec<Sequence>,
     pub(super) segments: Arc<[Segment]>,
 }
 
-impl Layout {
+impl TokenLayout {
     fn new(sequences: Vec<Sequence>) -> Self {
         Self {
             segments: segments(sequences.iter().map(Sequence::tokens)),
@@ -41,7 +41,7 @@ impl Layout {
     }
 
     /// Texts alone.
-    pub(super) fn texts(rows: &Rows) -> Self {
+    pub(super) fn texts(rows: &PackedTexts) -> Self {
         Self::new(
             columns(rows)
                 .map(|text| Sequence { text, picture: None })
@@ -59,7 +59,7 @@ impl Layout {
     }
 
     /// Text `i`, then picture `i`.
-    pub(super) fn together(rows: &Rows, grids: &[(usize, usize)]) -> Self {
+    pub(super) fn together(rows: &PackedTexts, grids: &[(usize, usize)]) -> Self {
         let pair = |(text, grid): (Vec<usize>, &(usize, usize))| Sequence {
             text,
             picture: Some(*grid),
@@ -123,7 +123,7 @@ impl Layout {
     }
 
     /// Pictures of one size behind texts that are padded as in `rows`: `[sequences, length, width]`, 0 at padding.
-    pub(super) fn padded(&self, x: &Tensor, rows: &Rows) -> Result<Tensor, ModelError> {
+    pub(super) fn padded(&self, x: &Tensor, rows: &PackedTexts) -> Result<Tensor, ModelError> {
         let text = rows.unpack(&self.of_text(x)?)?;
         let pictures = self.of_pictures(x)?;
         let (count, _, width) = text.dims3()?;
@@ -133,7 +133,7 @@ impl Layout {
 }
 
 /// The columns of every text's real tokens.
-fn columns(rows: &Rows) -> impl Iterator<Item = Vec<usize>> {
+fn columns(rows: &PackedTexts) -> impl Iterator<Item = Vec<usize>> {
     let (columns, mut first) = (rows.columns(), 0);
     rows.lengths.iter().map(move |n| {
         first += n;

@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use ocellus_nn::{LoadError, Params, Segment};
 
 use super::config::Config;
-use super::layout::{Layout, Sequence};
+use super::layout::{Sequence, TokenLayout};
 use super::spline;
 use crate::error::ModelError;
 
@@ -97,7 +97,7 @@ impl Relative {
     }
 
     /// The rows that the tokens of every sequence look up.
-    pub(super) fn place(&self, layout: &Layout) -> Result<Placed, ModelError> {
+    pub(super) fn place(&self, layout: &TokenLayout) -> Result<Placed, ModelError> {
         let sequence = |(sequence, segment): (&Sequence, &Segment)| {
             let grid = sequence.picture.unwrap_or((self.side, self.side));
             let rows = RowsOf {

@@ -8,8 +8,8 @@ use crate::learner::modality_experts::{ModalityExperts, PretrainingStage};
 use crate::learner::single_stream::SingleStream;
 use crate::learner::{Learner, Objective};
 use crate::model::Model;
-use crate::sight::{Sight, Texts};
 use crate::states::{JointStates, States};
+use crate::visual_input::{Texts, VisualInput};
 use ocellus_nn::Taps;
 
 /// Starts of the names of what texts alone change: their tables and head, and of what is shared the kinds of tokens, the
@@ -39,8 +39,8 @@ impl Learner for Vlmo {
 }
 
 impl SingleStream for Vlmo {
-    fn encode(&self, sight: &Sight, texts: &Texts) -> Result<JointStates, ModelError> {
-        let (x, layout) = self.fused(&self.rows(texts)?, sight, &mut Taps::none())?;
+    fn encode(&self, visual: &VisualInput, texts: &Texts) -> Result<JointStates, ModelError> {
+        let (x, layout) = self.fused(&self.rows(texts)?, visual, &mut Taps::none())?;
         let words: Vec<usize> = texts.iter().map(|t| t.len()).collect();
         let seen = layout
             .segments
@@ -78,14 +78,14 @@ impl ModalityExperts for Vlmo {
         })
     }
 
-    fn similarities(&self, sight: &Sight, texts: &Texts) -> Result<[Tensor; 2], ModelError> {
+    fn similarities(&self, visual: &VisualInput, texts: &Texts) -> Result<[Tensor; 2], ModelError> {
         let rows = self.rows(texts)?;
         let scores = |contrast: &Option<heads::Contrast>, joint| {
             let contrast = contrast
                 .as_ref()
                 .ok_or_else(|| heads::lacks("projections to features"))?;
             let (texts, of_texts) = self.text_states(&rows, joint)?;
-            let (pictures, of_pictures) = self.picture_states(sight, joint)?;
+            let (pictures, of_pictures) = self.picture_states(visual, joint)?;
             let texts = contrast.texts(&of_texts.firsts(&texts)?)?;
             contrast.scores(&contrast.pictures(&of_pictures.firsts(&pictures)?)?, &texts)
         };

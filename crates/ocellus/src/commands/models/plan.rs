@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let prompt = context_tokens - usage.new_tokens;
     let (tower, prefill) = (shape.vision_flops(&grids), shape.prefill_flops(prompt));
     // A token in the middle of the answer.
-    let turn = shape.turn(prompt + usage.new_tokens / 2, &storage.widths, storage.kv_cache);
+    let turn = shape.decode_cost(prompt + usage.new_tokens / 2, &storage.widths, storage.kv_cache);
     let available = context.available_bytes();
     if args.format == Format::Json {
         return output::json(&json!({

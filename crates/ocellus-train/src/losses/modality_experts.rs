@@ -1,5 +1,5 @@
-//! Pretraining in stages of a model with experts (Bao et al. 2021, sections 3.3 and 3.4): masked words of texts alone, which
-//! change what belongs to texts; then contrast, matching and masked words of pairs.
+//! Stagewise pretraining of a mixture of modality experts (Bao et al. 2021, sections 3.3 and 3.4): first masked language modelling on
+//! texts alone, which trains the text experts; then contrast, matching and masked language modelling on pairs.
 
 use candle_core::{Tensor, Var};
 use ocellus_models::ModelError;
@@ -7,10 +7,10 @@ use ocellus_models::learner::modality_experts::{ModalityExperts, PretrainingStag
 use ocellus_nn::losses::contrastive::contrastive;
 use std::collections::BTreeMap;
 
-use super::image_text_momentum::Pairs;
 use super::masked_words::masked_words;
-pub use super::momentum_contrast::{Choice, Strangers};
-use super::momentum_contrast::{borrowed, draw, partners_first, weights};
+pub use super::momentum_contrast::{NegativeChoice, Negatives};
+use super::momentum_contrast::{borrowed, draw, positives_first, weights};
+use super::momentum_distillation::Pairs;
 
 /// Weight of masked words beside contrast and matching.
 pub const WORDS: f64 = 0.25;
@@ -42,7 +42,7 @@ pub struct Losses {
     pub picture_weights: Tensor,
     /// Row `i`: the same of each text beside picture `i`.
     pub text_weights: Tensor,
-    pub strangers: Strangers,
+    pub negatives: Negatives,
 }
 
 impl Losses {
@@ -52,50 +52,54 @@ impl Losses {
     }
 }
 
-/// Contrast, matching and masked words of pairs. Strangers are those that look most like partners to the experts of each.
-pub fn pairs(model: &dyn ModalityExperts, pairs: &Pairs, choice: Choice) -> Result<Losses, ModelError> {
+/// Contrast, matching and masked words of pairs. Negatives are those that look most like positives to the experts of each.
+pub fn pairs(
+    model: &dyn ModalityExperts,
+    pairs: &Pairs,
+    choice: NegativeChoice,
+) -> Result<Losses, ModelError> {
     let (own, count) = (borrowed(pairs.texts), pairs.texts.len());
     if count < 2 {
         return Err(ModelError::input("a batch of pairs", "two at least", count));
     }
-    let [apart, joint] = model.similarities(pairs.sight, &own)?;
+    let [apart, joint] = model.similarities(pairs.visual, &own)?;
     let contrast = ((contrastive(&apart)? + contrastive(&joint)?)? * 0.5)?;
     let text_weights = weights(&apart, count, 0.0)?;
     let picture_weights = weights(&apart.t()?.contiguous()?, count, 0.0)?;
-    let strangers = match choice {
-        Choice::Given(strangers) => strangers,
-        Choice::Drawn(uniform) => Strangers {
+    let negatives = match choice {
+        NegativeChoice::Given(negatives) => negatives,
+        NegativeChoice::Sampled(uniform) => Negatives {
             pictures: draw(&picture_weights, uniform)?,
             texts: draw(&text_weights, uniform)?,
         },
     };
-    let joint = model.encode(pairs.sight, &borrowed(pairs.masked))?;
+    let joint = model.encode(pairs.visual, &borrowed(pairs.masked))?;
     Ok(Losses {
         contrast,
-        matching: matching(model, pairs, &strangers)?,
+        matching: matching(model, pairs, &negatives)?,
         words: masked_words(&joint.text.rows, pairs.hidden, |rows| model.token_logits(rows))?,
         picture_weights,
         text_weights,
-        strangers,
+        negatives,
     })
 }
 
-/// Every text with its picture, every text with a strange picture, every picture with a strange text.
-fn matching(model: &dyn ModalityExperts, pairs: &Pairs, strangers: &Strangers) -> Result<Tensor, ModelError> {
-    let (own, sight) = (borrowed(pairs.texts), pairs.sight);
-    let found = (strangers.pictures.len(), strangers.texts.len());
-    let least = strangers.texts.iter().all(|i| *i < own.len());
+/// Every text with its picture, every text with a negative picture, every picture with a negative text.
+fn matching(model: &dyn ModalityExperts, pairs: &Pairs, negatives: &Negatives) -> Result<Tensor, ModelError> {
+    let (own, visual) = (borrowed(pairs.texts), pairs.visual);
+    let found = (negatives.pictures.len(), negatives.texts.len());
+    let least = negatives.texts.iter().all(|i| *i < own.len());
     if found != (own.len(), own.len()) || !least {
         let expected = format!("{0} of each, below {0}", own.len());
-        let found = format!("{:?} and {:?}", strangers.pictures, strangers.texts);
-        return Err(ModelError::input("strangers", expected, found));
+        let found = format!("{:?} and {:?}", negatives.pictures, negatives.texts);
+        return Err(ModelError::input("negatives", expected, found));
     }
-    let strange: Vec<&[u32]> = strangers.texts.iter().map(|i| own[*i]).collect();
-    let read = |sight, texts: &[&[u32]]| model.matching_logits(&model.encode(sight, texts)?);
+    let negative_texts: Vec<&[u32]> = negatives.texts.iter().map(|i| own[*i]).collect();
+    let read = |visual, texts: &[&[u32]]| model.matching_logits(&model.encode(visual, texts)?);
     let logits = [
-        read(sight, &own)?,
-        read(&sight.pick(&strangers.pictures)?, &own)?,
-        read(sight, &strange)?,
+        read(visual, &own)?,
+        read(&visual.pick(&negatives.pictures)?, &own)?,
+        read(visual, &negative_texts)?,
     ];
-    partners_first(&Tensor::cat(&logits, 0)?)
+    positives_first(&Tensor::cat(&logits, 0)?)
 }

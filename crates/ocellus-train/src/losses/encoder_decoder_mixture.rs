@@ -1,18 +1,18 @@
-//! Contrast, matching and language over a slow copy of both towers (Li et al. 2022, section 3.2): one text model that reads a
-//! text alone, reads it anew with a picture, and says it word by word under the picture.
+//! The objectives of the multimodal mixture of encoder-decoder (Li et al. 2022, section 3.2): image-text contrast with an EMA teacher,
+//! image-text matching with the image-grounded text encoder, language modelling with the image-grounded text decoder.
 
 use candle_core::{Tensor, Var};
 use ocellus_models::learner::encoder_decoder_mixture::EncoderDecoderMixture;
 use ocellus_models::learner::momentum_contrast::{MomentumContrast, Queues};
-use ocellus_models::{ModelError, Sight};
+use ocellus_models::{ModelError, VisualInput};
 use ocellus_nn::ops::loss::{IGNORE, smoothed_cross_entropy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use super::momentum_contrast::{Choice, Setting, Strangers, follow};
-use super::momentum_contrast::{Side, borrowed, compare, partners_first};
+pub use super::momentum_contrast::{MomentumSettings, NegativeChoice, Negatives, ema_update};
+use super::momentum_contrast::{Side, borrowed, compare, positives_first};
 
-/// Added to the likelihoods by which strangers are drawn, so that every row has one.
+/// Added to the likelihoods by which negatives are drawn, so that every row has one.
 pub const FLOOR: f64 = 1e-4;
 /// Share of every target word that is spread over the vocabulary.
 pub const SMOOTHING: f64 = 0.1;
@@ -26,7 +26,7 @@ pub struct Losses {
     pub picture_weights: Tensor,
     /// Row `i`: the same of each text beside picture `i`.
     pub text_weights: Tensor,
-    pub strangers: Strangers,
+    pub negatives: Negatives,
 }
 
 impl Losses {
@@ -42,38 +42,38 @@ pub fn step(
     model: &dyn EncoderDecoderMixture,
     (vars, states): (&BTreeMap<String, Var>, &BTreeMap<String, Var>),
     queues: &mut Queues,
-    (sight, texts): (&Sight, &[Vec<u32>]),
-    choice: Choice,
-    setting: Setting,
+    (visual, texts): (&VisualInput, &[Vec<u32>]),
+    choice: NegativeChoice,
+    settings: MomentumSettings,
 ) -> Result<Losses, ModelError> {
     let sides = (model as &dyn MomentumContrast, model.student(), model.teacher());
-    let batch = (sight, texts);
-    let compared = compare(sides, (vars, states), queues, batch, choice, (setting, FLOOR))?;
+    let batch = (visual, texts);
+    let compared = compare(sides, (vars, states), queues, batch, choice, (settings, FLOOR))?;
     Ok(Losses {
-        matching: matching(model, texts, &compared.student, &compared.strangers)?,
+        matching: matching(model, texts, &compared.student, &compared.negatives)?,
         language: language(model, texts, &compared.student)?,
         contrast: compared.contrast,
         picture_weights: compared.picture_weights,
         text_weights: compared.text_weights,
-        strangers: compared.strangers,
+        negatives: compared.negatives,
     })
 }
 
-/// Every text with its picture, every text with a strange picture, every picture with a strange text.
+/// Every text with its picture, every text with a negative picture, every picture with a negative text.
 fn matching(
     model: &dyn EncoderDecoderMixture,
     texts: &[Vec<u32>],
     student: &Side,
-    strangers: &Strangers,
+    negatives: &Negatives,
 ) -> Result<Tensor, ModelError> {
     let (own, seen) = (borrowed(texts), &student.pictures);
-    if let Some(other) = strangers.texts.iter().find(|i| **i >= own.len()) {
+    if let Some(other) = negatives.texts.iter().find(|i| **i >= own.len()) {
         let expected = format!("a text below {}", own.len());
-        return Err(ModelError::input("a stranger", expected, other));
+        return Err(ModelError::input("a negative", expected, other));
     }
-    let strange: Vec<&[u32]> = strangers.texts.iter().map(|i| own[*i]).collect();
-    let pictures = seen.and(&seen.pick(&strangers.pictures)?)?.and(seen)?;
-    partners_first(&model.matching_logits(&[&own[..], &own, &strange].concat(), &pictures)?)
+    let negative_texts: Vec<&[u32]> = negatives.texts.iter().map(|i| own[*i]).collect();
+    let pictures = seen.and(&seen.pick(&negatives.pictures)?)?.and(seen)?;
+    positives_first(&model.matching_logits(&[&own[..], &own, &negative_texts].concat(), &pictures)?)
 }
 
 /// Every word of every text from those before it; the first token is told.

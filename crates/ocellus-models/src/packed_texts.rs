@@ -9,7 +9,7 @@ use crate::error::ModelError;
 
 /// A padded batch without its padding: real places in row order, packed.
 #[derive(Clone, Debug, Default)]
-pub struct Rows {
+pub struct PackedTexts {
     /// Packed ids.
     pub ids: Vec<u32>,
     /// Real tokens of each row.
@@ -20,7 +20,7 @@ pub struct Rows {
     pub length: usize,
 }
 
-impl Rows {
+impl PackedTexts {
     /// From a mask `[batch, length]`, whose zeros are padding.
     pub fn from_mask(length: usize, mask: &[i64]) -> Self {
         let rows = mask.chunks_exact(length.max(1));

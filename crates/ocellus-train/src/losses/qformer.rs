@@ -1,25 +1,26 @@
-//! Contrast, matching and continued texts with learned queries that stand for the picture (Li et al. 2023, section 3.2).
+//! The first stage of Q-Former training (Li et al. 2023, section 3.2): image-text contrast, image-text matching and image-grounded
+//! text generation.
 //!
-//! All three read the same pictures with the same queries; what differs is who sees whom. In the contrast neither side sees the
-//! other, in the matching both do, in the continuing texts see queries alone.
+//! All three use the same pictures and queries; what differs is the attention mask. It is unimodal in the contrast, bidirectional in
+//! the matching, and multimodal causal in the generation.
 
 use candle_core::Tensor;
 use ocellus_models::learner::qformer::QFormerPretraining;
-use ocellus_models::{ModelError, Sight};
+use ocellus_models::{ModelError, VisualInput};
 use ocellus_nn::ops::loss::{IGNORE, cross_entropy, smoothed_cross_entropy};
 use std::sync::Arc;
 
-use super::image_text_momentum::Strangers;
+use super::momentum_distillation::Negatives;
 
 /// Pictures and texts that belong together.
 pub struct Pairs<'a> {
-    pub sight: &'a Sight,
+    pub visual: &'a VisualInput,
     pub texts: &'a [&'a [u32]],
 }
 
 /// How a step is graded.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Setting {
+pub struct QFormerSettings {
     /// Share of the targets that is spread over all classes, in the contrast and over words.
     pub smoothing: f64,
     /// The token that takes the place of a text's first when it is to be continued.
@@ -31,7 +32,7 @@ pub struct Losses {
     pub contrast: Tensor,
     pub matching: Tensor,
     pub words: Tensor,
-    /// Row `i`: how like picture `i` and each text are, over the temperature; `[pairs, pairs]`. What hard strangers are drawn by.
+    /// Row `i`: how like picture `i` and each text are, over the temperature; `[pairs, pairs]`. What hard negatives are drawn by.
     pub similarity: Tensor,
 }
 
@@ -42,14 +43,14 @@ impl Losses {
     }
 }
 
-/// The losses of a batch with these strangers.
+/// The losses of a batch with these negatives.
 pub fn step(
     model: &dyn QFormerPretraining,
     pairs: &Pairs,
-    strangers: &Strangers,
-    setting: Setting,
+    negatives: &Negatives,
+    settings: QFormerSettings,
 ) -> Result<Losses, ModelError> {
-    let (pictures, count) = (model.pictures(pairs.sight)?, pairs.texts.len());
+    let (pictures, count) = (model.pictures(pairs.visual)?, pairs.texts.len());
     if pictures.lengths.len() != count || count < 2 {
         return Err(ModelError::input(
             "a batch of pairs",
@@ -58,38 +59,38 @@ pub fn step(
         ));
     }
     let wrong = |chosen: &[usize]| chosen.len() != count || chosen.iter().any(|i| *i >= count);
-    if wrong(&strangers.pictures) || wrong(&strangers.texts) {
+    if wrong(&negatives.pictures) || wrong(&negatives.texts) {
         let expected = format!("{count} of each, numbers below {count}");
-        return Err(ModelError::input("strangers", expected, format!("{strangers:?}")));
+        return Err(ModelError::input("negatives", expected, format!("{negatives:?}")));
     }
 
     let similarity = similarity(model, &model.query_features(&pictures)?, pairs.texts)?;
     let own: Arc<[u32]> = (0..count as u32).collect();
-    let of_pictures = smoothed_cross_entropy(&similarity, &own, setting.smoothing)?;
-    let of_texts = smoothed_cross_entropy(&similarity.t()?.contiguous()?, &own, setting.smoothing)?;
+    let of_pictures = smoothed_cross_entropy(&similarity, &own, settings.smoothing)?;
+    let of_texts = smoothed_cross_entropy(&similarity.t()?.contiguous()?, &own, settings.smoothing)?;
 
-    // Every text with its picture, every text with a strange picture, every picture with a strange text.
-    let strange = strangers.texts.iter().map(|i| pairs.texts[*i]);
+    // Every text with its picture, every text with a negative picture, every picture with a negative text.
+    let negative_texts = negatives.texts.iter().map(|i| pairs.texts[*i]);
     let texts: Vec<&[u32]> = pairs
         .texts
         .iter()
         .chain(pairs.texts)
         .copied()
-        .chain(strange)
+        .chain(negative_texts)
         .collect();
     let seen = pictures
-        .and(&pictures.pick(&strangers.pictures)?)?
+        .and(&pictures.pick(&negatives.pictures)?)?
         .and(&pictures)?;
     let targets: Arc<[u32]> = (0..3 * count).map(|i| u32::from(i < count)).collect();
     let matching = cross_entropy(&model.matching_logits(&texts, &seen)?, &targets)?;
 
-    let (texts, targets) = continued(pairs.texts, setting.start)?;
+    let (texts, targets) = continued(pairs.texts, settings.start)?;
     let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
     let words = model.next_token_logits(&texts, &pictures)?;
     Ok(Losses {
         contrast: ((of_pictures + of_texts)? * 0.5)?,
         matching: (matching / (3 * count) as f64)?,
-        words: smoothed_cross_entropy(&words, &targets, setting.smoothing)?,
+        words: smoothed_cross_entropy(&words, &targets, settings.smoothing)?,
         similarity,
     })
 }

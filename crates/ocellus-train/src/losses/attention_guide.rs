@@ -1,4 +1,4 @@
-//! The attention guide: one head is told which cell holds the character that comes next.
+//! Attention supervision: one head is trained to attend to the visual token that holds the next character.
 //!
 //! A line reader must learn *where* to look before it can learn *what* it sees there; the synthesis knows where every
 //! character was drawn. The loss is the cross-entropy of the head's attention over the cells of its own example. It is

@@ -8,15 +8,15 @@ use ocellus_nn::{CrossMemory, Segment, Taps};
 use std::sync::Arc;
 
 use crate::error::ModelError;
+use crate::packed_texts::PackedTexts;
 use crate::reference::Given;
-use crate::rows::Rows;
 
 /// Reads the input `ids` with `decoder_attention_mask`. Taps `{prefix}hidden_N` and `logits`, 0 at padding, and with `labels` the
 /// `loss`.
 ///
 /// Padding is read too: where labels are not masked, the reference's loss counts what it says there. It sees the real tokens
 /// before it, and is seen by nobody.
-pub fn taught(
+pub fn teacher_forced(
     given: &Given,
     decoder: &Decoder,
     memory: CrossMemory,
@@ -26,7 +26,7 @@ pub fn taught(
 ) -> Result<(), ModelError> {
     let rows = given.rows(ids, "decoder_attention_mask")?;
     let (batch, length) = (rows.lengths.len(), rows.length);
-    let every = Rows::from_mask(length, &vec![1; batch * length]);
+    let every = PackedTexts::from_mask(length, &vec![1; batch * length]);
     let all = given.packed(ids, &every)?;
     let vocab = decoder.spec().vocab;
     if let Some(&id) = all.iter().find(|id| **id as usize >= vocab) {
@@ -59,7 +59,7 @@ pub fn taught(
 }
 
 /// Real tokens see themselves and those before; a place of padding behind them sees all of them.
-fn seen(rows: &Rows) -> Arc<[Segment]> {
+fn seen(rows: &PackedTexts) -> Arc<[Segment]> {
     let mut segments = Vec::new();
     for (row, &real) in rows.lengths.iter().enumerate() {
         let first = row * rows.length;
@@ -76,7 +76,7 @@ fn seen(rows: &Rows) -> Arc<[Segment]> {
 }
 
 /// The label of the next place, for every place; negative labels are no targets.
-fn following(given: &Given, rows: &Rows) -> Result<Arc<[u32]>, ModelError> {
+fn following(given: &Given, rows: &PackedTexts) -> Result<Arc<[u32]>, ModelError> {
     let (shape, labels) = given.integers("labels", 2)?;
     if shape != [rows.lengths.len(), rows.length] {
         let expected = format!("[{}, {}]", rows.lengths.len(), rows.length);

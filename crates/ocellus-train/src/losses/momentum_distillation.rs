@@ -1,25 +1,25 @@
-//! Contrast, matching and masked words with a momentum teacher (Li et al. 2021, section 3).
+//! Image-text contrast, image-text matching and masked language modelling with an EMA teacher (Li et al. 2021, section 3).
 //!
-//! The order of a step: the temperature is brought into its range, the student looks and reads, the teacher takes a step after
-//! the student, looks and reads, similarities to its features and to those in the queues are graded against softened targets, its
-//! features enter the queues, the hardest looking strangers are told from partners, and masked words are guessed with the
-//! teacher's guesses beside the truth.
+//! The order of a step: the temperature is clamped; the student encodes the batch; the teacher is updated from the student and
+//! encodes it too; similarities to the teacher's features and to those in the queues are compared with softened targets; the
+//! teacher's features enter the queues; pairs are matched against hard negatives; masked tokens are predicted, with the teacher's
+//! predictions beside the labels.
 
 use candle_core::{Tensor, Var};
 use ocellus_models::learner::momentum_contrast::{MomentumContrast, Queues};
 use ocellus_models::learner::momentum_distillation::MomentumDistillation;
-use ocellus_models::{DualEncoder, FusionEncoder, ModelError, Sight, States};
+use ocellus_models::{DualEncoder, FusionEncoder, ModelError, States, VisualInput};
 use ocellus_nn::losses::soft_targets::{probabilities, soft_cross_entropy};
 use ocellus_nn::ops::loss::{IGNORE, cross_entropy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use super::momentum_contrast::{Choice, Setting, Strangers, follow};
-use super::momentum_contrast::{Side, borrowed, compare, partners_first};
+pub use super::momentum_contrast::{MomentumSettings, NegativeChoice, Negatives, ema_update};
+use super::momentum_contrast::{Side, borrowed, compare, positives_first};
 
 /// Pictures and texts that belong together.
 pub struct Pairs<'a> {
-    pub sight: &'a Sight,
+    pub visual: &'a VisualInput,
     pub texts: &'a [Vec<u32>],
     /// The texts with words masked.
     pub masked: &'a [Vec<u32>],
@@ -36,7 +36,7 @@ pub struct Losses {
     pub picture_weights: Tensor,
     /// Row `i`: the same of each text beside picture `i`.
     pub text_weights: Tensor,
-    pub strangers: Strangers,
+    pub negatives: Negatives,
 }
 
 impl Losses {
@@ -53,24 +53,24 @@ pub fn step(
     (vars, states): (&BTreeMap<String, Var>, &BTreeMap<String, Var>),
     queues: &mut Queues,
     pairs: &Pairs,
-    choice: Choice,
-    setting: Setting,
+    choice: NegativeChoice,
+    settings: MomentumSettings,
 ) -> Result<Losses, ModelError> {
     let sides = (
         model as &dyn MomentumContrast,
         towers(model.student()),
         towers(model.teacher()),
     );
-    let batch = (pairs.sight, pairs.texts);
-    let compared = compare(sides, (vars, states), queues, batch, choice, (setting, 0.0))?;
+    let batch = (pairs.visual, pairs.texts);
+    let compared = compare(sides, (vars, states), queues, batch, choice, (settings, 0.0))?;
     let (student, teacher) = (&compared.student, &compared.teacher);
     Ok(Losses {
-        matching: matching(model, student, &compared.strangers)?,
-        words: words(model, pairs, student, teacher, setting.alpha)?,
+        matching: matching(model, student, &compared.negatives)?,
+        words: words(model, pairs, student, teacher, settings.alpha)?,
         contrast: compared.contrast,
         picture_weights: compared.picture_weights,
         text_weights: compared.text_weights,
-        strangers: compared.strangers,
+        negatives: compared.negatives,
     })
 }
 
@@ -78,18 +78,18 @@ fn towers(model: &dyn FusionEncoder) -> &dyn DualEncoder {
     model
 }
 
-/// Partners against strangers: every text with its picture, every text with a strange picture, every picture with a strange text.
+/// Pairs against negatives: every text with its picture, every text with a negative picture, every picture with a negative text.
 fn matching(
     model: &dyn MomentumDistillation,
     student: &Side,
-    strangers: &Strangers,
+    negatives: &Negatives,
 ) -> Result<Tensor, ModelError> {
     let (texts, pictures) = (&student.texts, &student.pictures);
-    let texts = texts.and(texts)?.and(&texts.pick(&strangers.texts)?)?;
+    let texts = texts.and(texts)?.and(&texts.pick(&negatives.texts)?)?;
     let pictures = pictures
-        .and(&pictures.pick(&strangers.pictures)?)?
+        .and(&pictures.pick(&negatives.pictures)?)?
         .and(pictures)?;
-    partners_first(&model.matching_logits(&model.student().fuse(&texts, &pictures)?)?)
+    positives_first(&model.matching_logits(&model.student().fuse(&texts, &pictures)?)?)
 }
 
 /// Masked words: the truth, and with weight `alpha` what the teacher guesses instead.

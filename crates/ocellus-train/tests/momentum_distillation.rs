@@ -1,4 +1,4 @@
-//! A step with a momentum teacher beyond the golden one: drawn strangers, queues that go round, teachers that follow, a start
+//! A step with an EMA teacher beyond the golden one: sampled negatives, queues that go round, teachers that follow, a start
 //! from nothing.
 
 use std::rc::Rc;
@@ -8,15 +8,17 @@ use ocellus_models::families::load_learner;
 use ocellus_models::learner::momentum_contrast::Queues;
 use ocellus_models::learner::momentum_distillation::MomentumDistillation;
 use ocellus_models::patches::patch_rows;
-use ocellus_models::{Given, Learner, Objective, Sight};
+use ocellus_models::{Given, Learner, Objective, VisualInput};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_testkit::Case;
-use ocellus_train::losses::image_text_momentum::{Choice, Losses, Pairs, Setting, Strangers, follow, step};
+use ocellus_train::losses::momentum_distillation::{
+    Losses, MomentumSettings, NegativeChoice, Negatives, Pairs, ema_update, step,
+};
 use ocellus_weights::Weights;
 
 const CASE: &str = "albef-pretrain-step";
-const SETTING: Setting = Setting {
+const SETTINGS: MomentumSettings = MomentumSettings {
     alpha: 0.4,
     momentum: 0.995,
 };
@@ -24,7 +26,7 @@ const SETTING: Setting = Setting {
 struct Setup {
     source: Rc<Trainable>,
     learner: Box<dyn Learner>,
-    sight: Sight,
+    visual: VisualInput,
     texts: Vec<Vec<u32>>,
     masked: Vec<Vec<u32>>,
     hidden: Vec<u32>,
@@ -51,7 +53,7 @@ impl Setup {
         let pixels = Tensor::from_slice(image.f32s(), &image.shape[..], &Device::Cpu).unwrap();
         let (patches, grids) = patch_rows(&pixels, learner.model().facts().patch_size, None).unwrap();
         Self {
-            sight: Sight::Pictures { patches, grids },
+            visual: VisualInput::Pictures { patches, grids },
             texts: rows.split(),
             masked: given.rows("mlm_input_ids", "attention_mask").unwrap().split(),
             hidden: rows
@@ -78,17 +80,17 @@ impl Setup {
 
     fn pairs(&self) -> Pairs<'_> {
         Pairs {
-            sight: &self.sight,
+            visual: &self.visual,
             texts: &self.texts,
             masked: &self.masked,
             hidden: &self.hidden,
         }
     }
 
-    fn step(&self, queues: &mut Queues, choice: Choice) -> Result<Losses, String> {
+    fn step(&self, queues: &mut Queues, choice: NegativeChoice) -> Result<Losses, String> {
         let model = self.model();
         let named = (&self.source.vars(), &self.source.states());
-        step(model, named, queues, &self.pairs(), choice, SETTING).map_err(|e| e.to_string())
+        step(model, named, queues, &self.pairs(), choice, SETTINGS).map_err(|e| e.to_string())
     }
 
     fn queues(&self) -> Queues {
@@ -122,11 +124,11 @@ fn strangers_are_drawn_by_their_weights_and_never_oneself() {
     let mut weights = Vec::new();
     for _ in 0..60 {
         let losses = setup
-            .step(&mut setup.queues(), Choice::Drawn(&mut uniform))
+            .step(&mut setup.queues(), NegativeChoice::Sampled(&mut uniform))
             .unwrap();
         let of = |chosen: &[usize]| chosen.iter().enumerate().all(|(i, c)| i != *c && *c < 4);
-        assert!(of(&losses.strangers.pictures) && of(&losses.strangers.texts));
-        for (i, c) in losses.strangers.texts.iter().enumerate() {
+        assert!(of(&losses.negatives.pictures) && of(&losses.negatives.texts));
+        for (i, c) in losses.negatives.texts.iter().enumerate() {
             drawn[i][*c] += 1;
         }
         weights = losses.text_weights.to_vec2::<f32>().unwrap();
@@ -148,13 +150,15 @@ fn queues_go_round_and_refuse_what_does_not_fit() {
     let mut queues = setup.queues();
     let (entries, first) = (queues.pictures.dim(1).unwrap(), queues.next);
     for i in 1..=entries / 4 {
-        setup.step(&mut queues, Choice::Drawn(&mut stream())).unwrap();
+        setup
+            .step(&mut queues, NegativeChoice::Sampled(&mut stream()))
+            .unwrap();
         assert_eq!(queues.next, (first + 4 * i) % entries);
     }
     assert_eq!(queues.pictures.dims(), setup.queues().pictures.dims());
     queues.pictures = queues.pictures.narrow(1, 0, 7).unwrap();
     let error = setup
-        .step(&mut queues, Choice::Drawn(&mut stream()))
+        .step(&mut queues, NegativeChoice::Sampled(&mut stream()))
         .err()
         .unwrap();
     assert!(error.contains("7 entries"), "{error}");
@@ -164,13 +168,13 @@ fn queues_go_round_and_refuse_what_does_not_fit() {
 fn wrong_strangers_and_words_are_refused() {
     let mut setup = Setup::golden();
     let given = |pictures: &[usize], texts: &[usize]| {
-        Choice::Given(Strangers {
+        NegativeChoice::Given(Negatives {
             pictures: pictures.to_vec(),
             texts: texts.to_vec(),
         })
     };
     let error = |setup: &Setup, choice| setup.step(&mut setup.queues(), choice).err().unwrap();
-    assert!(error(&setup, given(&[1, 0], &[1, 0, 3, 2])).contains("strangers"));
+    assert!(error(&setup, given(&[1, 0], &[1, 0, 3, 2])).contains("negatives"));
     assert!(error(&setup, given(&[1, 0, 3, 4], &[1, 0, 3, 2])).contains("numbers below 4"));
     setup.hidden.pop();
     assert!(error(&setup, given(&[1, 0, 3, 2], &[1, 0, 3, 2])).contains("hidden words"));
@@ -181,7 +185,7 @@ fn a_batch_without_masks_teaches_no_words() {
     let mut setup = Setup::golden();
     setup.hidden.fill(IGNORE);
     let losses = setup
-        .step(&mut setup.queues(), Choice::Drawn(&mut stream()))
+        .step(&mut setup.queues(), NegativeChoice::Sampled(&mut stream()))
         .unwrap();
     assert_eq!(scalar(&losses.words), 0.0);
     assert!(losses.total().unwrap().backward().is_ok());
@@ -194,7 +198,7 @@ fn the_temperature_stays_in_its_range() {
     for (set, kept) in [(0.9f32, 0.5f32), (1e-6, 0.001), (0.2, 0.2)] {
         temperature.set(&Tensor::new(set, &Device::Cpu).unwrap()).unwrap();
         setup
-            .step(&mut setup.queues(), Choice::Drawn(&mut stream()))
+            .step(&mut setup.queues(), NegativeChoice::Sampled(&mut stream()))
             .unwrap();
         assert_eq!(scalar(temperature.as_tensor()), kept);
     }
@@ -206,7 +210,7 @@ fn training_from_nothing_learns_who_belongs_to_whom() {
     let (vars, states) = (setup.source.vars(), setup.source.states());
     let model = setup.model();
     assert_eq!(scalar(model.temperature()), 0.07);
-    follow(model, &vars, &states, 0.0).unwrap();
+    ema_update(model, &vars, &states, 0.0).unwrap();
     let mut followed = 0;
     for (name, var) in &vars {
         if let Some(state) = model.teacher_tensor(name).and_then(|n| states.get(&n)) {
@@ -219,7 +223,9 @@ fn training_from_nothing_learns_who_belongs_to_whom() {
     let mut queues = setup.queues();
     let mut curve = Vec::new();
     for _ in 0..12 {
-        let losses = setup.step(&mut queues, Choice::Drawn(&mut stream())).unwrap();
+        let losses = setup
+            .step(&mut queues, NegativeChoice::Sampled(&mut stream()))
+            .unwrap();
         let total = losses.total().unwrap();
         curve.push(scalar(&total));
         let store = total.backward().unwrap();

@@ -4,8 +4,8 @@ use crate::hand::{cross_entropy, matrix, softmax};
 use crate::tiny::{Tiny, close, masks, pictures, rows, slices, tiny};
 use ocellus_models::learner::modality_experts::PretrainingStage;
 use ocellus_nn::ops::loss::IGNORE;
-use ocellus_train::losses::image_text_momentum::Pairs;
-use ocellus_train::losses::staged_experts::{Choice, Strangers, pairs, texts, trainable};
+use ocellus_train::losses::modality_experts::{NegativeChoice, Negatives, pairs, texts, trainable};
+use ocellus_train::losses::momentum_distillation::Pairs;
 use serde_json::json;
 
 fn model() -> Tiny {
@@ -111,24 +111,24 @@ fn contrast_matching_and_words_of_pairs() {
         var.set(&(var.as_tensor().ones_like().unwrap() * 0.9).unwrap())
             .unwrap();
     }
-    let sight = pictures(&[(3, 3), (4, 4), (3, 3)], 12, 9);
+    let visual = pictures(&[(3, 3), (4, 4), (3, 3)], 12, 9);
     let (own, hidden) = (written(), hidden());
     let mut masked = written();
     (masked[0][1], masked[1][2], masked[2][1]) = (4, 4, 4);
     let batch = Pairs {
-        sight: &sight,
+        visual: &visual,
         texts: &own,
         masked: &masked,
         hidden: &hidden,
     };
-    let strangers = || Strangers {
+    let negatives = || Negatives {
         pictures: vec![2, 0, 1],
         texts: vec![1, 2, 1],
     };
-    let losses = pairs(model, &batch, Choice::Given(strangers())).unwrap();
+    let losses = pairs(model, &batch, NegativeChoice::Given(negatives())).unwrap();
 
     let contrast = || {
-        let both = model.similarities(&sight, &slices(&own)).unwrap();
+        let both = model.similarities(&visual, &slices(&own)).unwrap();
         let one = |scores: &candle_core::Tensor| {
             let (down, across) = (matrix(scores), matrix(&scores.t().unwrap()));
             (cross_entropy(&down, &[0, 1, 2]) + cross_entropy(&across, &[0, 1, 2])) / 2.0
@@ -136,27 +136,27 @@ fn contrast_matching_and_words_of_pairs() {
         (one(&both[0]) + one(&both[1])) / 2.0
     };
     let matching = || {
-        let strangers = strangers();
+        let negatives = negatives();
         let logits = |which: &[usize], written: &[usize]| {
             let texts: Vec<Vec<u32>> = written.iter().map(|i| own[*i].clone()).collect();
             // One by one: pairs do not see one another.
             let one = |(picture, text): (&usize, &Vec<u32>)| {
-                let sight = sight.pick(&[*picture]).unwrap();
-                let joint = model.encode(&sight, &[text]).unwrap();
+                let visual = visual.pick(&[*picture]).unwrap();
+                let joint = model.encode(&visual, &[text]).unwrap();
                 matrix(&model.matching_logits(&joint).unwrap()).remove(0)
             };
             which.iter().zip(&texts).map(one).collect::<Vec<_>>()
         };
         let all = [
             logits(&[0, 1, 2], &[0, 1, 2]),
-            logits(&strangers.pictures, &[0, 1, 2]),
-            logits(&[0, 1, 2], &strangers.texts),
+            logits(&negatives.pictures, &[0, 1, 2]),
+            logits(&[0, 1, 2], &negatives.texts),
         ];
         cross_entropy(&all.concat(), &[1, 1, 1, 0, 0, 0, 0, 0, 0])
     };
     let words = || {
         let (places, truth) = masks(&hidden);
-        let states = model.encode(&sight, &slices(&masked)).unwrap().text.rows;
+        let states = model.encode(&visual, &slices(&masked)).unwrap().text.rows;
         cross_entropy(
             &matrix(&model.token_logits(&rows(&states, &places)).unwrap()),
             &truth,
@@ -187,8 +187,8 @@ fn contrast_matching_and_words_of_pairs() {
         whole,
     );
 
-    // Strangers by the experts of each alone.
-    let [scores, _] = model.similarities(&sight, &slices(&own)).unwrap();
+    // Negatives by the experts of each alone.
+    let [scores, _] = model.similarities(&visual, &slices(&own)).unwrap();
     for (weights, scores) in [
         (&losses.text_weights, matrix(&scores)),
         (&losses.picture_weights, matrix(&scores.t().unwrap())),
@@ -200,10 +200,10 @@ fn contrast_matching_and_words_of_pairs() {
             }
         }
     }
-    let drawn = pairs(model, &batch, Choice::Drawn(&mut || 0.5))
+    let drawn = pairs(model, &batch, NegativeChoice::Sampled(&mut || 0.5))
         .unwrap()
-        .strangers;
-    for (own, stranger) in drawn.texts.iter().chain(&drawn.pictures).enumerate() {
-        assert_ne!(own % 3, *stranger);
+        .negatives;
+    for (own, negative) in drawn.texts.iter().chain(&drawn.pictures).enumerate() {
+        assert_ne!(own % 3, *negative);
     }
 }

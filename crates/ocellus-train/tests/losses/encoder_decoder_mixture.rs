@@ -1,12 +1,14 @@
-//! Contrast with queues, matching and language of a model with a slow copy of its towers.
+//! Contrast with queues, matching and language of a model with a EMA copy of its towers.
 
 use crate::hand::{Matrix, cross_entropy, log_softmax, matrix, softmax};
 use crate::tiny::{Tiny, close, pictures, slices, tiny};
 use candle_core::Tensor;
 use ocellus_models::learner::encoder_decoder_mixture::EncoderDecoderMixture;
 use ocellus_models::learner::momentum_contrast::Queues;
-use ocellus_models::{DualEncoder, Sight};
-use ocellus_train::losses::image_text_language::{Choice, Setting, Strangers, follow, step};
+use ocellus_models::{DualEncoder, VisualInput};
+use ocellus_train::losses::encoder_decoder_mixture::{
+    MomentumSettings, NegativeChoice, Negatives, ema_update, step,
+};
 use serde_json::json;
 
 const START: u32 = 20;
@@ -50,15 +52,15 @@ fn columns(features: &Matrix, queue: &Matrix) -> Matrix {
 /// The losses by hand, over features and logits of the model as it is now.
 struct Hand<'a> {
     model: &'a dyn EncoderDecoderMixture,
-    sight: &'a Sight,
+    visual: &'a VisualInput,
     queues: Queues,
-    strangers: Strangers,
+    negatives: Negatives,
     alpha: f64,
 }
 
 impl Hand<'_> {
     fn features(&self, towers: &dyn DualEncoder) -> [Matrix; 2] {
-        let pictures = towers.pictures(self.sight).unwrap();
+        let pictures = towers.pictures(self.visual).unwrap();
         let texts = towers.texts(&slices(&texts())).unwrap();
         [
             matrix(&towers.picture_features(&pictures).unwrap()),
@@ -114,17 +116,17 @@ impl Hand<'_> {
     }
 
     fn matching(&self) -> f64 {
-        let pictures = self.model.student().pictures(self.sight).unwrap();
+        let pictures = self.model.student().pictures(self.visual).unwrap();
         let texts = texts();
         let logits = |texts: &[Vec<u32>], which: &[usize]| {
             let pictures = pictures.pick(which).unwrap();
             matrix(&self.model.matching_logits(&slices(texts), &pictures).unwrap())
         };
-        let strange: Vec<Vec<u32>> = self.strangers.texts.iter().map(|i| texts[*i].clone()).collect();
+        let negative_texts: Vec<Vec<u32>> = self.negatives.texts.iter().map(|i| texts[*i].clone()).collect();
         let all = [
             logits(&texts, &[0, 1, 2, 3]),
-            logits(&texts, &self.strangers.pictures),
-            logits(&strange, &[0, 1, 2, 3]),
+            logits(&texts, &self.negatives.pictures),
+            logits(&negative_texts, &[0, 1, 2, 3]),
         ];
         let targets: Vec<usize> = (0..12).map(|i| usize::from(i < 4)).collect();
         cross_entropy(&all.concat(), &targets)
@@ -132,7 +134,7 @@ impl Hand<'_> {
 
     /// 0.9 of the target and 0.1 spread over 22 words.
     fn language(&self) -> f64 {
-        let pictures = self.model.student().pictures(self.sight).unwrap();
+        let pictures = self.model.student().pictures(self.visual).unwrap();
         let logits = matrix(
             &self
                 .model
@@ -156,34 +158,34 @@ impl Hand<'_> {
 fn all_three_equal_what_is_computed_by_hand() {
     let tiny = model();
     let model = tiny.encoder_decoder_mixture();
-    let sight = pictures(&[(3, 3), (2, 3), (1, 2), (3, 3)], 12, 3);
+    let visual = pictures(&[(3, 3), (2, 3), (1, 2), (3, 3)], 12, 3);
     let (vars, states) = (tiny.source.vars(), tiny.source.states());
     // A temperature that leaves the targets soft, and a copy that is no copy any more.
     vars["temp"]
         .set(&Tensor::new(0.4f32, &candle_core::Device::Cpu).unwrap())
         .unwrap();
     let (before, mut queues) = (model.queues().clone(), model.queues().clone());
-    let strangers = Strangers {
+    let negatives = Negatives {
         pictures: vec![1, 0, 3, 2],
         texts: vec![2, 3, 0, 0],
     };
-    let setting = Setting::at(0.4, 0.75, 3, 4);
-    assert!((setting.alpha - 0.3).abs() < 1e-12);
+    let settings = MomentumSettings::at(0.4, 0.75, 3, 4);
+    assert!((settings.alpha - 0.3).abs() < 1e-12);
     let losses = step(
         model,
         (&vars, &states),
         &mut queues,
-        (&sight, &texts()),
-        Choice::Given(strangers.clone()),
-        setting,
+        (&visual, &texts()),
+        NegativeChoice::Given(negatives.clone()),
+        settings,
     )
     .unwrap();
 
     let hand = Hand {
         model,
-        sight: &sight,
+        visual: &visual,
         queues: before,
-        strangers,
+        negatives,
         alpha: 0.3,
     };
     // The copy has taken its step already, so that the same features come out of it.
@@ -201,7 +203,7 @@ fn all_three_equal_what_is_computed_by_hand() {
         .map(|(a, b)| (a - b).abs());
     assert!(apart.fold(0.0, f64::max) < 1e-6);
 
-    // Strangers: likelihoods in the batch, a ten-thousandth more each, oneself left out.
+    // Negatives: likelihoods in the batch, a ten-thousandth more each, oneself left out.
     let [to_texts, to_pictures] = hand.similarities();
     for (weights, rows) in [
         (&losses.text_weights, to_texts),
@@ -261,7 +263,7 @@ fn encoder_and_decoder_share_all_but_self_attention() {
     wanted.sort();
     assert_eq!(followers.len(), wanted.len());
     assert!(followers.iter().all(|name| states.contains_key(name)));
-    follow(model, &tiny.source.vars(), &states, 0.0).unwrap();
+    ema_update(model, &tiny.source.vars(), &states, 0.0).unwrap();
     let [a, b] = ["text_proj.weight", "text_proj_m.weight"];
     assert_eq!(matrix(&tiny.source.vars()[a]), matrix(&states[b]));
 }
@@ -270,7 +272,7 @@ fn encoder_and_decoder_share_all_but_self_attention() {
 fn strangers_are_drawn_and_never_oneself() {
     let tiny = model();
     let model = tiny.encoder_decoder_mixture();
-    let sight = pictures(&[(2, 2); 4], 12, 3);
+    let visual = pictures(&[(2, 2); 4], 12, 3);
     let (vars, states) = (tiny.source.vars(), tiny.source.states());
     let mut queues = model.queues().clone();
     for number in [0.0, 0.5, 0.999] {
@@ -278,14 +280,14 @@ fn strangers_are_drawn_and_never_oneself() {
             model,
             (&vars, &states),
             &mut queues,
-            (&sight, &texts()),
-            Choice::Drawn(&mut || number),
-            Setting::at(0.4, 0.995, 0, 2),
+            (&visual, &texts()),
+            NegativeChoice::Sampled(&mut || number),
+            MomentumSettings::at(0.4, 0.995, 0, 2),
         )
         .unwrap();
-        let strangers = [losses.strangers.pictures, losses.strangers.texts];
-        for (own, stranger) in strangers.iter().flat_map(|s| s.iter().enumerate()) {
-            assert_ne!(own, *stranger);
+        let negatives = [losses.negatives.pictures, losses.negatives.texts];
+        for (own, negative) in negatives.iter().flat_map(|s| s.iter().enumerate()) {
+            assert_ne!(own, *negative);
         }
     }
     // Three batches of four into eight places.

@@ -35,14 +35,14 @@ const NAMES: Names = &[
 ];
 
 /// The tower and the queries that look at what it says.
-pub struct Look {
+pub struct PictureQueries {
     pub pictures: Pictures,
     /// `[queries, width]`.
     pub queries: Tensor,
     pub qformer: QFormer,
 }
 
-impl Look {
+impl PictureQueries {
     pub fn load(config: &Config, p: &Params) -> Result<Self, ModelError> {
         let (spec, most) = (&config.qformer, config.max_positions());
         Ok(Self {

@@ -12,7 +12,7 @@ pub type Texts<'a> = [&'a [u32]];
 
 /// What a model sees.
 #[derive(Clone, Debug)]
-pub enum Sight {
+pub enum VisualInput {
     /// Pictures as patch rows `[n, patch_features]`, one picture's after another's.
     Pictures { patches: Tensor, grids: Vec<Grid> },
     /// Pictures as what a detector found in them.
@@ -34,7 +34,7 @@ pub struct Regions {
 /// Patches of still pictures, and rows and columns of each.
 pub type Stills<'a> = (&'a Tensor, Vec<(usize, usize)>);
 
-impl Sight {
+impl VisualInput {
     /// The patches and grids, or an error that names what was given instead.
     pub fn pictures(&self) -> Result<(&Tensor, &[Grid]), ModelError> {
         match self {

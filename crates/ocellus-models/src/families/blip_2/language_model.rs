@@ -1,4 +1,4 @@
-//! Language models of the family as they run: with or without an encoder that reads the prompt for the decoder.
+//! LanguageConfig models of the family as they run: with or without an encoder that reads the prompt for the decoder.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::{Mask, segments};
@@ -11,10 +11,10 @@ use ocellus_nn::{CrossMemory, Norm, Params, Segment, Taps};
 use crate::error::ModelError;
 
 /// A loaded language model.
-pub struct Loaded {
+pub struct LanguageModel {
     pub decoder: Decoder,
     /// Reads prompts, where the decoder does not.
-    pub reader: Option<Reader>,
+    pub reader: Option<PromptEncoder>,
     /// Most tokens of a prompt, those of its picture included.
     pub positions: usize,
     /// The decoder's first token behind a reader.
@@ -22,7 +22,7 @@ pub struct Loaded {
     pub pad: u32,
 }
 
-impl Loaded {
+impl LanguageModel {
     /// What the reader, if there is one, makes of packed prompts for the decoder to look at.
     pub fn memory(&self, x: &Tensor, lengths: &[usize]) -> Result<Option<CrossMemory>, ModelError> {
         let Some(reader) = &self.reader else {
@@ -35,13 +35,13 @@ impl Loaded {
 }
 
 /// The encoder of an encoder-decoder.
-pub struct Reader {
+pub struct PromptEncoder {
     encoder: Encoder,
     scores: RelativeScores,
     norm: NormLayer,
 }
 
-impl Reader {
+impl PromptEncoder {
     pub fn load(p: &Params, spec: &encoder::Spec, buckets: Buckets, norm: Norm) -> Result<Self, ModelError> {
         Ok(Self {
             scores: RelativeScores::load(&p.at("relative"), buckets)?,

@@ -7,16 +7,16 @@ use std::rc::Rc;
 use candle_core::{Device, Tensor, Var};
 use ocellus_models::families::{find, load_learner, parse};
 use ocellus_models::learner::qformer::QFormerPretraining;
-use ocellus_models::{Grid, Learner, Model, Objective, PositionRule, Prompt, Sight, Vision};
+use ocellus_models::{Grid, Learner, Model, Objective, PositionRule, Prompt, Vision, VisualInput};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_testkit::{Random, case::goldens_dir};
 use ocellus_train::losses::answers::answers;
-use ocellus_train::losses::image_text_momentum::Strangers;
-use ocellus_train::losses::queries_and_text::{Losses, Pairs, Setting, step};
+use ocellus_train::losses::momentum_distillation::Negatives;
+use ocellus_train::losses::qformer::{Losses, Pairs, QFormerSettings, step};
 
 const TEXTS: [&[u32]; 3] = [&[3, 17, 42, 9, 4], &[3, 99, 4], &[3, 8, 120, 4]];
-const SETTING: Setting = Setting {
+const SETTINGS: QFormerSettings = QFormerSettings {
     smoothing: 0.1,
     start: 7,
 };
@@ -75,15 +75,15 @@ impl Setup {
         }
     }
 
-    fn sight(&self) -> Sight {
-        Sight::Pictures {
+    fn visual(&self) -> VisualInput {
+        VisualInput::Pictures {
             patches: self.patches.clone(),
             grids: self.grids.clone(),
         }
     }
 
-    fn strangers() -> Strangers {
-        Strangers {
+    fn negatives() -> Negatives {
+        Negatives {
             pictures: vec![1, 2, 0],
             texts: vec![2, 0, 1],
         }
@@ -91,10 +91,10 @@ impl Setup {
 
     fn losses(&self) -> Losses {
         let pairs = Pairs {
-            sight: &self.sight(),
+            visual: &self.visual(),
             texts: &TEXTS,
         };
-        step(self.trained.qformer(), &pairs, &Self::strangers(), SETTING).unwrap()
+        step(self.trained.qformer(), &pairs, &Self::negatives(), SETTINGS).unwrap()
     }
 
     /// The language loss of three answers, behind two prompts of words and one of the picture alone.
@@ -197,7 +197,7 @@ fn close(found: &Tensor, expected: f64) {
 fn losses_are_their_definitions() {
     let setup = Setup::new("blip_2-itm-itc");
     let (losses, model) = (setup.losses(), setup.trained.qformer());
-    let pictures = model.pictures(&setup.sight()).unwrap();
+    let pictures = model.pictures(&setup.visual()).unwrap();
 
     let features = model.query_features(&pictures).unwrap();
     let (_, queries, width) = features.dims3().unwrap();
@@ -404,19 +404,22 @@ fn gradients_of_the_second_stage_are_slopes() {
 fn wrong_batches_are_refused() {
     let setup = Setup::new("blip_2-itm-itc");
     let model = setup.trained.qformer();
-    let sight = setup.sight();
-    let error = |texts: &[&[u32]], strangers: Strangers| {
-        let pairs = Pairs { sight: &sight, texts };
-        step(model, &pairs, &strangers, SETTING)
+    let visual = setup.visual();
+    let error = |texts: &[&[u32]], negatives: Negatives| {
+        let pairs = Pairs {
+            visual: &visual,
+            texts,
+        };
+        step(model, &pairs, &negatives, SETTINGS)
             .err()
             .unwrap()
             .to_string()
     };
-    assert!(error(&TEXTS[..2], Setup::strangers()).contains("3 pictures and 2 texts"));
-    let mut strangers = Setup::strangers();
-    strangers.texts[0] = 3;
-    assert!(error(&TEXTS, strangers).contains("numbers below 3"));
-    assert!(error(&[&[3], &[3], &[3]], Setup::strangers()).contains("second token"));
+    assert!(error(&TEXTS[..2], Setup::negatives()).contains("3 pictures and 2 texts"));
+    let mut negatives = Setup::negatives();
+    negatives.texts[0] = 3;
+    assert!(error(&TEXTS, negatives).contains("numbers below 3"));
+    assert!(error(&[&[3], &[3], &[3]], Setup::negatives()).contains("second token"));
     let unknown: [&[u32]; 3] = [&[3, IGNORE - 1], TEXTS[1], TEXTS[2]];
-    assert!(error(&unknown, Setup::strangers()).contains("vocabulary"));
+    assert!(error(&unknown, Setup::negatives()).contains("vocabulary"));
 }
