@@ -99,7 +99,6 @@ impl Input {
             ids: &request.ids,
             visions: visions(request),
             rule: request.rule,
-            offset: 0,
         };
         let (images, videos) = (of_kind(false)?, of_kind(true)?);
         let mut input =

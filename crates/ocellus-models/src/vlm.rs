@@ -19,8 +19,6 @@ pub struct Prompt<'a> {
     pub ids: &'a [u32],
     pub visions: Vec<Vision>,
     pub rule: PositionRule,
-    /// Places of padding before the first token; 0 outside of comparisons. Models whose positions do not count padding ignore it.
-    pub offset: usize,
 }
 
 /// What stands at a place of a prompt.

@@ -73,7 +73,6 @@ fn logits(
     };
     let prompts: Vec<Prompt> = (prompts.iter().zip(&grids))
         .map(|(ids, grid)| Prompt {
-            offset: 0,
             ids,
             visions: vec![vision(grid)],
             rule: PositionRule::default(),

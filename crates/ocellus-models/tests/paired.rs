@@ -306,7 +306,6 @@ fn told(model: &dyn Vlm, question: &[u32], (patches, grid): (&Tensor, Grid), ans
         video_seconds: None,
     };
     let prompt = Prompt {
-        offset: 0,
         ids: question,
         visions: vec![vision],
         rule: PositionRule::default(),
@@ -365,7 +364,6 @@ fn an_answer_needs_one_picture() {
     let (case, model) = (Case::golden("albef-vqa"), model("albef-vqa"));
     let questions = texts(&case, "input_ids", "attention_mask");
     let prompt = Prompt {
-        offset: 0,
         ids: &questions[0],
         visions: Vec::new(),
         rule: PositionRule::default(),

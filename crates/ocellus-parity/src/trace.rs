@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use ocellus_base::clock::ManualClock;
 use ocellus_engine::{Flow, Request, generate};
-use ocellus_models::{Given, PositionRule, PrefillInput, Prompt, ReferencePrompt, Trace, Vision, Vlm};
+use ocellus_models::{Given, PrefillInput, ReferencePrompt, Trace, Vlm};
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{BlockTable, KvCache, KvWidth, Taps};
 
@@ -29,11 +29,11 @@ pub fn run(case: &Case, model: &dyn Trace, out: &mut Produced) -> Result<(), Cas
         return Ok(());
     };
     let asked = model.prompts(&given)?;
-    let opening = open(vlm, &asked)?;
+    let opening = open(model, vlm, &asked)?;
     let decoding = Decoding::of(case, &asked, &opening)?;
     let requests = decoding.requests(&asked)?;
     if decoded[0] {
-        greedy(vlm, (&asked, opening), &decoding, &requests, out)?;
+        greedy((model, vlm), (&asked, opening), &decoding, &requests, out)?;
     }
     if decoded[1] {
         beams::run(case, vlm, &decoding, &requests, out)?;
@@ -59,7 +59,7 @@ pub fn given(case: &Case) -> Result<Given, CaseError> {
 
 /// Greedy answers step by step with a cache, their margins and logits; and that the engine gives the same.
 fn greedy(
-    model: &dyn Vlm,
+    (trace, model): (&dyn Trace, &dyn Vlm),
     (asked, opening): (&[ReferencePrompt], PrefillInput),
     decoding: &Decoding,
     requests: &[Request],
@@ -89,37 +89,21 @@ fn greedy(
     if asked.iter().any(|a| a.offset > 0) {
         let mut bare = asked.to_vec();
         bare.iter_mut().for_each(|a| a.offset = 0);
-        let walked = walk(model, open(model, &bare)?, decoding)?;
+        let walked = walk(model, open(trace, model, &bare)?, decoding)?;
         return engine(model, requests, &walked, &decoding.end, out);
     }
     engine(model, requests, &walked, &decoding.end, out)
 }
 
-fn vision(grid: ocellus_models::Grid) -> Vision {
-    Vision {
-        grid,
-        video_seconds: None,
-    }
-}
-
 /// Prompts with their pictures encoded.
-fn open(model: &dyn Vlm, asked: &[ReferencePrompt]) -> Result<PrefillInput, CaseError> {
+fn open(trace: &dyn Trace, model: &dyn Vlm, asked: &[ReferencePrompt]) -> Result<PrefillInput, CaseError> {
     let pictures: Vec<_> = asked.iter().flat_map(|a| a.pictures.clone()).collect();
     let (patches, grids): (Vec<Tensor>, Vec<_>) = pictures.into_iter().unzip();
     let cells = match patches.is_empty() {
         true => None,
         false => Some(model.encode(&Tensor::cat(&patches, 0)?, &grids, &mut Taps::none())?),
     };
-    let prompts: Vec<Prompt> = asked
-        .iter()
-        .map(|a| Prompt {
-            ids: &a.ids,
-            visions: a.pictures.iter().map(|(_, grid)| vision(*grid)).collect(),
-            rule: PositionRule::default(),
-            offset: a.offset,
-        })
-        .collect();
-    Ok(model.prefill_input(&prompts, cells.as_ref(), None, &mut Taps::none())?)
+    Ok(trace.padded_input(asked, cells.as_ref(), &mut Taps::none())?)
 }
 
 struct Step {

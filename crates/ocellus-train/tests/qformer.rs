@@ -110,7 +110,6 @@ impl Setup {
                 ids,
                 visions: visions(i),
                 rule: PositionRule::default(),
-                offset: 0,
             })
             .collect();
         answers(
@@ -347,7 +346,6 @@ fn answers_are_graded_token_by_token() {
                     video_seconds: None,
                 }],
                 rule: PositionRule::default(),
-                offset: 0,
             };
             scalar(&answers(vlm, &patches, &[prompt], &[answer]).unwrap())
         };
@@ -367,7 +365,6 @@ fn answers_are_graded_token_by_token() {
                 video_seconds: None,
             }],
             rule: PositionRule::default(),
-            offset: 0,
         };
         let none = &mut ocellus_nn::Taps::none();
         let patches = setup.patches.narrow(0, 4, 4).unwrap();

@@ -239,7 +239,7 @@ impl Trace for Pixtral {
             taps.tap("vision_out_single", &Embeddings::cat(&alone)?.rows);
         }
         let rows = given.rows("input_ids", "attention_mask")?;
-        let opening = prompts::open(self, &self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
+        let opening = prompts::prefill_input(self, &self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
         taps.tap("inputs_embeds", &rows.unpack(&opening.embeds.rows)?);
         prompts::decode(self, &opening, &rows, taps)
     }

@@ -182,7 +182,6 @@ impl Vlm for QwenVl {
         self.visual.cells()
     }
 
-    /// Tokens are counted, padding too; the second axis is the factor of the base.
     fn prefill_input(
         &self,
         prompts: &[Prompt],
@@ -190,15 +189,28 @@ impl Vlm for QwenVl {
         videos: Option<&Embeddings>,
         taps: &mut Taps,
     ) -> Result<PrefillInput, ModelError> {
+        self.input_behind(&vec![0; prompts.len()], prompts, (images, videos), taps)
+    }
+}
+
+impl QwenVl {
+    /// Positions count tokens, from `padding` on; the second axis is the factor of the base.
+    fn input_behind(
+        &self,
+        padding: &[usize],
+        prompts: &[Prompt],
+        (images, videos): (Option<&Embeddings>, Option<&Embeddings>),
+        taps: &mut Taps,
+    ) -> Result<PrefillInput, ModelError> {
         let (mut positions, mut next) = (Vec::new(), Vec::with_capacity(prompts.len()));
-        for prompt in prompts {
+        for (prompt, padding) in prompts.iter().zip(padding) {
             let found = self
                 .slots(prompt.ids)
                 .iter()
                 .filter(|s| **s == Slot::Image)
                 .count();
             placeholders_match("image", prompt.visions.len() * self.visual.cells(), found)?;
-            let (first, end) = (prompt.offset as i64, prompt.offset + prompt.ids.len());
+            let (first, end) = (*padding as i64, padding + prompt.ids.len());
             let (alpha, end) = (alpha(self.trained_positions, end), end as i64);
             positions.extend((first..end).map(|i| [i, alpha, i]));
             next.push([end, alpha, end]);
@@ -219,7 +231,7 @@ impl Trace for QwenVl {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let cells = self.visual.trace(given, taps)?.map(Embeddings::from);
         let rows = given.rows("input_ids", "attention_mask")?;
-        let opening = prompts::open(self, &self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
+        let opening = self.padded_input(&self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
         taps.tap("inputs_embeds", &rows.unpack(&opening.embeds.rows)?);
         let alpha = opening.next.first().map_or(1, |place| place[1]);
         taps.tap(
@@ -236,5 +248,15 @@ impl Trace for QwenVl {
         let mut asked = prompts::of_rows(self, &rows, pictures, |_| self.visual.cells())?;
         (asked.iter_mut().zip(rows.offsets()?)).for_each(|(a, offset)| a.offset = offset);
         Ok(asked)
+    }
+
+    fn padded_input(
+        &self,
+        prompts: &[ReferencePrompt],
+        images: Option<&Embeddings>,
+        taps: &mut Taps,
+    ) -> Result<PrefillInput, ModelError> {
+        let padding: Vec<usize> = prompts.iter().map(|p| p.offset).collect();
+        self.input_behind(&padding, &prompts::unpadded(prompts), (images, None), taps)
     }
 }

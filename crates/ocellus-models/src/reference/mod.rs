@@ -2,8 +2,10 @@
 //! results by name. Nothing here is used when a model answers.
 
 pub mod given;
+mod prompt;
 pub mod prompts;
 mod trace;
 
 pub use given::Given;
-pub use trace::{ReferencePrompt, Trace};
+pub use prompt::ReferencePrompt;
+pub use trace::Trace;

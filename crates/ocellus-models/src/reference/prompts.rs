@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use ocellus_nn::Taps;
 use ocellus_nn::attention::Batch;
 
-use super::trace::ReferencePrompt;
+use super::prompt::ReferencePrompt;
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::mrope::{PositionRule, Vision};
@@ -49,27 +49,30 @@ pub fn of_rows(
     }
 }
 
-/// The prompts with the cells of all their pictures, ready for the decoder.
-pub fn open(
+/// The prompts without the padding before them.
+pub fn unpadded(prompts: &[ReferencePrompt]) -> Vec<Prompt<'_>> {
+    let vision = |(_, grid): &(Tensor, Grid)| Vision {
+        grid: *grid,
+        video_seconds: None,
+    };
+    prompts
+        .iter()
+        .map(|p| Prompt {
+            ids: &p.ids,
+            visions: p.pictures.iter().map(vision).collect(),
+            rule: PositionRule::default(),
+        })
+        .collect()
+}
+
+/// What the decoder reads of the prompts, without their padding.
+pub fn prefill_input(
     model: &dyn Vlm,
     prompts: &[ReferencePrompt],
     cells: Option<&Embeddings>,
     taps: &mut Taps,
 ) -> Result<PrefillInput, ModelError> {
-    let vision = |(_, grid): &(Tensor, Grid)| Vision {
-        grid: *grid,
-        video_seconds: None,
-    };
-    let prompts: Vec<Prompt> = prompts
-        .iter()
-        .map(|a| Prompt {
-            ids: &a.ids,
-            visions: a.pictures.iter().map(vision).collect(),
-            rule: PositionRule::default(),
-            offset: a.offset,
-        })
-        .collect();
-    model.prefill_input(&prompts, cells, None, taps)
+    model.prefill_input(&unpadded(prompts), cells, None, taps)
 }
 
 /// Reads the prompts. Taps `hidden_N`, `hidden_last` and `logits`, each `[batch, length, ..]` with zeros at padding.

@@ -1,12 +1,14 @@
 //! What parity is measured on: a model that replays the reference forward pass.
 
-use candle_core::Tensor;
-use ocellus_media::Grid;
 use ocellus_nn::Taps;
 
 use super::given::Given;
+use super::prompt::ReferencePrompt;
+use super::prompts;
+use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::model::Model;
+use crate::vlm::PrefillInput;
 
 /// A model that is called with its reference's own arguments.
 pub trait Trace: Model {
@@ -18,14 +20,22 @@ pub trait Trace: Model {
     fn prompts(&self, _given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {
         Ok(Vec::new())
     }
-}
 
-/// A prompt of a reference's batch.
-#[derive(Clone, Debug)]
-pub struct ReferencePrompt {
-    pub ids: Vec<u32>,
-    /// `[n, patch_features]` and the grid of every picture.
-    pub pictures: Vec<(Tensor, Grid)>,
-    /// Places of padding before the first token.
-    pub offset: usize,
+    /// What the decoder of a generator reads of these prompts, whose pictures are encoded in `images`. Models whose positions count the
+    /// padding of the reference add it here.
+    fn padded_input(
+        &self,
+        prompts: &[ReferencePrompt],
+        images: Option<&Embeddings>,
+        taps: &mut Taps,
+    ) -> Result<PrefillInput, ModelError> {
+        match self.generator() {
+            Some(vlm) => prompts::prefill_input(vlm, prompts, images, taps),
+            None => Err(ModelError::input(
+                "the model",
+                "one that continues text",
+                "another",
+            )),
+        }
+    }
 }

@@ -95,7 +95,6 @@ fn logits(model: &dyn Model) -> Vec<f32> {
         ids: &ids,
         visions: grids.iter().map(vision).collect(),
         rule: PositionRule::default(),
-        offset: 0,
     };
     let opening = vlm
         .prefill_input(&[prompt], Some(&cells), None, &mut Taps::none())

@@ -10,9 +10,10 @@ use super::alpha;
 use super::config::Config;
 use crate::config::ConfigError;
 use crate::error::ModelError;
-use crate::families::changed::{config, field, load, with};
+use crate::families::changed::{config, field, load, params, with};
 use crate::model::{Generator, Model};
 use crate::mrope::{PositionRule, Vision};
+use crate::reference::ReferencePrompt;
 use crate::vlm::{Prompt, Slot, Vlm};
 use ocellus_media::Grid;
 
@@ -103,25 +104,29 @@ fn the_base_grows_in_steps() {
     let fixed = with(config(LONG), "use_dynamic_ntk", Some(json!(false)));
     for (config, expected) in [(config(LONG), 7), (fixed, 1)] {
         let model = load(LONG, &config).unwrap();
-        let opening = open(model.generator().unwrap(), &[5; 55], 0).unwrap();
+        let opening = open(model.generator().unwrap(), &[5; 55]).unwrap();
         assert_eq!(opening.next, [[55, expected, 55]]);
     }
 }
 
-fn open(vlm: &dyn Vlm, ids: &[u32], offset: usize) -> Result<crate::PrefillInput, ModelError> {
+fn open(vlm: &dyn Vlm, ids: &[u32]) -> Result<crate::PrefillInput, ModelError> {
     let prompt = Prompt {
         ids,
         visions: Vec::new(),
         rule: PositionRule::default(),
-        offset,
     };
     vlm.prefill_input(&[prompt], None, None, &mut Taps::none())
 }
 
 #[test]
 fn padding_is_counted() {
-    let model = model();
-    let opening = open(model.generator().unwrap(), &[7, 8, 9], 14).unwrap();
+    let model = (super::FAMILY.trace.unwrap())(&config(LONG), &params(LONG)).unwrap();
+    let prompt = ReferencePrompt {
+        ids: vec![7, 8, 9],
+        pictures: Vec::new(),
+        offset: 14,
+    };
+    let opening = model.padded_input(&[prompt], None, &mut Taps::none()).unwrap();
     assert_eq!(opening.positions, [[14, 3, 14], [15, 3, 15], [16, 3, 16]]);
     assert_eq!((opening.next, opening.stride), (vec![[17, 3, 17]], [1, 0, 1]));
 }
@@ -155,7 +160,7 @@ fn a_picture_stands_between_its_start_and_its_end() {
     );
     assert_eq!(vlm.placeholder(&Grid { t: 1, h: 6, w: 6 }), [START + 2; CELLS]);
     assert!(matches!(
-        open(vlm, &whole, 0),
+        open(vlm, &whole),
         Err(ModelError::Span {
             expected: 0,
             found: CELLS,
@@ -169,7 +174,6 @@ fn a_picture_stands_between_its_start_and_its_end() {
             video_seconds: None,
         }],
         rule: PositionRule::default(),
-        offset: 0,
     };
     let refused = vlm.prefill_input(&[lacking], None, None, &mut Taps::none());
     assert!(matches!(
