@@ -21,7 +21,7 @@ impl States {
         segments(self.lengths.iter().copied())
     }
 
-    /// The tokens of each and the tokens of its counterpart in `memory`, which it looks at.
+    /// The tokens of each and the tokens of its counterpart in `memory`, which it attends to.
     pub fn looking_at(&self, memory: &Self) -> Arc<[Segment]> {
         let (own, seen) = (self.segments(), memory.segments());
         let look = |(own, seen): (&Segment, &Segment)| Segment {
@@ -100,7 +100,7 @@ impl States {
     }
 }
 
-/// States of texts and of what is seen beside them, after they were encoded together.
+/// States of texts and of what is visual beside them, after they were encoded together.
 #[derive(Clone)]
 pub struct JointStates {
     pub text: States,

@@ -10,7 +10,7 @@ use crate::states::States;
 /// Ids of texts as the model wants them, start and end tokens included.
 pub type Texts<'a> = [&'a [u32]];
 
-/// What a model sees.
+/// The visual side of the input.
 #[derive(Clone, Debug)]
 pub enum VisualInput {
     /// Pictures as patch rows `[n, patch_features]`, one picture's after another's.

@@ -28,7 +28,7 @@ pub struct Guide {
     pub cells: usize,
     /// Cells of its example.
     pub count: usize,
-    /// The cell to look at, counted from the first.
+    /// The cell to attend to, counted from the first.
     pub wanted: usize,
 }
 

@@ -1,5 +1,5 @@
-//! ALBEF (Li et al. 2021): an image tower, a text encoder whose upper layers look at the picture, and a copy of both that
-//! follows slowly in training. Reference: `salesforce/ALBEF`.
+//! ALBEF (Li et al. 2021): an image tower, a text encoder whose upper layers attend to the picture, and an EMA teacher of
+//! both in training. Reference: `salesforce/ALBEF`.
 //!
 //! What belongs to this family alone: one encoder serves as the text tower (its lower layers) and as the fusion encoder (the
 //! rest), and a text is `[CLS]` and its words, without an end token. Fine-tuned checkpoints have parts of it: a decoder for
@@ -25,7 +25,7 @@ pub(super) const FAMILY: Family = Family {
     claims: |_| false,
     processors: &[("albef", RECIPE)],
     unused: &[
-        // What only training needs: the slow copy and its queues.
+        // What only training needs: the EMA teacher and its queues.
         "visual_encoder_m.",
         "text_encoder_m.",
         "text_decoder_m.",

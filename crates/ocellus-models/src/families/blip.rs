@@ -2,7 +2,7 @@
 //! captions, for answers and for matching. Reference: `blip` of transformers.
 //!
 //! What belongs to this family alone: the start token takes the place of a prompt's first token, its last token is dropped,
-//! and a question is read with the picture before the answer's decoder looks at what was read.
+//! and a question is read with the picture before the answer's decoder attends to what was read.
 
 use ocellus_nn::Params;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ pub(super) const FAMILY: Family = Family {
     unused: &[
         "cls.predictions.decoder.weight",
         "cls.predictions.decoder.bias",
-        // What only training needs: the slow copy and its queues.
+        // What only training needs: the EMA teacher and its queues.
         "vision_model_m.",
         "text_encoder_m.",
         "vision_proj_m.",

@@ -1,4 +1,4 @@
-//! BLIP-2 (Li et al. 2023, arXiv:2301.12597): a frozen image tower, a querying transformer, and a language model that reads
+//! BLIP-2 (Li et al. 2023, arXiv:2301.12597): a frozen image tower, a Q-Former, and a language model that reads
 //! what the queries found. Reference: `blip_2` of transformers.
 //!
 //! What belongs to this family alone: a picture becomes a fixed number of cells whatever its size, and a text fits a picture
@@ -47,7 +47,7 @@ pub(super) const FAMILY: Family = Family {
     trains,
 };
 
-/// Whether a tensor is trained: in the first stage the queries, the querying transformer and its heads, in the second the
+/// Whether a tensor is trained: in the first stage the queries, the Q-Former and its heads, in the second the
 /// queries, the transformer and the projection (sections 3.2 and 3.3). The tower and the language model stay as they are.
 pub(super) fn trains(name: &str) -> bool {
     !["vision_model.", "language_model."]

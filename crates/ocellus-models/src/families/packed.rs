@@ -92,7 +92,7 @@ pub(super) fn visual(given: &Given, name: &str, patch: usize) -> Result<VisualIn
     Ok(VisualInput::Pictures { patches, grids })
 }
 
-/// Rows of length 1.
+/// Rows of norm 1.
 pub(super) fn unit(x: &Tensor) -> Result<Tensor, ModelError> {
     let norm = x.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
     Ok(x.broadcast_div(&norm.maximum(1e-12)?)?)

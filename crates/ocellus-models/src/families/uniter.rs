@@ -2,7 +2,7 @@
 //! the authors' code.
 //!
 //! What belongs to this family alone: regions with seven numbers of geometry, each part normed by itself before the sum
-//! is; a learned mask for hidden regions; a regression head that is the region projection turned around; a plan that
+//! is; a learned mask for masked regions; a regression head that is the region projection turned around; a plan that
 //! carries words to regions.
 
 use candle_core::Tensor;
@@ -97,7 +97,7 @@ struct Uniter {
     features_norm: NormLayer,
     geometry: Linear,
     geometry_norm: NormLayer,
-    /// What stands in for the features of a hidden region, `[1, features]`.
+    /// What stands in for the features of a masked region, `[1, features]`.
     hidden: Tensor,
     norm: NormLayer,
     stack: Encoder,

@@ -1,5 +1,5 @@
 //! ViLBERT (Lu et al. 2019) and its multi-task heads (Lu et al. 2020): a text stream and a region stream of post-norm
-//! layers that look at each other in connection layers. Reference: `vilbert/vilbert.py` of the authors' code.
+//! layers that attend to each other in connection layers. Reference: `vilbert/vilbert.py` of the authors' code.
 //!
 //! What belongs to this family alone: two streams of different width and the order of their layers, a region 0 that
 //! stands for the whole picture, poolers with a ReLU whose product is the pair, and a task token behind the first word.

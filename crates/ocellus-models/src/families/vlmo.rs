@@ -2,7 +2,7 @@
 //! pictures, and in the upper layers for both together. Reference: `vlmo` of `microsoft/unilm`.
 //!
 //! What belongs to this family alone: the experts ([`experts`]), and one table of relative positions for text, patches and
-//! their meeting, for all layers ([`relative`]). The original pads texts to `max_text_len`; padding is never looked at and
+//! their meeting, for all layers ([`relative`]). The original pads texts to `max_text_len`; padding is never attended to and
 //! never read, so there is none here, and every token keeps the place that it has there.
 
 use candle_core::{D, Tensor};

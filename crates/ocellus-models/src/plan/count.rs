@@ -2,7 +2,7 @@
 
 use ocellus_nn::{Mlp, Norm, block};
 
-/// Parameters of a layer that looks at its own tokens.
+/// Parameters of a layer that attends to its own tokens.
 pub(super) fn block_parameters(b: &block::Spec) -> u64 {
     let (a, width) = (b.attention, b.width);
     let (q, kv) = (

@@ -13,7 +13,7 @@ pub struct TowerShape {
     pub patch_bias: bool,
     pub layers: usize,
     pub block: block::Spec,
-    /// `None` = every layer sees frames whole.
+    /// `None` = every layer attends to whole frames.
     pub windows: Option<Windows>,
     pub behind: Vec<Behind>,
     /// Parameters that nothing is multiplied by as a matrix: norms outside the layers, tables of positions.

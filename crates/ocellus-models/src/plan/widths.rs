@@ -30,7 +30,7 @@ impl Width {
 pub struct Widths {
     /// The decoder's layers.
     pub layers: Width,
-    /// What gives the scores of words.
+    /// What gives the logits.
     pub head: Width,
     /// The embedding table, beside the head. `None` = it stays in the file, where rows are looked up.
     pub table: Option<Width>,

@@ -11,15 +11,15 @@ use ocellus_nn::losses::likelihood::negative_log_likelihood;
 use ocellus_nn::losses::region_class::foreground_classes;
 use ocellus_nn::losses::squared_error::squared_error;
 
-/// Texts with pictures of which some regions are hidden. At least one of them has a hidden region.
+/// Texts with pictures of which some regions are masked. At least one of them has a masked region.
 pub struct Hidden<'a> {
     pub visual: &'a VisualInput,
     pub texts: &'a [Vec<u32>],
-    /// The hidden regions of each picture.
+    /// The masked regions of each picture.
     pub regions: &'a [Vec<usize>],
 }
 
-/// What is known of the hidden regions, in the order of pictures and of their lists.
+/// What is known of the masked regions, in the order of pictures and of their lists.
 pub enum Truth<'a> {
     /// Their features, `[hidden, width]`: the mean of squared errors over all values.
     Features(&'a Tensor),

@@ -6,7 +6,7 @@ use ocellus_nn::ops::loss::{IGNORE, cross_entropy};
 use std::sync::Arc;
 
 /// Mean cross-entropy of the masked tokens. `states [tokens, width]` are those of packed texts, `hidden` has for every
-/// token the word that was there or [`IGNORE`], `head` turns rows of states into scores of words. Without a mask there is
+/// token the word that was there or [`IGNORE`], `head` turns rows of states into logits. Without a mask there is
 /// nothing to learn: 0.
 pub fn masked_words(
     states: &Tensor,

@@ -12,7 +12,7 @@ pub use super::momentum_contrast::{NegativeChoice, Negatives};
 use super::momentum_contrast::{borrowed, draw, positives_first, weights};
 use super::momentum_distillation::Pairs;
 
-/// Weight of masked words beside contrast and matching.
+/// Weight of masked tokens beside contrast and matching.
 pub const WORDS: f64 = 0.25;
 
 /// The variables that a stage changes.
@@ -25,7 +25,7 @@ pub fn trainable(
     own.map(|(name, var)| (name.clone(), var.clone())).collect()
 }
 
-/// Masked words of texts alone. `hidden` has for every token, packed, the word that was there, or
+/// Masked tokens of texts alone. `hidden` has for every token, packed, the word that was there, or
 /// [`IGNORE`](ocellus_nn::ops::loss::IGNORE).
 pub fn texts(model: &dyn ModalityExperts, masked: &[Vec<u32>], hidden: &[u32]) -> Result<Tensor, ModelError> {
     let states = model.encode_texts(&borrowed(masked))?;
@@ -52,7 +52,8 @@ impl Losses {
     }
 }
 
-/// Contrast, matching and masked words of pairs. Negatives are those that look most like positives to the experts of each.
+/// Contrast, matching and masked language modelling on pairs. Negatives are the most similar pictures and texts of the batch, by
+/// the experts of each modality.
 pub fn pairs(
     model: &dyn ModalityExperts,
     pairs: &Pairs,

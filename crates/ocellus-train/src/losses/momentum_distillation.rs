@@ -92,7 +92,7 @@ fn matching(
     positives_first(&model.matching_logits(&model.student().fuse(&texts, &pictures)?)?)
 }
 
-/// Masked words: the truth, and with weight `alpha` what the teacher guesses instead.
+/// Masked language modelling against the labels, and with weight `alpha` against the teacher's predictions.
 fn words(
     model: &dyn MomentumDistillation,
     pairs: &Pairs,

@@ -58,7 +58,7 @@ impl Losses {
     }
 }
 
-/// Matches, alignment and masked words in one step. Models that take one task a batch call [`matches()`] and [`words`] by
+/// Matches, alignment and masked tokens in one step. Models that take one task a batch call [`matches()`] and [`words`] by
 /// themselves.
 pub fn step(model: &dyn SingleStream, shown: &Shown, masked: &Masked) -> Result<Losses, ModelError> {
     Ok(Losses {
@@ -98,7 +98,7 @@ fn alignment(model: &dyn SingleStream, joint: &JointStates, matched: &[bool]) ->
     Ok(Tensor::stack(&signed, 0)?.mean_all()?)
 }
 
-/// Masked words beside their pictures.
+/// Masked tokens beside their pictures.
 pub fn words(model: &dyn SingleStream, masked: &Masked) -> Result<Tensor, ModelError> {
     let joint = model.encode(masked.visual, &borrowed(masked.texts))?;
     masked_words(&joint.text.rows, masked.hidden, |rows| model.token_logits(rows))

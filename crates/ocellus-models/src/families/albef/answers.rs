@@ -1,4 +1,4 @@
-//! Answers: a decoder that looks at the fused states of question and picture. It starts from the question's own first token,
+//! Answers: a decoder that attends to the fused states of question and picture. It starts from the question's own first token,
 //! `[CLS]`, and ends with `[SEP]`; the original ranks a list of known answers by their likelihood.
 
 use candle_core::Tensor;

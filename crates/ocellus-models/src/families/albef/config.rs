@@ -174,7 +174,7 @@ fn head_dim(fields: &Fields, key: &str, width: usize, heads: usize) -> Result<us
     }
 }
 
-/// The text and fusion layers; the latter look at rows of `seen` values.
+/// The text and fusion layers; the latter attend to rows of `seen` values.
 fn text(bert: &Fields, seen: usize) -> Result<encoder::Spec, ConfigError> {
     bert.only("hidden_act", &[json!("gelu")])?;
     bert.only("position_embedding_type", &[json!("absolute")])?;

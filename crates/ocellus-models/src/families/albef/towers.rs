@@ -1,4 +1,4 @@
-//! Both towers and the layers that fuse them; the slow copy of a model is a second one of these.
+//! Both towers and the layers that fuse them; an EMA teacher is a second one of these.
 
 use candle_core::Tensor;
 use ocellus_nn::embeddings::{self, Embeddings, MaskedWords};
@@ -49,7 +49,7 @@ pub(super) struct Towers {
     vision: Tower,
     embeddings: Embeddings,
     encoder: Encoder,
-    /// The first layer that looks at the picture.
+    /// The first layer that attends to the picture.
     fusion: usize,
     vocab: usize,
     positions: usize,
@@ -108,7 +108,7 @@ impl Towers {
         })
     }
 
-    /// Whether masked words can be guessed.
+    /// Whether there is an MLM head.
     pub(super) fn guesses(&self) -> bool {
         self.words.is_some()
     }

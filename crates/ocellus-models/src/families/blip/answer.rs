@@ -1,4 +1,4 @@
-//! Answers in free text: the question is read with the picture, and the answer's decoder looks at what was read.
+//! Answers in free text: the question is read with the picture, and the answer's decoder attends to what was read.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::Mask;
@@ -35,7 +35,7 @@ impl AnswerGenerator {
         })
     }
 
-    /// Questions with their pictures → states `[tokens, width]`. Padding at a question's end is read but looked at by nobody.
+    /// Questions with their pictures → states `[tokens, width]`. Padding at a question's end is encoded, but nothing attends to it.
     fn read(
         &self,
         questions: &[&[u32]],
@@ -98,8 +98,8 @@ impl Vlm for AnswerGenerator {
         self.pictures.tokens(std::slice::from_ref(grid))[0]
     }
 
-    /// Prompts are questions with their first and last token. The decoder looks at every token of them, at padding too where a
-    /// question brings it along, as the reference's does while it generates; without padding there is none to look at.
+    /// Prompts are questions with their first and last token. The decoder attends to every token of them, at padding too where a
+    /// question brings it along, as the reference's does while it generates; without padding there is none to attend to.
     fn prefill_input(
         &self,
         prompts: &[Prompt],

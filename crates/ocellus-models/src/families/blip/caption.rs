@@ -1,4 +1,4 @@
-//! Captions: a decoder that looks at the picture, started by nothing or by the first words.
+//! Captions: a decoder that attends to the picture, started by nothing or by the first words.
 
 use candle_core::Tensor;
 use ocellus_nn::decoder::Decoder;

@@ -14,8 +14,8 @@ use crate::reference::Given;
 /// Reads the input `ids` with `decoder_attention_mask`. Taps `{prefix}hidden_N` and `logits`, 0 at padding, and with `labels` the
 /// `loss`.
 ///
-/// Padding is read too: where labels are not masked, the reference's loss counts what it says there. It sees the real tokens
-/// before it, and is seen by nobody.
+/// Padding is read too: where labels are not masked, the reference's loss counts what it says there. It attends to the real tokens
+/// before it, and nothing attends to it.
 pub fn teacher_forced(
     given: &Given,
     decoder: &Decoder,
@@ -58,7 +58,7 @@ pub fn teacher_forced(
     Ok(())
 }
 
-/// Real tokens see themselves and those before; a place of padding behind them sees all of them.
+/// Real tokens attend to themselves and those before; a place of padding behind them attends to all of them.
 fn seen(rows: &PackedTexts) -> Arc<[Segment]> {
     let mut segments = Vec::new();
     for (row, &real) in rows.lengths.iter().enumerate() {

@@ -1,5 +1,5 @@
 //! The text model of the family (section 3.1 of the paper: a mixture of encoder and decoder): one kind of layer, read as an
-//! encoder of text alone, as an encoder that looks at the picture, or as a decoder that does.
+//! encoder of text alone, as an encoder that attends to the picture, or as a decoder that does.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::Mask;
@@ -142,7 +142,7 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Packed ids at `positions` → states `[tokens, width]`; without a memory they look at themselves only. Taps `{tap}_N`.
+    /// Packed ids at `positions` → states `[tokens, width]`; without a memory they attend to themselves only. Taps `{tap}_N`.
     pub fn forward(
         &self,
         ids: &[u32],

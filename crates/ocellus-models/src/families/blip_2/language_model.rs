@@ -23,7 +23,7 @@ pub struct LanguageModel {
 }
 
 impl LanguageModel {
-    /// What the reader, if there is one, makes of packed prompts for the decoder to look at.
+    /// What the encoder, if there is one, makes of packed prompts: what the decoder's cross-attention attends to.
     pub fn memory(&self, x: &Tensor, lengths: &[usize]) -> Result<Option<CrossMemory>, ModelError> {
         let Some(reader) = &self.reader else {
             return Ok(None);

@@ -34,7 +34,7 @@ const NAMES: Names = &[
     ("norm_text", "output.LayerNorm"),
 ];
 
-/// The tower and the queries that look at what it says.
+/// The tower and the queries that attend to its tokens.
 pub struct PictureQueries {
     pub pictures: Pictures,
     /// `[queries, width]`.

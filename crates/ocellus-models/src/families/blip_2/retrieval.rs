@@ -24,12 +24,12 @@ use crate::visual_input::{Texts, VisualInput};
 /// was learned.
 pub(super) const TEMPERATURE: f32 = 0.07;
 
-/// Who sees whom when queries and a text are read together.
+/// The attention mask when queries and a text are encoded together.
 #[derive(Clone, Copy)]
 pub(super) enum Reading {
-    /// All see all.
+    /// Bidirectional.
     Whole,
-    /// The text continues what the queries found.
+    /// Multimodal causal: queries attend to queries, a token to the queries and to earlier tokens.
     Continuing,
 }
 
@@ -211,7 +211,7 @@ impl Embedder for Retrieval {
     }
 }
 
-/// What is added to the scores of `queries` and the text behind them: queries see queries, a text's tokens all queries and
+/// What is added to the attention scores: queries attend to queries, a text's tokens to all queries and to
 /// no later token. `[heads, q_len, k_len]`.
 fn continuing(segment: &Segment, queries: usize, heads: usize, like: &Tensor) -> candle_core::Result<Tensor> {
     let length = segment.q_len;

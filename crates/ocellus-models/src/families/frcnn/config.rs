@@ -12,7 +12,7 @@ pub(super) const ID: &str = "frcnn";
 
 /// Boxes that may be asked for in one picture.
 const MOST_BOXES: usize = 4096;
-/// Boxes that may be looked at before they are suppressed.
+/// Boxes that are considered before suppression.
 const MOST_CONSIDERED: usize = 1 << 16;
 /// Cells of a pooled box along a side.
 const MOST_CELLS: usize = 64;

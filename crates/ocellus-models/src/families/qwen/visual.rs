@@ -1,4 +1,4 @@
-//! The tower and the resampler behind it: learned queries look at the patches once, and every picture becomes as many tokens.
+//! The tower and the resampler behind it: learned queries attend to the patches once, and every picture becomes as many tokens.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::{Attention, Projections, segments};

@@ -4,7 +4,7 @@ use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::visual_input::{Regions, VisualInput};
 
-/// Facts of a model that sees regions of `width` values.
+/// Facts of a model that takes regions of `width` values.
 pub(in crate::families) fn facts(family: &'static str, width: usize, max_positions: usize) -> Facts {
     Facts {
         family,

@@ -1,4 +1,4 @@
-//! The heads of pre-training: masked words, features and classes of masked regions, matching.
+//! The heads of pre-training: masked tokens, features and classes of masked regions, matching.
 
 use candle_core::Tensor;
 use ocellus_nn::embeddings::{MaskedWords, Transform};
@@ -48,7 +48,7 @@ impl Pretrained {
         })
     }
 
-    /// Features of hidden regions, `[rows, width]` → `[rows, features]`.
+    /// Features of masked regions, `[rows, width]` → `[rows, features]`.
     pub(super) fn regressed(&self, states: &Tensor) -> Result<Tensor, ModelError> {
         Ok(self.features.forward(&self.regress.forward(states)?)?)
     }

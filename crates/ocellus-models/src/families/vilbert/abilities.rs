@@ -17,7 +17,7 @@ const CAPTIONS: u32 = 0;
 const QUESTIONS: u32 = 1;
 const RETRIEVAL: u32 = 7;
 
-/// Boxes that cover more than this of a hidden region give it away, so they leave the mean of the whole picture.
+/// Boxes that cover more than this of a masked region give it away, so they leave the mean of the whole picture.
 const OVERLAP: f32 = 0.4;
 
 impl Vilbert {

@@ -1,4 +1,4 @@
-//! The connection layer: words look at regions while regions look at words.
+//! The connection layer: words attend to regions while regions attend to words.
 //!
 //! In the names of tensors 1 is the region stream and 2 the words. What words find in regions goes to the words' own
 //! output, so that keys and values of one number meet the output of the other.
@@ -12,7 +12,7 @@ use super::config::Config;
 use crate::error::ModelError;
 use crate::families::regions::Stream;
 
-/// TypedTexts (2) look at regions (1).
+/// Words (2) attend to regions (1).
 const TEXT_TO_IMAGE: Names = &[
     ("attn.q_proj", "biattention.query2"),
     ("attn.k_proj", "biattention.key1"),
@@ -24,7 +24,7 @@ const TEXT_TO_IMAGE: Names = &[
     ("norm2", "t_output.LayerNorm"),
 ];
 
-/// Regions (1) look at words (2).
+/// Regions (1) attend to words (2).
 const IMAGE_TO_TEXT: Names = &[
     ("attn.q_proj", "biattention.query1"),
     ("attn.k_proj", "biattention.key2"),
@@ -75,7 +75,7 @@ impl Connection {
     }
 }
 
-/// Sequence `i` of the queries looks at sequence `i` of the keys.
+/// Queries of sequence `i` attend to the keys of sequence `i`.
 fn facing(queries: &[usize], keys: &[usize]) -> Arc<[Segment]> {
     let (mut q_start, mut k_start) = (0, 0);
     let each = |(q_len, k_len): (&usize, &usize)| {

@@ -100,7 +100,7 @@ fn pixels(given: &Given, each: usize) -> Result<Tensor, ModelError> {
 }
 
 /// Real height and width of every picture in pixels, whole patches, as the reference takes them from its mask of pixels: every
-/// patch looks at one pixel of the first column or row.
+/// patch has one pixel of the first column or row.
 fn sizes(given: &Given, pixels: &Tensor, patch: usize) -> Result<Option<Vec<(usize, usize)>>, ModelError> {
     let name = "pixel_mask";
     let Some((shape, mask)) = given.integers.get(name) else {

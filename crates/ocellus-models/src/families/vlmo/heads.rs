@@ -97,7 +97,7 @@ impl Heads {
         })
     }
 
-    /// Whether matches are told and masked words guessed.
+    /// Whether it has a matching head and an MLM head.
     pub(super) fn pretrains(&self) -> bool {
         self.matching.is_some() && self.words.is_some()
     }

@@ -47,7 +47,7 @@ impl RowsOf {
         self.patches() + 3 + 2 + 2 * self.text_window
     }
 
-    /// The row for a token that looks at another.
+    /// The row for a token that attends to another.
     fn row(&self, from: Place, to: Place) -> usize {
         use Place::{Patch, PictureClass, TextClass, Word};
         let (patches, all) = (self.patches(), self.all());
