@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use ocellus_models::{PairScore, Regions, Sight, Task, VisualFormat};
+use ocellus_models::{PairScore, Regions, Task, VisualFormat, VisualInput};
 use ocellus_processor::PixelBounds;
 use ocellus_weights::Regions as RegionsFile;
 
@@ -17,7 +17,7 @@ const ANSWERS: usize = 5;
 
 /// An input for [`Session::embed`], prepared.
 pub enum EmbedInput {
-    Picture(Sight),
+    Picture(VisualInput),
     Text(Vec<u32>),
 }
 
@@ -41,7 +41,7 @@ impl Session {
     ///
     /// # Errors
     /// What is no picture; a model that takes pictures in its text, or regions.
-    pub fn sight(&self, picture: &[u8]) -> Result<Sight, SessionError> {
+    pub fn sight(&self, picture: &[u8]) -> Result<VisualInput, SessionError> {
         self.check_sight(false)?;
         if self.model().input().visual == VisualFormat::VisualTokens {
             return Err(SessionError::PicturesInText {
@@ -49,7 +49,7 @@ impl Session {
             });
         }
         let picture = self.picture(picture, PixelBounds::default())?;
-        Ok(Sight::Pictures {
+        Ok(VisualInput::Pictures {
             patches: picture.patches,
             grids: vec![picture.geometry.grid],
         })
@@ -59,14 +59,14 @@ impl Session {
     ///
     /// # Errors
     /// A file that cannot be used; a model that looks at pictures.
-    pub fn regions(&self, file: &Path) -> Result<Sight, SessionError> {
+    pub fn regions(&self, file: &Path) -> Result<VisualInput, SessionError> {
         self.check_sight(true)?;
         let VisualFormat::Regions { width } = self.model().input().visual else {
             unreachable!("a model that looks at regions says their width")
         };
         let read = RegionsFile::from_file(file, width)?;
         let shape = (read.boxes.len(), read.features_width);
-        Ok(Sight::Regions(vec![Regions {
+        Ok(VisualInput::Regions(vec![Regions {
             features: Tensor::from_vec(read.features, shape, &Device::Cpu)?,
             boxes: read.boxes,
             width: read.image_width,
@@ -78,7 +78,7 @@ impl Session {
     ///
     /// # Errors
     /// A model without a head for it.
-    pub fn score(&self, sight: &Sight, texts: &[String]) -> Result<Vec<PairScore>, SessionError> {
+    pub fn score(&self, sight: &VisualInput, texts: &[String]) -> Result<Vec<PairScore>, SessionError> {
         let matcher = self.model().matcher().ok_or_else(|| self.cannot(Task::Score))?;
         let ids = self.ids(texts)?;
         let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
@@ -90,7 +90,7 @@ impl Session {
     ///
     /// # Errors
     /// A model that does not put pictures and texts into one space.
-    pub fn classify(&self, sight: &Sight, sentences: &[String]) -> Result<Vec<f32>, SessionError> {
+    pub fn classify(&self, sight: &VisualInput, sentences: &[String]) -> Result<Vec<f32>, SessionError> {
         let embedder = self
             .model()
             .embedder()
@@ -109,7 +109,7 @@ impl Session {
     /// A model without a head for it.
     pub fn fill(
         &self,
-        sight: &Sight,
+        sight: &VisualInput,
         text: &str,
         top: usize,
     ) -> Result<Vec<Vec<(String, f32)>>, SessionError> {
@@ -165,7 +165,11 @@ impl Session {
     ///
     /// # Errors
     /// A model without such a list.
-    pub fn choose_answer(&self, sight: &Sight, question: &str) -> Result<Vec<(String, f32)>, SessionError> {
+    pub fn choose_answer(
+        &self,
+        sight: &VisualInput,
+        question: &str,
+    ) -> Result<Vec<(String, f32)>, SessionError> {
         let classifier = self.model().classifier().ok_or_else(|| self.cannot(Task::Ask))?;
         let ids = self.ids(&[question])?;
         let scores = self.own(classifier.answers(sight, &[&ids[0]]))?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use ocellus_engine::{FinishReason, Request};
-use ocellus_models::{Sight, Task};
+use ocellus_models::{Task, VisualInput};
 use ocellus_session::{Answer, GenerationOptions, MAX_TOKENS, PreparedPicture, Session, SessionError, Usage};
 use serde_json::{Value, json};
 
@@ -224,7 +224,7 @@ fn choose(session: &Session, args: &Ask) -> Result<(), Failure> {
 }
 
 /// A picture file, or what a detector found in it, as the model takes it.
-pub fn sight(session: &Session, picture: &Path, found: Option<&Path>) -> Result<Sight, Failure> {
+pub fn sight(session: &Session, picture: &Path, found: Option<&Path>) -> Result<VisualInput, Failure> {
     session.check_sight(found.is_some())?;
     let about = |error: SessionError| error.about(&inputs::name(found.unwrap_or(picture)));
     Ok(match found {
