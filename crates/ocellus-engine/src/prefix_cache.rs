@@ -117,7 +117,7 @@ mod tests {
         let token = |i: usize| Cacheable {
             id: i as u32,
             position: [i as i64; 3],
-            picture: (i % 2 == 0).then_some(PictureKey([7; 32])),
+            picture: i.is_multiple_of(2).then_some(PictureKey([7; 32])),
         };
         let mut tokens: Vec<Cacheable> = (0..BLOCK).map(token).collect();
         change(&mut tokens);

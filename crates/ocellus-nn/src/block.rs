@@ -8,6 +8,9 @@ use crate::norm::NormLayer;
 use crate::ops::add::add;
 use crate::{Attn, LoadError, Mlp, Norm, Params, Result};
 
+/// What a layer's attention does with its input `[tokens, width]`.
+pub type Attend<'a> = dyn Fn(&Attention, &Tensor) -> Result<Tensor> + 'a;
+
 /// Where norms stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -82,7 +85,7 @@ impl Block {
         &self,
         x: &Tensor,
         attend: impl FnOnce(&Attention, &Tensor) -> Result<Tensor>,
-        cross: Option<&dyn Fn(&Attention, &Tensor) -> Result<Tensor>>,
+        cross: Option<&Attend>,
     ) -> Result<Tensor> {
         let mut x = self.step(x, &self.norm1, |x| attend(&self.attention, x))?;
         if let (Some(across), Some(attend)) = (&self.across, cross) {

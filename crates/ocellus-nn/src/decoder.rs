@@ -6,7 +6,7 @@ use ocellus_kernels::quant::Format;
 use std::sync::Arc;
 
 use crate::attention::{Attention, Batch, Cached, Mask};
-use crate::block::{self, Block};
+use crate::block::{self, Attend, Block};
 use crate::cache::{KvCache, KvLayout, KvStorage};
 use crate::cross::{CrossGroup, CrossMemory};
 use crate::embeddings::{MaskedWords, rows};
@@ -231,7 +231,7 @@ impl Decoder {
         let mut x = self.placed(x, positions)?;
         for (i, layer) in self.layers.iter().enumerate() {
             let cross = |attention: &Attention, x: &Tensor| across(attention, x, &groups, i);
-            let cross: &dyn Fn(&Attention, &Tensor) -> Result<Tensor> = &cross;
+            let cross: &Attend = &cross;
             x = layer.forward(
                 &x,
                 |attention, x| attention.cached(x, &mask, angles.as_ref(), cached.as_ref(), i, taps),

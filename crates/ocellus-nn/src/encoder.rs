@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use std::ops::Range;
 
 use crate::attention::{Attention, Mask};
-use crate::block::{self, Block};
+use crate::block::{self, Attend, Block};
 use crate::rope::Angles;
 use crate::{LoadError, Params, Result, Taps};
 
@@ -79,7 +79,7 @@ impl Encoder {
                 let (k, v) = attention.keys_and_values(rows)?;
                 attention.across(x, (&k, &v), mask)
             };
-            let cross: &dyn Fn(&Attention, &Tensor) -> Result<Tensor> = &cross;
+            let cross: &Attend = &cross;
             let cross = memory.is_some().then_some(cross);
             x = layer.forward(&x, |attention, x| attention.forward(x, mask, angles), cross)?;
             taps.tap_layer(tap, i, &x);
