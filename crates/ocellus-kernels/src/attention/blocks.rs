@@ -17,15 +17,27 @@ pub enum KvWidth {
     Q8,
 }
 
-/// Blocks whose memory is asked for at once. Memory that nobody wrote to is not taken where the system gives it on first touch.
+/// Blocks whose memory is asked for at once. Memory that was not written to is not taken where the system gives it on first touch.
 const SLAB: usize = 64;
+
+/// Blocks of the first slab. It stays below a large page in most models: zeroing large pages in every layer costs a short
+/// answer more than its keys and values are worth.
+const FIRST_SLAB: usize = 16;
+
+/// The slab that holds a block, and the block's place in it.
+fn slab_of(block: usize) -> (usize, usize) {
+    match block.checked_sub(FIRST_SLAB) {
+        None => (0, block),
+        Some(behind) => (1 + behind / SLAB, behind % SLAB),
+    }
+}
 
 /// The keys and values of one layer, in blocks of [`BLOCK`] tokens. Which sequence owns which blocks is the caller's business.
 pub struct KvBlocks {
     layout: Layout,
     width: KvWidth,
     kv_heads: usize,
-    /// [`SLAB`] blocks each.
+    /// [`FIRST_SLAB`] blocks, then [`SLAB`] blocks each.
     slabs: Vec<Memory>,
 }
 
@@ -43,7 +55,8 @@ impl KvBlocks {
     /// Makes room for at least `count` blocks; those that are there stay.
     pub fn grow(&mut self, count: usize) {
         while self.count() < count {
-            self.slabs.push(Memory::zeroed(SLAB * self.block_bytes()));
+            let blocks = if self.slabs.is_empty() { FIRST_SLAB } else { SLAB };
+            self.slabs.push(Memory::zeroed(blocks * self.block_bytes()));
         }
     }
 
@@ -57,7 +70,10 @@ impl KvBlocks {
 
     /// Number of blocks.
     pub fn count(&self) -> usize {
-        self.slabs.len() * SLAB
+        match self.slabs.len() {
+            0 => 0,
+            slabs => FIRST_SLAB + (slabs - 1) * SLAB,
+        }
     }
 
     /// Bytes of one block of all heads.
@@ -76,11 +92,11 @@ impl KvBlocks {
     /// Bytes of its slab before a head's part of a block.
     fn at(&self, block: usize, head: usize) -> usize {
         assert!(block < self.count() && head < self.kv_heads);
-        (block % SLAB * self.kv_heads + head) * self.head_bytes()
+        (slab_of(block).1 * self.kv_heads + head) * self.head_bytes()
     }
 
     fn slab(&mut self, block: usize) -> &mut [u8] {
-        self.slabs[block / SLAB].as_mut_slice()
+        self.slabs[slab_of(block).0].as_mut_slice()
     }
 
     /// The blocks at the start of `table` that hold `keys` keys of a head, at most one page of them, in their layout; in
@@ -101,7 +117,7 @@ impl KvBlocks {
         for (i, from) in (0..keys).step_by(BLOCK).enumerate() {
             let block = table[i] as usize;
             let at = self.at(block, head);
-            let kept = &self.slabs[block / SLAB].as_ref()[at..at + self.head_bytes()];
+            let kept = &self.slabs[slab_of(block).0].as_ref()[at..at + self.head_bytes()];
             pieces[i] = match self.width {
                 KvWidth::Full => kept.as_ptr().cast(),
                 KvWidth::Q8 => {
@@ -139,12 +155,13 @@ impl KvBlocks {
     pub fn copy(&mut self, from: usize, to: usize) {
         let bytes = self.block_bytes();
         let (start, at) = (self.at(from, 0), self.at(to, 0));
-        if from / SLAB == to / SLAB {
+        let slabs = [slab_of(from).0, slab_of(to).0];
+        if slabs[0] == slabs[1] {
             return self.slab(from).copy_within(start..start + bytes, at);
         }
         let [from, to] = self
             .slabs
-            .get_disjoint_mut([from / SLAB, to / SLAB])
+            .get_disjoint_mut(slabs)
             .expect("two slabs that are there");
         to.as_mut_slice()[at..at + bytes].copy_from_slice(&from.as_ref()[start..start + bytes]);
     }
