@@ -40,8 +40,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, MediaError> {
         });
     }
     let format = Format::of(bytes)?;
-    // The decoders are safe code with assertions in it. One that a hostile file manages to trip must end this
-    // picture only; nothing that it could leave half-changed is visible out here.
+    // The decoders are safe code with assertions in it. One that a hostile file triggers must end this
+    // picture only; no state that it could leave inconsistent is visible here.
     catch_unwind(AssertUnwindSafe(|| decode_as(format, bytes, limits)))
         .unwrap_or_else(|_| Err(damaged(format, "its data contradicts itself")))
 }
@@ -83,7 +83,7 @@ fn decode_as(format: Format, bytes: &[u8], limits: &Limits) -> Result<Decoded, M
     if ends_early(format, bytes) {
         return Err(damaged(format, "no end marker"));
     }
-    // Orientation is a courtesy: damaged metadata is no reason to refuse a sound picture.
+    // Orientation is optional: a valid picture with damaged metadata is not refused.
     let orientation = decoder
         .orientation()
         .unwrap_or(image::metadata::Orientation::NoTransforms);

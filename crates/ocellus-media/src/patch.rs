@@ -26,7 +26,7 @@ impl Grid {
         self.t * self.h * self.w
     }
 
-    /// Cells in all, of `merge_size` x `merge_size` patches each.
+    /// Visual tokens in all, of `merge_size` x `merge_size` patches each.
     pub fn cells(&self, merge_size: u32) -> usize {
         self.patches() / (merge_size as usize).pow(2)
     }
@@ -106,7 +106,7 @@ fn cut(frames: &[&Rgb], recipe: &Recipe) -> Patches {
     let levels = levels(recipe);
 
     let mut values = unset(grid.patches() * features);
-    // One row of cells at one time: [w / merge, merge, merge, features].
+    // One row of visual tokens at one time: [w / merge, merge, merge, features].
     let cell_row_values = grid.w * merge * features;
     let fill = |(index, rows): (usize, &mut [f32])| {
         let (time, cell_y) = (index / (grid.h / merge), index % (grid.h / merge));
@@ -184,7 +184,7 @@ fn levels(recipe: &Recipe) -> [[f32; 256]; 3] {
 mod tests {
     use super::*;
 
-    /// A recipe under which a value tells its level: levels in, levels out.
+    /// A recipe that keeps levels: levels in, levels out.
     fn plain(patch_size: u32, merge_size: u32, temporal_patch_size: u32) -> Recipe {
         let bounds = (1, 1 << 30);
         Recipe {
@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    /// A picture whose level tells place and channel: 10 y + x, plus 100 per channel.
+    /// A picture whose level encodes position and channel: 10 y + x, plus 100 per channel.
     fn picture(width: u32, height: u32) -> Rgb {
         let levels =
             (0..height).flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |c| 100 * c + 10 * y + x)));
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn rows_go_cell_by_cell() {
-        // Patches of 1 px, cells of 2 x 2: the first value of a row is its pixel.
+        // Patches of 1 px, visual tokens of 2 x 2: the first value of a row is its pixel.
         let patches = patchify_exact(&picture(4, 4), &plain(1, 2, 1)).unwrap();
         assert_eq!((patches.grid, patches.features), (Grid { t: 1, h: 4, w: 4 }, 3));
         let first: Vec<f32> = patches.values.iter().copied().step_by(3).collect();

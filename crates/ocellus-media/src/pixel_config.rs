@@ -22,7 +22,7 @@ impl PixelRecipe {
     /// Reads `preprocessor_config.json` over the recipe of a family.
     ///
     /// A field that is absent or null keeps the family's value; a switch (`do_…`) that is null is off, as the
-    /// published processors have it. `do_pad` says nothing about a single picture and is not looked at: padding is
+    /// published processors have it. `do_pad` does not affect a single picture and is ignored: padding is
     /// [`pad_batch`](crate::pad_batch)'s. A field that asks for a computation other than ours, or that we do not
     /// know, is an error that names the field.
     pub fn from_json(text: &str, default: Self) -> Result<Self, MediaError> {
@@ -157,7 +157,7 @@ fn stated(name: &str, value: &Value) -> Result<Stated, MediaError> {
 fn resized(rule: Resize, size: Stated, square: Option<bool>) -> Option<Resize> {
     use Stated::{Longest, Number, Shortest, Sides};
     Some(match (rule, size) {
-        // These two are one processor, told apart by how the size is stated.
+        // These two are one processor, distinguished by how the size is stated.
         (Resize::Exact { .. } | Resize::ShorterSide { .. }, size) => match size {
             Sides { height, width } => Resize::Exact { height, width },
             Shortest(to) => Resize::ShorterSide { to },
@@ -217,7 +217,7 @@ fn divide(rule: &mut Resize, name: &str, value: &Value) -> Result<(), MediaError
     let unit = side(name, value)?;
     match rule {
         Resize::ShorterSideBounded { multiple, .. } => *multiple = unit,
-        // Old files of processors that never looked at it carry it along.
+        // Old files have it although their processors never read it.
         Resize::Exact { height, width } if *height % unit == 0 && *width % unit == 0 => {}
         _ => return Err(refused(name, "no such field", value)),
     }

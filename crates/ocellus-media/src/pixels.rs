@@ -210,7 +210,7 @@ impl PixelRecipe {
 mod tests {
     use super::*;
 
-    /// Values tell levels.
+    /// Values are levels.
     const PLAIN: PixelRecipe = PixelRecipe {
         resize: Resize::Keep,
         crop: None,
@@ -220,7 +220,7 @@ mod tests {
         std: [1.0; 3],
     };
 
-    /// A picture whose level tells place and channel: 10 y + x, plus 100 per channel.
+    /// A picture whose level encodes position and channel: 10 y + x, plus 100 per channel.
     fn picture(width: u32, height: u32) -> Rgb {
         let levels =
             (0..height).flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |c| 100 * c + 10 * y + x)));

@@ -11,7 +11,7 @@ use crate::pixels::{WEB_MEAN, WEB_STD};
 pub struct Recipe {
     /// Side of a patch, px.
     pub patch_size: u32,
-    /// Patches per side of a cell, the unit that the language model sees.
+    /// Patches per side of a visual token.
     pub merge_size: u32,
     /// Frames per patch. A still picture is repeated that often.
     pub temporal_patch_size: u32,
@@ -90,7 +90,7 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// Side of a cell, px: every resized side is a multiple of it.
+    /// Side of a visual token, px: every resized side is a multiple of it.
     pub fn factor(&self) -> u32 {
         self.patch_size * self.merge_size
     }

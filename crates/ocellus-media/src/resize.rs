@@ -162,7 +162,7 @@ fn columns_first(from: (u32, u32), to: (u32, u32)) -> bool {
 /// Some rows on their way through the horizontal pass.
 #[derive(Default)]
 struct Band<const PITCH: usize> {
-    /// On their side: `[columns, rows, channels]`, each column padded to `PITCH`.
+    /// Transposed: `[columns, rows, channels]`, each column padded to `PITCH`.
     sideways: Vec<[u8; PITCH]>,
     /// Filtered and upright again, a line after the other, with room behind each for the byte too many of its last pixel.
     upright: Vec<u8>,

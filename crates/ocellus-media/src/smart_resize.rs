@@ -41,7 +41,7 @@ pub fn smart_resize(
         let grow = (min_pixels as f64 / (h * w)).sqrt();
         sides = [h, w].map(|side| (side * grow / unit).ceil() * unit);
     }
-    // A side rounds to 0 only where nothing asks for a least area.
+    // A side rounds to 0 only where there is no least area.
     let sides = sides.map(|side| side.max(unit));
     match sides
         .iter()
@@ -104,7 +104,7 @@ mod tests {
             let (h, w) = smart_resize(height, width, factor, min, max).unwrap();
             prop_assert!(h > 0 && w > 0 && h % factor == 0 && w % factor == 0);
             let area = u64::from(h) * u64::from(w);
-            // The upper bound gives way only where a side is held at one factor.
+            // The upper bound is exceeded only where a side is clamped to one factor.
             prop_assert!(area >= min && (area <= max || h.min(w) == factor), "{}", area);
             // Idempotent: a picture of the resulting size keeps it.
             if area <= max && h.max(w) <= h.min(w) * 200 {

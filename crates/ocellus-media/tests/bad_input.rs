@@ -106,7 +106,7 @@ fn refusals_say_what_was_expected_and_what_was_found() {
     ] {
         let error = decode(&file, &limits).expect_err(name);
         assert_eq!(error.to_string(), sentence, "{name}");
-        // The header alone may look right; never does it look different.
+        // The header alone may be right, but never of another format.
         if let Err(error) = dimensions(&file, &limits) {
             assert_eq!(error.to_string(), sentence, "{name}");
         }

@@ -87,7 +87,7 @@ fn check_files(case: &str, recipe: impl Fn(&Case) -> PixelRecipe, stages_of_a_fi
                 "shape" => case.check_integers(name, &[3, height, width]),
                 "size" | "image_sizes" => case.check_integers(name, &[height, width]),
                 "grid_wh" => case.check_integers(name, &[width / 16, height / 16]),
-                // Rows of the grid are ended by a token each: no matter of pixels.
+                // Each row of the grid ends with a token, which does not concern pixels.
                 "n_tokens" => {}
                 _ => assert!(
                     check_values(&case, name, what, &pixels.values),

@@ -16,7 +16,7 @@ pub enum PromptFormatter {
 }
 
 impl PromptFormatter {
-    /// What stands in for a checkpoint without a template: the format that its vocabulary was made for.
+    /// The format of a checkpoint without a template: the one its vocabulary was made for.
     pub fn without_template(tokenizer: &Tokenizer) -> Self {
         let has = |tokens: &[&str]| tokens.iter().all(|t| tokenizer.token_id(t).is_some());
         if has(&["[INST]", "[/INST]"]) {
@@ -56,7 +56,7 @@ impl PromptFormatter {
         let places = |ids: &[u32]| vlm.slots(ids).iter().filter(|s| **s == Slot::Image).count();
         let token = vlm.facts().image_token;
         let of_tokens = |ids: &Vec<u32>| ids.iter().filter(|id| Some(**id) == token).count();
-        // A vocabulary may leave the whole room of a picture by itself.
+        // Some tokenizers expand the image placeholder themselves.
         if places(&ids) == expanded.iter().map(of_tokens).sum::<usize>() && !grids.is_empty() {
             return Ok(ids);
         }

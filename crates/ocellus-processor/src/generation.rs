@@ -10,7 +10,7 @@ use crate::text_files::TextFiles;
 /// What `generation_config.json` says.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct GenerationDefaults {
-    /// Tokens are drawn; else the likeliest is taken.
+    /// Sampling; else greedy.
     pub sample: bool,
     pub temperature: Option<f32>,
     pub top_k: Option<usize>,
@@ -24,7 +24,7 @@ pub struct GenerationDefaults {
 }
 
 impl GenerationDefaults {
-    /// Reads the file; where it says no end, the config and the vocabulary do.
+    /// Reads the file; end tokens that it lacks come from the config and the vocabulary.
     ///
     /// # Errors
     /// A file that cannot be read or is not JSON.

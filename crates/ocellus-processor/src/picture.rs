@@ -31,7 +31,7 @@ pub struct PictureGeometry {
     pub resized: (u32, u32),
     /// Patches of it.
     pub grid: Grid,
-    /// Tokens that stand for it in a prompt.
+    /// Its visual tokens in a prompt.
     pub tokens: usize,
 }
 
@@ -105,7 +105,7 @@ impl PictureProcessor {
         &self.recipe
     }
 
-    /// Tokens that stand for every picture, where their number does not depend on the picture.
+    /// Visual tokens of every picture, where their number does not depend on the picture.
     pub fn fixed_tokens(&self) -> Option<usize> {
         match self.tokens {
             PictureTokens::Fixed(count) => Some(count),
@@ -116,7 +116,7 @@ impl PictureProcessor {
     /// What [`prepare`](Self::prepare) will make of a picture of this width and height after its orientation, px.
     ///
     /// # Errors
-    /// Sides that no recipe takes, bounds that contradict each other, models that look at regions.
+    /// Sides that no recipe takes, bounds that contradict each other, models that take regions.
     pub fn geometry(&self, (width, height): (u32, u32), bounds: PixelBounds) -> Result<PictureGeometry> {
         let (resized, side) = match &self.recipe {
             PictureRecipe::Patches(recipe) => {
@@ -138,7 +138,7 @@ impl PictureProcessor {
                 check(bounds)?;
                 let side = (self.facts.patch_size as u32).max(1);
                 let (h, w) = recipe.size(height, width)?;
-                // What is less than a patch is left over.
+                // A remainder smaller than a patch is dropped.
                 ((w / side * side, h / side * side), side)
             }
             PictureRecipe::Regions { .. } => return Err(ProcessorError::RegionsOnly),
@@ -226,7 +226,7 @@ impl PictureProcessor {
         })
     }
 
-    /// Tokens that stand for a picture of this grid in a prompt.
+    /// Visual tokens of a picture of this grid in a prompt.
     pub fn tokens(&self, grid: &Grid) -> usize {
         match self.tokens {
             PictureTokens::Rows { ends } => self.facts.cells(grid) + ends * grid.h / self.facts.merge.max(1),

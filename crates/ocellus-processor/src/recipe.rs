@@ -16,9 +16,9 @@ pub enum PictureRecipe {
     Strip(Recipe),
     /// Resized and normalised as planes, then cut into patches.
     Planes(PixelRecipe),
-    /// No pictures but what a detector found in them.
+    /// No pictures; regions from a detector.
     Regions {
-        /// Values of a region's features.
+        /// Width of a region's feature vector.
         width: usize,
     },
 }

@@ -12,7 +12,7 @@ use crate::error::{ProcessorError, Result};
 
 /// A checkpoint's text files, wherever they are.
 pub enum TextFiles {
-    /// Inside the program.
+    /// Compiled into the program.
     BuiltIn,
     Folder(PathBuf),
     /// Made of the metadata of other files, by their names.

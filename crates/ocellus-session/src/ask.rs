@@ -16,7 +16,7 @@ use crate::session::Session;
 /// What happens while an answer is made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
-    /// A picture is ready: how the model will see it.
+    /// A picture is prepared, with its geometry.
     PicturePrepared {
         /// Its place among the pictures.
         index: usize,
@@ -24,9 +24,9 @@ pub enum Event<'a> {
     },
     /// Something that a user should know, in a sentence.
     Warning(&'a str),
-    /// The prompt is assembled and will be read.
+    /// The prompt is assembled; prefill follows.
     Started {
-        /// Tokens of the prompt, those of its pictures among them.
+        /// Tokens of the prompt, visual tokens included.
         prompt_tokens: usize,
         image_tokens: usize,
     },
@@ -92,7 +92,7 @@ impl Session {
         Ok(text.formatter.ids(vlm, &text.tokenizer, conversation, grids)?)
     }
 
-    /// What the engine is asked for a conversation about these pictures.
+    /// The engine request of a conversation about these pictures.
     ///
     /// # Errors
     /// A model that writes no text, and a conversation that its prompt format does not take.
@@ -140,7 +140,7 @@ impl Session {
         self.answer(&request, &options.stop, listen)
     }
 
-    /// What a user should know who asks a line reader.
+    /// The warning for questions to a line reader.
     pub fn only_reads(&self) -> String {
         format!(
             "{} only reads: it takes the picture as one line of print and does not see the question",

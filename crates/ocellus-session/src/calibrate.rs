@@ -40,8 +40,8 @@ pub enum CalibrationSample {
 }
 
 impl Calibration {
-    /// Runs the model that `width` will round over all samples, each with its name; `started` is told of each before, `cancelled` is
-    /// asked meanwhile. A sample that cannot be used ends it: a set that is not the one asked for gives other weights.
+    /// Runs the model that `width` will round over all samples, each with its name; `started` is called before each, `cancelled` is
+    /// polled meanwhile. A sample that cannot be used is an error: leaving it out would give other weights.
     ///
     /// # Errors
     /// As [`Session::open`]; a sample that the model cannot be shown; [`SessionError::Cancelled`].
@@ -102,7 +102,7 @@ fn look(session: &Session, bytes: &[u8], cancelled: &dyn Fn() -> bool) -> Result
     let mut request = session.caption_request(bytes, None)?;
     let half = session.model().facts().max_positions / 2;
     request.max_tokens = request.max_tokens.min(ANSWER).min(half);
-    // The likeliest answer, so that the same set gives the same weights.
+    // Greedy, so that the same set gives the same weights.
     request.sampling = Sampling::default();
     let answer = session.answer(&request, &[], &mut |_| match cancelled() {
         true => ControlFlow::Break(()),

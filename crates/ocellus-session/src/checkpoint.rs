@@ -20,7 +20,7 @@ pub struct CheckpointFiles {
 }
 
 impl CheckpointFiles {
-    /// Maps the weights; nothing is read but headers.
+    /// Maps the weights; only headers are read.
     ///
     /// # Errors
     /// Weights that cannot be used, and files in GGUF that do not belong together.

@@ -17,9 +17,9 @@ use crate::widths::{Device, Dtype, KvCache, Quant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ComputeOptions {
     pub device: Device,
-    /// Element type to compute in; `None` = f32 on the CPU, bf16 elsewhere. Where [`quant`](Self::quant) is given it is not read.
+    /// Element type to compute in; `None` = f32 on the CPU, bf16 elsewhere. Ignored where [`quant`](Self::quant) is given.
     pub dtype: Option<Dtype>,
-    /// What weights are rounded to; `None` = not rounded.
+    /// Quantisation of the weights; `None` = not quantised.
     pub quant: Option<Quant>,
     pub kv_cache: KvCache,
 }
@@ -34,12 +34,12 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// On the CPU, at one width.
+    /// On the CPU, with one storage dtype.
     pub fn on_cpu(width: Quant) -> Self {
         let (precision, format) = match width {
             Quant::F32 => (Precision::F32, None),
             Quant::Bf16 => (Precision::Bf16, None),
-            // What is not quantised has no more to lose in bf16.
+            // Beside quantised weights, the error of bf16 in the rest does not matter.
             Quant::Q8 => (Precision::Bf16, Some(Format::Q8)),
             Quant::Q6 => (Precision::Bf16, Some(Format::Q6)),
             Quant::Q4 => (Precision::Bf16, Some(Format::Q4)),
@@ -56,7 +56,7 @@ impl Compute {
     /// As the options say, for weights that may be quantised already.
     ///
     /// # Errors
-    /// A device that this build or machine does not have, and widths that the device does not compute at.
+    /// A device that this build or machine does not have, and dtypes that the device does not support.
     pub fn of(options: &ComputeOptions, weights: &Weights) -> Result<Self, SessionError> {
         let place = place(options.device)?;
         let quantised = weights.metadata().contains_key(ocellus_nn::stored::LAYOUT);
@@ -67,7 +67,7 @@ impl Compute {
             return Err(SessionError::QuantisedAlready);
         }
         let of_cpu = if quantised || (weights.gguf().is_some() && options.quant.is_none()) {
-            // What is not quantised has no more to lose in bf16.
+            // Beside quantised weights, the error of bf16 in the rest does not matter.
             let f32 = options.dtype == Some(Dtype::F32);
             Self::on_cpu(if f32 { Quant::F32 } else { Quant::Bf16 })
         } else if let Some(width) = options.quant {
@@ -88,13 +88,13 @@ impl Compute {
         Ok(of_cpu)
     }
 
-    /// The same, with what goes into matrices added up in `measured`.
+    /// The same, with the statistics of matrix inputs added to `measured`.
     pub fn measuring(self, measured: &Arc<Measured>) -> Self {
         let measured = Some(measured.clone());
         Self { measured, ..self }
     }
 
-    /// The model of a config over a set of tensors, none of them left over.
+    /// Builds the model of a config from a set of tensors; an unused tensor is an error.
     ///
     /// # Errors
     /// A config that no family reads, and weights that do not belong to it.

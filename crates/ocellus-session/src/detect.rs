@@ -12,7 +12,7 @@ use crate::error::SessionError;
 use crate::session::Session;
 
 impl Session {
-    /// What is where in a picture; surest first.
+    /// Objects in a picture and their boxes, highest confidence first.
     ///
     /// # Errors
     /// What is no picture; a model that detects nothing.

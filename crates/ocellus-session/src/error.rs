@@ -80,7 +80,7 @@ pub enum SessionError {
     /// The model cannot do a task.
     #[error("{who} cannot {}", deed(*task))]
     Unable {
-        /// The model, and its family where it is told.
+        /// The model, and its family where known.
         who: String,
         task: Task,
     },
@@ -108,7 +108,7 @@ pub enum SessionError {
     },
     #[error("the text has fewer than two tokens")]
     ShortText,
-    /// Somebody who listened ended it.
+    /// Cancelled by the event listener.
     #[error("interrupted")]
     Cancelled,
 }

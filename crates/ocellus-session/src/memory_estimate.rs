@@ -35,7 +35,7 @@ impl Default for Usage {
 }
 
 impl Usage {
-    /// Pictures of these files. One whose size cannot be read counts nothing: whoever decodes it says what is wrong.
+    /// Pictures of these files. One whose size cannot be read counts 0: decoding it reports the error.
     pub fn of_files<'f>(files: impl IntoIterator<Item = &'f Vec<u8>>) -> Self {
         let limits = Limits::default();
         let sizes = files
@@ -59,7 +59,7 @@ pub struct MemoryEstimate {
 }
 
 impl MemoryEstimate {
-    /// Estimates from the texts of a checkpoint. `None` = the family's memory cannot be told from its config.
+    /// Estimates from the texts of a checkpoint. `None` = the family has no memory estimate from its config.
     ///
     /// # Errors
     /// A config or a recipe that cannot be used.
@@ -93,7 +93,7 @@ impl MemoryEstimate {
         }))
     }
 
-    /// Tokens that stand for the pictures in the prompt.
+    /// Visual tokens of the pictures in the prompt.
     pub fn image_tokens(&self) -> usize {
         self.pictures.iter().map(|picture| picture.tokens).sum()
     }
@@ -117,14 +117,14 @@ pub fn check(
     files: &TextFiles,
     usage: &Usage,
 ) -> Result<(), SessionError> {
-    // A config or a recipe that cannot be used is for the loader to speak about.
+    // The loader reports a config or a recipe that cannot be used.
     let estimate = MemoryEstimate::new(files, config, usage, storage).ok().flatten();
     let elements = weights
         .names()
         .filter_map(|n| Some(weights.view(n).ok()?.elements() as u64))
         .fold(0, u64::saturating_add);
     let needed = match estimate {
-        // A config of another model than the weights: no element of a file holds more than eight weights. The loader says which.
+        // A config of another model than the weights: no element of a file holds more than eight weights. The loader reports it.
         Some(MemoryEstimate { shape, .. })
             if shape
                 .vision_parameters()

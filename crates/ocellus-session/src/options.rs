@@ -14,15 +14,15 @@ use crate::memory_estimate::Usage;
 #[derive(Clone)]
 pub struct OpenOptions {
     pub compute: ComputeOptions,
-    /// Kernels and preprocessing; they are the whole program's, so the first model that is opened decides.
+    /// Kernels and preprocessing; these are global, so the first model that is opened decides.
     pub cpu: CpuOptions,
-    /// Bytes that a model may take; one that needs more is refused before it is loaded. `None` = nobody asks.
+    /// Bytes that a model may take; one that needs more is refused before it is loaded. `None` = not checked.
     pub available_bytes: Option<u64>,
-    /// What will be asked of it, for that question.
+    /// The expected requests, for the memory estimate.
     pub usage: Usage,
-    /// Bounds and caches of engines; the width of keys and values is that of `compute`.
+    /// Bounds and caches of engines; the dtype of keys and values is that of `compute`.
     pub engine: EngineOptions,
-    /// What answers are timed with. Without one no time passes.
+    /// The clock that times answers. Without one all times are 0.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -47,9 +47,9 @@ impl Default for OpenOptions {
 pub struct CpuOptions {
     /// `None` = as many as the machine lets this process use.
     pub threads: Option<usize>,
-    /// Each helper thread keeps to a processor of its own.
+    /// Each helper thread is pinned to its own processor.
     pub pin: bool,
-    /// The instruction set, by its name; `None` = the richest there is.
+    /// The instruction set, by its name; `None` = the best available.
     pub instruction_set: Option<String>,
 }
 

@@ -34,7 +34,7 @@ enum PageInput {
 }
 
 impl Session {
-    /// Decodes a page and cuts it up as the model reads it.
+    /// Decodes a page and splits it into the model's inputs.
     ///
     /// # Errors
     /// What is no picture; a model that reads no pages.
@@ -74,7 +74,7 @@ impl Session {
     /// # Errors
     /// A model that is no line reader.
     pub fn read_strips(&self, strips: &[Gray]) -> Result<Vec<ChunkText>, SessionError> {
-        // Strips of like length share a batch, so that none waits long for another.
+        // Strips of similar length share a batch, so that short ones do not wait for long ones.
         let mut order: Vec<usize> = (0..strips.len()).collect();
         order.sort_by_key(|i| strips[*i].width);
         let mut out: Vec<Option<ChunkText>> = strips.iter().map(|_| None).collect();

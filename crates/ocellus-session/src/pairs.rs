@@ -22,7 +22,7 @@ pub enum EmbedInput {
 }
 
 impl Session {
-    /// Fails unless the model looks at what a caller has: pictures, or regions that a detector found in them.
+    /// Fails unless the model takes the caller's input: pictures, or regions from a detector.
     ///
     /// # Errors
     /// [`SessionError::LooksAtRegions`] and [`SessionError::LooksAtPictures`].
@@ -37,7 +37,7 @@ impl Session {
         }
     }
 
-    /// A picture as models take it that do not see pictures as part of their text.
+    /// A picture for models that take it beside the text, not as visual tokens in the prompt.
     ///
     /// # Errors
     /// What is no picture; a model that takes pictures in its text, or regions.
@@ -58,7 +58,7 @@ impl Session {
     /// What a detector found in a picture, from the file that it wrote.
     ///
     /// # Errors
-    /// A file that cannot be used; a model that looks at pictures.
+    /// A file that cannot be used; a model that takes pictures.
     pub fn regions(&self, file: &Path) -> Result<VisualInput, SessionError> {
         self.check_sight(true)?;
         let VisualFormat::Regions { width } = self.model().input().visual else {
@@ -74,7 +74,7 @@ impl Session {
         }]))
     }
 
-    /// How well each text fits what is seen.
+    /// Image-text matching score of each text.
     ///
     /// # Errors
     /// A model without a head for it.

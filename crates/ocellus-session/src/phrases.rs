@@ -56,7 +56,7 @@ impl Session {
         }
     }
 
-    /// Follows `beams` captions of at most `max_tokens` tokens and keeps the best.
+    /// Beam search over `beams` captions of at most `max_tokens` tokens and returns the best.
     ///
     /// # Errors
     /// A request that the engine cannot serve.

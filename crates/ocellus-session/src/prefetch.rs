@@ -36,7 +36,7 @@ pub fn prefetched<I: Send, T: Send, R>(
 /// The item behind the one in work.
 enum Next<I> {
     Waits(I),
-    /// It is with the thread.
+    /// The thread is preparing it.
     Away,
 }
 
@@ -66,12 +66,12 @@ where
             self.next = self.items.next().map(Next::Waits);
         }
         match self.next.take()? {
-            // Both are prepared at once: this one here, the next one there.
+            // Both are prepared at once: this item here, the next one on the thread.
             Next::Waits(item) => {
                 self.fetch_next();
                 Some((self.prepare)(item))
             }
-            // The next one is begun only when this one is out: one ahead.
+            // The next item starts only when this one is done: at most one is prefetched.
             Next::Away => {
                 let this = self.thread.as_ref().and_then(Preparer::take);
                 self.fetch_next();
@@ -102,7 +102,7 @@ where
         }
         self.next = Some(match &self.thread {
             Some(thread) => thread.give(item).map_or_else(Next::Waits, |()| Next::Away),
-            // A machine that gives no more threads prepares in turn.
+            // Without another thread, items are prepared one after another.
             None => Next::Waits(item),
         });
     }
@@ -149,7 +149,7 @@ impl<I: Send, T: Send> Preparer<I, T> {
 
 /// Runs `life` so that whatever it computes stays on this thread: all others are busy with the input in work.
 fn by_itself(life: impl FnOnce()) {
-    // Fails where this thread belongs to a pool already, and it does not.
+    // Fails only where this thread belongs to a pool already, which it does not.
     let _ = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .use_current_thread()
@@ -219,7 +219,7 @@ mod tests {
             |made| {
                 let mut seen = HashSet::new();
                 for item in made {
-                    // Hangs if nobody prepares meanwhile.
+                    // Hangs unless another thread prepares meanwhile.
                     while item < 19 && !seen.contains(&(item + 1)) {
                         seen.insert(begun.recv().expect("the thread lives"));
                     }

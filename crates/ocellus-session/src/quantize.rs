@@ -36,7 +36,7 @@ impl<'c> Unquantised<'c> {
     /// Opens the checkpoint.
     ///
     /// # Errors
-    /// What is no folder of safetensors, or is quantised already.
+    /// Anything but a folder of safetensors that are not yet quantised.
     pub fn open(checkpoint: &'c Checkpoint) -> Result<Self, SessionError> {
         let name = &checkpoint.name;
         let Location::Folder(folder) = &checkpoint.location else {
@@ -55,7 +55,7 @@ impl<'c> Unquantised<'c> {
         })
     }
 
-    /// Writes the folder `to`, with weights rounded to `width`. It appears whole or not at all.
+    /// Writes the folder `to`, with weights rounded to `width`. The folder appears atomically.
     ///
     /// # Errors
     /// Weights that do not belong to the config; a folder that cannot be written.
@@ -133,7 +133,7 @@ fn fill(
     let views = names
         .iter()
         .filter(|name| !packed.contains_key(*name))
-        // Integers that were packed anew are not kept beside it.
+        // Integers that were repacked are not kept as well.
         .filter(|name| !stored::replaced(name).is_some_and(|matrix| packed.contains_key(matrix.as_str())))
         .map(|name| weights.view(name))
         .collect::<Result<Vec<_>, _>>()?;

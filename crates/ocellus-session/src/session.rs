@@ -36,7 +36,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads a checkpoint. What a use of it would take is estimated before, and refused where it is more than there is.
+    /// Loads a checkpoint. Its memory is estimated first; more than is available is refused.
     ///
     /// # Errors
     /// Files that cannot be used or do not belong together, a device or width that cannot be computed with, too little memory.
@@ -44,7 +44,7 @@ impl Session {
         Self::load(checkpoint, options, None)
     }
 
-    /// The same on the CPU, with the matrices that `width` rounds below 8 bits unrounded and what goes into them added to
+    /// The same on the CPU, with the matrices that `width` rounds below 8 bits unrounded and the statistics of their inputs added to
     /// `measured`.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Session {
         let mut files = CheckpointFiles::open(&checkpoint.location)?;
         let config = files.texts.config().map_err(|error| about(error.into()))?;
         let storage = match measuring {
-            // What is measured is not rounded yet.
+            // Matrices that are measured are not quantised yet.
             Some(_) => StorageDtype::at(Quant::Bf16),
             None => StorageDtype::of(&options.compute, Some(&files.weights)),
         };
@@ -125,7 +125,7 @@ impl Session {
         &*self.model
     }
 
-    /// The model's sizes, where the family tells them from the config.
+    /// The model's sizes, where the family computes them from the config.
     pub fn shape(&self) -> Option<&Shape> {
         self.shape.as_ref()
     }
@@ -138,7 +138,7 @@ impl Session {
         &self.pictures
     }
 
-    /// What makes ids of texts and conversations.
+    /// The tokenizer and prompt formatter.
     ///
     /// # Errors
     /// A model that takes no text.
@@ -178,7 +178,7 @@ impl Session {
         self.pictures.reads_lines()
     }
 
-    /// Fails unless the model is spoken to in conversations.
+    /// Fails unless the model takes conversations.
     ///
     /// # Errors
     /// [`SessionError::Unable`] of `task`.

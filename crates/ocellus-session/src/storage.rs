@@ -13,11 +13,11 @@ use crate::widths::{Dtype, KvCache, Quant};
 pub struct StorageDtype {
     /// `f32`, `bf16`, `f16`, `q8`, `q6` or `q4`.
     pub name: &'static str,
-    /// Bits of every part of the model.
+    /// Storage dtype of every part of the model.
     pub widths: Widths,
-    /// What products are computed in.
+    /// Dtype of matrix products.
     pub arithmetic: Arithmetic,
-    /// Bits of the KV cache.
+    /// Storage dtype of the KV cache.
     pub kv_cache: Width,
 }
 
@@ -53,14 +53,14 @@ impl StorageDtype {
         }
     }
 
-    /// At one width, whatever the options say.
+    /// One storage dtype, whatever the options say.
     pub fn at(quant: Quant) -> Self {
         let (name, width, head, vision, arithmetic) = match quant {
             Quant::F32 => ("f32", Width::F32, Width::F32, Width::F32, Arithmetic::F32),
             Quant::Bf16 => ("bf16", Width::BF16, Width::BF16, Width::BF16, Arithmetic::Bf16),
             Quant::Q8 => ("q8", Q8, Q8, Q8, Arithmetic::Int8),
             Quant::Q6 => ("q6", Q6, Q6, Q8, Arithmetic::Int8),
-            // What gives the scores of words, and what sees, keep more.
+            // The language-model head and the vision tower keep more bits.
             Quant::Q4 => ("q4", Q4, Q6, Q8, Arithmetic::Int8),
         };
         Self {
@@ -68,7 +68,7 @@ impl StorageDtype {
             widths: Widths {
                 layers: width,
                 head,
-                // The table stays in the file.
+                // The embedding table stays in the mapped file.
                 table: None,
                 vision,
             },
