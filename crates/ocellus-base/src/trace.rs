@@ -1,12 +1,12 @@
-//! Spans of work, told to whoever wants to know where time goes.
+//! Spans of work, reported to a profiler.
 //!
-//! Rooms below the binary name what they do ([`span`]); they read no clock. The binary may set a [`Recorder`], once, which
+//! Crates below the binary name their work ([`span`]) and read no clock. The binary may set a [`Recorder`], once, which
 //! has one. Without it a span costs one relaxed load.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Hears of spans on the thread that they are on; they close in reverse order.
+/// Is called for spans on their own thread; they close in reverse order.
 pub trait Recorder: Send + Sync {
     fn enter(&self, name: &'static str);
     /// The span that was entered last on this thread and is still open has ended.
@@ -16,7 +16,7 @@ pub trait Recorder: Send + Sync {
 static ON: AtomicBool = AtomicBool::new(false);
 static RECORDER: OnceLock<Box<dyn Recorder>> = OnceLock::new();
 
-/// Tells `recorder` of all spans from now on. `false` = there is one already, which stays.
+/// Sets the recorder of all spans from now on. `false` = there is one already, which stays.
 pub fn record(recorder: Box<dyn Recorder>) -> bool {
     let first = RECORDER.set(recorder).is_ok();
     ON.store(true, Ordering::Release);

@@ -69,7 +69,7 @@ impl Margins {
     pub(crate) fn frame(&self, line: &Line) -> Frame {
         let (mut top, mut bottom) = (-line.ascent_px, line.descent_px);
         let height = bottom - top;
-        // A dash alone is no line height: readers fall back to what they know of the page.
+        // A dash alone gives no line height: readers fall back to that of the page.
         if self.tight && line.ink_high[1] - line.ink_low[1] > 0.45 * height {
             (top, bottom) = (line.ink_low[1], line.ink_high[1]);
         } else if self.whole {

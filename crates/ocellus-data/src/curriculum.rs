@@ -7,7 +7,7 @@ pub struct Curriculum {
     pub min_chars: usize,
     /// At most this many characters.
     pub max_chars: usize,
-    /// At most this many cells of 28 px.
+    /// At most this many visual tokens of 28 px.
     pub max_cells: usize,
     /// 0: clean print of 20 px and more; 1: everything from 9 px on, 40 % of it clean.
     pub difficulty: f32,

@@ -1,8 +1,8 @@
-//! Pictures of text lines, made up as they are needed: for training a small reader of text.
+//! Synthetic pictures of text lines, generated on demand, for training a small reader of text.
 //!
-//! A [`Synth`] holds [`Fonts`] and a [`Corpus`]; [`Synth::sample`] makes the sample of a given number: it chooses what
-//! to say (`phrase`, `generated`), how it looks (`style`), sets it (`shape`, `line`), paints it with what is around it
-//! (`compose`), spoils it (`degrade`) and cuts it out as a page reader would (`crop`). Nothing is stored, and the same
+//! A [`Synth`] holds [`Fonts`] and a [`Corpus`]; [`Synth::sample`] makes the sample of a given number: it chooses the
+//! text (`phrase`, `generated`) and its look (`style`), typesets it (`shape`, `line`), paints it with its surroundings
+//! (`compose`), degrades it (`degrade`) and crops it as a page reader would (`crop`). Nothing is stored, and the same
 //! seed and number give the same sample.
 
 pub mod charset;

@@ -66,7 +66,7 @@ impl Style {
         } else {
             colours(rng)
         };
-        // The smallest letters wait until the others are known.
+        // The smallest letters come later in the curriculum.
         let smallest = 9.0 + 11.0 * (1.0 - difficulty);
         let em_px = if rng.chance(0.6) {
             rng.log_between(smallest.max(11.0), 30.0)

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 /// The files of `nano`, as a checkpoint folder would hold them.
 ///
-/// A `static`, not a `const`: the bytes lie in a program once, whoever uses them.
+/// A `static`, not a `const`: the bytes are in a program once, however many crates use them.
 pub static FILES: &[(&str, &[u8])] = &[
     ("config.json", include_bytes!("../../../models/nano/config.json")),
     (
@@ -55,7 +55,7 @@ pub fn size_bytes() -> u64 {
     FILES.iter().map(|(_, bytes)| bytes.len() as u64).sum()
 }
 
-/// SHA-256 over names, lengths and bytes, in the order of the list: tells two builds' models apart.
+/// SHA-256 over names, lengths and bytes, in the order of the list: distinguishes two builds' models.
 pub fn sha256() -> String {
     let mut hasher = Sha256::new();
     for (name, bytes) in FILES {

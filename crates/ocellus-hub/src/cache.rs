@@ -56,7 +56,7 @@ impl Repository {
         is_hex(commit, 40).then(|| commit.to_owned())
     }
 
-    /// Remembers what a branch or tag stands for. Written last: a reference says that its snapshot is complete.
+    /// Stores the commit of a branch or tag. Written last: a reference means that its snapshot is complete.
     pub fn remember(&self, revision: &Revision, commit: &str) -> Result<(), HubError> {
         if revision.as_str() == commit {
             return Ok(());

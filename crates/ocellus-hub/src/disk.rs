@@ -26,7 +26,7 @@ impl Disk for RealDisk {
     }
 }
 
-/// Bytes free for this user where `folder` is, or would be: the nearest existing ancestor is asked.
+/// Bytes free for this user where `folder` is, or would be: of the nearest existing ancestor.
 pub fn available_bytes(folder: &Path) -> io::Result<u64> {
     let existing = folder
         .ancestors()

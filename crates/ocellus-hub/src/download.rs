@@ -39,7 +39,7 @@ impl Downloader<'_> {
             };
             let reason = match outcome {
                 Ok(()) => match part.finish(blob) {
-                    // What an earlier attempt left may be of another file; one start from nothing tells.
+                    // The part of an earlier attempt may be of another file: start again once from nothing.
                     Err(HubError::Checksum { .. }) if part.resumed && !started_over => {
                         started_over = true;
                         part.restart()?;
@@ -76,7 +76,7 @@ impl Downloader<'_> {
         }
     }
 
-    /// One request, from where the part ends to as far as it goes.
+    /// One request from the end of the part; it may end early.
     fn attempt(&self, url: &str, part: &mut Part) -> Result<(), Stop> {
         let answer = match self.client.get(url, part.done_bytes) {
             Ok(answer) => answer,

@@ -344,7 +344,7 @@ impl Hub {
                 file.size_bytes.saturating_sub(done)
             })
             .fold(0, u64::saturating_add);
-        // A file system that cannot tell is found out by writing.
+        // Where free space is unknown, writing will show it.
         let Ok(available_bytes) = self.disk.available_bytes(blobs) else {
             return Ok(());
         };

@@ -38,7 +38,7 @@ impl Lock {
                     }
                     std::thread::sleep(POLL);
                 }
-                // Some network file systems have no locks; the download is then as safe as one process makes it.
+                // Some network file systems have no locks; the download is then safe within one process only.
                 Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
                     return Ok(Self(None));
                 }

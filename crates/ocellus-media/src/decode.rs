@@ -1,6 +1,6 @@
 //! A file's bytes to an upright picture of 8-bit RGB.
 //!
-//! The content decides the format; names and media types are never asked. All bounds are checked against the header
+//! The content decides the format; names and media types are ignored. All bounds are checked against the header
 //! before any pixel is decoded. Then, in this order: the pixels as stored, the first frame of an animation; 16-bit
 //! levels cut to their high byte; grey copied to three channels; transparency laid over white; the orientation of the
 //! EXIF data applied. Colour profiles are ignored: levels are taken as sRGB, as the published processors do.

@@ -1,10 +1,10 @@
-//! Fields of a JSON configuration, read with their bounds; what is wrong with one is told by its name.
+//! Fields of a JSON configuration, read with their bounds; errors name the field.
 
 use serde_json::{Map, Value};
 
 use crate::MediaError;
 
-/// Fields that say who made the file, how tensors travel, or which video frames are taken: nothing that happens here
+/// Fields about the file's author, tensor transport or the choice of video frames: nothing that happens here
 /// depends on them.
 pub(crate) const WITHOUT_EFFECT: &[&str] = &[
     "_processor_class",

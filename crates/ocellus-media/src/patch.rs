@@ -1,15 +1,15 @@
 //! Pictures and frames as the rows that a vision tower takes.
 //!
 //! A row is one patch, its values in the order (channel, frame, y, x): the order of a flattened convolution kernel.
-//! Rows follow each other by time, then cell by cell in reading order, and inside a cell patch by patch in reading
-//! order, so that the patches of a cell are neighbours.
+//! Rows follow each other by time, then visual token by visual token in reading order, inside each patch by patch in reading
+//! order, so that the patches of a visual token are neighbours.
 
 use ocellus_kernels::unset;
 use rayon::prelude::*;
 
 use crate::{MediaError, Recipe, Rgb, resize, smart_resize};
 
-/// Values below which threads cost more than they bring.
+/// Below this many values, threads cost more than they save.
 const PARALLEL_VALUES: usize = 1 << 17;
 
 /// How many patches a picture or video has along each axis.
@@ -92,7 +92,7 @@ pub fn patchify_frames(frames: &[Rgb], recipe: &Recipe) -> Result<Patches, Media
     Ok(cut(&resized.iter().collect::<Vec<_>>(), recipe))
 }
 
-/// Cuts frames of one size, whose sides are multiples of a cell, and of which there is at least one.
+/// Cuts frames of one size, whose sides are multiples of a visual token's, and of which there is at least one.
 fn cut(frames: &[&Rgb], recipe: &Recipe) -> Patches {
     let (width, height) = (frames[0].width, frames[0].height);
     let depth = recipe.temporal_patch_size as usize;

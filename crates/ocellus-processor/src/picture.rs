@@ -1,4 +1,4 @@
-//! Pictures as a model looks at them: their patches, or only how many there will be.
+//! Preparing pictures for a model: their patches, or only the number of them.
 
 use candle_core::{Device, Tensor};
 use ocellus_media::{Decoded, Limits, Recipe, Rgb, patchify, patchify_exact, smart_resize, strip};
@@ -51,12 +51,12 @@ pub struct PictureProcessor {
     tokens: PictureTokens,
 }
 
-/// How many tokens stand for a picture.
+/// How many tokens a picture takes in the prompt.
 #[derive(Debug, Clone, Copy)]
 enum PictureTokens {
-    /// One for every visual token, and so many that end each row of them.
+    /// One for every visual token, and this many end tokens a row.
     Rows { ends: usize },
-    /// As many for every picture.
+    /// A fixed number for every picture.
     Fixed(usize),
 }
 

@@ -1,4 +1,4 @@
-//! Why a model could not be opened or asked.
+//! Errors of opening and using a model.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Models that are not spoken to in conversations: a phrase about pictures, an answer that is written, chosen or the best of several.
+//! Models without conversations: prompts about pictures; answers that are generated, ranked or the best of a beam search.
 
 use ocellus_engine::{Beams, EngineError, Request, Sampling};
 use ocellus_models::PositionRule;
@@ -10,12 +10,12 @@ use crate::error::SessionError;
 use crate::sampling::{GenerationOptions, MAX_TOKENS};
 use crate::session::Session;
 
-/// What a model in conversations is asked for a caption.
+/// The caption prompt of models that take conversations.
 const CAPTION: &str = "Describe the image in one sentence.";
-/// Answers that are measured in full.
+/// Answers that are scored in full.
 const MEASURED: usize = 128;
 
-/// A caption, the best of several that were followed side by side.
+/// A caption, the best of a beam search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Caption {
     pub text: String,
@@ -81,10 +81,10 @@ impl Session {
         })
     }
 
-    /// The request for an answer to a question about one picture, in the model's own phrase.
+    /// The request for an answer to a question about one picture, in the model's own prompt.
     ///
     /// # Errors
-    /// A model without such a phrase.
+    /// A model without such a prompt.
     pub fn phrase_request(
         &self,
         picture: PreparedPicture,
@@ -130,7 +130,7 @@ impl Session {
         Ok(ranked.collect())
     }
 
-    /// Pictures and a phrase about them.
+    /// Pictures and a prompt about them.
     fn task_prompt(&self, pictures: &[PreparedPicture], words: &str) -> Result<Request, SessionError> {
         let facts = self.model().facts();
         let mut ids = Vec::new();

@@ -6,7 +6,7 @@
 //! - [`grounding`] finds the places that an answer names;
 //! - [`ask`] makes a question about pictures into a conversation.
 //!
-//! No engine, no model and no file is known here.
+//! This crate depends on no engine, no model and no file.
 
 pub mod ask;
 pub mod classify;

@@ -270,7 +270,7 @@ fn long_lines_are_cut_between_words() {
     assert!((5..=9).contains(&chunks.len()), "{} chunks", chunks.len());
     for pair in chunks.windows(2) {
         assert!(pair[1].joined_by_space);
-        // Letters stand 2 px apart in this hand, words 8.
+        // Letters are 2 px apart, words 8.
         assert!(
             pair[1].bbox[0] - pair[0].bbox[2] >= 6.0,
             "cut at {:?} {:?}",

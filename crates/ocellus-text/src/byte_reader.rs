@@ -5,14 +5,14 @@ use crate::{Special, Tokenizer};
 /// What earlier ids mean for later ones.
 #[derive(Default)]
 pub(crate) struct ByteReader {
-    /// Between the marks of a byte span, ids are bytes.
+    /// Inside a byte span, ids are bytes.
     inside: bool,
     /// The last token ended a word, so that a space belongs before the next one.
     word_ended: bool,
 }
 
 impl ByteReader {
-    /// The bytes of the next id. Marks of a span are special tokens, its padding stands for nothing.
+    /// The bytes of the next id. A span is delimited by special tokens; its padding gives no bytes.
     pub(crate) fn bytes(&mut self, tokenizer: &Tokenizer, id: u32, special: Special) -> Vec<u8> {
         if let Some(spans) = tokenizer.spans {
             if self.inside && id == spans.pad {

@@ -1,6 +1,6 @@
-//! A conversation as a model sees it: turns of text in which pictures and videos have a place.
+//! A conversation: messages of text, pictures and videos in order.
 
-/// Who speaks.
+/// The role of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     System,
@@ -19,7 +19,7 @@ impl Role {
     }
 }
 
-/// One piece of a message. Pictures and videos are only marked; the caller keeps them in the same order.
+/// One piece of a message. Pictures and videos are placeholders only; the caller keeps them in the same order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     Text(String),
@@ -33,7 +33,7 @@ impl From<&str> for Part {
     }
 }
 
-/// One turn.
+/// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub role: Role,
@@ -45,7 +45,7 @@ impl Message {
         Message { role, content }
     }
 
-    /// A turn that is one piece of text.
+    /// A message that is one piece of text.
     pub fn text(role: Role, text: impl Into<String>) -> Message {
         Message {
             role,
@@ -54,7 +54,7 @@ impl Message {
     }
 }
 
-/// Turns in order.
+/// Messages in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conversation {
     pub messages: Vec<Message>,
@@ -65,24 +65,24 @@ impl Conversation {
         Conversation { messages }
     }
 
-    /// One user turn: `images` pictures, then `prompt`.
+    /// One user message: `images` pictures, then `prompt`.
     pub fn about_images(images: usize, prompt: impl Into<String>) -> Conversation {
         let mut content = vec![Part::Image; images];
         content.push(Part::Text(prompt.into()));
         Conversation::new(vec![Message::new(Role::User, content)])
     }
 
-    /// Number of pictures in all turns.
+    /// Number of pictures in all messages.
     pub fn image_count(&self) -> usize {
         self.parts().filter(|part| **part == Part::Image).count()
     }
 
-    /// Number of videos in all turns.
+    /// Number of videos in all messages.
     pub fn video_count(&self) -> usize {
         self.parts().filter(|part| **part == Part::Video).count()
     }
 
-    /// Bytes of text in all turns.
+    /// Bytes of text in all messages.
     pub(crate) fn text_bytes(&self) -> usize {
         self.parts()
             .map(|part| {

@@ -1,21 +1,21 @@
-//! Conversations between `[INST]` marks, straight to ids (arXiv:2410.07073, section 2, and its published tokenizer, version 3).
+//! Prompt formatter with `[INST]` tokens, straight to ids (arXiv:2410.07073, section 2, and its published tokenizer, version 3).
 //!
-//! Ids, not text: what a user typed is encoded as plain text, so that nothing in it is taken for a mark. A picture is its rows
-//! of cells, each row closed by a mark and the last one by another. The system text stands before the last question.
+//! Ids, not text: what a user typed is encoded as plain text, so that nothing in it becomes a special token. A picture is its rows
+//! of visual tokens, each row ended by a special token and the last one by another. The system text stands before the last question.
 
 use crate::{Conversation, MAX_PROMPT_IDS, Message, Part, Result, Role, TextError, Tokenizer};
 
-/// The cells of one picture.
+/// The visual tokens of one picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CellRows {
     pub rows: usize,
     pub columns: usize,
 }
 
-/// What stands between texts, and between the system text and the question.
+/// The separator between texts, and between the system text and the question.
 const GAP: &str = "\n\n";
 
-/// Writes conversations for models with `[INST]` marks.
+/// Formats conversations for models with `[INST]` tokens.
 #[derive(Debug)]
 pub struct Instruct<'t> {
     tokenizer: &'t Tokenizer,
@@ -26,7 +26,7 @@ pub struct Instruct<'t> {
 }
 
 impl<'t> Instruct<'t> {
-    /// An error names the mark that the vocabulary lacks.
+    /// An error names the special token that the vocabulary lacks.
     pub fn new(tokenizer: &'t Tokenizer) -> Result<Instruct<'t>> {
         Ok(Instruct {
             tokenizer,
@@ -37,7 +37,7 @@ impl<'t> Instruct<'t> {
         })
     }
 
-    /// Ids of the whole conversation; `pictures` are the cells of its pictures in order.
+    /// Ids of the whole conversation; `pictures` are the visual tokens of its pictures in order.
     ///
     /// An error for videos, pictures outside questions, and answers without text.
     pub fn encode(&self, conversation: &Conversation, pictures: &[CellRows]) -> Result<Vec<u32>> {
@@ -163,7 +163,7 @@ fn system(conversation: &Conversation) -> Result<Option<String>> {
     Ok((!texts.is_empty()).then(|| texts.join(GAP)))
 }
 
-/// Questions and answers. Neighbours of one role are one turn; the first turn is a question, if need be an empty one.
+/// Questions and answers. Adjacent messages of one role are merged; the first is a question, if need be an empty one.
 fn turns(conversation: &Conversation) -> Result<Vec<Message>> {
     let mut turns = Vec::new();
     for run in conversation.messages.chunk_by(|a, b| a.role == b.role) {

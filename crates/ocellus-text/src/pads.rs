@@ -1,11 +1,11 @@
-//! From one placeholder per picture to one per picture cell.
+//! Image placeholder expansion: from one placeholder per picture to one per visual token.
 
 use crate::{Result, TextError};
 
 /// Largest number of ids of one prompt.
 pub const MAX_PROMPT_IDS: usize = ocellus_base::limits::PROMPT_IDS;
 
-/// Repeats the i-th `pad_id` of `ids` `counts[i]` times, so that every cell of picture i has a place in the sequence.
+/// Repeats the i-th `pad_id` of `ids` `counts[i]` times, one for every visual token of picture i.
 ///
 /// An error when the prompt holds more or fewer placeholders than `counts`: a picture would be read in another's place.
 /// This also catches a placeholder that was typed into the text of a message.
@@ -17,8 +17,8 @@ pub fn expand_image_pads(ids: &[u32], pad_id: u32, counts: &[usize]) -> Result<V
     replace_image_pads(ids, pad_id, &cells)
 }
 
-/// Puts `pictures[i]` in the place of the i-th `pad_id` of `ids`: the tokens that stand for a picture, with whatever marks its
-/// rows have. Errors as [`expand_image_pads`].
+/// Puts `pictures[i]` in the place of the i-th `pad_id` of `ids`: the tokens of a picture, with the special tokens of its
+/// rows. Errors as [`expand_image_pads`].
 pub fn replace_image_pads(ids: &[u32], pad_id: u32, pictures: &[Vec<u32>]) -> Result<Vec<u32>> {
     let found = ids.iter().filter(|id| **id == pad_id).count();
     if found != pictures.len() {

@@ -1,4 +1,4 @@
-//! Encoding of text in which nothing is a special token: what a user typed must not end a turn or open a picture.
+//! Encoding of text in which nothing is a special token: what a user typed must not end a message or start a picture.
 
 use crate::{Result, TextError, Tokenizer};
 use tokenizers::{

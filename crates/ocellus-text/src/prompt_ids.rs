@@ -1,4 +1,4 @@
-//! A conversation to ids by a chat template: the template's own special tokens are special, what somebody typed is text.
+//! A conversation to ids by a chat template: the template's own special tokens are special, typed ones are text.
 //!
 //! A template writes its special tokens and the texts of the conversation into one string, in which a text that spells
 //! `<|im_end|>` looks like the template's own. So the conversation is rendered a second time, with a mark between all

@@ -37,7 +37,7 @@ impl Tokenizer {
         Ok(self)
     }
 
-    /// Rewrites the ids between the marks of `spans`.
+    /// Rewrites the ids between the special tokens of `spans`.
     pub(crate) fn write_spans(&self, spans: ByteSpans, ids: &[u32]) -> Result<Vec<u32>> {
         let mut written = Vec::with_capacity(ids.len());
         let mut rest = ids;

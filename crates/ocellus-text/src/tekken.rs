@@ -14,7 +14,7 @@ use serde::Deserialize;
 #[derive(Debug)]
 pub struct Tekken {
     pub tokenizer: Tokenizer,
-    /// How pictures become cells, where the file says so.
+    /// How pictures become visual tokens, where the file says so.
     pub images: Option<TekkenImages>,
 }
 
@@ -25,7 +25,7 @@ pub struct TekkenImages {
     pub image_patch_size: u32,
     /// Longest side of a picture, in pixels; larger ones are made smaller.
     pub max_image_size: u32,
-    /// Patches along each side of a cell.
+    /// Patches along each side of a visual token.
     #[serde(default = "one")]
     pub spatial_merge_size: u32,
 }

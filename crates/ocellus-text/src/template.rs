@@ -5,7 +5,7 @@
 //! conversation, up to [`TEMPLATE_FUEL`]; rendering has a stack of its own, as deep as that budget can nest values: a hostile
 //! template ends with an error.
 //!
-//! One thing the budget does not see: the engine pays for turning a list into text, or comparing two lists, only afterwards, so
+//! The budget does not count one thing: the engine pays for turning a list into text, or comparing two lists, only afterwards, so
 //! a template that puts a list into itself many times over (`x = [x, x]`, dozens of times) and then does one of these can
 //! still take all memory. Do not load checkpoints from sources that you would not load at all.
 
@@ -39,7 +39,7 @@ const NAME: &str = "chat template";
 /// What a caller may vary from prompt to prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RenderOptions {
-    /// End with the start of the assistant's turn.
+    /// End with the start of the assistant's message.
     pub add_generation_prompt: bool,
     /// Number the pictures and videos in the text.
     pub add_vision_id: bool,
@@ -117,7 +117,7 @@ impl Template {
         self
     }
 
-    /// Lends the template a clock: `strftime_now(format)` calls it with the format. Without one the function is undefined.
+    /// Gives the template a clock: `strftime_now(format)` calls it with the format. Without one the function is undefined.
     pub fn with_clock(mut self, strftime: impl Fn(&str) -> String + Send + Sync + 'static) -> Template {
         self.environment
             .add_function("strftime_now", move |format: &str| strftime(format));

@@ -24,9 +24,9 @@ pub struct TextForm {
     pub first: Option<&'static str>,
     /// Token behind the text.
     pub last: Option<&'static str>,
-    /// Most ids, `first` and `last` counted: the text between them is cut off.
+    /// Maximum number of ids, `first` and `last` counted; the text between them is truncated.
     pub max_tokens: Option<usize>,
-    /// Token that fills up to `max_tokens`, for models that take no other length.
+    /// Padding token up to `max_tokens`, for models of a fixed length.
     pub pad: Option<&'static str>,
     pub cleaning: Cleaning,
     /// Most words, between single spaces, of the cleaned text.

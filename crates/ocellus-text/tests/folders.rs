@@ -212,7 +212,7 @@ fn template_files_that_cannot_be_used() {
 
 #[test]
 fn a_written_vocabulary_agrees_with_the_rank_file() {
-    // The same vocabulary by another road: what the tokenizer knows, written as vocab.json and merges.txt, read again.
+    // The same vocabulary in another form: what the tokenizer knows, written as vocab.json and merges.txt, read again.
     let dir = tempfile::tempdir().unwrap();
     write_vocabulary(dir.path());
     let from_files = Tokenizer::from_dir(dir.path()).unwrap();

@@ -124,7 +124,7 @@ fn templates_may_trim_test_and_split_what_they_write() {
         let text = qwen().decode_with(&ids, Special::Keep).unwrap();
         assert_eq!(text, format!("<|im_start|>{reads}<|im_end|>"), "{source}");
     }
-    // A template that looks at what a text begins with sees it in prompts without typed tokens.
+    // A template can test what a text begins with in prompts without typed tokens.
     let source = "<|im_start|>{{ 'yes' if messages[0].content.startswith('ab') else 'no' }}";
     let ids = Template::new(source)
         .unwrap()

@@ -100,7 +100,7 @@ impl Dtype {
 
     /// Bytes of a tensor of this type; `None` when they do not fit a `usize`, or when rows are not whole blocks.
     ///
-    /// Zeros are not looked for first: an empty tensor may not hide an overflow in front of its empty axis.
+    /// No shortcut for zeros: an empty tensor may not hide an overflow in front of its empty axis.
     pub(crate) fn length_bytes(self, shape: &[usize]) -> Option<usize> {
         let block = self.block_elements();
         let whole = |at: usize, side: usize| match at + 1 == shape.len() {

@@ -25,7 +25,7 @@ pub(crate) struct Array {
     pub values: Vec<f32>,
 }
 
-/// The arrays of a file that somebody asked for, and the names of all.
+/// The requested arrays of a file, and the names of all.
 #[derive(Debug, Default)]
 pub(crate) struct Arrays {
     pub by_name: BTreeMap<String, Array>,
@@ -60,7 +60,7 @@ pub(crate) fn read_archive(bytes: &[u8], wanted: &[&str], max_bytes: u64) -> Res
         if !wanted.contains(&name.as_str()) {
             continue;
         }
-        // One byte more than is allowed tells a file that lies about its length.
+        // One byte more than is allowed shows that the declared length is wrong.
         let mut contents = Vec::new();
         let array = match entry.take(max_bytes + 1).read_to_end(&mut contents) {
             Err(error) => Err(error.to_string()),
@@ -178,7 +178,7 @@ impl Kind {
             (b'f', 4) => f32::from_bits(bits as u32),
             (b'f', _) => f64::from_bits(bits) as f32,
             (b'u', _) => bits as f32,
-            // Shifted up and down again, so that the sign spreads.
+            // Shifted up and down again, for sign extension.
             (_, bytes) => {
                 let unused = 64 - 8 * bytes as u32;
                 ((bits << unused) as i64 >> unused) as f32
@@ -301,7 +301,7 @@ mod tests {
     }
 
     proptest! {
-        /// No bytes end the program.
+        /// No input crashes the program.
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0usize..90, byte: u8) {
             let _ = parse(&bytes);

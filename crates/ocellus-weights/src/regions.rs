@@ -51,7 +51,7 @@ pub struct Regions {
     pub image_width: f32,
     /// Height of the picture, px.
     pub image_height: f32,
-    /// How sure the detector is of every region, where the file says so.
+    /// The detector's confidence in every region, where the file has it.
     pub scores: Option<Vec<f32>>,
 }
 

@@ -28,7 +28,7 @@ impl Storage {
             )));
         }
         // SAFETY: the map is private to this process, read-only, and lives as long as every slice borrowed from it. What
-        // the type system cannot promise is that nobody changes or truncates the file meanwhile. Our own writer never
+        // the type system cannot promise is that no process changes or truncates the file meanwhile. Our own writer never
         // does: it writes a new file and renames it over the old name, which leaves the mapped one intact. The contents
         // are only ever read as plain bytes, so no value of them is invalid.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;

@@ -1,7 +1,7 @@
 //! Torch checkpoints (`.bin`, `.pt`, `.pth`), read without running anything of them.
 //!
-//! A torch file is a pickle, which is a program for a small stack machine, and raw storages beside it. Here the machine knows
-//! data, ordered dictionaries and tensors; a pickle that wants to import anything else is refused by the name of what it wants.
+//! A torch file is a pickle, which is a program for a small stack machine, and raw storages beside it. This machine supports only
+//! data, ordered dictionaries and tensors; a pickle that wants to import anything else is refused with the name of the import.
 //! Tensors stay where they are in the file; only those whose rows do not lie one after the other there (a transposed matrix)
 //! are copied, and all copies together are never larger than the file.
 
@@ -45,8 +45,8 @@ pub(crate) fn is_torch(bytes: &[u8], name: &str) -> bool {
     ENDINGS.iter().any(|end| name.ends_with(end)) || bytes.starts_with(b"PK") || looks_pickled(bytes)
 }
 
-/// Protocols 2 and later begin with their number; of the earlier ones, a first opcode GLOBAL or MARK is worth a look: the
-/// refusal can say then what the pickle wants to import.
+/// Protocols 2 and later begin with their number; of the earlier ones, a first opcode GLOBAL or MARK is accepted too: the
+/// refusal can then name what the pickle wants to import.
 fn looks_pickled(bytes: &[u8]) -> bool {
     matches!(bytes, [0x80, 2..=5, ..] | [b'c' | b'(', ..])
 }

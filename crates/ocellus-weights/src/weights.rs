@@ -324,7 +324,7 @@ fn choose(names: &[String]) -> Option<&str> {
         .or_else(|| only(&[".safetensors"]))
         .or_else(|| named(&["pytorch_model.bin", "pytorch_model.bin.index.json"]))
         .or_else(|| only(&[".bin.index.json"]))
-        // Beside several safetensors, a lone `.bin` is rather what a trainer left than the weights.
+        // Beside several safetensors, a lone `.bin` is more likely a trainer's state than the weights.
         .or_else(|| only(torch::ENDINGS).filter(|_| !names.iter().any(|name| name.ends_with(".safetensors"))))
 }
 

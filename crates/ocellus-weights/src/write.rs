@@ -50,7 +50,7 @@ pub fn write(path: &Path, tensors: &[TensorBytes], metadata: &BTreeMap<String, S
     write_refs(path, &tensors, metadata, &mut |_| ())
 }
 
-/// The same with tensors whose bytes lie elsewhere. `written_bytes` is told the bytes of every tensor when it is in the file.
+/// The same with tensors whose bytes lie elsewhere. `written_bytes` is called with the bytes of every tensor once it is in the file.
 pub fn write_refs(
     path: &Path,
     tensors: &[TensorRef],
@@ -186,7 +186,7 @@ fn layout<'t>(
     Ok((bytes, order))
 }
 
-/// A new file beside `path`, under a name that nobody else uses.
+/// A new file beside `path`, under a unique name.
 fn create_temporary(path: &Path) -> std::io::Result<(PathBuf, File)> {
     let name = path
         .file_name()

@@ -59,7 +59,7 @@ impl Context {
         Downloads::new(self.global.quiet)
     }
 
-    /// Threads to compute with: as many as the machine lets this process use, unless told otherwise.
+    /// Threads to compute with: as many as the machine lets this process use, unless set otherwise.
     pub fn threads(&self) -> usize {
         let machine = || std::thread::available_parallelism().map_or(1, usize::from);
         self.global
@@ -69,7 +69,7 @@ impl Context {
             .unwrap_or_else(machine)
     }
 
-    /// Bytes that a model may take: what the environment allows, else what is free; `None` = nobody asks. What lies on other
+    /// Bytes that a model may take: what the environment allows, else what is free; `None` = not checked. What lies on other
     /// devices is not counted.
     pub fn available_bytes(&self) -> Option<u64> {
         match self.environment.memory {
@@ -118,7 +118,7 @@ impl Context {
         }
     }
 
-    /// Where and at which widths to compute.
+    /// Device and dtypes to compute with.
     pub fn compute(&self) -> ComputeOptions {
         ComputeOptions {
             device: self.global.device,

@@ -65,9 +65,9 @@ pub struct Environment {
     pub memory: Option<Allowance>,
     /// `OCELLUS_THREADS`.
     pub threads: Option<usize>,
-    /// `OCELLUS_PIN`: the kernels' helper threads keep to a processor each.
+    /// `OCELLUS_PIN`: the kernels' helper threads are pinned to a processor each.
     pub pin: bool,
-    /// `OCELLUS_ISA`: the instruction set that kernels use, instead of the richest.
+    /// `OCELLUS_ISA`: the instruction set that kernels use, instead of the best.
     pub isa: Option<String>,
     /// `OCELLUS_LOG`.
     pub log: Option<log::LevelFilter>,
@@ -76,7 +76,7 @@ pub struct Environment {
 /// How much memory a model may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
-    /// Nobody asks.
+    /// Not checked.
     Any,
     Bytes(u64),
 }
@@ -106,7 +106,7 @@ impl Environment {
     /// Reads the process's environment.
     ///
     /// # Errors
-    /// A variable with a value that means nothing; exit code 2.
+    /// A variable with an invalid value; exit code 2.
     pub fn read() -> Result<Self, Failure> {
         Self::from(|name| std::env::var(name).ok(), std::env::home_dir())
     }

@@ -61,7 +61,7 @@ impl Failure {
         }
     }
 
-    /// Whoever read our output went away, as `head` does: nothing to say, nothing wrong.
+    /// The reader closed our output, as `head` does: not an error, no message.
     pub fn nobody_listens() -> Self {
         Self {
             message: None,
@@ -116,7 +116,7 @@ impl Failure {
         } else {
             ("", "", "")
         };
-        // Nobody is left to tell when standard error is gone.
+        // There is nowhere to report that standard error is closed.
         let _ = writeln!(stderr, "{red}error:{plain} {}", one_line(message));
         if let Some(hint) = &self.hint {
             let _ = writeln!(stderr, "{bold}hint:{plain} {}", one_line(hint));

@@ -1,4 +1,4 @@
-//! Ctrl-C. At once, with exit code 130; or, while a command listens, as a request that it sees between two steps.
+//! Ctrl-C ends the program at once with exit code 130, or, while a command polls for it, between two steps.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ pub fn install() {
     // Without a handler the system's own behaviour stays: the process ends all the same.
     let _ = ctrlc::set_handler(|| {
         let listened = LISTENING.load(Ordering::SeqCst);
-        // The second request is not polite any more.
+        // The second request ends the program at once.
         if !listened || REQUESTED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }

@@ -27,7 +27,7 @@ pub fn line(text: &str) -> Result<(), Failure> {
 
 /// Tells a user something that is not a result: a line on standard error.
 pub fn note(text: &str) {
-    // Nobody is left to tell when standard error is gone.
+    // There is nowhere to report that standard error is closed.
     let _ = writeln!(io::stderr(), "{text}");
 }
 

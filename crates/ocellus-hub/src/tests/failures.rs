@@ -45,7 +45,7 @@ fn a_server_that_stays_down_is_given_up() {
         "{error}"
     );
     assert_eq!(server.requests().len(), 3);
-    // Nobody listens on a port that was just given back.
+    // No process listens on a port that was just released.
     let closed = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

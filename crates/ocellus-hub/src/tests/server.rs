@@ -68,7 +68,7 @@ impl Reply {
         }
     }
 
-    /// A file, or the end of it that was asked for.
+    /// A file, or the requested end of it.
     pub fn file(request: &Request, bytes: &[u8]) -> Self {
         match request.from() {
             None => Self::body(bytes),

@@ -1,4 +1,4 @@
-//! A repository to pull from, a cache to pull into, and a progress that remembers.
+//! A repository to pull from, a cache to pull into, and a progress that records its calls.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -143,7 +143,7 @@ pub fn reference(text: &str) -> Reference {
     Reference::parse(text).expect("a good name")
 }
 
-/// Remembers what it was told; asks to stop after `stop_at` bytes of the weights.
+/// Records its calls; asks to stop after `stop_at` bytes of the weights.
 #[derive(Default)]
 pub struct Seen {
     pub lines: Mutex<Vec<String>>,

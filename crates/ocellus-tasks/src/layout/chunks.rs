@@ -64,7 +64,7 @@ pub(super) fn cut(columns: &[(i32, i32)], height: f32, em: f32) -> Vec<Cut> {
         let last = if rest <= aim.max(widest * 0.95) {
             columns.len() - 1
         } else {
-            // Two chunks of like width read better than a long one and a stump.
+            // Two chunks of similar width are read better than a long and a very short one.
             let aim = if rest < 2.0 * aim { rest / 2.0 } else { aim };
             best_cut(columns, &gaps, &is_word_gap, first, aim, widest, em)
         };

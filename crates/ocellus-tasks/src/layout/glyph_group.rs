@@ -1,4 +1,4 @@
-//! Glyphs taken together.
+//! Groups of glyphs.
 
 use super::glyphs::Glyph;
 use super::rect::Rect;

@@ -1,6 +1,6 @@
 //! Finding the lines of text on a page, and cutting them into strips for the line reader.
 //!
-//! Classical and deterministic: no model takes part. The page is binarised with local thresholds, ink is told from
+//! Classical and deterministic: no model is used. The page is binarised with local thresholds, ink is separated from
 //! ground whatever the colours, rules and boxes are taken out, a skewed page is turned upright, letters are chained
 //! into lines and lines into blocks in reading order; then every line is cut at word gaps into chunks.
 

@@ -6,9 +6,9 @@ pub const LINES: usize = 3_000;
 /// Where the text of a page is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// Pixels of the picture that was looked at.
+    /// In pixels of the input picture.
     pub width: u32,
-    /// Pixels of the picture that was looked at.
+    /// In pixels of the input picture.
     pub height: u32,
     /// No text was found.
     pub blank: bool,

@@ -1,6 +1,6 @@
 //! Takes rules, boxes and table borders out of the ink, and leaves the text that touches them.
 //!
-//! Only components too large to be letters are looked at. In these, straight thin runs of ink that are much longer
+//! Only components too large to be letters are considered. In these, straight thin runs of ink that are much longer
 //! than a letter is high are erased, except where a stroke passes through from one side to the other.
 
 use super::components::{Components, Mask, Of, Run, label};

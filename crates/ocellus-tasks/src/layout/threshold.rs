@@ -1,6 +1,6 @@
 //! Local thresholds: where a page's brightness divides into two levels, whatever they are.
 //!
-//! Each tile looks at the darkest and the lightest pixel around it (the mid-grey of Bernsen 1986). Where that
+//! Each tile uses the darkest and the lightest pixel around it (the mid-grey of Bernsen 1986). Where that
 //! contrast is real, the threshold lies between the two, nearer to the ground than to the ink, so that grey text
 //! beside black text survives. Tiles without contrast take the threshold of the nearest tile that has some: the
 //! inside of a thick letter or of a coloured box falls on the same side as its edge.
@@ -125,7 +125,7 @@ fn thresholds(tiles: &Tiles) -> Option<Vec<i32>> {
         darks[tile] = weight[tile] * (dark + shift) as i32;
         lights[tile] = weight[tile] * (light + shift) as i32;
     }
-    // A tile that has only the soft edge of a letter listens to the tiles that have the letter. (Sums over nine
+    // A tile that has only the soft edge of a letter takes the levels of the tiles that have the letter. (Sums over nine
     // tiles: at most 9 * 285 * 255^2, which fits.)
     let weights = around(&weight, |a, b| a + b);
     let (darks, lights) = (around(&darks, |a, b| a + b), around(&lights, |a, b| a + b));
@@ -223,7 +223,7 @@ fn spread(mut levels: Vec<Levels>, means: &[i32], columns: usize, rows: usize) -
         } else {
             mean - near.dark
         };
-        // A leap is a new surface, whose levels are not known.
+        // A jump is a new surface, whose levels are not known.
         let shift = if shift.abs() * 4 <= near.light - near.dark {
             shift
         } else {

@@ -41,7 +41,7 @@ impl Paper {
         }
     }
 
-    /// Writes letters in a plain hand: each an upright stroke with a bowl, of the height of its kind. Returns where
+    /// Draws simple letters: each an upright stroke with a bowl, of the height of its kind. Returns where
     /// the ink ends.
     pub fn text(&mut self, x: i32, baseline: i32, em: i32, colour: [u8; 3], text: &str) -> i32 {
         let part = |share: f32| (share * em as f32).round() as i32;

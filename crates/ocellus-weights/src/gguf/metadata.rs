@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The metadata of a GGUF file, by key. Values are read from the mapped file when they are asked for.
+/// The metadata of a GGUF file, by key. Values are read from the mapped file on access.
 ///
 /// Every getter gives `None` when there is no such key, and an error when its value is of another kind.
 pub struct Metadata {

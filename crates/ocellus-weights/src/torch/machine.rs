@@ -128,7 +128,7 @@ impl<'p> Machine<'p> {
         Ok(())
     }
 
-    /// Values that stand in the pickle themselves.
+    /// Literal values in the pickle.
     fn literal(&mut self, opcode: u8) -> Result<Option<Value<'p>>> {
         Ok(Some(match opcode {
             op::NONE => Value::None,
@@ -146,7 +146,7 @@ impl<'p> Machine<'p> {
             op::TEXT4 => self.reader.text(4)?,
             op::TEXT8 => self.reader.text(8)?,
             op::STRING1 | op::STRING4 => {
-                // Python 2 did not tell texts from bytes.
+                // Python 2 did not distinguish texts from bytes.
                 let bytes = self.reader.counted(if opcode == op::STRING1 { 1 } else { 4 })?;
                 std::str::from_utf8(bytes).map_or(Value::Opaque, Value::Text)
             }

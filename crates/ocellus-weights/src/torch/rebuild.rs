@@ -27,7 +27,7 @@ impl<'p> Machine<'p> {
         }
     }
 
-    /// Python 2 writes the pairs as arguments, everybody later sets them one by one.
+    /// Python 2 writes the pairs as arguments; later versions set them one by one.
     fn ordered_dict(&mut self, pairs: Value<'p>) -> Result<Value<'p>> {
         let pairs = self.items(pairs).unwrap_or_default();
         let pair = |pair: &Value<'p>| match self.items(*pair) {
@@ -39,7 +39,7 @@ impl<'p> Machine<'p> {
                 .reader
                 .damaged("an ordered dictionary is made of something that is no pair"));
         };
-        // One long list that is remembered could be copied again and again.
+        // One long list in the memo could be copied again and again.
         self.copied += made.len();
         if self.copied > limits::PICKLE_MEMO {
             let limit = limits::PICKLE_MEMO;

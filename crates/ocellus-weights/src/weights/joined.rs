@@ -19,7 +19,7 @@ impl Weights {
         Ok(weights)
     }
 
-    /// These tensors and those of `other`, which may not share a name; what is said about the whole is said of the first.
+    /// These tensors and those of `other`, which may not share a name; name and metadata are those of the first.
     pub fn joined(mut self, other: Weights) -> Result<Weights> {
         if let Some(tensor) = other.names().find(|name| self.contains(name)) {
             return Err(WeightsError::Duplicate {

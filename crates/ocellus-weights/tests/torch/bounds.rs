@@ -97,7 +97,7 @@ fn nesting_is_as_deep_as_it_likes() {
 
 #[test]
 fn doubling_costs_one_step_per_doubling() {
-    // Each tuple holds the one before twice: 2^1000 leaves, if anybody counted them.
+    // Each tuple holds the one before twice: 2^1000 leaves in total.
     let doubled = [&b")q\x00"[..], &b"0h\x00h\x00\x86q\x00".repeat(1000), b"0"].concat();
     assert_eq!(open(after(doubled)).unwrap().len(), 1);
 }

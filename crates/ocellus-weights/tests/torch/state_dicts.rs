@@ -127,7 +127,7 @@ fn files_without_a_state_dict() {
             Pickle::new().raw(b"}q\x00").text("model").raw(b"h\x00s").stop(),
         ),
     ] {
-        // The stream also checks that storages and tensors go together, so only the archive is asked here.
+        // The stream also checks that storages and tensors go together, so only the archive is tested here.
         let [archive, _] = both(&saved, &SIX);
         let message = refusal(archive);
         assert!(

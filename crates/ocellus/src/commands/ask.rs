@@ -207,7 +207,7 @@ fn rank(session: &Session, request: &Request, list: &Path, format: Format) -> Re
 fn choose(session: &Session, args: &Ask) -> Result<(), Failure> {
     let picture = match (&args.images[..], &args.regions) {
         ([picture], _) => picture,
-        // What was found in the picture says all that the model sees of it.
+        // The regions are the model's whole input from the picture.
         ([], Some(found)) => found,
         (pictures, _) => return Err(one_picture(session, pictures.len()).into()),
     };

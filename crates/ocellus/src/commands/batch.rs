@@ -30,7 +30,7 @@ pub fn each<T>(
     let mut failed = false;
     for item in items {
         match action(item) {
-            // An interruption, or nobody listening any more, ends the batch.
+            // An interruption or closed output ends the batch.
             Err(failure) if failure.code() != 1 => return Err(failure),
             Err(failure) => {
                 failure.report();

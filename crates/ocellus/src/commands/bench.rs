@@ -79,7 +79,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
     let shape = session.shape();
     let costs = shape.map(|shape| Costs::of(shape, &measured, &storage));
     let name = session.name().to_owned();
-    // The ceilings want its memory.
+    // Measuring the ceilings needs its memory.
     drop(session);
     let ceilings = (!args.no_ceilings).then(|| ceilings(memory::memory().available_bytes, &*clock));
     let report = Report {

@@ -68,7 +68,7 @@ pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
         match line.trim() {
             "" => {}
             "/exit" | "/quit" => return Ok(()),
-            // A mistake in one line is told and the conversation goes on.
+            // An error in one line is reported and the conversation goes on.
             text => match turn(&session, &mut talk, &args, text) {
                 Err(failure) if failure.code() == 1 || failure.code() == 2 => failure.report(),
                 other => other?,

@@ -24,7 +24,7 @@ const BOX_COLOUR: [u8; 3] = [220, 40, 40];
 
 /// Reads every input; one that fails is reported and the rest go on.
 pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
-    // A place that cannot be written must not cost the reading of all pages.
+    // An output that cannot be written is reported before any page is read.
     for path in args.output.iter().chain(&args.draw) {
         output::place(path)?;
     }

@@ -28,7 +28,7 @@ struct Card {
     parameters: BTreeMap<String, u64>,
     /// Tensors and parameters of each element type.
     dtypes: BTreeMap<&'static str, (u64, u64)>,
-    /// Rows on which the importance of weights of few bits was measured.
+    /// Rows on which the importance of quantised weights was measured.
     calibrated: Option<u64>,
 }
 
