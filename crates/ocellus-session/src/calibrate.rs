@@ -40,8 +40,8 @@ pub enum CalibrationSample {
 }
 
 impl Calibration {
-    /// Runs the model that `width` will round over all samples, each with its name; `started` is called before each, `cancelled` is
-    /// polled meanwhile. A sample that cannot be used is an error: leaving it out would give other weights.
+    /// Runs the model that `width` will round over all samples, each with its name; `started` is called before each,
+    /// `cancelled` is polled meanwhile. A sample that cannot be used is an error: leaving it out would give other weights.
     ///
     /// # Errors
     /// As [`Session::open`]; a sample that the model cannot be shown; [`SessionError::Cancelled`].

@@ -44,8 +44,8 @@ impl Session {
         Self::load(checkpoint, options, None)
     }
 
-    /// The same on the CPU, with the matrices that `width` rounds below 8 bits unrounded and the statistics of their inputs added to
-    /// `measured`.
+    /// The same on the CPU, with the matrices that `width` rounds below 8 bits unrounded; statistics of their inputs are
+    /// added to `measured`.
     ///
     /// # Errors
     /// As [`open`](Self::open).

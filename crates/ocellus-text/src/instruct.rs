@@ -1,7 +1,7 @@
 //! Prompt formatter with `[INST]` tokens, straight to ids (arXiv:2410.07073, section 2, and its published tokenizer, version 3).
 //!
-//! Ids, not text: what a user typed is encoded as plain text, so that nothing in it becomes a special token. A picture is its rows
-//! of visual tokens, each row ended by a special token and the last one by another. The system text stands before the last question.
+//! Ids, not text: what a user typed is encoded as plain text, so that nothing in it becomes special. A picture is its rows
+//! of visual tokens, rows end with one special token, the last with another. The system text comes before the last question.
 
 use crate::{Conversation, MAX_PROMPT_IDS, Message, Part, Result, Role, TextError, Tokenizer};
 

@@ -50,7 +50,7 @@ pub fn write(path: &Path, tensors: &[TensorBytes], metadata: &BTreeMap<String, S
     write_refs(path, &tensors, metadata, &mut |_| ())
 }
 
-/// The same with tensors whose bytes lie elsewhere. `written_bytes` is called with the bytes of every tensor once it is in the file.
+/// The same with tensors whose bytes lie elsewhere. `written_bytes` is called with the size of each tensor once it is written.
 pub fn write_refs(
     path: &Path,
     tensors: &[TensorRef],
