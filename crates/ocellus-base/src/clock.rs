@@ -37,7 +37,7 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// A clock that stands still until it is told to move: for tests and for replaying recorded runs.
+/// A clock that moves only when it is advanced: for tests and for replaying recorded runs.
 #[derive(Debug, Default)]
 pub struct ManualClock(AtomicU64);
 

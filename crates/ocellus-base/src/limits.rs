@@ -76,7 +76,7 @@ pub const PICKLE_OPCODES: usize = 1 << 22;
 /// Marks of one pickle that are open at a time. Real checkpoints open about ten.
 pub const PICKLE_MARKS: usize = 1_000;
 
-/// Values that one pickle remembers: about ten for each tensor.
+/// Values in the memo of one pickle: about ten for each tensor.
 pub const PICKLE_MEMO: usize = 1 << 21;
 
 /// Bytes of one text, byte string or integer of a pickle.

@@ -3,9 +3,9 @@
 use crate::line::Line;
 use crate::random::Rng;
 
-/// Height of a strip in pixels: one row of cells.
+/// Height of a strip in pixels: one row of visual tokens.
 pub(crate) const HEIGHT_PX: u32 = 28;
-/// Width of a cell in pixels.
+/// Width of a visual token in pixels.
 pub(crate) const CELL_PX: u32 = 28;
 
 /// Margins, as a share of the line's height above and below, and in pixels of the finished strip left and right.

@@ -27,7 +27,7 @@ struct Family {
     weights: Vec<f32>,
 }
 
-/// What a run of text wants of its face.
+/// The kind of face that a run of text needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Want {
     /// Any face.

@@ -1,4 +1,4 @@
-//! What a sample says: a window of real text, or generated text, or both.
+//! The text of a sample: a window of real text, or generated text, or both.
 
 use crate::charset;
 use crate::corpus::Corpus;

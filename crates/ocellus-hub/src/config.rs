@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The only place a token is for.
 pub(crate) const TOKEN_ORIGIN: &str = "https://huggingface.co";
 
-/// Which hub's interface an endpoint speaks.
+/// Which hub's interface an endpoint has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     HuggingFace,

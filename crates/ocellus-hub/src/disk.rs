@@ -1,4 +1,4 @@
-//! The two things a download asks of the disk, behind an interface so that a test can fill it up.
+//! The two disk operations of a download, behind an interface so that a test can simulate a full disk.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};

@@ -131,7 +131,7 @@ impl Hub {
         }
     }
 
-    /// Like [`Hub::resolve`], but asks the hub what the revision stands for now and fetches what is new.
+    /// Like [`Hub::resolve`], but asks the hub for the revision's current commit and fetches what is new.
     ///
     /// # Errors
     /// As [`Hub::resolve`].

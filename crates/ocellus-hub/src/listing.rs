@@ -1,4 +1,4 @@
-//! What a hub says about a repository at a revision: one commit and its files with sizes and checksums.
+//! A hub's listing of a repository at a revision: one commit and its files with sizes and checksums.
 //!
 //! Hugging Face: `GET /api/models/{id}/revision/{revision}?blobs=true`, files from `/{id}/resolve/{commit}/{path}`.
 //! ModelScope: `GET /api/v1/models/{id}/repo/files?Revision=..`, files from

@@ -1,6 +1,6 @@
-//! How a download tells its caller where it stands.
+//! Progress reports of a download.
 
-/// Receives the course of a download. All methods have an empty default, so that a caller takes what it shows.
+/// Receives the course of a download. All methods have an empty default, so that a caller implements only what it shows.
 pub trait Progress: Send + Sync {
     /// A file begins; `done_bytes` of its `total_bytes` are there already from an earlier attempt.
     fn start(&self, _file: &str, _done_bytes: u64, _total_bytes: u64) {}
@@ -10,7 +10,7 @@ pub trait Progress: Send + Sync {
     fn finish(&self, _file: &str) {}
     /// Something worth a line: a retry, a wait for another process.
     fn note(&self, _message: &str) {}
-    /// Asked between blocks; `true` ends the download with [`HubError::Cancelled`](crate::HubError::Cancelled).
+    /// Polled between blocks; `true` ends the download with [`HubError::Cancelled`](crate::HubError::Cancelled).
     fn cancelled(&self) -> bool {
         false
     }

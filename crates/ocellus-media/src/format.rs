@@ -63,7 +63,7 @@ impl Format {
 }
 
 /// Whether a JPEG file stops before its end marker. The decoder would fill the missing part with grey, and a reader
-/// of text would never learn that half of the page was not there. The other decoders tell by themselves.
+/// of text would never learn that half of the page was not there. The other decoders report it themselves.
 ///
 /// Scan data never holds an unescaped marker, so after the last start of a scan there must be an end of image.
 pub(crate) fn ends_early(format: Format, bytes: &[u8]) -> bool {

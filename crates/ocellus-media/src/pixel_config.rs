@@ -1,4 +1,4 @@
-//! What a checkpoint's files say about a [`PixelRecipe`].
+//! Reads a [`PixelRecipe`] from a checkpoint's files.
 //!
 //! A family brings its own recipe; `preprocessor_config.json`, or the vision part of a publisher's `params.json`,
 //! changes its numbers. Old files give a size as one number, newer ones as an object: both are read.

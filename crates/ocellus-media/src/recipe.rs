@@ -1,4 +1,4 @@
-//! What a checkpoint's `preprocessor_config.json` asks for.
+//! The preprocessing of a checkpoint's `preprocessor_config.json`.
 
 use serde_json::Value;
 

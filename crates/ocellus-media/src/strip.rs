@@ -1,4 +1,4 @@
-//! A line of text as a reading model wants it: dark ink on white, of a given height.
+//! A line of text as input of a line reader: dark ink on white, of a given height.
 //!
 //! Page reading and the making of training pictures both go through these functions, so what the model sees does
 //! not depend on where a strip came from.

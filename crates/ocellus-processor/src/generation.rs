@@ -1,4 +1,4 @@
-//! How a model's answers are drawn and where they end, unless a caller says otherwise.
+//! A checkpoint's defaults for sampling and end tokens.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use ocellus_text::Tokenizer;
 use crate::error::Result;
 use crate::text_files::TextFiles;
 
-/// What `generation_config.json` says.
+/// The content of `generation_config.json`.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct GenerationDefaults {
     /// Sampling; else greedy.

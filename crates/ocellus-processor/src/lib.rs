@@ -1,6 +1,6 @@
 //! From a checkpoint's text and picture files and a conversation to a model's input.
 //!
-//! Everything that a checkpoint's files say beside its weights is read here, each file by one parser: tokenizer, chat template,
+//! All files of a checkpoint beside its weights are read here, each file by one parser: tokenizer, chat template,
 //! how pictures are prepared, how answers are drawn and end. A [`PictureProcessor`] makes patches of pictures, or counts the
 //! tokens that they will take without decoding them; a [`PromptFormatter`] makes ids of conversations.
 //!

@@ -20,7 +20,7 @@ pub struct PixelBounds {
     pub max_pixels: Option<u64>,
 }
 
-/// The sizes of a picture on its way to a model, and its tokens. Sizes are `(width, height)` in px.
+/// The sizes of a picture during preprocessing, and its tokens. Sizes are `(width, height)` in px.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PictureGeometry {
     /// As stored in the file.

@@ -1,4 +1,4 @@
-//! How a checkpoint wants its pictures, from the files that say so.
+//! A checkpoint's image preprocessing, from its files.
 
 use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_models::{Facts, VisualFormat};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{ProcessorError, Result};
 use crate::text_files::TextFiles;
 
-/// How pictures become what a model looks at.
+/// How pictures become a model's input.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PictureRecipe {
     /// Resized to an area within bounds and cut into patches.

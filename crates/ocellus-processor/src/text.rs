@@ -9,7 +9,7 @@ use crate::formatter::PromptFormatter;
 use crate::generation::GenerationDefaults;
 use crate::text_files::TextFiles;
 
-/// What turns texts and conversations into ids.
+/// Tokenizer and prompt formatter.
 pub struct TextProcessor {
     pub tokenizer: Arc<Tokenizer>,
     pub formatter: PromptFormatter,

@@ -36,7 +36,7 @@ pub enum Event<'a> {
     Finished(FinishReason),
 }
 
-/// Whoever is told of events says whether to go on.
+/// The event listener; its result says whether to go on.
 pub type Listen<'l> = dyn FnMut(Event) -> ControlFlow<()> + 'l;
 
 /// A finished answer.

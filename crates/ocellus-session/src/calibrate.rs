@@ -92,7 +92,7 @@ fn usage(samples: &[(String, CalibrationSample)]) -> Result<Usage, SessionError>
     })
 }
 
-/// Asks the model what it sees, in its own manner; a line reader reads the page.
+/// Captions the picture with the model's own prompt; a line reader reads the page.
 fn look(session: &Session, bytes: &[u8], cancelled: &dyn Fn() -> bool) -> Result<(), SessionError> {
     if session.reads_lines() {
         let page = session.prepare_page(bytes, &GenerationOptions::default())?;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::error::SessionError;
 use crate::widths::{Device, Dtype, KvCache, Quant};
 
-/// What a caller says of where and how to compute. The default is f32 on the CPU, or what a quantised checkpoint holds.
+/// A caller's choice of device and dtypes. The default is f32 on the CPU, or what a quantised checkpoint holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ComputeOptions {
     pub device: Device,
@@ -24,7 +24,7 @@ pub struct ComputeOptions {
     pub kv_cache: KvCache,
 }
 
-/// Where a model is computed, in which type, and what its weights are rounded to.
+/// Device, dtype and quantisation of a model.
 pub struct Compute {
     place: Place,
     dtype: DType,

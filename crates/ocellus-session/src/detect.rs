@@ -1,4 +1,4 @@
-//! The regions of a picture, for models that look at regions.
+//! The regions of a picture, for models that take regions.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ impl Session {
     }
 }
 
-/// Writes a file of regions, and what the detector says of each beside them.
+/// Writes a file of regions with the detector's results for each.
 ///
 /// # Errors
 /// A file that cannot be written.

@@ -15,7 +15,7 @@ use ocellus_weights::{RegionsError, WeightsError};
 use crate::needed::Needed;
 use crate::widths::Device;
 
-/// Why a model could not be opened or asked.
+/// An error of opening or using a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {

@@ -21,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! Knows checkpoints, devices, widths and answers; never arguments, a terminal, HTTP or the environment. Time comes in through
+//! Knows checkpoints, devices, dtypes and answers; never arguments, a terminal, HTTP or the environment. Time comes in through
 //! [`OpenOptions::clock`].
 
 mod ask;

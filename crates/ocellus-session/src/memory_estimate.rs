@@ -10,7 +10,7 @@ use crate::error::SessionError;
 use crate::needed::Needed;
 use crate::storage::StorageDtype;
 
-/// What is about to be asked of a model.
+/// The expected use of a model.
 #[derive(Debug, Clone)]
 pub struct Usage {
     /// Width and height of the pictures of one request.
@@ -22,7 +22,7 @@ pub struct Usage {
     pub new_tokens: u64,
 }
 
-/// Where a caller cannot tell yet: a picture of a page and an answer of some length.
+/// For an unknown use: a picture of a page and an answer of some length.
 impl Default for Usage {
     fn default() -> Self {
         Self {
@@ -106,7 +106,7 @@ impl MemoryEstimate {
 
 /// Refuses a model that does not fit into `available_bytes`: one clear sentence instead of an end by the system's hand.
 ///
-/// Of families whose memory cannot be told from the config, the weights alone count.
+/// For families without a memory estimate from the config, the weights alone count.
 ///
 /// # Errors
 /// [`SessionError::Memory`].

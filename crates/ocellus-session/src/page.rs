@@ -13,7 +13,7 @@ use crate::error::SessionError;
 use crate::sampling::GenerationOptions;
 use crate::session::Session;
 
-/// What a model that reads whole pages is asked.
+/// The prompt of a model that reads whole pages.
 const QUESTION: &str = "Read all the text in the image. Give the text only, line by line.";
 /// Strips in one packed pass: enough for long matrices, few enough for little memory.
 const BATCH: usize = 64;

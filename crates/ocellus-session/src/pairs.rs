@@ -10,9 +10,9 @@ use ocellus_weights::Regions as RegionsFile;
 use crate::error::SessionError;
 use crate::session::Session;
 
-/// What stands for a missing word.
+/// The mask of a missing word.
 pub const MASK: &str = "[MASK]";
-/// Answers beside the first that are told of a fixed list.
+/// Answers of a fixed list that are returned beside the first.
 const ANSWERS: usize = 5;
 
 /// An input for [`Session::embed`], prepared.

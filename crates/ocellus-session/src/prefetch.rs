@@ -10,7 +10,7 @@ use std::thread::{self, Scope};
 
 /// Hands to `work` what `prepare` makes of every item, in their order.
 ///
-/// An item for which `may_wait` holds is prepared when it is its turn: nobody knows when standard input ends, and a thread
+/// An item for which `may_wait` holds is not prefetched: standard input may never end, and a thread
 /// that reads it would keep the program from ending. Without a second item no thread is started. A panic of `prepare`
 /// comes up where its item would have. When `work` is done with fewer items than there are, at most the preparation that
 /// has begun is waited for.
@@ -108,7 +108,7 @@ where
     }
 }
 
-/// The thread, which has at most one item and ends when nobody holds this any more.
+/// The thread, which has at most one item and ends when this is dropped.
 struct Preparer<I, T> {
     items: SyncSender<I>,
     results: Receiver<thread::Result<T>>,
@@ -147,7 +147,7 @@ impl<I: Send, T: Send> Preparer<I, T> {
     }
 }
 
-/// Runs `life` so that whatever it computes stays on this thread: all others are busy with the input in work.
+/// Runs `life` so that all its work stays on this thread: all others are busy with the input in work.
 fn by_itself(life: impl FnOnce()) {
     // Fails only where this thread belongs to a pool already, which it does not.
     let _ = rayon::ThreadPoolBuilder::new()

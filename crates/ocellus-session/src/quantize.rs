@@ -1,4 +1,4 @@
-//! A checkpoint's folder anew, with weights packed as kernels read them.
+//! Writes a quantised copy of a checkpoint's folder, with weights packed for the kernels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

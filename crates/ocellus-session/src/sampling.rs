@@ -1,4 +1,4 @@
-//! How the tokens of an answer are chosen: what a caller says, before what the checkpoint says.
+//! Sampling options: the caller's override the checkpoint's.
 
 use ocellus_engine::Sampling;
 use ocellus_processor::GenerationDefaults;
@@ -6,7 +6,7 @@ use ocellus_processor::GenerationDefaults;
 /// Default bound of an answer, in tokens.
 pub const MAX_TOKENS: usize = 1024;
 
-/// What a caller says of how an answer is written; what is left out is the checkpoint's `generation_config.json`'s.
+/// A caller's generation options; missing ones come from the checkpoint's `generation_config.json`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GenerationOptions {
     /// `None` = [`MAX_TOKENS`], or what the context leaves.

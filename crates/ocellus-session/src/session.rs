@@ -21,7 +21,7 @@ use crate::widths::{KvCache, Quant};
 /// Files with a class's names on every line, the first of them before a comma.
 const LABELS: [&str; 2] = ["objects_vocab.txt", "attributes_vocab.txt"];
 
-/// A model that can be asked: weights, tokenizer, prompt format, preprocessing, defaults.
+/// A model ready for requests: weights, tokenizer, prompt format, preprocessing, defaults.
 pub struct Session {
     name: String,
     model: Arc<dyn Model>,
@@ -219,7 +219,7 @@ impl Session {
     }
 }
 
-/// The sizes of a config's model, where its family tells them.
+/// The sizes of a config's model, where its family computes them.
 fn shape(config: &str) -> Option<Shape> {
     let config = ocellus_models::families::parse(config).ok()?;
     (ocellus_models::find(&config).ok()?.shape?)(&config).ok()

@@ -82,7 +82,7 @@ impl StorageDtype {
     }
 }
 
-/// The width of a checkpoint that was quantised before: the fewest bits of any matrix.
+/// The storage dtype of a checkpoint that is quantised already: the fewest bits of any matrix.
 fn quantised(weights: &Weights) -> Option<Quant> {
     if weights.gguf().is_some() {
         let bits = |name| Some(weights.view(name).ok()?.grouped(0..0)?.bits);

@@ -1,4 +1,4 @@
-//! Where a model is computed, and at which widths: what callers choose among.
+//! Devices, compute dtypes and storage dtypes: the choices of a caller.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ pub enum Dtype {
     F16,
 }
 
-/// What weights are stored as in memory, on the CPU.
+/// Storage dtype of weights in memory, on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quant {
     /// 8.1 bits a weight.
@@ -47,7 +47,7 @@ pub enum Quant {
     F32,
 }
 
-/// How a decoder keeps the keys and values of the tokens before.
+/// Storage dtype of the KV cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KvCache {
     /// As products read them: f32 or bf16.

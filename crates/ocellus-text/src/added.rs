@@ -98,7 +98,7 @@ impl AddedEntry {
     }
 }
 
-/// What `tokenizer_config.json` says, as far as it is read.
+/// The fields of `tokenizer_config.json` that are read.
 #[derive(Default, Deserialize)]
 pub(crate) struct Config {
     #[serde(default)]

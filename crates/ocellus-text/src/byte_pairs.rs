@@ -14,7 +14,7 @@ use tokenizers::pre_tokenizers::{PreTokenizerWrapper, sequence::Sequence};
 pub(crate) const GPT2_PATTERN: &str =
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-/// What a vocabulary with merges does not say about itself.
+/// Settings that a vocabulary with merges does not contain.
 pub(crate) struct Form<'p> {
     /// Cuts text into words; what it does not match is a word too.
     pub pattern: &'p str,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::{fs, io};
 
-/// Most rows of a model's table that no token stands for.
+/// Most rows of a model's embedding table without a token.
 const MOST_SPARE_ROWS: usize = 1024;
 
 /// Whether the tokenizer has about as many tokens as the model beside it has rows: the only sign of a list that was cut off

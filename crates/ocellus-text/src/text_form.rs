@@ -1,4 +1,4 @@
-//! How a model wants its text: what is cleaned away, what stands at the ends, how long it may be.
+//! A model's text preprocessing: cleaning, tokens at the ends, maximum length.
 //!
 //! Every model has one of these as a constant, so that a missing end mark or a forgotten cleaning is a line that can be read.
 

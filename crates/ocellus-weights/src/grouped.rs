@@ -3,7 +3,7 @@
 /// Rows of a quantised matrix, unpacked exactly: `w = scale * value + offset`, with no rounding on the way from the file.
 ///
 /// `scales` and `offsets` are f32 because that is what the stored halves, or their products with small integers, are
-/// without loss. A kernel repacks from here into the order that it wants.
+/// without loss. A kernel repacks from here into its own order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grouped {
     /// Number of rows.

@@ -1,6 +1,6 @@
 //! Tensors put together from others, for formats that cut or order them differently.
 //!
-//! Nothing is computed: bytes of stored tensors stand in another order. They are put together anew for every view, so that no
+//! Nothing is computed: bytes of stored tensors stand in another order. They are assembled again for every view, so that no
 //! second copy of a checkpoint stays in memory.
 
 use crate::header::Entry;

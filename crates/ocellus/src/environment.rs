@@ -6,7 +6,7 @@ use ocellus_hub::{Proxy, Source, Token};
 
 use crate::error::Failure;
 
-/// Starts the program anew with the tensor library's own pool switched off, unless somebody chose its size.
+/// Restarts the program with the tensor library's own pool disabled, unless its size is set.
 ///
 /// Our kernels spread their work themselves. The library's pool spins while it waits, so beside ours it only takes the
 /// processor away: a training step takes four times as long. Its size can be set by this variable alone, and a process
@@ -44,7 +44,7 @@ pub fn fresh_seed() -> u64 {
         >> 12
 }
 
-/// What the environment says, checked and with its defaults.
+/// The environment's settings, checked and with defaults.
 #[derive(Debug)]
 pub struct Environment {
     /// `OCELLUS_MODEL`: the model of commands without `--model`.

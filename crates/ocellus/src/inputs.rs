@@ -61,7 +61,7 @@ fn found(argument: &Path, what: &str, endings: &[&str]) -> Result<Vec<PathBuf>, 
     Ok(paths)
 }
 
-/// The pictures of all arguments in their order. A folder is listed when its turn comes.
+/// The pictures of all arguments in their order. A folder is listed only when it is reached.
 pub fn all(arguments: &[PathBuf]) -> impl Iterator<Item = Result<PathBuf, Failure>> {
     arguments.iter().flat_map(|argument| match expand(argument) {
         Ok(paths) => paths.into_iter().map(Ok).collect(),
@@ -69,7 +69,7 @@ pub fn all(arguments: &[PathBuf]) -> impl Iterator<Item = Result<PathBuf, Failur
     })
 }
 
-/// Whether nobody knows how long reading takes, as with standard input, pipes and devices.
+/// Whether reading may take arbitrarily long, as with standard input, pipes and devices.
 pub fn may_wait(path: &Path) -> bool {
     !path.is_file()
 }
@@ -157,7 +157,7 @@ enum Kind {
     Video,
 }
 
-/// The kinds that users try and that are not read, told by their content.
+/// The kinds that users try and that are not read, recognised by their content.
 fn unsupported(bytes: &[u8]) -> Option<Kind> {
     let start = &bytes[..bytes.len().min(1024)];
     // A PDF may have rubbish before its header.

@@ -25,7 +25,7 @@ fn elsewhere() -> Memory {
     }
 }
 
-/// What the kernel's files say, each container around this process counted.
+/// Memory by the kernel's files, limits of all containers around this process included.
 fn told(read: impl Fn(&Path) -> Option<String>) -> Option<Memory> {
     let file = |path: String| read(Path::new(&path));
     let info = file("/proc/meminfo".into())?;
@@ -105,7 +105,7 @@ fn kib(table: &str, name: &str) -> Option<u64> {
     value.checked_mul(1024)
 }
 
-/// The most memory that this process has held so far, where the system tells.
+/// The most memory that this process has held so far, where the system reports it.
 pub fn peak_bytes() -> Option<u64> {
     kib(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }

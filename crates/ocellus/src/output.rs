@@ -25,7 +25,7 @@ pub fn line(text: &str) -> Result<(), Failure> {
     write(&format!("{text}\n"))
 }
 
-/// Tells a user something that is not a result: a line on standard error.
+/// Prints a note that is not a result: a line on standard error.
 pub fn note(text: &str) {
     // There is nowhere to report that standard error is closed.
     let _ = writeln!(io::stderr(), "{text}");

@@ -5,7 +5,7 @@ use super::rect::Rect;
 
 /// Height of a strip; with the margins above and below the line's box.
 pub const STRIP_HEIGHT_PX: u32 = 28;
-/// Widest strip: 16 cells of 28 px.
+/// Widest strip: 16 visual tokens of 28 px.
 pub const STRIP_WIDTH_PX: u32 = 448;
 /// White above and below the line's box, in parts of the box's height.
 const MARGIN_Y: f32 = 0.08;
@@ -13,7 +13,7 @@ const MARGIN_Y: f32 = 0.08;
 const MARGIN_X_PX: f32 = 4.0;
 /// How far ink may stick out of the line's box and still be in the strip, in parts of the box's height.
 const MOST_OUTSIDE: f32 = 0.25;
-/// Chunks are cut near this width of the strip: 12 cells.
+/// Chunks are cut near this width of the strip: 12 visual tokens.
 const AIM_PX: f32 = 336.0;
 
 /// Columns `first..=last` of a line.

@@ -1,4 +1,4 @@
-//! The way from a picture to its lines.
+//! From a picture to its lines.
 
 use ocellus_media::{Gray, Rgb, strip};
 
@@ -15,7 +15,7 @@ use super::rotate::Turn;
 use super::rules::{self, Rules};
 use super::{chunks, filter, gaps, group, polarity, skew, threshold};
 
-/// Larger pages are looked at in half, quarter... size.
+/// Larger pages are processed at half, quarter... size.
 const MOST_PX: u64 = 8_400_000;
 /// Less skew than this is left as it is.
 const LEAST_SKEW_DEGREES: f32 = 0.15;

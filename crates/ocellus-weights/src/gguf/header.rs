@@ -20,7 +20,7 @@ const ALIGNMENT: u64 = 32;
 const MAX_ALIGNMENT: u64 = 1 << 20;
 const ALIGNMENT_KEY: &str = "general.alignment";
 
-/// What the header of one file says.
+/// The header of one file.
 pub(crate) struct Table {
     pub tensors: BTreeMap<String, Entry>,
     pub values: BTreeMap<String, Stored>,

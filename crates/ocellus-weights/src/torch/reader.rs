@@ -1,4 +1,4 @@
-//! The bytes of a pickle, taken one after the other.
+//! Reads the bytes of a pickle in order.
 
 use super::value::Value;
 use crate::{Result, WeightsError};

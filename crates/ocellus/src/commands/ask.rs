@@ -127,7 +127,7 @@ fn complete(answer: &Answer) -> Result<(), Failure> {
     }
 }
 
-/// A model that is asked in a phrase: prints the answer as it is written, or the likeliest of a list.
+/// A model that takes single questions: prints the answer as it is written, or the likeliest of a list.
 fn phrase(
     session: &Session,
     args: &Ask,
@@ -250,7 +250,7 @@ fn takes_only(session: &Session, args: &Ask, takes: &[&str]) -> Result<(), Failu
     })
 }
 
-/// A line reader answers nothing: it reads one picture of one line, whatever it is asked.
+/// A line reader answers no questions: it reads one picture of one line and ignores the question.
 fn only_reads(context: &Context, session: &Session, pictures: usize) -> Result<(), Failure> {
     let name = session.name();
     let hint = "`ocellus ocr FILE` reads a page; for questions name a model that answers them: -m ORG/NAME or -m FOLDER";

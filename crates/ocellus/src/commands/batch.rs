@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::inputs;
 
 /// Runs `action` on what `prepare` makes of every picture, the next one being prepared meanwhile; one that fails is reported
-/// when it is its turn, and the rest go on.
+/// when it is reached, and the rest go on.
 pub fn each_prepared<T: Send>(
     arguments: &[PathBuf],
     prepare: impl Fn(&Path) -> Result<T, Failure> + Sync,

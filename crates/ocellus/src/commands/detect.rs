@@ -1,4 +1,4 @@
-//! `ocellus detect`: the regions of a picture, for models that look at regions.
+//! `ocellus detect`: the regions of a picture, for models that take regions.
 
 use ocellus_models::ClassScore;
 use ocellus_session::{Session, Usage, write_regions};

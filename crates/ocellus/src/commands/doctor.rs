@@ -13,7 +13,7 @@ use crate::memory;
 use crate::output::{self, size};
 use crate::values::Format;
 
-/// How a finding is to be taken.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Good,

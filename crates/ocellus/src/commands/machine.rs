@@ -48,7 +48,7 @@ pub fn version_of(program: &str) -> Option<String> {
     text.lines().next().map(|line| line.chars().take(60).collect())
 }
 
-/// The processor's name; empty where the system does not tell.
+/// The processor's name; empty where the system does not report it.
 pub fn processor() -> String {
     let mut system = System::new();
     system.refresh_cpu_list(CpuRefreshKind::nothing());

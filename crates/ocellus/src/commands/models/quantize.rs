@@ -1,4 +1,4 @@
-//! `ocellus models quantize`: a model's folder anew, with weights packed as kernels read them.
+//! `ocellus models quantize`: writes a quantised copy of a model's folder, with weights packed for the kernels.
 
 use ocellus_session::{Calibration, Unquantised};
 
