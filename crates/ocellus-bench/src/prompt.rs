@@ -38,7 +38,7 @@ fn spelled(vlm: &dyn Vlm, grid: &Grid) -> Vec<u32> {
     let facts = vlm.facts();
     facts
         .image_token
-        .map(|token| vec![token; facts.cells(grid)])
+        .map(|token| vec![token; facts.visual_tokens(grid)])
         .unwrap_or_default()
 }
 

@@ -15,7 +15,7 @@ use ocellus_nn::{Frozen, Params, Precision};
 use ocellus_testkit::Random;
 use ocellus_weights::Weights;
 
-const CELLS: usize = 12;
+const VISUAL_TOKENS: usize = 12;
 const TOKENS: usize = 48;
 /// Ids of `models/nano`: start and end of a picture.
 const VISION_START: u32 = 2;
@@ -33,11 +33,11 @@ fn nano(precision: Precision) -> Generator {
 /// A strip one cell high; what it shows does not change the work.
 fn strip(model: &dyn Vlm, seed: u64) -> Request {
     let facts = model.facts();
-    let (h, w) = (facts.merge, CELLS * facts.merge);
+    let (h, w) = (facts.merge, VISUAL_TOKENS * facts.merge);
     let mut ids = vec![VISION_START];
     ids.extend(std::iter::repeat_n(
         facts.image_token.expect("it sees pictures"),
-        CELLS,
+        VISUAL_TOKENS,
     ));
     ids.push(VISION_END);
     Request {

@@ -27,7 +27,7 @@ impl Grid {
     }
 
     /// Visual tokens in all, of `merge_size` x `merge_size` patches each.
-    pub fn cells(&self, merge_size: u32) -> usize {
+    pub fn visual_tokens(&self, merge_size: u32) -> usize {
         self.patches() / (merge_size as usize).pow(2)
     }
 }
@@ -218,7 +218,7 @@ mod tests {
         let first: Vec<f32> = patches.values.iter().copied().step_by(3).collect();
         let expected = [0, 1, 10, 11, 2, 3, 12, 13, 20, 21, 30, 31, 22, 23, 32, 33].map(|level| level as f32);
         assert_eq!(first, expected);
-        assert_eq!((patches.grid.patches(), patches.grid.cells(2)), (16, 4));
+        assert_eq!((patches.grid.patches(), patches.grid.visual_tokens(2)), (16, 4));
     }
 
     #[test]

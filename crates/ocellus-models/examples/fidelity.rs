@@ -17,7 +17,7 @@ use ocellus_nn::{Format, Frozen, Params, Precision, Taps};
 use ocellus_weights::Weights;
 
 const TEXT: usize = 64;
-const CELLS: usize = 20;
+const VISUAL_TOKENS: usize = 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -68,8 +68,8 @@ fn scores(folder: &Path, width: &str) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
     let facts = vlm.facts();
     let grid = Grid {
         t: 1,
-        h: CELLS * facts.merge,
-        w: CELLS * facts.merge,
+        h: VISUAL_TOKENS * facts.merge,
+        w: VISUAL_TOKENS * facts.merge,
     };
     let mut state = 1_u64;
     let mut random = || {
@@ -87,13 +87,13 @@ fn scores(folder: &Path, width: &str) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
         grid,
         video_seconds: None,
     };
-    let cells = vlm.encode(&patches, &[grid], taps)?;
+    let visual_tokens = vlm.encode(&patches, &[grid], taps)?;
     let mut ids = vlm.placeholder(&grid);
     let first = ids.len();
     // Below the special tokens of every vocabulary here.
     ids.extend((0..TEXT).map(|_| random() % 20_000));
     let placed = vlm.positions(&ids, &[vision], PositionRule::default())?;
-    let embeds = vlm.embed(&ids, Some(&cells), None, taps)?;
+    let embeds = vlm.embed(&ids, Some(&visual_tokens), None, taps)?;
     let hidden = vlm.forward(&embeds, &placed.ids, &Batch::of(vec![ids.len()]), None, taps)?;
     let logits = vlm.logits(&hidden.narrow(0, first, TEXT)?.contiguous()?)?;
     Ok(logits.to_vec2()?)

@@ -25,7 +25,7 @@ pub struct Facts {
 
 impl Facts {
     /// Tokens that a picture or video of this grid takes in the prompt.
-    pub fn cells(&self, grid: &Grid) -> usize {
+    pub fn visual_tokens(&self, grid: &Grid) -> usize {
         grid.t * grid.h * grid.w / (self.merge * self.merge)
     }
 }

@@ -64,11 +64,11 @@ pub fn positions(
             expected: 0,
             found: run,
         })?;
-        let cells = facts.cells(&vision.grid);
-        if run < cells || cells == 0 {
+        let visual_tokens = facts.visual_tokens(&vision.grid);
+        if run < visual_tokens || visual_tokens == 0 {
             return Err(ModelError::Span {
                 kind,
-                expected: cells,
+                expected: visual_tokens,
                 found: run,
             });
         }
@@ -78,7 +78,7 @@ pub fn positions(
         if let Some(vision) = left {
             return Err(ModelError::Span {
                 kind,
-                expected: facts.cells(&vision.grid),
+                expected: facts.visual_tokens(&vision.grid),
                 found: 0,
             });
         }

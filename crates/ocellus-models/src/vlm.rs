@@ -81,7 +81,7 @@ pub trait Vlm: Send + Sync {
 
     /// Rows that [`encode`](Self::encode) gives for a picture or video of this grid.
     fn visual_tokens(&self, grid: &Grid) -> usize {
-        self.facts().cells(grid)
+        self.facts().visual_tokens(grid)
     }
 
     /// What stands at every place of a prompt.
@@ -98,7 +98,7 @@ pub trait Vlm: Send + Sync {
     /// Image placeholder expansion: the tokens that stand in a prompt for a picture of this grid, in place of one image token.
     fn placeholder(&self, grid: &Grid) -> Vec<u32> {
         let facts = self.facts();
-        vec![facts.image_token.unwrap_or_default(); facts.cells(grid)]
+        vec![facts.image_token.unwrap_or_default(); facts.visual_tokens(grid)]
     }
 
     /// The embeddings of `ids`, with the rows of `images` and `videos` in place of their tokens, in order. Taps `inputs_embeds`.

@@ -66,7 +66,7 @@ fn logits(
 ) -> Result<Vec<Vec<f32>>, ModelError> {
     let vlm = model.generator().unwrap();
     let (patches, grids) = visual(model, 7, sides);
-    let cells = vlm.encode(&patches, &grids, &mut Taps::none())?;
+    let visual_tokens = vlm.encode(&patches, &grids, &mut Taps::none())?;
     let vision = |grid: &Grid| Vision {
         grid: *grid,
         video_seconds: None,
@@ -78,7 +78,7 @@ fn logits(
             rule: PositionRule::default(),
         })
         .collect();
-    let opening = vlm.prefill_input(&prompts, Some(&cells), None, &mut Taps::none())?;
+    let opening = vlm.prefill_input(&prompts, Some(&visual_tokens), None, &mut Taps::none())?;
     let batch = Batch::of(opening.lengths()).across(opening.cross.clone());
     let hidden = vlm.forward(
         &opening.embeds,

@@ -97,26 +97,27 @@ impl Writer {
         };
         // Integers `[rows, outputs]` in words along outputs.
         let along_outputs = |rows: usize, of: &dyn Fn(usize, usize) -> i64| -> Vec<u8> {
-            let cells = (0..rows).flat_map(|row| (0..outputs / n).map(move |block| (row, block)));
+            let visual_tokens = (0..rows).flat_map(|row| (0..outputs / n).map(move |block| (row, block)));
             let word = |(row, block): (usize, usize)| {
                 let part =
                     |place: usize| (of(row, block * n + order[place]) as u32) << (self.bits as usize * place);
                 (0..n).map(part).fold(0, |word, part| word | part)
             };
-            cells.map(word).flat_map(u32::to_le_bytes).collect()
+            visual_tokens.map(word).flat_map(u32::to_le_bytes).collect()
         };
         let less = i64::from(self.zeros_less_one && self.gptq);
         let values = match self.gptq {
             false => along_outputs(inputs, &|input, output| integers[output * inputs + input]),
             true => {
-                let cells = (0..inputs / n).flat_map(|block| (0..outputs).map(move |output| (block, output)));
+                let visual_tokens =
+                    (0..inputs / n).flat_map(|block| (0..outputs).map(move |output| (block, output)));
                 let word = |(block, output): (usize, usize)| {
                     let part = |place: usize| {
                         (integers[output * inputs + block * n + place] as u32) << (self.bits as usize * place)
                     };
                     (0..n).map(part).fold(0, |word, part| word | part)
                 };
-                cells.map(word).flat_map(u32::to_le_bytes).collect()
+                visual_tokens.map(word).flat_map(u32::to_le_bytes).collect()
             }
         };
         let values_shape = match self.gptq {

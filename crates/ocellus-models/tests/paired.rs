@@ -58,9 +58,9 @@ fn borrowed(texts: &[Vec<u32>]) -> Vec<&[u32]> {
 /// The picture `i` alone.
 fn one(visual: &VisualInput, i: usize) -> VisualInput {
     let (patches, grids) = visual.pictures().unwrap();
-    let cells = |grids: &[Grid]| grids.iter().map(|g| g.h * g.w).sum::<usize>();
+    let visual_tokens = |grids: &[Grid]| grids.iter().map(|g| g.h * g.w).sum::<usize>();
     let patches = patches
-        .narrow(0, cells(&grids[..i]), cells(&grids[i..=i]))
+        .narrow(0, visual_tokens(&grids[..i]), visual_tokens(&grids[i..=i]))
         .unwrap();
     VisualInput::Pictures {
         patches,
@@ -300,7 +300,7 @@ fn log_softmax(row: &[f32]) -> Vec<f64> {
 
 /// Log-probabilities of the tokens of `answer` behind its first one.
 fn told(model: &dyn Vlm, question: &[u32], (patches, grid): (&Tensor, Grid), answer: &[u32]) -> Vec<f64> {
-    let cells = model.encode(patches, &[grid], &mut Taps::none()).unwrap();
+    let visual_tokens = model.encode(patches, &[grid], &mut Taps::none()).unwrap();
     let vision = Vision {
         grid,
         video_seconds: None,
@@ -311,7 +311,7 @@ fn told(model: &dyn Vlm, question: &[u32], (patches, grid): (&Tensor, Grid), ans
         rule: PositionRule::default(),
     };
     let opening = model
-        .prefill_input(&[prompt], Some(&cells), None, &mut Taps::none())
+        .prefill_input(&[prompt], Some(&visual_tokens), None, &mut Taps::none())
         .unwrap();
     assert_eq!(opening.ids, [[answer[0]]]);
     let read = &answer[..answer.len() - 1];

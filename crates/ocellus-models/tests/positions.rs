@@ -42,7 +42,7 @@ fn prompt(text: &[usize], visions: &[Vision]) -> Vec<u32> {
         ids.extend(std::iter::repeat_n(TEXT, *run));
         if let Some(v) = visions.get(i) {
             let id = if v.video_seconds.is_some() { VIDEO } else { IMAGE };
-            ids.extend(std::iter::repeat_n(id, facts(None).cells(&v.grid)));
+            ids.extend(std::iter::repeat_n(id, facts(None).visual_tokens(&v.grid)));
         }
     }
     ids
@@ -128,13 +128,13 @@ fn prompts_that_do_not_fit_their_pictures_are_refused() {
             0,
         ),
     ];
-    for (name, ids, visions, wanted, cells, tokens) in table {
+    for (name, ids, visions, wanted, visual_tokens, tokens) in table {
         match positions(&facts(None), ids, visions, PositionRule::Published) {
             Err(ModelError::Span {
                 kind,
                 expected,
                 found,
-            }) => assert_eq!((kind, expected, found), (wanted, cells, tokens), "{name}"),
+            }) => assert_eq!((kind, expected, found), (wanted, visual_tokens, tokens), "{name}"),
             other => panic!("{name}: {other:?}"),
         }
     }
@@ -172,14 +172,14 @@ proptest! {
             }
             at += run;
             let Some(v) = visions.get(i) else { continue };
-            let (start, cells) = (found.ids[at - 1][0] + 1, facts.cells(&v.grid));
+            let (start, visual_tokens) = (found.ids[at - 1][0] + 1, facts.visual_tokens(&v.grid));
             let (rows, columns) = (v.grid.h / 2, v.grid.w / 2);
-            for (n, [time, row, column]) in found.ids[at..at + cells].iter().enumerate() {
+            for (n, [time, row, column]) in found.ids[at..at + visual_tokens].iter().enumerate() {
                 prop_assert!(*time >= start);
                 prop_assert_eq!(*row, start + (n / columns % rows) as i64);
                 prop_assert_eq!(*column, start + (n % columns) as i64);
             }
-            at += cells;
+            at += visual_tokens;
             let next = found.ids[at][0];
             let largest = found.ids[..at].iter().flatten().max().unwrap() + 1;
             let side = start + rows.max(columns) as i64;

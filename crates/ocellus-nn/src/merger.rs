@@ -17,7 +17,7 @@ pub struct Spec {
     pub out: usize,
     pub norm: Norm,
     /// The norm runs over a whole cell instead of over each patch.
-    pub norm_cells: bool,
+    pub norm_merged: bool,
 }
 
 /// A loaded merger: tensors `norm`, `fc1`, `fc2`.
@@ -31,7 +31,7 @@ pub struct Merger {
 impl Merger {
     pub fn load(p: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
         let inner = spec.width * spec.merged;
-        let normed = if spec.norm_cells { inner } else { spec.width };
+        let normed = if spec.norm_merged { inner } else { spec.width };
         Ok(Self {
             norm: spec.norm.load(&p.at("norm"), normed)?,
             fc1: Linear::load(&p.at("fc1"), inner, inner, true)?,
@@ -43,7 +43,7 @@ impl Merger {
     /// `x [n, width]`, the patches of a cell one after another → `[n / merged, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let shape = (x.dim(0)? / self.spec.merged, self.spec.width * self.spec.merged);
-        let cells = if self.spec.norm_cells {
+        let cells = if self.spec.norm_merged {
             self.norm.forward(&x.reshape(shape)?)?
         } else {
             self.norm.forward(x)?.reshape(shape)?

@@ -50,7 +50,7 @@ impl Spec {
             merged: self.merged,
             out: self.out,
             norm: self.norm,
-            norm_cells: false,
+            norm_merged: false,
         }
     }
 }

@@ -32,7 +32,7 @@ pub fn run(case: &Case, inputs: &Inputs, out: &mut Produced) -> Result<(), CaseE
         return Err(case.wrong_option("prompt_ids_with_one_pad_per_image", "token ids"));
     }
     let facts = inputs.model.vlm().facts();
-    let counts: Vec<usize> = pictures.iter().map(|p| facts.cells(&p.grid)).collect();
+    let counts: Vec<usize> = pictures.iter().map(|p| facts.visual_tokens(&p.grid)).collect();
     let ids = expand_image_pads(&prompt, facts.image_token.unwrap_or_default(), &counts)?;
     let row = greedy::ids_array(std::slice::from_ref(&ids));
     out.also(compare(

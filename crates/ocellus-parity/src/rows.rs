@@ -76,9 +76,9 @@ impl Rows {
             let columns: Vec<usize> = (0..shape[1]).filter(|c| mask[*c] != 0).collect();
             let ids: Vec<u32> = columns.iter().map(|c| ids[*c]).collect();
             let own = |token: Option<u32>, pictures: &Pictures, next: &mut usize| {
-                let (first, mut cells) = (*next, ids.iter().filter(|id| Some(**id) == token).count());
-                while let Some(vision) = pictures.visions.get(*next).filter(|_| cells > 0) {
-                    cells = cells.saturating_sub(facts.cells(&vision.grid).max(1));
+                let (first, mut visual_tokens) = (*next, ids.iter().filter(|id| Some(**id) == token).count());
+                while let Some(vision) = pictures.visions.get(*next).filter(|_| visual_tokens > 0) {
+                    visual_tokens = visual_tokens.saturating_sub(facts.visual_tokens(&vision.grid).max(1));
                     *next += 1;
                 }
                 first..*next

@@ -1,6 +1,6 @@
 //! Task `tokens`: strings to ids, and conversations with pictures of which only the size is known.
 
-use ocellus_text::{CellRows, Conversation, Instruct, Message, TekkenImages};
+use ocellus_text::{Conversation, Instruct, Message, TekkenImages, VisualTokenRows};
 use serde_json::Value;
 
 use crate::array::Array;
@@ -47,8 +47,11 @@ fn chats(case: &Case, vocabulary: &Vocabulary, out: &mut Produced) -> Result<(),
         let images = images.ok_or_else(|| {
             CaseError::Refused("the vocabulary does not say how pictures become cells".to_owned())
         })?;
-        let cells: Vec<CellRows> = sizes.into_iter().map(|size| cells(size, images)).collect();
-        Ok(instruct.encode(&Conversation::new(messages), &cells)?)
+        let visual_tokens: Vec<VisualTokenRows> = sizes
+            .into_iter()
+            .map(|size| visual_tokens(size, images))
+            .collect();
+        Ok(instruct.encode(&Conversation::new(messages), &visual_tokens)?)
     };
     put(
         ["chat_ids", "chat_offsets"],
@@ -96,11 +99,11 @@ fn size(picture: &Value) -> Option<(u32, u32)> {
 }
 
 /// A picture's cells: it is made smaller until its longer side is allowed, then cut into cells, the last ones incomplete.
-fn cells((width_px, height_px): (u32, u32), images: TekkenImages) -> CellRows {
+fn visual_tokens((width_px, height_px): (u32, u32), images: TekkenImages) -> VisualTokenRows {
     let (width_px, height_px) = (f64::from(width_px), f64::from(height_px));
     let longest = f64::from(images.max_image_size);
     let ratio = (height_px / longest).max(width_px / longest).max(1.0);
-    let cell = u64::from(images.image_patch_size) * u64::from(images.spatial_merge_size);
+    let visual_token = u64::from(images.image_patch_size) * u64::from(images.spatial_merge_size);
     // Halves go to the even neighbour, and no side vanishes.
     let count = |side: f64| {
         let side = if ratio > 1.0 {
@@ -108,9 +111,9 @@ fn cells((width_px, height_px): (u32, u32), images: TekkenImages) -> CellRows {
         } else {
             side
         };
-        (side.max(1.0) as u64).div_ceil(cell.max(1)) as usize
+        (side.max(1.0) as u64).div_ceil(visual_token.max(1)) as usize
     };
-    CellRows {
+    VisualTokenRows {
         rows: count(height_px),
         columns: count(width_px),
     }
@@ -137,12 +140,19 @@ mod tests {
             ((100_000, 10), 64, 1),
             ((3000, 2000), 64, 43),
         ] {
-            assert_eq!(cells(size, images), CellRows { rows, columns }, "{size:?}");
+            assert_eq!(
+                visual_tokens(size, images),
+                VisualTokenRows { rows, columns },
+                "{size:?}"
+            );
         }
         let merged = TekkenImages {
             spatial_merge_size: 2,
             ..images
         };
-        assert_eq!(cells((40, 20), merged), CellRows { rows: 1, columns: 2 });
+        assert_eq!(
+            visual_tokens((40, 20), merged),
+            VisualTokenRows { rows: 1, columns: 2 }
+        );
     }
 }

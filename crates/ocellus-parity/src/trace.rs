@@ -99,11 +99,11 @@ fn greedy(
 fn open(trace: &dyn Trace, model: &dyn Vlm, asked: &[ReferencePrompt]) -> Result<PrefillInput, CaseError> {
     let pictures: Vec<_> = asked.iter().flat_map(|a| a.pictures.clone()).collect();
     let (patches, grids): (Vec<Tensor>, Vec<_>) = pictures.into_iter().unzip();
-    let cells = match patches.is_empty() {
+    let visual_tokens = match patches.is_empty() {
         true => None,
         false => Some(model.encode(&Tensor::cat(&patches, 0)?, &grids, &mut Taps::none())?),
     };
-    Ok(trace.padded_input(asked, cells.as_ref(), &mut Taps::none())?)
+    Ok(trace.padded_input(asked, visual_tokens.as_ref(), &mut Taps::none())?)
 }
 
 struct Step {

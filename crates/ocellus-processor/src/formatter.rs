@@ -2,7 +2,7 @@
 
 use ocellus_models::{Grid, Slot, Vlm};
 use ocellus_text::{
-    CellRows, Conversation, Instruct, RenderOptions, Template, Tokenizer, replace_image_pads,
+    Conversation, Instruct, RenderOptions, Template, Tokenizer, VisualTokenRows, replace_image_pads,
 };
 
 use crate::error::Result;
@@ -43,11 +43,11 @@ impl PromptFormatter {
         let template = match self {
             Self::Template(template) => template,
             Self::Instruct => {
-                let rows = |g: &Grid| CellRows {
+                let rows = |g: &Grid| VisualTokenRows {
                     rows: g.h,
                     columns: g.w,
                 };
-                let rows: Vec<CellRows> = grids.iter().map(rows).collect();
+                let rows: Vec<VisualTokenRows> = grids.iter().map(rows).collect();
                 return Ok(Instruct::new(tokenizer)?.encode(conversation, &rows)?);
             }
         };

@@ -229,7 +229,9 @@ impl PictureProcessor {
     /// Visual tokens of a picture of this grid in a prompt.
     pub fn tokens(&self, grid: &Grid) -> usize {
         match self.tokens {
-            PictureTokens::Rows { ends } => self.facts.cells(grid) + ends * grid.h / self.facts.merge.max(1),
+            PictureTokens::Rows { ends } => {
+                self.facts.visual_tokens(grid) + ends * grid.h / self.facts.merge.max(1)
+            }
             PictureTokens::Fixed(count) => count,
         }
     }

@@ -135,7 +135,10 @@ impl Session {
         let facts = self.model().facts();
         let mut ids = Vec::new();
         if let Some(token) = facts.image_token {
-            let tokens: usize = pictures.iter().map(|p| facts.cells(&p.geometry.grid)).sum();
+            let tokens: usize = pictures
+                .iter()
+                .map(|p| facts.visual_tokens(&p.geometry.grid))
+                .sum();
             ids.extend(std::iter::repeat_n(token, tokens));
         }
         ids.extend(self.ids(&[words])?.concat());

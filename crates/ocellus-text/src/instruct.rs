@@ -7,7 +7,7 @@ use crate::{Conversation, MAX_PROMPT_IDS, Message, Part, Result, Role, TextError
 
 /// The visual tokens of one picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CellRows {
+pub struct VisualTokenRows {
     pub rows: usize,
     pub columns: usize,
 }
@@ -40,7 +40,7 @@ impl<'t> Instruct<'t> {
     /// Ids of the whole conversation; `pictures` are the visual tokens of its pictures in order.
     ///
     /// An error for videos, pictures outside questions, and answers without text.
-    pub fn encode(&self, conversation: &Conversation, pictures: &[CellRows]) -> Result<Vec<u32>> {
+    pub fn encode(&self, conversation: &Conversation, pictures: &[VisualTokenRows]) -> Result<Vec<u32>> {
         let expected = conversation.image_count();
         if expected != pictures.len() {
             let found = pictures.len();
@@ -82,7 +82,7 @@ impl<'t> Instruct<'t> {
         &self,
         turn: &Message,
         system: Option<&str>,
-        pictures: &mut impl Iterator<Item = CellRows>,
+        pictures: &mut impl Iterator<Item = VisualTokenRows>,
         ids: &mut Vec<u32>,
     ) -> Result<()> {
         // System text and question are one text where there is no picture, two where there is one.
@@ -108,8 +108,9 @@ impl<'t> Instruct<'t> {
         Ok(())
     }
 
-    fn picture(&self, cells: Option<CellRows>, ids: &mut Vec<u32>) -> Result<()> {
-        let Some(CellRows { rows, columns }) = cells.filter(|cells| cells.rows > 0 && cells.columns > 0)
+    fn picture(&self, cells: Option<VisualTokenRows>, ids: &mut Vec<u32>) -> Result<()> {
+        let Some(VisualTokenRows { rows, columns }) =
+            cells.filter(|cells| cells.rows > 0 && cells.columns > 0)
         else {
             return Err(refused("a picture without cells"));
         };

@@ -40,7 +40,7 @@ pub use byte_vocabulary::ByteVocabulary;
 pub use conversation::{Conversation, Message, Part, Role};
 pub use detokenizer::Detokenizer;
 pub use error::{Result, TextError};
-pub use instruct::{CellRows, Instruct};
+pub use instruct::{Instruct, VisualTokenRows};
 pub use pads::{MAX_PROMPT_IDS, expand_image_pads, replace_image_pads};
 pub use ranks::QWEN_PATTERN;
 pub use special::Special;

@@ -2,17 +2,19 @@
 
 mod support;
 
-use ocellus_text::{CellRows, Cleaning, Conversation, Instruct, Message, Part, Role, TextError, TextForm};
+use ocellus_text::{
+    Cleaning, Conversation, Instruct, Message, Part, Role, TextError, TextForm, VisualTokenRows,
+};
 use serde_json::Value;
 use support::kinds::{golden, ids, open};
 
 /// A conversation of the golden and the cells of its pictures.
-fn chat(value: &Value) -> (Conversation, Vec<CellRows>) {
+fn chat(value: &Value) -> (Conversation, Vec<VisualTokenRows>) {
     let mut cells = Vec::new();
     let mut part = |value: &Value| match value["cells"].as_array() {
         Some(size) => {
             let side = |i: usize| size[i].as_u64().unwrap() as usize;
-            cells.push(CellRows {
+            cells.push(VisualTokenRows {
                 columns: side(0),
                 rows: side(1),
             });
@@ -55,8 +57,8 @@ fn conversations_between_marks() {
 fn conversations_that_have_no_form() {
     let tokenizer = open("tekken");
     let instruct = Instruct::new(&tokenizer).unwrap();
-    let cell = CellRows { rows: 1, columns: 1 };
-    let cases: &[(&str, Role, Vec<Part>, &[CellRows])] = &[
+    let cell = VisualTokenRows { rows: 1, columns: 1 };
+    let cases: &[(&str, Role, Vec<Part>, &[VisualTokenRows])] = &[
         ("1 pictures", Role::User, vec![Part::Image], &[]),
         ("0 pictures", Role::User, vec![], &[cell]),
         ("a video", Role::User, vec![Part::Video], &[]),
@@ -77,13 +79,13 @@ fn conversations_that_have_no_form() {
             "a picture without cells",
             Role::User,
             vec![Part::Image],
-            &[CellRows { rows: 0, columns: 3 }],
+            &[VisualTokenRows { rows: 0, columns: 3 }],
         ),
         (
             "more than",
             Role::User,
             vec![Part::Image],
-            &[CellRows {
+            &[VisualTokenRows {
                 rows: usize::MAX,
                 columns: usize::MAX,
             }],

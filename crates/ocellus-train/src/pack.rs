@@ -44,7 +44,7 @@ impl Pack {
                 video_seconds: None,
             };
             let first = ids.len();
-            let cells = model.facts().cells(&example.grid);
+            let cells = model.facts().visual_tokens(&example.grid);
             let at = example
                 .ids
                 .iter()

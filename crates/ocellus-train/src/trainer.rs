@@ -229,7 +229,7 @@ impl Trainer {
         let mut requests = Vec::with_capacity(strips.len());
         for strip in strips {
             let patches = self.maker.patches(strip)?;
-            let cells = self.student.model.vlm().facts().cells(&patches.grid);
+            let cells = self.student.model.vlm().facts().visual_tokens(&patches.grid);
             let mut ids = vec![vision_start];
             ids.extend(std::iter::repeat_n(image, cells));
             ids.push(vision_end);

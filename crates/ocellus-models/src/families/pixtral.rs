@@ -193,9 +193,9 @@ impl Vlm for Pixtral {
             .tower
             .forward_rotated(patches, &sizes, Some(&angles), &mut Taps::new(&mut named))?;
         let (first, second) = &self.adapter;
-        let cells = second.forward(&activate(&first.forward(&x)?, Act::Gelu)?)?;
-        taps.tap("vision_out", &cells);
-        Ok(cells.into())
+        let visual_tokens = second.forward(&activate(&first.forward(&x)?, Act::Gelu)?)?;
+        taps.tap("vision_out", &visual_tokens);
+        Ok(visual_tokens.into())
     }
 
     /// Every row of a picture ends with a token, the last with another.
@@ -214,7 +214,7 @@ impl Vlm for Pixtral {
 
     /// Tokens are counted; pictures have no positions of their own here.
     fn positions(&self, ids: &[u32], visions: &[Vision], _: PositionRule) -> Result<Positions, ModelError> {
-        let expected = visions.iter().map(|v| self.facts.cells(&v.grid)).sum();
+        let expected = visions.iter().map(|v| self.facts.visual_tokens(&v.grid)).sum();
         let found = self.slots(ids).into_iter().filter(|s| *s == Slot::Image).count();
         placeholders_match("image", expected, found)?;
         Ok(Positions {
@@ -227,9 +227,9 @@ impl Vlm for Pixtral {
 impl Trace for Pixtral {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let pictures = self.pictures(given)?;
-        let mut cells = None;
+        let mut visual_tokens = None;
         if let Some((patches, grids)) = &pictures {
-            cells = Some(self.encode(patches, grids, taps)?);
+            visual_tokens = Some(self.encode(patches, grids, taps)?);
             let (mut alone, mut first) = (Vec::with_capacity(grids.len()), 0);
             for grid in grids {
                 let own = patches.narrow(0, first, grid.h * grid.w)?;
@@ -239,7 +239,12 @@ impl Trace for Pixtral {
             taps.tap("vision_out_single", &Embeddings::cat(&alone)?.rows);
         }
         let rows = given.rows("input_ids", "attention_mask")?;
-        let opening = prompts::prefill_input(self, &self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
+        let opening = prompts::prefill_input(
+            self,
+            &self.prompts(given)?,
+            visual_tokens.as_ref(),
+            &mut Taps::none(),
+        )?;
         taps.tap("inputs_embeds", &rows.unpack(&opening.embeds.rows)?);
         prompts::decode(self, &opening, &rows, taps)
     }
@@ -248,6 +253,6 @@ impl Trace for Pixtral {
         let rows = given.rows("input_ids", "attention_mask")?;
         let pictures = self.pictures(given)?;
         let pictures = pictures.as_ref().map(|(patches, grids)| (patches, &grids[..]));
-        prompts::of_rows(self, &rows, pictures, |grid| self.facts.cells(grid))
+        prompts::of_rows(self, &rows, pictures, |grid| self.facts.visual_tokens(grid))
     }
 }

@@ -158,9 +158,10 @@ impl Vlm for QwenVl {
 
     /// Everything between a start and an end token that stand a picture's tokens apart.
     fn slots(&self, ids: &[u32]) -> Vec<Slot> {
-        let (mut slots, mut at, cells) = (vec![Slot::Text; ids.len()], 0, self.visual.cells());
+        let (mut slots, mut at, visual_tokens) =
+            (vec![Slot::Text; ids.len()], 0, self.visual.visual_tokens());
         while at < ids.len() {
-            let end = at + 1 + cells;
+            let end = at + 1 + visual_tokens;
             if ids[at] == self.image_start && ids.get(end) == Some(&(self.image_start + 1)) {
                 slots[at + 1..end].fill(Slot::Image);
                 at = end;
@@ -171,7 +172,7 @@ impl Vlm for QwenVl {
     }
 
     fn placeholder(&self, _: &Grid) -> Vec<u32> {
-        vec![self.image_start + 2; self.visual.cells()]
+        vec![self.image_start + 2; self.visual.visual_tokens()]
     }
 
     fn prefixes_agree(&self) -> bool {
@@ -179,7 +180,7 @@ impl Vlm for QwenVl {
     }
 
     fn visual_tokens(&self, _: &Grid) -> usize {
-        self.visual.cells()
+        self.visual.visual_tokens()
     }
 
     fn prefill_input(
@@ -209,7 +210,7 @@ impl QwenVl {
                 .iter()
                 .filter(|s| **s == Slot::Image)
                 .count();
-            placeholders_match("image", prompt.visions.len() * self.visual.cells(), found)?;
+            placeholders_match("image", prompt.visions.len() * self.visual.visual_tokens(), found)?;
             let (first, end) = (*padding as i64, padding + prompt.ids.len());
             let (alpha, end) = (alpha(self.trained_positions, end), end as i64);
             positions.extend((first..end).map(|i| [i, alpha, i]));
@@ -229,9 +230,9 @@ impl QwenVl {
 
 impl Trace for QwenVl {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let cells = self.visual.trace(given, taps)?.map(Embeddings::from);
+        let visual_tokens = self.visual.trace(given, taps)?.map(Embeddings::from);
         let rows = given.rows("input_ids", "attention_mask")?;
-        let opening = self.padded_input(&self.prompts(given)?, cells.as_ref(), &mut Taps::none())?;
+        let opening = self.padded_input(&self.prompts(given)?, visual_tokens.as_ref(), &mut Taps::none())?;
         taps.tap("inputs_embeds", &rows.unpack(&opening.embeds.rows)?);
         let alpha = opening.next.first().map_or(1, |place| place[1]);
         taps.tap(
@@ -245,7 +246,7 @@ impl Trace for QwenVl {
         let rows = given.rows("input_ids", "attention_mask")?;
         let pictures = self.visual.pictures(given)?;
         let pictures = pictures.as_ref().map(|(patches, grids)| (patches, &grids[..]));
-        let mut asked = prompts::of_rows(self, &rows, pictures, |_| self.visual.cells())?;
+        let mut asked = prompts::of_rows(self, &rows, pictures, |_| self.visual.visual_tokens())?;
         (asked.iter_mut().zip(rows.offsets()?)).for_each(|(a, offset)| a.offset = offset);
         Ok(asked)
     }

@@ -313,7 +313,7 @@ pub(super) fn places(grids: &[Grid], merge: usize) -> Vec<(usize, usize)> {
     let mut out = Vec::new();
     for grid in grids {
         for _ in 0..grid.t {
-            for (cell_row, cell_column) in cells(grid, merge) {
+            for (cell_row, cell_column) in visual_tokens(grid, merge) {
                 for y in 0..merge {
                     out.extend((0..merge).map(|x| (cell_row * merge + y, cell_column * merge + x)));
                 }
@@ -323,7 +323,7 @@ pub(super) fn places(grids: &[Grid], merge: usize) -> Vec<(usize, usize)> {
     out
 }
 
-fn cells(grid: &Grid, merge: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+fn visual_tokens(grid: &Grid, merge: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
     let (rows, columns) = (grid.h / merge, grid.w / merge);
     (0..rows).flat_map(move |r| (0..columns).map(move |c| (r, c)))
 }

@@ -175,8 +175,8 @@ impl Vlm for Qwen25Vl {
         let places: Vec<_> = plan
             .order
             .iter()
-            .flat_map(|cell| {
-                places[*cell as usize * spec.merged..][..spec.merged]
+            .flat_map(|visual_token| {
+                places[*visual_token as usize * spec.merged..][..spec.merged]
                     .iter()
                     .copied()
             })
@@ -191,9 +191,9 @@ impl Vlm for Qwen25Vl {
             }
         };
         let x = self.vit.blocks(x, &angles, segments, taps)?;
-        let cells = qwen2::reorder(&self.vit.merge(&x)?, &plan.inverse(), 1)?;
-        taps.tap("vision_out", &cells);
-        Ok(cells.into())
+        let visual_tokens = qwen2::reorder(&self.vit.merge(&x)?, &plan.inverse(), 1)?;
+        taps.tap("vision_out", &visual_tokens);
+        Ok(visual_tokens.into())
     }
 }
 
@@ -235,7 +235,7 @@ impl WindowPlan {
         let mut inverse = vec![0; self.order.len()];
         (0u32..)
             .zip(&self.order)
-            .for_each(|(at, cell)| inverse[*cell as usize] = at);
+            .for_each(|(at, visual_token)| inverse[*visual_token as usize] = at);
         inverse
     }
 

@@ -140,8 +140,8 @@ impl Vlm for Qwen2Vl {
         let x = self.vit.embed(patches)?;
         taps.tap("patch_embeds", &x);
         let x = self.vit.blocks(x, &angles, |_| &frames, taps)?;
-        let cells = self.vit.merge(&x)?;
-        taps.tap("vision_out", &cells);
-        Ok(cells.into())
+        let visual_tokens = self.vit.merge(&x)?;
+        taps.tap("vision_out", &visual_tokens);
+        Ok(visual_tokens.into())
     }
 }

@@ -128,7 +128,7 @@ impl Config {
     /// What hands one depth of the tower to the decoder.
     fn deep_merger(&self) -> merger::Spec {
         merger::Spec {
-            norm_cells: true,
+            norm_merged: true,
             ..self.vision().merger()
         }
     }

@@ -93,7 +93,7 @@ impl Shape {
     pub fn plan(&self, grids: &[Grid], context: u64, widths: &Widths, state: Width) -> Plan {
         let (d, v) = (&self.decoder, &self.vision);
         let patches: Vec<u64> = grids.iter().map(|g| product(&[g.t, g.h, g.w])).collect();
-        let tokens: Vec<u64> = grids.iter().map(|g| self.facts.cells(g) as u64).collect();
+        let tokens: Vec<u64> = grids.iter().map(|g| self.facts.visual_tokens(g) as u64).collect();
         let inside = |mlp: Mlp| match mlp {
             Mlp::Gated { width, .. } => product(&[2, width]),
             Mlp::Plain { width, .. } => product(&[width]),

@@ -76,7 +76,7 @@ impl TowerShape {
     /// The same with one more merger behind it.
     pub fn with_merger(mut self, merger: &merger::Spec) -> Self {
         let inner = merger.width.saturating_mul(merger.merged);
-        let normed = if merger.norm_cells { inner } else { merger.width };
+        let normed = if merger.norm_merged { inner } else { merger.width };
         for outputs in [inner, merger.out] {
             self.behind.push(Behind {
                 patches: merger.merged,

@@ -19,7 +19,7 @@ pub fn of_rows(
     model: &dyn Vlm,
     rows: &PackedTexts,
     pictures: Option<(&Tensor, &[Grid])>,
-    cells: impl Fn(&Grid) -> usize,
+    visual_tokens: impl Fn(&Grid) -> usize,
 ) -> Result<Vec<ReferencePrompt>, ModelError> {
     let (mut grids, mut first) = (pictures.iter().flat_map(|p| p.1).copied(), 0);
     let mut prompts = Vec::with_capacity(rows.lengths.len());
@@ -31,7 +31,7 @@ pub fn of_rows(
             let patches = grid.t * grid.h * grid.w;
             own.push((all.narrow(0, first, patches)?, grid));
             first += patches;
-            open = open.saturating_sub(cells(&grid).max(1));
+            open = open.saturating_sub(visual_tokens(&grid).max(1));
         }
         prompts.push(ReferencePrompt {
             ids,
@@ -69,10 +69,10 @@ pub fn unpadded(prompts: &[ReferencePrompt]) -> Vec<Prompt<'_>> {
 pub fn prefill_input(
     model: &dyn Vlm,
     prompts: &[ReferencePrompt],
-    cells: Option<&Embeddings>,
+    visual_tokens: Option<&Embeddings>,
     taps: &mut Taps,
 ) -> Result<PrefillInput, ModelError> {
-    model.prefill_input(&unpadded(prompts), cells, None, taps)
+    model.prefill_input(&unpadded(prompts), visual_tokens, None, taps)
 }
 
 /// Reads the prompts. Taps `hidden_N`, `hidden_last` and `logits`, each `[batch, length, ..]` with zeros at padding.

@@ -39,7 +39,7 @@ impl AnswerGenerator {
     fn read(
         &self,
         questions: &[&[u32]],
-        (cells, tokens): (&Tensor, &[usize]),
+        (visual_tokens, tokens): (&Tensor, &[usize]),
         taps: (&str, &mut Taps),
     ) -> Result<Tensor, ModelError> {
         let lengths: Vec<usize> = questions.iter().map(|q| q.len()).collect();
@@ -53,7 +53,7 @@ impl AnswerGenerator {
         let own = looking(&lengths, keys);
         let across = looking(&lengths, spans(tokens));
         let positions: Vec<u32> = lengths.iter().flat_map(|n| 0..*n as u32).collect();
-        let memory = Some((cells, &Mask::whole(&across)));
+        let memory = Some((visual_tokens, &Mask::whole(&across)));
         self.questions
             .forward(&questions.concat(), &positions, &own, memory, taps)
     }
@@ -107,10 +107,10 @@ impl Vlm for AnswerGenerator {
         _: Option<&Embeddings>,
         taps: &mut Taps,
     ) -> Result<PrefillInput, ModelError> {
-        let (cells, tokens) = self.pictures.one_each(prompts, images.map(|e| &e.rows))?;
+        let (visual_tokens, tokens) = self.pictures.one_each(prompts, images.map(|e| &e.rows))?;
         let questions: Vec<&[u32]> = prompts.iter().map(|p| p.ids).collect();
         let lengths: Vec<usize> = questions.iter().map(|q| q.len()).collect();
-        let states = self.read(&questions, (cells, &tokens), ("question_hidden", taps))?;
+        let states = self.read(&questions, (visual_tokens, &tokens), ("question_hidden", taps))?;
         let ids = vec![vec![self.text.start]; prompts.len()];
         let embeds = self.embed(&ids.concat(), None, None, taps)?.rows;
         let memory = self.decoder.cross_memory(&states, &lengths)?;
@@ -120,7 +120,7 @@ impl Vlm for AnswerGenerator {
 
 impl Trace for AnswerGenerator {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let (cells, tokens) = self.pictures.traced(given, taps)?;
+        let (visual_tokens, tokens) = self.pictures.traced(given, taps)?;
         let (rows, padded) = (
             given.rows("input_ids", "attention_mask")?,
             given.rows("input_ids", "")?,
@@ -128,7 +128,7 @@ impl Trace for AnswerGenerator {
         let questions = padded.split();
         let questions: Vec<&[u32]> = questions.iter().map(Vec::as_slice).collect();
         let places: Vec<u32> = rows.places.iter().map(|p| *p as u32).collect();
-        let places = Tensor::from_vec(places, rows.places.len(), cells.device())?;
+        let places = Tensor::from_vec(places, rows.places.len(), visual_tokens.device())?;
         let real = |t: &Tensor| rows.unpack(&t.index_select(&places, 0)?);
         let mut listen = |name: &str, t: &Tensor| {
             if let Ok(t) = real(t) {
@@ -136,7 +136,7 @@ impl Trace for AnswerGenerator {
             }
         };
         let tapped = &mut Taps::new(&mut listen);
-        let states = self.read(&questions, (&cells, &tokens), ("question_hidden", tapped))?;
+        let states = self.read(&questions, (&visual_tokens, &tokens), ("question_hidden", tapped))?;
         taps.tap("question_out", &real(&states)?);
         // The reference gives its decoder no mask of the question's padding, neither here nor when it generates.
         let memory = self.decoder.cross_memory(&states, &padded.lengths)?;

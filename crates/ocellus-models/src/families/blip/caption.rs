@@ -96,21 +96,21 @@ impl Vlm for Captioner {
         _: Option<&Embeddings>,
         taps: &mut Taps,
     ) -> Result<PrefillInput, ModelError> {
-        let (cells, tokens) = self.pictures.one_each(prompts, images.map(|e| &e.rows))?;
+        let (visual_tokens, tokens) = self.pictures.one_each(prompts, images.map(|e| &e.rows))?;
         let ids: Vec<Vec<u32>> = prompts
             .iter()
             .map(|p| self.started(p))
             .collect::<Result<_, _>>()?;
         let embeds = self.embed(&ids.concat(), None, None, taps)?.rows;
-        let memory = self.decoder.cross_memory(cells, &tokens)?;
+        let memory = self.decoder.cross_memory(visual_tokens, &tokens)?;
         Ok(PrefillInput::counted(ids, embeds, Some(memory)))
     }
 }
 
 impl Trace for Captioner {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let (cells, tokens) = self.pictures.traced(given, taps)?;
-        let memory = self.decoder.cross_memory(&cells, &tokens)?;
+        let (visual_tokens, tokens) = self.pictures.traced(given, taps)?;
+        let memory = self.decoder.cross_memory(&visual_tokens, &tokens)?;
         let names = ("decoder_input_ids", "text_", "logits");
         teacher_forced(given, &self.decoder, memory, names, self.text.smoothing, taps)
     }

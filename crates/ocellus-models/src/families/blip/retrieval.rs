@@ -102,9 +102,9 @@ impl Embedder for Retrieval {
 
 impl Trace for Retrieval {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let (cells, tokens) = self.towers.pictures.traced(given, taps)?;
+        let (visual_tokens, tokens) = self.towers.pictures.traced(given, taps)?;
         let pictures = States {
-            rows: cells,
+            rows: visual_tokens,
             lengths: tokens,
         };
         let rows = given.rows("input_ids", "attention_mask")?;

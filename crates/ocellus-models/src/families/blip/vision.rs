@@ -187,13 +187,13 @@ impl Pictures {
     pub fn one_each<'t>(
         &self,
         prompts: &[Prompt],
-        cells: Option<&'t Tensor>,
+        visual_tokens: Option<&'t Tensor>,
     ) -> Result<(&'t Tensor, Vec<usize>), ModelError> {
         let grids = single(prompts)?;
         let tokens = self.tokens(&grids);
-        let (expected, found) = (cells.map_or(Ok(0), |c| c.dim(0))?, tokens.iter().sum());
-        match cells.filter(|_| expected == found) {
-            Some(cells) => Ok((cells, tokens)),
+        let (expected, found) = (visual_tokens.map_or(Ok(0), |c| c.dim(0))?, tokens.iter().sum());
+        match visual_tokens.filter(|_| expected == found) {
+            Some(visual_tokens) => Ok((visual_tokens, tokens)),
             None => Err(ModelError::Span {
                 kind: "image",
                 expected,
@@ -223,9 +223,9 @@ impl Pictures {
                 taps.tap(name, &t);
             }
         };
-        let cells = self.encode(&patches, &grids, &mut Taps::new(&mut renamed))?;
-        taps.tap("vision_out", &unpack(&cells)?);
-        Ok((cells, self.tokens(&grids)))
+        let visual_tokens = self.encode(&patches, &grids, &mut Taps::new(&mut renamed))?;
+        taps.tap("vision_out", &unpack(&visual_tokens)?);
+        Ok((visual_tokens, self.tokens(&grids)))
     }
 
     /// Prompts with the pictures of a reference's `pixel_values`, one each.

@@ -72,23 +72,23 @@ impl Generate {
     }
 
     /// Embeddings of completed prompts, packed; `cells` are the pictures' in order.
-    fn merge(&self, ids: &[Vec<u32>], cells: &Tensor, taps: &mut Taps) -> Result<Tensor, ModelError> {
+    fn merge(&self, ids: &[Vec<u32>], visual_tokens: &Tensor, taps: &mut Taps) -> Result<Tensor, ModelError> {
         let (count, packed) = (self.picture_queries.count(), ids.concat());
         let text = self.embed(&packed, None, None, taps)?.rows;
         let (mut pick, mut next) = (Vec::with_capacity(packed.len()), packed.len() as u32);
         for ids in ids {
             let at_front = !ids.iter().any(|id| Some(*id) == self.image_token);
             for (i, id) in ids.iter().enumerate() {
-                let cell = if at_front {
+                let visual_token = if at_front {
                     i < count
                 } else {
                     Some(*id) == self.image_token
                 };
-                pick.push(if cell { next } else { pick.len() as u32 });
-                next += u32::from(cell);
+                pick.push(if visual_token { next } else { pick.len() as u32 });
+                next += u32::from(visual_token);
             }
         }
-        let (expected, found) = (cells.dim(0)?, next as usize - packed.len());
+        let (expected, found) = (visual_tokens.dim(0)?, next as usize - packed.len());
         if expected != found {
             return Err(ModelError::Span {
                 kind: "image",
@@ -97,7 +97,7 @@ impl Generate {
             });
         }
         let pick = Tensor::from_vec(pick, packed.len(), text.device())?;
-        Ok(Tensor::cat(&[&text, cells], 0)?.index_select(&pick, 0)?)
+        Ok(Tensor::cat(&[&text, visual_tokens], 0)?.index_select(&pick, 0)?)
     }
 }
 
@@ -147,11 +147,11 @@ impl Vlm for Generate {
 
     /// As many cells for every picture as there are queries.
     fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
-        let cells = self.picture_queries.pictures.encode(patches, grids, taps)?;
+        let visual_tokens = self.picture_queries.pictures.encode(patches, grids, taps)?;
         let tokens = self.picture_queries.pictures.tokens(grids);
         Ok(self
             .projection
-            .forward(&self.picture_queries.ask(&cells, &tokens, taps)?)?
+            .forward(&self.picture_queries.ask(&visual_tokens, &tokens, taps)?)?
             .into())
     }
 
@@ -167,7 +167,7 @@ impl Vlm for Generate {
         taps: &mut Taps,
     ) -> Result<PrefillInput, ModelError> {
         let count = single(prompts)?.len() * self.picture_queries.count();
-        let Some(cells) = images else {
+        let Some(visual_tokens) = images else {
             return Err(ModelError::Span {
                 kind: "image",
                 expected: 0,
@@ -179,7 +179,7 @@ impl Vlm for Generate {
             .map(|p| self.complete(p.ids))
             .collect::<Result<_, _>>()?;
         let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
-        let x = self.merge(&ids, &cells.rows, taps)?;
+        let x = self.merge(&ids, &visual_tokens.rows, taps)?;
         let Some(memory) = self.language.memory(&x, &lengths)? else {
             return Ok(PrefillInput::counted(ids, x, None));
         };
@@ -191,7 +191,7 @@ impl Vlm for Generate {
 
 impl Trace for Generate {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let (cells, tokens) = self.picture_queries.pictures.traced(given, taps)?;
+        let (visual_tokens, tokens) = self.picture_queries.pictures.traced(given, taps)?;
         let each = |t: &Tensor| t.reshape((tokens.len(), (), t.dim(1)?));
         let mut unpacked = |name: &str, t: &Tensor| {
             if let Ok(t) = each(t) {
@@ -200,17 +200,17 @@ impl Trace for Generate {
         };
         let found = self
             .picture_queries
-            .ask(&cells, &tokens, &mut Taps::new(&mut unpacked))?;
+            .ask(&visual_tokens, &tokens, &mut Taps::new(&mut unpacked))?;
         taps.tap("qformer_out", &each(&found)?);
-        let cells = self.projection.forward(&found)?;
-        taps.tap("language_inputs", &each(&cells)?);
+        let visual_tokens = self.projection.forward(&found)?;
+        taps.tap("language_inputs", &each(&visual_tokens)?);
         let rows = given.rows("input_ids", "attention_mask")?;
         let ids: Vec<Vec<u32>> = rows
             .split()
             .iter()
             .map(|ids| self.complete(ids))
             .collect::<Result<_, _>>()?;
-        let x = self.merge(&ids, &cells, &mut Taps::none())?;
+        let x = self.merge(&ids, &visual_tokens, &mut Taps::none())?;
         match self.language.memory(&x, &rows.lengths)? {
             Some(memory) => {
                 let (rows, next) = self.shifted(given)?;

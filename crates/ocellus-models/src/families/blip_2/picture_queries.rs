@@ -58,12 +58,17 @@ impl PictureQueries {
     }
 
     /// Tokens of pictures → what the queries found, `[pictures · queries, width]`.
-    pub fn ask(&self, cells: &Tensor, tokens: &[usize], taps: &mut Taps) -> Result<Tensor, ModelError> {
+    pub fn ask(
+        &self,
+        visual_tokens: &Tensor,
+        tokens: &[usize],
+        taps: &mut Taps,
+    ) -> Result<Tensor, ModelError> {
         let queries = vec![self.count(); tokens.len()];
         let (own, seen) = (segments(queries.clone()), looking(&queries, spans(tokens)));
         let part = |queries| Span { queries, text: 0 };
         let parts: Vec<Span> = queries.iter().map(|n| part(*n)).collect();
-        let memory = Some((cells, &Mask::whole(&seen)));
+        let memory = Some((visual_tokens, &Mask::whole(&seen)));
         let x = self.queries.repeat((tokens.len(), 1))?;
         let taps = ("qformer_hidden", taps);
         Ok(self

@@ -92,8 +92,14 @@ impl Retrieval {
     }
 
     /// Features of every query, `[pictures, queries, joint]`.
-    pub(super) fn query_features(&self, cells: &Tensor, tokens: &[usize]) -> Result<Tensor, ModelError> {
-        let found = self.picture_queries.ask(cells, tokens, &mut Taps::none())?;
+    pub(super) fn query_features(
+        &self,
+        visual_tokens: &Tensor,
+        tokens: &[usize],
+    ) -> Result<Tensor, ModelError> {
+        let found = self
+            .picture_queries
+            .ask(visual_tokens, tokens, &mut Taps::none())?;
         let features = unit(&self.of_pictures.forward(&found)?)?;
         let joint = features.dim(1)?;
         Ok(features.reshape((tokens.len(), self.picture_queries.count(), joint))?)
@@ -103,7 +109,7 @@ impl Retrieval {
     pub(super) fn together(
         &self,
         texts: &Texts,
-        (cells, tokens): (&Tensor, &[usize]),
+        (visual_tokens, tokens): (&Tensor, &[usize]),
         reading: Reading,
         taps: &mut Taps,
     ) -> Result<Tensor, ModelError> {
@@ -124,7 +130,7 @@ impl Retrieval {
         let pairs: Vec<Span> = lengths.iter().map(part).collect();
         let own = segments(lengths.iter().map(|n| count + n));
         let seen = looking(&vec![count; lengths.len()], spans(tokens));
-        let memory = Some((cells, &Mask::whole(&seen)));
+        let memory = Some((visual_tokens, &Mask::whole(&seen)));
         let (x, taps) = (Tensor::cat(&parts, 0)?, ("qformer_hidden", taps));
         let scores = |s: &Segment| continuing(s, count, self.heads, &x);
         let mask = match reading {
@@ -150,11 +156,11 @@ impl Retrieval {
 
     pub(super) fn see(&self, visual: &VisualInput) -> Result<(Tensor, Vec<usize>), ModelError> {
         let (patches, grids) = visual.pictures()?;
-        let cells = self
+        let visual_tokens = self
             .picture_queries
             .pictures
             .encode(patches, grids, &mut Taps::none())?;
-        Ok((cells, self.picture_queries.pictures.tokens(grids)))
+        Ok((visual_tokens, self.picture_queries.pictures.tokens(grids)))
     }
 }
 
@@ -185,10 +191,15 @@ impl Model for Retrieval {
 
 impl ImageTextMatcher for Retrieval {
     fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
-        let (cells, tokens) = self.see(visual)?;
-        let states = self.together(texts, (&cells, &tokens), Reading::Whole, &mut Taps::none())?;
+        let (visual_tokens, tokens) = self.see(visual)?;
+        let states = self.together(
+            texts,
+            (&visual_tokens, &tokens),
+            Reading::Whole,
+            &mut Taps::none(),
+        )?;
         let of_texts = self.text_features(texts)?.unsqueeze(1)?;
-        let of_pictures = self.query_features(&cells, &tokens)?;
+        let of_pictures = self.query_features(&visual_tokens, &tokens)?;
         let cosines = of_pictures.broadcast_mul(&of_texts)?.sum(2)?.max(1)?;
         pair_scores(&self.matching(&states, texts)?, &cosines)
     }
@@ -198,8 +209,8 @@ impl Embedder for Retrieval {
     /// The mean of a picture's query features, brought to length 1. A text's similarity in [`Matcher::pairs`] is that to the
     /// best query and may be higher.
     fn pictures(&self, visual: &VisualInput) -> Result<Tensor, ModelError> {
-        let (cells, tokens) = self.see(visual)?;
-        unit(&self.query_features(&cells, &tokens)?.mean(1)?)
+        let (visual_tokens, tokens) = self.see(visual)?;
+        unit(&self.query_features(&visual_tokens, &tokens)?.mean(1)?)
     }
 
     fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError> {
@@ -226,7 +237,7 @@ fn continuing(segment: &Segment, queries: usize, heads: usize, like: &Tensor) ->
 
 impl Trace for Retrieval {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        let (cells, tokens) = self.picture_queries.pictures.traced(given, taps)?;
+        let (visual_tokens, tokens) = self.picture_queries.pictures.traced(given, taps)?;
         let count = self.picture_queries.count();
         // Where the config has a token for pictures, texts come with one for every query in front.
         let real = texts(given, self.image_token.map_or(0, |_| count))?;
@@ -240,13 +251,13 @@ impl Trace for Retrieval {
         };
         let states = self.together(
             &texts,
-            (&cells, &tokens),
+            (&visual_tokens, &tokens),
             Reading::Whole,
             &mut Taps::new(&mut listen),
         )?;
         taps.tap("qformer_out", &pairs.unpack(&states)?);
         taps.tap("itm_logits", &self.matching(&states, &texts)?);
-        let of_pictures = self.query_features(&cells, &tokens)?;
+        let of_pictures = self.query_features(&visual_tokens, &tokens)?;
         taps.tap("itc_image_embeds", &of_pictures);
         let of_texts = self.text_features(&texts)?;
         taps.tap("itc_text_embeds", &of_texts);

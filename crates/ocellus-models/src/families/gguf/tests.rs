@@ -81,7 +81,7 @@ fn logits(model: &dyn Model) -> Vec<f32> {
     let values = (0..rows * facts.patch_features).map(|i| (i as f32 * 0.37).sin());
     let patches = Tensor::from_iter(values, &Device::Cpu).unwrap();
     let patches = patches.reshape((rows, facts.patch_features)).unwrap();
-    let cells = vlm.encode(&patches, &grids, &mut Taps::none()).unwrap();
+    let visual_tokens = vlm.encode(&patches, &grids, &mut Taps::none()).unwrap();
     let mut ids = vec![1, 20];
     for grid in &grids {
         ids.extend(vlm.placeholder(grid));
@@ -97,7 +97,7 @@ fn logits(model: &dyn Model) -> Vec<f32> {
         rule: PositionRule::default(),
     };
     let opening = vlm
-        .prefill_input(&[prompt], Some(&cells), None, &mut Taps::none())
+        .prefill_input(&[prompt], Some(&visual_tokens), None, &mut Taps::none())
         .unwrap();
     let batch = Batch::of(opening.lengths());
     let hidden = vlm.forward(

@@ -22,7 +22,7 @@ const TOWER: &str = "qwen_vl-visual";
 /// Tokens in front of a picture, behind it, and of a picture, in the long case.
 const START: u32 = 288;
 const END: u32 = 289;
-const CELLS: usize = 16;
+const VISUAL_TOKENS: usize = 16;
 
 fn model() -> Box<dyn Model> {
     load(LONG, &config(LONG)).unwrap()
@@ -135,14 +135,14 @@ fn padding_is_counted() {
 fn a_picture_stands_between_its_start_and_its_end() {
     let model = model();
     let vlm = model.generator().unwrap();
-    let whole = [&[START][..], &[7; CELLS], &[END]].concat();
+    let whole = [&[START][..], &[7; VISUAL_TOKENS], &[END]].concat();
     let images = |ids: &[u32]| -> Vec<usize> {
         let slots = vlm.slots(ids).into_iter().enumerate();
         slots.filter(|s| s.1 == Slot::Image).map(|s| s.0).collect()
     };
-    let first: Vec<usize> = (1..=CELLS).collect();
+    let first: Vec<usize> = (1..=VISUAL_TOKENS).collect();
     assert_eq!(images(&whole), first);
-    let second = first.iter().map(|i| i + CELLS + 2);
+    let second = first.iter().map(|i| i + VISUAL_TOKENS + 2);
     assert_eq!(
         images(&[&whole[..], &whole].concat()),
         first.iter().copied().chain(second).collect::<Vec<_>>()
@@ -151,19 +151,22 @@ fn a_picture_stands_between_its_start_and_its_end() {
         [
             ("nothing", vec![]),
             ("a start alone", vec![START]),
-            ("cut off", whole[..CELLS + 1].to_vec()),
-            ("too short", [&whole[..CELLS], &[END]].concat()),
+            ("cut off", whole[..VISUAL_TOKENS + 1].to_vec()),
+            ("too short", [&whole[..VISUAL_TOKENS], &[END]].concat()),
             ("an end alone", whole[1..].to_vec()),
-            ("fillers outside", vec![START + 2; CELLS]),
+            ("fillers outside", vec![START + 2; VISUAL_TOKENS]),
         ],
         |ids| assert!(images(ids).is_empty()),
     );
-    assert_eq!(vlm.placeholder(&Grid { t: 1, h: 6, w: 6 }), [START + 2; CELLS]);
+    assert_eq!(
+        vlm.placeholder(&Grid { t: 1, h: 6, w: 6 }),
+        [START + 2; VISUAL_TOKENS]
+    );
     assert!(matches!(
         open(vlm, &whole),
         Err(ModelError::Span {
             expected: 0,
-            found: CELLS,
+            found: VISUAL_TOKENS,
             ..
         })
     ));
@@ -179,7 +182,7 @@ fn a_picture_stands_between_its_start_and_its_end() {
     assert!(matches!(
         refused,
         Err(ModelError::Span {
-            expected: CELLS,
+            expected: VISUAL_TOKENS,
             found: 0,
             ..
         })
@@ -193,10 +196,10 @@ fn pictures_of_any_size_become_as_many_tokens() {
     let features = vlm.facts().patch_features;
     let rows = |n: usize| Tensor::ones((n, features), candle_core::DType::F32, &Device::Cpu).unwrap();
     let grids = [Grid { t: 1, h: 4, w: 4 }, Grid { t: 1, h: 2, w: 5 }];
-    let cells = vlm.encode(&rows(26), &grids, &mut Taps::none()).unwrap();
-    assert_eq!(cells.rows.dims(), [2 * CELLS, 128]);
+    let visual_tokens = vlm.encode(&rows(26), &grids, &mut Taps::none()).unwrap();
+    assert_eq!(visual_tokens.rows.dims(), [2 * VISUAL_TOKENS, 128]);
     let alone = vlm.encode(&rows(10), &grids[1..], &mut Taps::none()).unwrap();
-    let second = cells.narrow(CELLS, CELLS).unwrap();
+    let second = visual_tokens.narrow(VISUAL_TOKENS, VISUAL_TOKENS).unwrap();
     assert_eq!(
         alone.rows.to_vec2::<f32>().unwrap(),
         second.rows.to_vec2::<f32>().unwrap()

@@ -160,7 +160,7 @@ impl Visual {
     }
 
     /// Tokens of a picture.
-    pub fn cells(&self) -> usize {
+    pub fn visual_tokens(&self) -> usize {
         self.spec.side * self.spec.side
     }
 
@@ -184,9 +184,9 @@ impl Visual {
         let rows = self.tower.forward(patches, &sizes, taps)?;
         let looked = self.resample(&rows, &sizes)?;
         taps.tap("resampler_out", &looked);
-        let cells = self.project.forward(&self.norm.forward(&looked)?)?;
-        taps.tap("vision_out", &cells);
-        Ok(cells)
+        let visual_tokens = self.project.forward(&self.norm.forward(&looked)?)?;
+        taps.tap("vision_out", &visual_tokens);
+        Ok(visual_tokens)
     }
 
     fn resample(&self, rows: &Tensor, sizes: &[(usize, usize)]) -> Result<Tensor, ModelError> {
@@ -209,8 +209,8 @@ impl Visual {
         let segments: Arc<[Segment]> = (0..)
             .zip(patches.iter())
             .map(|(i, s): (usize, _)| Segment {
-                q_start: i * self.cells(),
-                q_len: self.cells(),
+                q_start: i * self.visual_tokens(),
+                q_len: self.visual_tokens(),
                 ..*s
             })
             .collect();
@@ -238,10 +238,10 @@ impl Visual {
                 Err(error) => failed = Some(error),
             }
         };
-        let cells = self.encode(&patches, &grids, &mut Taps::new(&mut listen))?;
+        let visual_tokens = self.encode(&patches, &grids, &mut Taps::new(&mut listen))?;
         match failed {
             Some(error) => Err(error.into()),
-            None => Ok(Some(cells)),
+            None => Ok(Some(visual_tokens)),
         }
     }
 }
