@@ -161,18 +161,12 @@ impl Frcnn {
             width,
             scale: 1.0 / STRIDE as f32,
         };
-        let visual_tokens = self.config.visual_tokens;
+        let cells = self.config.cells;
         let mut vectors = Vec::with_capacity(boxes.len().div_ceil(AT_ONCE));
         for (i, group) in boxes.chunks(AT_ONCE).enumerate() {
-            let mut pooled = Vec::with_capacity(group.len() * channels * visual_tokens * visual_tokens);
-            group
-                .iter()
-                .for_each(|b| planes.pool(b, visual_tokens, &mut pooled));
-            let pooled = Tensor::from_vec(
-                pooled,
-                (group.len(), channels, visual_tokens, visual_tokens),
-                seen.device(),
-            )?;
+            let mut pooled = Vec::with_capacity(group.len() * channels * cells * cells);
+            group.iter().for_each(|b| planes.pool(b, cells, &mut pooled));
+            let pooled = Tensor::from_vec(pooled, (group.len(), channels, cells, cells), seen.device())?;
             taps.tap_layer("roi_pooled", i, &pooled);
             vectors.push(self.head.forward(&pooled)?.mean((2, 3))?);
         }

@@ -19,21 +19,17 @@ pub(super) fn around_a_point(sizes: &[f64], ratios: &[f64]) -> Vec<Corners> {
 /// `cells` around every point of a grid of rows and columns: row by row, column by column. Points are `stride` px apart, the
 /// first lies `offset` strides from the corner.
 pub(super) fn on_a_grid(
-    visual_tokens: &[Corners],
+    cells: &[Corners],
     (rows, columns): (usize, usize),
     stride: f32,
     offset: f32,
 ) -> Vec<Corners> {
     let at = |index: usize| (index as f32 + offset) * stride;
-    let mut boxes = Vec::with_capacity(rows * columns * visual_tokens.len());
+    let mut boxes = Vec::with_capacity(rows * columns * cells.len());
     for row in 0..rows {
         for column in 0..columns {
             let (x, y) = (at(column), at(row));
-            boxes.extend(
-                visual_tokens
-                    .iter()
-                    .map(|c| [c[0] + x, c[1] + y, c[2] + x, c[3] + y]),
-            );
+            boxes.extend(cells.iter().map(|c| [c[0] + x, c[1] + y, c[2] + x, c[3] + y]));
         }
     }
     boxes
@@ -109,15 +105,11 @@ mod tests {
 
     #[test]
     fn anchors_keep_their_area() {
-        let visual_tokens = around_a_point(&[8.0, 32.0], &[0.25, 1.0, 4.0]);
-        assert_eq!(
-            visual_tokens[0],
-            [-8.0, -2.0, 8.0, 2.0],
-            "a quarter as high as wide"
-        );
-        assert_eq!(visual_tokens[2], [-2.0, -8.0, 2.0, 8.0]);
-        assert_eq!(visual_tokens[4], [-16.0, -16.0, 16.0, 16.0]);
-        let grid = on_a_grid(&visual_tokens[..1], (2, 2), 16.0, 0.5);
+        let cells = around_a_point(&[8.0, 32.0], &[0.25, 1.0, 4.0]);
+        assert_eq!(cells[0], [-8.0, -2.0, 8.0, 2.0], "a quarter as high as wide");
+        assert_eq!(cells[2], [-2.0, -8.0, 2.0, 8.0]);
+        assert_eq!(cells[4], [-16.0, -16.0, 16.0, 16.0]);
+        let grid = on_a_grid(&cells[..1], (2, 2), 16.0, 0.5);
         assert_eq!(
             grid,
             [

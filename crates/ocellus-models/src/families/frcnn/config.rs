@@ -24,7 +24,7 @@ pub(super) struct Config {
     pub reversed: bool,
     pub proposals: Proposals,
     /// Cells of a pooled box along a side.
-    pub visual_tokens: usize,
+    pub cells: usize,
     /// Classes of objects; one more stands behind them, for none.
     pub objects: usize,
     /// Classes of attributes; one more stands behind them, for none.
@@ -180,7 +180,7 @@ impl Config {
             recipe,
             reversed,
             proposals,
-            visual_tokens: bounded(&head, "pooler_resolution", MOST_CELLS)?,
+            cells: bounded(&head, "pooler_resolution", MOST_CELLS)?,
             objects,
             attributes: head.size("num_attrs")?,
             weights: weights(&head)?,

@@ -32,10 +32,10 @@ impl Planes<'_> {
 }
 
 /// Where the cells of an axis lie, cut to `0..limit`.
-fn spans(first: i64, last: i64, visual_tokens: usize, limit: usize) -> Vec<std::ops::Range<usize>> {
-    let share = (last - first + 1).max(1) as f32 / visual_tokens as f32;
+fn spans(first: i64, last: i64, cells: usize, limit: usize) -> Vec<std::ops::Range<usize>> {
+    let share = (last - first + 1).max(1) as f32 / cells as f32;
     let inside = |place: f32| (place as i64 + first).clamp(0, limit as i64) as usize;
-    (0..visual_tokens)
+    (0..cells)
         .map(|i| inside((i as f32 * share).floor())..inside(((i + 1) as f32 * share).ceil()))
         .collect()
 }
