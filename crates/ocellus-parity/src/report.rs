@@ -14,16 +14,9 @@ pub fn text(reports: &[CaseReport]) -> String {
         let verdict = if report.pass() { "pass" } else { "FAIL" };
         let _ = writeln!(out, "{}  {verdict}", report.case);
         let first = report.first_wrong().map(|row| row.name.as_str());
-        let visual_tokens: Vec<[String; 5]> =
-            report.rows.iter().map(|row| visual_tokens(row, first)).collect();
-        for row in &visual_tokens {
-            let width = |column: usize| {
-                visual_tokens
-                    .iter()
-                    .map(|c| c[column].chars().count())
-                    .max()
-                    .unwrap_or(0)
-            };
+        let cells: Vec<[String; 5]> = report.rows.iter().map(|row| cells(row, first)).collect();
+        for row in &cells {
+            let width = |column: usize| cells.iter().map(|c| c[column].chars().count()).max().unwrap_or(0);
             let [name, shape, max_abs, cosine, verdict] = row;
             let (a, b, c, d) = (width(0), width(1), width(2), width(3));
             let _ = writeln!(
@@ -40,7 +33,7 @@ pub fn text(reports: &[CaseReport]) -> String {
     out
 }
 
-fn visual_tokens(row: &Row, first: Option<&str>) -> [String; 5] {
+fn cells(row: &Row, first: Option<&str>) -> [String; 5] {
     let verdict = match (row.pass, &row.note) {
         (true, _) => "pass".to_owned(),
         (false, note) => {

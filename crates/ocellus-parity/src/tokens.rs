@@ -103,7 +103,7 @@ fn visual_tokens((width_px, height_px): (u32, u32), images: TekkenImages) -> Vis
     let (width_px, height_px) = (f64::from(width_px), f64::from(height_px));
     let longest = f64::from(images.max_image_size);
     let ratio = (height_px / longest).max(width_px / longest).max(1.0);
-    let visual_token = u64::from(images.image_patch_size) * u64::from(images.spatial_merge_size);
+    let side_px = u64::from(images.image_patch_size) * u64::from(images.spatial_merge_size);
     // Halves go to the even neighbour, and no side vanishes.
     let count = |side: f64| {
         let side = if ratio > 1.0 {
@@ -111,7 +111,7 @@ fn visual_tokens((width_px, height_px): (u32, u32), images: TekkenImages) -> Vis
         } else {
             side
         };
-        (side.max(1.0) as u64).div_ceil(visual_token.max(1)) as usize
+        (side.max(1.0) as u64).div_ceil(side_px.max(1)) as usize
     };
     VisualTokenRows {
         rows: count(height_px),
