@@ -43,6 +43,25 @@ impl Picture {
             key: None,
         })
     }
+
+    /// The same with a key of its patches, which follow from the decoded pixels, their sides and the recipe. Reads all patches once,
+    /// so only where something is kept for later requests.
+    pub fn keyed(self) -> candle_core::Result<Self> {
+        let mut hasher = Sha256::new();
+        let Grid { t, h, w } = self.grid;
+        for side in [t, h, w] {
+            hasher.update((side as u64).to_le_bytes());
+        }
+        for row in 0..self.patches.dim(0)? {
+            let values: Vec<f32> = self.patches.get(row)?.flatten_all()?.to_vec1()?;
+            let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            hasher.update(&bytes);
+        }
+        Ok(Self {
+            key: Some(PictureKey(hasher.finalize().into())),
+            ..self
+        })
+    }
 }
 
 /// A digest of a picture as the model sees it.
@@ -86,4 +105,27 @@ pub struct Attached {
     pub stop: Vec<String>,
     /// Change the logits of every token before it is chosen, in this order.
     pub processors: Vec<Box<dyn LogitsProcessor>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_tells_pictures_apart_by_what_is_shown() {
+        let key = |values: &[f32], h, w| {
+            let grid = Grid { t: 1, h, w };
+            let picture = Picture::still(values.to_vec(), 2, grid).unwrap();
+            picture.keyed().unwrap().key.unwrap()
+        };
+        let own = key(&[1.0, 2.0, 3.0, 4.0], 1, 2);
+        assert_eq!(own, key(&[1.0, 2.0, 3.0, 4.0], 1, 2));
+        for other in [
+            key(&[1.0, 2.0, 3.0, 4.5], 1, 2),
+            key(&[1.0, 2.0, 3.0, 4.0], 2, 1),
+            key(&[3.0, 4.0, 1.0, 2.0], 1, 2),
+        ] {
+            assert_ne!(other, own);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use ocellus_engine as engine;
 use ocellus_engine::{Attached, FinishReason, Picture, Request, Timing, Token};
 use ocellus_media::Decoded;
-use ocellus_models::{Grid, PositionRule};
+use ocellus_models::{Grid, ModelError, PositionRule};
 use ocellus_processor::{PictureGeometry, PixelBounds, PreparedPicture};
 use ocellus_text::Conversation;
 
@@ -105,9 +105,14 @@ impl Session {
         let grids: Vec<Grid> = pictures.iter().map(|p| p.geometry.grid).collect();
         let ids = self.prompt_ids(conversation, &grids)?;
         let room = self.model().facts().max_positions.saturating_sub(ids.len());
+        let mut pictures = engine_pictures(pictures);
+        if self.engine_keeps() {
+            let keyed = pictures.into_iter().map(Picture::keyed);
+            pictures = keyed.collect::<Result<_, _>>().map_err(ModelError::from)?;
+        }
         Ok(Request {
             ids,
-            pictures: engine_pictures(pictures),
+            pictures,
             max_tokens: options.max_tokens.unwrap_or(MAX_TOKENS.min(room)),
             min_tokens: 0,
             sampling: options.sampling(&self.text()?.generation),

@@ -173,6 +173,11 @@ impl Session {
         Ok(Engine::new(model, self.engine, self.clock.clone())?)
     }
 
+    /// Whether its engines keep something of a picture for later requests.
+    pub(crate) fn engine_keeps(&self) -> bool {
+        self.engine.prefix_cache || self.engine.encoder_cache_bytes > 0
+    }
+
     /// Whether it reads one line of print at a time; pages are cut up for it.
     pub fn reads_lines(&self) -> bool {
         self.pictures.reads_lines()
