@@ -7,10 +7,10 @@ use ocellus_media::Grid;
 pub struct Facts {
     /// Family id, as in the registry.
     pub family: &'static str,
-    /// The token that stands for a cell of a picture, if cells stand in the prompt.
+    /// The token that stands for a visual token of a picture, if visual tokens stand in the prompt.
     pub image_token: Option<u32>,
     pub video_token: Option<u32>,
-    /// Patches along a side of a cell.
+    /// Patches along a side of a visual token.
     pub merge: usize,
     pub patch_size: usize,
     pub temporal_patch_size: usize,

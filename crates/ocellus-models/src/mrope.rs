@@ -1,6 +1,6 @@
 //! Positions on three axes (time, row, column): M-RoPE (Wang et al. 2024, section 2.1; Bai et al. 2025, section 2.1.2).
 //!
-//! Text advances all three axes together; a picture's cells keep its start plus their frame, row and column. Three
+//! Text advances all three axes together; a picture's visual tokens keep its start plus their frame, row and column. Three
 //! public versions of the rule disagree after videos, so the rule is an option.
 
 use crate::error::ModelError;
@@ -36,7 +36,7 @@ pub struct Positions {
     pub delta: i64,
 }
 
-/// The positions of `ids`, whose image and video tokens stand for the cells of `visions` in order.
+/// The positions of `ids`, whose image and video tokens stand for the visual tokens of `visions` in order.
 pub fn positions(
     facts: &Facts,
     ids: &[u32],
@@ -90,7 +90,7 @@ pub fn positions(
     })
 }
 
-/// The spans that cells make in the prompt: whole pictures and videos, or videos frame by frame.
+/// The spans that visual tokens make in the prompt: whole pictures and videos, or videos frame by frame.
 fn apart(facts: &Facts, visions: &[Vision]) -> Vec<Vision> {
     let frames = |v: &Vision| match v.video_seconds {
         Some(_) if facts.frames_apart => {
@@ -102,7 +102,7 @@ fn apart(facts: &Facts, visions: &[Vision]) -> Vec<Vision> {
     visions.iter().flat_map(frames).collect()
 }
 
-/// Appends the cells of one picture or video that starts at `start`; returns where text goes on.
+/// Appends the visual tokens of one picture or video that starts at `start`; returns where text goes on.
 fn place(facts: &Facts, vision: &Vision, rule: PositionRule, start: i64, out: &mut Vec<[i64; 3]>) -> i64 {
     let (rows, columns) = (vision.grid.h / facts.merge, vision.grid.w / facts.merge);
     for frame in 0..vision.grid.t {

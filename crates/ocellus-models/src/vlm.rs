@@ -26,9 +26,9 @@ pub struct Prompt<'a> {
 pub enum Slot {
     /// The token itself.
     Text,
-    /// The next cell of the pictures.
+    /// The next visual token of the pictures.
     Image,
-    /// The next cell of the videos.
+    /// The next visual token of the videos.
     Video,
 }
 

@@ -1,4 +1,4 @@
-//! What hands the patches of a tower to a decoder: neighbours become one cell of the decoder's width.
+//! What hands the patches of a tower to a decoder: neighbours become one visual token of the decoder's width.
 
 use candle_core::Tensor;
 
@@ -11,12 +11,12 @@ use crate::{Linear, LoadError, Norm, Params, Result};
 pub struct Spec {
     /// Width of a patch.
     pub width: usize,
-    /// Patches that make one cell.
+    /// Patches that make one visual token.
     pub merged: usize,
-    /// Width of a merged cell: the decoder's.
+    /// Width of a merged visual token: the decoder's.
     pub out: usize,
     pub norm: Norm,
-    /// The norm runs over a whole cell instead of over each patch.
+    /// The norm runs over a whole visual token instead of over each patch.
     pub norm_merged: bool,
 }
 
@@ -40,7 +40,7 @@ impl Merger {
         })
     }
 
-    /// `x [n, width]`, the patches of a cell one after another → `[n / merged, out]`.
+    /// `x [n, width]`, the patches of a visual token one after another → `[n / merged, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let shape = (x.dim(0)? / self.spec.merged, self.spec.width * self.spec.merged);
         let cells = if self.spec.norm_merged {

@@ -24,9 +24,9 @@ pub struct Spec {
     pub heads: usize,
     pub norm: Norm,
     pub mlp: Mlp,
-    /// Patches that make one cell.
+    /// Patches that make one visual token.
     pub merged: usize,
-    /// Width of a merged cell: the decoder's.
+    /// Width of a merged visual token: the decoder's.
     pub out: usize,
 }
 
@@ -117,7 +117,7 @@ impl Vit {
         Ok(x)
     }
 
-    /// `x [n, width]`, the patches of a cell one after another → `[n / merged, out]`.
+    /// `x [n, width]`, the patches of a visual token one after another → `[n / merged, out]`.
     pub fn merge(&self, x: &Tensor) -> Result<Tensor> {
         self.merger.forward(x)
     }

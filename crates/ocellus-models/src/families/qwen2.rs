@@ -268,7 +268,7 @@ impl Patching {
         }
     }
 
-    /// Fails when a grid is empty or does not divide into cells, or when the grids do not add up to `patches`.
+    /// Fails when a grid is empty or does not divide into visual tokens, or when the grids do not add up to `patches`.
     pub fn check(&self, grids: &[Grid], patches: usize) -> Result<(), ModelError> {
         let total: usize = grids.iter().map(|g| g.t * g.h * g.w).sum();
         let odd = grids
@@ -308,7 +308,7 @@ pub(super) fn roots_with(p: &Params, vision: Names) -> (Params, Params, Params) 
     }
 }
 
-/// Row and column of every patch, in the order of patches: frames, then cells row by row, then patches of a cell row by row.
+/// Row and column of every patch, in the order of patches: frames, then visual tokens row by row, then patches of a visual token row by row.
 pub(super) fn places(grids: &[Grid], merge: usize) -> Vec<(usize, usize)> {
     let mut out = Vec::new();
     for grid in grids {
@@ -351,7 +351,7 @@ pub(super) fn frames(grids: &[Grid]) -> Arc<[Segment]> {
     segments(grids.iter().flat_map(|g| std::iter::repeat_n(g.h * g.w, g.t)))
 }
 
-/// Rows of `x` in the order of `index`, where an index names a whole cell of `merged` rows.
+/// Rows of `x` in the order of `index`, where an index names a whole visual token of `merged` rows.
 pub(super) fn reorder(x: &Tensor, index: &[u32], merged: usize) -> Result<Tensor, ModelError> {
     let rows: Vec<u32> = index
         .iter()

@@ -197,7 +197,7 @@ impl Vlm for Qwen25Vl {
     }
 }
 
-/// The order in which the tower sees cells: window after window, inside each frame.
+/// The order in which the tower sees visual tokens: window after window, inside each frame.
 struct WindowPlan {
     /// Cell numbers in window order.
     order: Vec<u32>,
@@ -230,7 +230,7 @@ impl WindowPlan {
         }
     }
 
-    /// Where each cell went.
+    /// Where each visual token went.
     fn inverse(&self) -> Vec<u32> {
         let mut inverse = vec![0; self.order.len()];
         (0u32..)
@@ -239,7 +239,7 @@ impl WindowPlan {
         inverse
     }
 
-    /// Offers the plan as the reference does: cell order, and window borders in patches.
+    /// Offers the plan as the reference does: visual token order, and window borders in patches.
     fn tap(&self, like: &Tensor, taps: &mut Taps) -> Result<(), ModelError> {
         let order: Vec<i64> = self.order.iter().map(|c| i64::from(*c)).collect();
         let mut borders = vec![0i64];
