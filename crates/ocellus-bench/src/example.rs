@@ -1,11 +1,11 @@
-//! Numbers that nobody measured, for tests of what is made of them.
+//! Made-up measurements, for tests of reports.
 
 use ocellus_kernels::ceilings::Arithmetic;
 use ocellus_models::Grid;
 
 use crate::{Ceilings, Conditions, Costs, Intake, Measured, Report, Run};
 
-/// Three runs that nobody made.
+/// Three made-up runs.
 pub fn measured() -> Measured {
     let run = |times: f64| Run {
         preprocess_s: 0.05 * times,

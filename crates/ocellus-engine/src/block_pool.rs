@@ -1,6 +1,6 @@
 //! Who uses which block of the KV cache.
 
-/// Counts how many tables name each block. A block that several name is written to by none: whoever goes on in it takes a copy
+/// Counts how many tables name each block. A block that several name is not written to: a sequence that goes on in it takes a copy
 /// first.
 #[derive(Debug)]
 pub struct BlockPool {
@@ -39,7 +39,7 @@ impl BlockPool {
         self.free.len() + self.capacity - self.references.len()
     }
 
-    /// A block that nobody names, with one reference.
+    /// A free block, with one reference.
     pub fn allocate(&mut self) -> Option<u32> {
         if let Some(block) = self.free.pop() {
             self.references[block as usize] = 1;

@@ -16,7 +16,7 @@ pub struct EngineOptions {
     pub waiting: usize,
     /// Most prompt tokens that are read in a step in which others decode: this bounds how long those wait for their next token.
     pub prefill_tokens: usize,
-    /// The same when nobody decodes: this bounds memory.
+    /// The same when no sequence decodes: this bounds memory.
     pub prefill_tokens_alone: usize,
     /// Whether full blocks of prompts and answers are kept for requests that start alike.
     pub prefix_cache: bool,

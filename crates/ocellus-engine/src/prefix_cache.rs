@@ -51,7 +51,7 @@ struct Kept {
     used: u64,
 }
 
-/// The kept blocks. Each is named by the cache itself, so that it outlives the sequences that wrote it; what nobody else names
+/// The kept blocks. Each is named by the cache itself, so that it outlives the sequences that wrote it; what no sequence names
 /// can be given back at any time.
 #[derive(Default)]
 pub struct PrefixCache {
@@ -84,7 +84,7 @@ impl PrefixCache {
         });
     }
 
-    /// Gives back the block that was not used for the longest time and that nobody else names; `None` when there is none.
+    /// Gives back the block that was not used for the longest time and that no sequence names; `None` when there is none.
     pub fn evict(&mut self, pool: &mut BlockPool) -> Option<u32> {
         let idle = self.blocks.iter().filter(|(_, kept)| !pool.shared(kept.block));
         // Of equally old ones the later block first: it is useless without those before it.
@@ -150,7 +150,7 @@ mod tests {
             .map(|key| {
                 let block = pool.allocate().unwrap();
                 cache.keep(*key, block, &mut pool);
-                // Whoever wrote it is done.
+                // The sequence that wrote it is done.
                 pool.release(block);
                 block
             })

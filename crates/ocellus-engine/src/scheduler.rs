@@ -64,7 +64,7 @@ impl Scheduler {
     }
 
     /// What every running sequence reads in the next step: a token of each that decodes, then of the others what the budgets
-    /// allow, oldest first. `beside` is the budget when others decode, `alone` when nobody does.
+    /// allow, oldest first. `beside` is the budget when others decode, `alone` when none does.
     pub fn plan(
         &self,
         beside: usize,

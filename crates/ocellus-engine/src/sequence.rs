@@ -179,7 +179,7 @@ impl Sequence {
     }
 
     /// Takes back all generated tokens but the first `count`; returns the text that those had released. The last known token is to
-    /// be read again, since its logits are gone; whoever owns the blocks shortens the table to [`Sequence::kept`].
+    /// be read again, since its logits are gone; the engine shortens the table to [`Sequence::kept`].
     pub fn rewind(&mut self, count: usize) -> Result<String, EngineError> {
         self.tokens.truncate(count);
         self.generated.truncate(count);

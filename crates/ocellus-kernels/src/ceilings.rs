@@ -1,4 +1,4 @@
-//! What this processor can do at most: work without a purpose, to be timed by whoever has a clock.
+//! Synthetic work that reaches the peak rates of this processor, for a caller with a clock to time.
 //!
 //! Speed is only good or bad beside a bound. [`Block::read`] does nothing but fetch memory, [`spin`] nothing but multiply and
 //! add in registers; what real kernels reach is a share of these.

@@ -49,7 +49,7 @@ impl Block {
     }
 }
 
-/// The block that is being filled, its first byte that nobody has, and how many there are behind that.
+/// The block that is being filled, its first free byte, and how many there are behind that.
 struct Shelf {
     block: Weak<Block>,
     next: *mut u8,
@@ -128,7 +128,7 @@ impl Memory {
     }
 
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        // SAFETY: `len` bytes from `start` are inside the block, initialised, and nobody else has them.
+        // SAFETY: `len` bytes from `start` are inside the block, initialised, and no other `Memory` has them.
         unsafe { std::slice::from_raw_parts_mut(self.start, self.len) }
     }
 }

@@ -1,7 +1,7 @@
 //! Spreading work over one pool of threads that every kernel of the process shares.
 //!
 //! Between two products of a decoder lie microseconds, so workers spin, then park. A worker may join a job as long as there is work
-//! left; nobody waits for a parked one. Jobs of several threads take turns, each with the whole pool. A thread that is to leave the
+//! left; the caller does not wait for a parked one. Jobs of several threads take turns, each with the whole pool. A thread that is to leave the
 //! pool to others says so with [`alone`]; work that is started inside a job runs on the thread that started it.
 
 mod places;
@@ -66,7 +66,7 @@ fn pool() -> &'static Pool {
     })
 }
 
-/// A pointer that may cross threads. Whoever uses it writes to places no other task touches.
+/// A pointer that may cross threads. Its users write to places that no other task touches.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<T>(*mut T);
 

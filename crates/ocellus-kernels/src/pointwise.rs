@@ -1,4 +1,4 @@
-//! Functions that look at one place of each slice at a time.
+//! Element-wise functions over slices.
 
 use crate::isa::{Isa, Kernel};
 use crate::parallel::{self, Shared};

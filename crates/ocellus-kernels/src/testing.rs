@@ -23,7 +23,7 @@ pub(crate) fn values(len: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-/// An output that shows every place nobody wrote to.
+/// An output filled with values that show every place that was not written.
 pub(crate) fn poisoned(len: usize) -> Vec<f32> {
     vec![f32::NAN; len]
 }

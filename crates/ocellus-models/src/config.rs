@@ -291,7 +291,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Fails when a field is left that nobody read, and that is neither descriptive nor in `harmless`.
+    /// Fails when a field is left that was not read, and that is neither descriptive nor in `harmless`.
     pub fn finish(self, family: &str, harmless: &[&str]) -> Result<(), ConfigError> {
         let read = self.read.borrow();
         let left = self.object.iter().find(|(key, value)| {

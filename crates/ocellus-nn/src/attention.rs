@@ -307,7 +307,7 @@ impl Attention {
                     ((n, 3, heads, dim), 1)
                 };
                 let all = qkv.forward(x)?.reshape(shape)?;
-                // Parts of wider rows: whoever needs them contiguous copies them.
+                // Parts of wider rows: operations that need them contiguous copy them.
                 let part = |i: usize| all.narrow(axis, i, 1)?.squeeze(axis);
                 Ok((part(0)?, part(1)?, part(2)?))
             }

@@ -2,7 +2,7 @@
 //!
 //! The same layer code serves inference ([`Frozen`]: tensors of a file, converted once) and training ([`Trainable`]: candle
 //! variables that a backward pass finds). Both record what was asked for, so that a caller can say which tensors of a
-//! file nobody took.
+//! file no layer took.
 
 mod frozen;
 mod read;

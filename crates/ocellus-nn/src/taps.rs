@@ -6,11 +6,11 @@ use candle_core::Tensor;
 /// trainer takes the ones it has a loss on. [`Taps::none`] costs nothing.
 pub struct Taps<'a>(Option<&'a mut Listener<'a>>);
 
-/// Whoever listens.
+/// The listener.
 pub type Listener<'a> = dyn FnMut(&str, &Tensor) + 'a;
 
 impl<'a> Taps<'a> {
-    /// Nobody listens.
+    /// No listener.
     pub fn none() -> Self {
         Self(None)
     }

@@ -72,7 +72,7 @@ pub fn planes(case: &Case, source: &str, recipe: &PixelRecipe) -> Result<Planes,
 }
 
 impl Planes {
-    /// One stage; `None` for a name that nobody here computes.
+    /// One stage; `None` for an unknown name.
     pub fn stage(&self, what: &str) -> Option<Array> {
         let batch = self.shape.len() == 4;
         match what {

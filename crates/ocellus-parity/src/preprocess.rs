@@ -101,7 +101,7 @@ fn frames(case: &Case, name: &str) -> Result<Vec<Rgb>, CaseError> {
     levels.chunks_exact((3 * area).max(1)).map(frame).collect()
 }
 
-/// One stage of a picture or video; `None` for a name that nobody here computes.
+/// One stage of a picture or video; `None` for an unknown name.
 fn stage_of(patches: &Patches, what: &str) -> Option<Array> {
     let rows = patches.values.len() / patches.features;
     match what {

@@ -27,7 +27,7 @@ pub(super) struct Walk<'a> {
     pub layout: &'a Layout,
     pub q: &'a [f32],
     pub out: Shared<f32>,
-    /// Nothing when nobody wants the log-sum-exps.
+    /// `None` when the log-sum-exps are not needed.
     pub lse: Option<Shared<f32>>,
 }
 
@@ -36,7 +36,7 @@ impl Walk<'_> {
     /// read.
     ///
     /// # Safety
-    /// Pages must hold the segment's keys in this walk's layout, and nobody else may touch the outputs of these rows.
+    /// Pages must hold the segment's keys in this walk's layout, and no other task may touch the outputs of these rows.
     pub unsafe fn run(&self, rows: &Rows, scratch: &mut Scratch, mut page: impl FnMut(usize) -> Page) {
         let (dim, tiles) = (self.layout.dim, &self.layout.tiles);
         let (wide, long) = (stride(dim), stride(PAGE));

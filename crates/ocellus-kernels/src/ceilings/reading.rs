@@ -39,7 +39,7 @@ impl Pattern {
 pub struct Block(Memory);
 
 impl Block {
-    /// So many bytes, all of them written once: pages that nobody wrote are not there.
+    /// So many bytes, all of them written once: pages that were never written are not in memory.
     pub fn new(bytes: usize) -> Self {
         let mut memory = Memory::zeroed(bytes);
         memory.as_mut_slice().fill(1);

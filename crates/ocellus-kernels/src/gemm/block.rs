@@ -43,7 +43,7 @@ impl Job<'_> {
     /// Computes the rectangle `rows` by `cols` of the output.
     ///
     /// # Safety
-    /// Operands must fit their slices, `cols` must start at a multiple of the tile width, and nobody else may touch
+    /// Operands must fit their slices, `cols` must start at a multiple of the tile width, and no other task may touch
     /// this rectangle of `c`.
     pub unsafe fn run(&self, rows: Range<usize>, cols: Range<usize>) {
         let depth = words(self.tiles.encoding, self.k);

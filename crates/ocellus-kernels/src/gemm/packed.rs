@@ -85,7 +85,7 @@ impl PackedB {
     /// Packs the columns `cols`, which start at a panel.
     ///
     /// # Safety
-    /// `b` must be readable there, and `out` must be this matrix's words, of which nobody else touches these panels.
+    /// `b` must be readable there, and `out` must be this matrix's words, of which no other task touches these panels.
     unsafe fn fill(&self, b: Strided, cols: Range<usize>, out: *mut u32) {
         let (depth, padded) = (
             words(self.tiles.encoding, self.k),

@@ -34,7 +34,7 @@ pub(crate) struct PanelProduct<'a> {
 
 impl PanelProduct<'_> {
     /// # Safety
-    /// All pointers must be good for these shapes, and nobody else may touch this rectangle of `c`.
+    /// All pointers must be good for these shapes, and no other task may touch this rectangle of `c`.
     pub unsafe fn run(&self) {
         let nr = self.tiles.nr;
         for col in (0..self.cols).step_by(nr) {
@@ -155,7 +155,7 @@ impl Kernel for Parting {
     fn run<S: Simd>(self, s: S) {
         for word in 0..self.words {
             for lane in (0..self.nr).step_by(S::LANES) {
-                // SAFETY: whoever made this vouches for both places; widths of panels are multiples of vectors.
+                // SAFETY: the caller guarantees both places; widths of panels are multiples of vectors.
                 unsafe {
                     let from = self.from.add(word * self.nr + lane);
                     let to = self.to.add(2 * word * self.nr + lane);

@@ -31,7 +31,7 @@ type Task<'a> = dyn Fn(usize) + Sync + 'a;
 struct Shared {
     state: AtomicU64,
     done: AtomicU64,
-    /// The first index that nobody has taken, and one behind the last.
+    /// The first index that is not taken yet, and one behind the last.
     next: AtomicUsize,
     count: AtomicUsize,
     /// The task's address, as data and table of a `&Task`.

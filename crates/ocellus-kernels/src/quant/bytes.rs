@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Bytes that kernels only read, kept alive by whoever owns them.
+/// Bytes that kernels only read, kept alive by their owner.
 #[derive(Clone)]
 pub struct Bytes(pub Arc<dyn AsRef<[u8]> + Send + Sync>);
 

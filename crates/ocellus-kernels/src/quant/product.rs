@@ -37,7 +37,7 @@ impl PackedQ {
     /// Computes `rows` rounded rows by panels `panels` into `out[row * out_row + column]`.
     ///
     /// # Safety
-    /// `rounded` must hold `rows` rows for this matrix; `out` must be good for the rectangle, which nobody else touches.
+    /// `rounded` must hold `rows` rows for this matrix; `out` must be good for the rectangle, which no other task touches.
     pub(crate) unsafe fn multiply(
         &self,
         isa: Isa,

@@ -25,7 +25,7 @@ pub struct Frozen {
     packing: Cell<Option<Packing>>,
     importance: BTreeMap<String, Arc<[f32]>>,
     measured: Option<Arc<Measured>>,
-    /// What was packed, for whoever wants it.
+    /// What was packed, where the caller wants to keep it.
     kept: Option<RefCell<Vec<Kept>>>,
 }
 
@@ -89,7 +89,7 @@ impl Frozen {
         Ok(Some(integers))
     }
 
-    /// Fails when the checkpoint holds a tensor that nobody took, except those for which `ignored` holds.
+    /// Fails when the checkpoint holds a tensor that no layer took, except those for which `ignored` holds.
     pub fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<(), LoadError> {
         untaken(&self.weights, &self.taken.borrow(), ignored)
     }

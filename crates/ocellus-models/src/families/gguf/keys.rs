@@ -113,7 +113,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Fails when a key below `kind.` is left that nobody read and that may change the computation.
+    /// Fails when a key below `kind.` is left that was not read and that may change the computation.
     pub fn finish(&self, kind: &str) -> Result<(), GgufError> {
         let read = self.read.borrow();
         let unknown = self.metadata.keys().find(|key| {
