@@ -8,6 +8,7 @@
 //! Knows requests, sequences, blocks, caches and sampling; never a family's name, a picture format, HTTP, standard output or the
 //! environment. Nothing here reads a clock but the one it is given.
 
+mod admission;
 pub mod beam;
 pub mod block_pool;
 pub mod encoder_cache;
@@ -27,6 +28,7 @@ mod runner;
 pub mod sampler;
 mod scheduler;
 mod sequence;
+mod step;
 pub mod stop;
 mod text;
 pub mod timing;
