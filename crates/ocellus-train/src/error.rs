@@ -15,7 +15,7 @@ pub enum TrainError {
     #[error(transparent)]
     Load(#[from] ocellus_nn::LoadError),
     #[error(transparent)]
-    Data(#[from] ocellus_data::DataError),
+    Synth(#[from] ocellus_synth::SynthError),
     #[error(transparent)]
     Text(#[from] ocellus_text::TextError),
     #[error(transparent)]

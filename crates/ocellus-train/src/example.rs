@@ -1,8 +1,8 @@
 //! One line of text as a training example: its patches, its tokens, and what each loss wants of it.
 
-use ocellus_data::Sample;
 use ocellus_media::{Grid, Rgb, patchify_exact};
 use ocellus_nn::ops::loss::IGNORE;
+use ocellus_synth::Sample;
 use ocellus_text::Tokenizer;
 
 use crate::TrainError;

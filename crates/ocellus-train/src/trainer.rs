@@ -2,11 +2,11 @@
 
 use candle_core::Device;
 use ocellus_base::clock::Clock;
-use ocellus_data::{Corpus, Fonts, Synth};
 use ocellus_engine::{Flow, Picture, Request, Sampling};
 use ocellus_kernels::gemm::Precision;
 use ocellus_models::PositionRule;
 use ocellus_nn::{Linear, Params, Trainable};
+use ocellus_synth::{Corpus, Fonts, Synth};
 use ocellus_text::Tokenizer;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -107,7 +107,7 @@ impl Trainer {
         }
         let fonts = Fonts::load(&recipe.data.fonts)?;
         let corpus = Corpus::load(&recipe.data.corpus)?;
-        let charset = ocellus_data::charset::latin();
+        let charset = ocellus_synth::charset::latin();
         let synth = Synth::new(fonts, corpus, charset, recipe.data.seed);
         Ok(Self {
             maker: Maker {
@@ -290,8 +290,8 @@ impl Trainer {
 }
 
 impl crate::recipe::TrainingStage {
-    fn curriculum(&self) -> ocellus_data::Curriculum {
-        ocellus_data::Curriculum {
+    fn curriculum(&self) -> ocellus_synth::Curriculum {
+        ocellus_synth::Curriculum {
             min_chars: self.min_chars,
             max_chars: self.max_chars,
             max_cells: self.max_cells,

@@ -1,8 +1,8 @@
 //! How a batch is cut into shards and packs changes the order of sums and nothing else.
 
 use candle_core::Device;
-use ocellus_data::{Corpus, Curriculum, Fonts, Synth};
 use ocellus_nn::{Linear, Params, Precision, Trainable};
+use ocellus_synth::{Corpus, Curriculum, Fonts, Synth};
 use ocellus_text::Tokenizer;
 use ocellus_train::example::{Ids, Maker};
 use ocellus_train::optimiser::AdamW;
@@ -52,7 +52,7 @@ fn setting(name: &str) -> Setting {
         synth: Synth::new(
             Fonts::load(&recipe.data.fonts).unwrap(),
             Corpus::load(&recipe.data.corpus).unwrap(),
-            ocellus_data::charset::latin(),
+            ocellus_synth::charset::latin(),
             9,
         ),
     }

@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use ocellus_bench::BenchError;
-use ocellus_data::DataError;
 use ocellus_engine::EngineError;
 use ocellus_hub::HubError;
 use ocellus_media::MediaError;
@@ -14,6 +13,7 @@ use ocellus_models::{ConfigError, FAMILIES, ModelError, Task};
 use ocellus_nn::LoadError;
 use ocellus_processor::ProcessorError;
 use ocellus_session::SessionError;
+use ocellus_synth::SynthError;
 use ocellus_text::TextError;
 use ocellus_train::TrainError;
 use ocellus_weights::{RegionsError, WeightsError};
@@ -290,8 +290,8 @@ impl From<TextError> for Failure {
     }
 }
 
-impl From<DataError> for Failure {
-    fn from(error: DataError) -> Self {
+impl From<SynthError> for Failure {
+    fn from(error: SynthError) -> Self {
         Self::new(&error).hint("fonts are TTF or OTF files, texts are UTF-8 text files")
     }
 }
@@ -300,7 +300,7 @@ impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         match error {
             TrainError::Model(error) => error.into(),
-            TrainError::Data(error) => error.into(),
+            TrainError::Synth(error) => error.into(),
             TrainError::Text(error) => error.into(),
             TrainError::Media(error) => error.into(),
             TrainError::Weights(error) => error.into(),

@@ -63,7 +63,7 @@ fn without_the_feature_cli_nothing_of_a_command_line_is_built() {
         "mimalloc",
         "sysinfo",
         "ocellus_train",
-        "ocellus_data",
+        "ocellus_synth",
         "ocellus_parity",
     ];
     let (all, library) = (tree(&[]), tree(&["--no-default-features"]));

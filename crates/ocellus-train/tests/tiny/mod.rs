@@ -52,7 +52,7 @@ pub fn folder(name: &str) -> PathBuf {
 
 /// A recipe that trains for 20 steps, as text; the model's files are written beside it.
 pub fn recipe_text(folder: &Path) -> String {
-    let charset = ocellus_data::charset::latin();
+    let charset = ocellus_synth::charset::latin();
     let write =
         |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("a file can be written");
     write("config.json", CONFIG);

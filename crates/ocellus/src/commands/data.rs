@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use ocellus_data::{Corpus, Curriculum, Fonts, Synth};
+use ocellus_synth::{Corpus, Curriculum, Fonts, Synth};
 use serde_json::json;
 
 use crate::args::{self, Data};
@@ -33,7 +33,7 @@ fn synth(context: &Context, args: &args::Synth) -> Result<(), Failure> {
         ));
     }
     std::fs::create_dir_all(folder).map_err(|e| Failure::io("make the folder", folder, &e))?;
-    let synth = Synth::new(fonts, corpus, ocellus_data::charset::latin(), args.seed);
+    let synth = Synth::new(fonts, corpus, ocellus_synth::charset::latin(), args.seed);
     let curriculum = Curriculum {
         min_chars: 1,
         max_chars: 44,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use ocellus_data::{Corpus, Curriculum, DataError, Fonts, Sample, Synth, charset};
+use ocellus_synth::{Corpus, Curriculum, Fonts, Sample, Synth, SynthError, charset};
 use proptest::prelude::*;
 
 fn tests_dir(name: &str) -> PathBuf {
@@ -196,5 +196,5 @@ fn fonts_are_checked_and_sorted() {
         );
     }
     let error = Fonts::load(&[tests_dir("corpus")]).unwrap_err();
-    assert!(matches!(error, DataError::NoFaces { files: 0 }), "{error}");
+    assert!(matches!(error, SynthError::NoFaces { files: 0 }), "{error}");
 }

@@ -7,7 +7,7 @@ use skrifa::{FontRef, MetadataProvider, string::StringId};
 
 use crate::face::Face;
 use crate::random::Rng;
-use crate::{DataError, charset, families};
+use crate::{SynthError, charset, families};
 
 /// The usable faces of some folders.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Fonts {
     ///
     /// # Errors
     /// A folder or file that cannot be read, and folders without a usable face. A damaged font file is skipped.
-    pub fn load(dirs: &[PathBuf]) -> Result<Self, DataError> {
+    pub fn load(dirs: &[PathBuf]) -> Result<Self, SynthError> {
         let mut files = Vec::new();
         for dir in dirs {
             find(dir, &mut files)?;
@@ -52,7 +52,7 @@ impl Fonts {
         let charset = charset::latin();
         let mut faces = Vec::new();
         for path in &files {
-            let bytes = std::fs::read(path).map_err(|source| DataError::Read {
+            let bytes = std::fs::read(path).map_err(|source| SynthError::Read {
                 path: path.clone(),
                 source,
             })?;
@@ -70,7 +70,7 @@ impl Fonts {
             }
         }
         if faces.is_empty() {
-            return Err(DataError::NoFaces { files: files.len() });
+            return Err(SynthError::NoFaces { files: files.len() });
         }
         let key = |face: &Face| {
             (
@@ -144,8 +144,8 @@ impl Fonts {
 }
 
 /// Font files below `dir`, in order.
-fn find(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
-    let read = |source| DataError::Read {
+fn find(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), SynthError> {
+    let read = |source| SynthError::Read {
         path: dir.to_owned(),
         source,
     };

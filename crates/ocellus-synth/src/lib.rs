@@ -27,7 +27,7 @@ mod synth;
 
 pub use corpus::Corpus;
 pub use curriculum::Curriculum;
-pub use error::DataError;
+pub use error::SynthError;
 pub use face::{Extent, Face};
 pub use fonts::Fonts;
 pub use synth::{Sample, Synth};

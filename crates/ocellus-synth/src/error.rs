@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// Why fonts or texts could not be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum DataError {
+pub enum SynthError {
     /// A file or folder could not be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use ocellus_data::{Corpus, Curriculum, Fonts, Synth, charset};
+use ocellus_synth::{Corpus, Curriculum, Fonts, Synth, charset};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();

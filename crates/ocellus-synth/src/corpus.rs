@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::random::Rng;
-use crate::{DataError, charset};
+use crate::{SynthError, charset};
 
 /// The lines of all files, folded into the charset. Longer lines are drawn more often: every character of the text
 /// has the same chance to be where a sample begins.
@@ -19,9 +19,9 @@ impl Corpus {
     ///
     /// # Errors
     /// A path that cannot be read, and a corpus without a single line in the charset.
-    pub fn load(paths: &[PathBuf]) -> Result<Self, DataError> {
-        fn read(path: &Path) -> impl FnOnce(std::io::Error) -> DataError {
-            move |source| DataError::Read {
+    pub fn load(paths: &[PathBuf]) -> Result<Self, SynthError> {
+        fn read(path: &Path) -> impl FnOnce(std::io::Error) -> SynthError {
+            move |source| SynthError::Read {
                 path: path.to_owned(),
                 source,
             }
@@ -49,7 +49,7 @@ impl Corpus {
             corpus.add(&String::from_utf8_lossy(&bytes));
         }
         if corpus.ends.is_empty() {
-            Err(DataError::EmptyCorpus { files: files.len() })
+            Err(SynthError::EmptyCorpus { files: files.len() })
         } else {
             Ok(corpus)
         }
