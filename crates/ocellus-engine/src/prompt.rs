@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use ocellus_base::trace::span;
-use ocellus_models::{Embeddings, Grid, ModelError, Prompt, Slot, Vision, Vlm};
+use ocellus_models::{Embeddings, Grid, ModelError, Prompt, Slot, VisualSpan, Vlm};
 use ocellus_nn::{BLOCK, CrossSpan, Taps};
 
 use crate::error::EngineError;
@@ -153,8 +153,8 @@ impl Input {
     }
 }
 
-fn visions(request: &Request) -> Vec<Vision> {
-    let vision = |p: &Picture| Vision {
+fn visions(request: &Request) -> Vec<VisualSpan> {
+    let vision = |p: &Picture| VisualSpan {
         grid: p.grid,
         video_seconds: p.video_seconds,
     };

@@ -2,7 +2,7 @@
 
 use ocellus_base::clock::ManualClock;
 use ocellus_engine::{Beams, EngineError, FinishReason, Flow, Hypothesis, Request, generate, search};
-use words::{VOCAB, Words, request};
+use words::{TinyEncoderDecoder, VOCAB, request};
 
 mod words;
 
@@ -20,7 +20,7 @@ fn ids(h: &Hypothesis) -> Vec<u32> {
 }
 
 /// Everything that a request could be answered with, end token included, and its score; best first.
-fn everything(model: &Words, request: &Request, length_penalty: f64) -> Vec<(Vec<u32>, f64)> {
+fn everything(model: &TinyEncoderDecoder, request: &Request, length_penalty: f64) -> Vec<(Vec<u32>, f64)> {
     let (mut open, mut done) = (vec![(Vec::new(), 0.0)], Vec::new());
     while let Some((words, sum)) = open.pop() {
         let after = model.after(&request.ids, &words);
@@ -45,7 +45,7 @@ fn everything(model: &Words, request: &Request, length_penalty: f64) -> Vec<(Vec
 #[test]
 fn width_one_is_greedy() {
     for seed in 0..8 {
-        let model = Words::new(seed);
+        let model = TinyEncoderDecoder::new(seed);
         for end in [&[][..], &[1], &[1, 2]] {
             for min_tokens in [0, 3] {
                 let mut requests = PROMPTS.map(|p| request(p, 7, end));
@@ -72,7 +72,7 @@ fn a_wide_search_finds_everything_in_order() {
     for (seed, length_penalty, min_tokens) in
         [(1, 1.0, 0), (2, 0.0, 0), (3, 2.0, 2), (4, -1.0, 1), (5, 0.6, 3)]
     {
-        let model = Words::new(seed);
+        let model = TinyEncoderDecoder::new(seed);
         let mut requests = PROMPTS.map(|p| request(p, 4, &[3]));
         requests.iter_mut().for_each(|r| r.min_tokens = min_tokens);
         // More beams than there are answers: nothing is cut, and nothing ends the search early.
@@ -104,7 +104,7 @@ fn a_narrow_search_stops_when_nothing_better_can_come() {
     // Sums only fall, so without a length penalty a search that stops early misses nothing that a longer one would keep.
     let mut stopped_early = 0;
     for seed in 0..12 {
-        let model = Words::new(seed);
+        let model = TinyEncoderDecoder::new(seed);
         for prompt in PROMPTS {
             let request = request(prompt, 6, &[3]);
             let found = &search(&model, std::slice::from_ref(&request), beams(2, 0.0)).unwrap()[0];
@@ -126,7 +126,7 @@ fn a_narrow_search_stops_when_nothing_better_can_come() {
 
 #[test]
 fn neighbours_change_no_hypothesis() {
-    let model = Words::new(9);
+    let model = TinyEncoderDecoder::new(9);
     let requests = [
         request(PROMPTS[0], 6, &[3]),
         request(PROMPTS[1], 2, &[]),
@@ -150,7 +150,7 @@ fn neighbours_change_no_hypothesis() {
 
 #[test]
 fn small_and_wrong_requests() {
-    let model = Words::new(1);
+    let model = TinyEncoderDecoder::new(1);
     assert!(search(&model, &[], beams(3, 1.0)).unwrap().is_empty());
     let nothing = search(&model, &[request(&[1], 0, &[])], beams(3, 1.0)).unwrap();
     assert_eq!(nothing, [[]]);

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use ocellus_engine::{Request, Sampling};
-use ocellus_models::{Embeddings, Vision, Vlm};
+use ocellus_models::{Embeddings, VisualSpan, Vlm};
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{BlockTable, KvCache, KvWidth, Taps};
 
@@ -16,9 +16,9 @@ fn prompt(model: &dyn Vlm, request: &Request) -> (Embeddings, Vec<[i64; 3]>) {
         let patches = Tensor::cat(&patches, 0).unwrap();
         model.encode(&patches, &grids, &mut Taps::none()).unwrap()
     });
-    let visions: Vec<Vision> = grids
+    let visions: Vec<VisualSpan> = grids
         .iter()
-        .map(|&grid| Vision {
+        .map(|&grid| VisualSpan {
             grid,
             video_seconds: None,
         })

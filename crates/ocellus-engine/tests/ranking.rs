@@ -1,7 +1,7 @@
 //! Ranking against the likelihood of every answer, word by word.
 
 use ocellus_engine::{EngineError, rank};
-use words::{Words, request};
+use words::{TinyEncoderDecoder, request};
 
 mod words;
 
@@ -21,7 +21,7 @@ fn answers() -> Vec<Vec<u32>> {
     answers.map(<[u32]>::to_vec).to_vec()
 }
 
-fn likelihood(model: &Words, prompt: &[u32], answer: &[u32]) -> f64 {
+fn likelihood(model: &TinyEncoderDecoder, prompt: &[u32], answer: &[u32]) -> f64 {
     let step = |i: usize| model.after(prompt, &answer[..i])[answer[i] as usize];
     (0..answer.len()).map(step).sum()
 }
@@ -29,7 +29,7 @@ fn likelihood(model: &Words, prompt: &[u32], answer: &[u32]) -> f64 {
 #[test]
 fn the_kept_are_measured_in_full() {
     for seed in 0..6 {
-        let model = Words::new(seed);
+        let model = TinyEncoderDecoder::new(seed);
         for prompt in [&[1, 2, 3][..], &[2]] {
             let (request, answers) = (request(prompt, 0, &[]), answers());
             let first = model.after(prompt, &[]);
@@ -60,7 +60,7 @@ fn the_kept_are_measured_in_full() {
 
 #[test]
 fn wrong_lists() {
-    let model = Words::new(1);
+    let model = TinyEncoderDecoder::new(1);
     let wrong = [
         (vec![], 1),
         (vec![vec![]], 1),

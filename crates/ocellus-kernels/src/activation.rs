@@ -1,4 +1,4 @@
-//! Activations and gated products, forward and backward, at every place of slices that are equally long.
+//! Activations and gated products, forward and backward, element by element over slices of equal length.
 //!
 //! Every function panics when its slices differ in length.
 

@@ -21,7 +21,7 @@ pub struct AdamW {
     pub step: u64,
 }
 
-/// Values of one task, a multiple of every vector width.
+/// Values per task, a multiple of every vector width.
 const CHUNK: usize = 1 << 14;
 
 /// Updates `params` and both moments in place; the moments are zero before step 1.
@@ -109,7 +109,7 @@ impl Kernel for Step<'_> {
             at += S::LANES;
         }
         if at < len {
-            // The end goes through padded vectors, so that every place sees the same arithmetic.
+            // The remainder goes through padded vectors, so that every element is computed by the same arithmetic.
             let rest = len - at;
             let mut padded = [[0.0_f32; 16]; 4];
             for (padded, from) in padded.iter_mut().zip([&*params, grads, &*first, &*second]) {
@@ -147,7 +147,7 @@ fn update<S: Simd>(s: S, rates: &Rates, [p, g, m, v]: [S::V; 4]) -> [S::V; 3] {
 
 /// `sum x^2`, always added in the same order.
 pub fn sum_of_squares(x: &[f32]) -> f64 {
-    /// Values summed in `f32` before they join the `f64` total.
+    /// Values summed in `f32` before they are added to the `f64` total.
     const SHORT: usize = 1 << 10;
     let mut parts = vec![0.0_f64; x.len().div_ceil(CHUNK)];
     let shared = Shared::new(&mut parts);

@@ -3,8 +3,8 @@
 //! `q` and `out` are `[q_tokens, heads, head_dim]`, `k` and `v` `[k_tokens, kv_heads, head_dim]`, the log-sum-exp of each
 //! row's scaled scores `[q_tokens, heads]`. Query head `h` reads key-value head `h / (heads / kv_heads)`.
 //!
-//! Keys are walked in order from the start of their segment, one chain of multiply-adds per output, so the bits of a
-//! row depend on its own query and the keys it sees alone: not on other rows, other segments or threads.
+//! Keys are processed in order from the start of their segment, with one chain of multiply-adds per output, so the bits of a row
+//! depend only on its own query and the keys that it attends to: not on other rows, other segments or threads.
 
 mod backward;
 mod blocks;

@@ -1,7 +1,7 @@
 //! Synthetic work that reaches the peak rates of this processor, for a caller with a clock to time.
 //!
-//! Speed is only good or bad beside a bound. [`Block::read`] does nothing but fetch memory, [`spin`] nothing but multiply and
-//! add in registers; what real kernels reach is a share of these.
+//! A speed is meaningful only in relation to a bound. [`Block::read`] only reads memory, [`spin`] only multiplies and adds in
+//! registers; the speed of real kernels is given as a share of these.
 
 mod arithmetic;
 mod reading;

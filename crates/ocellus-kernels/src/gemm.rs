@@ -3,9 +3,9 @@
 //! Blocked over all three dimensions in the manner of Goto and van de Geijn ("Anatomy of High-Performance Matrix
 //! Multiplication", 2008): blocks of both operands are packed into the order in which a register tile reads them.
 //!
-//! One output element is one chain of multiply-adds over K in rising order, starting from its initial value (zero,
-//! the bias, or what `c` held). A cut of K only parks the chain in `c`, which is exact. So the bits of an element
-//! depend on its row of `a` and its column of `b` alone: not on M, N, the blocking or the number of threads.
+//! Each output element is one chain of multiply-adds over K in ascending order, starting from its initial value (zero, the bias,
+//! or the previous `c`). Where K is split into blocks, the partial sum is stored in `c`, which is exact. So the bits of an
+//! element depend only on its row of `a` and its column of `b`: not on M, N, the block sizes or the number of threads.
 
 mod block;
 #[cfg(target_arch = "x86_64")]
@@ -25,9 +25,9 @@ use crate::parallel::{self, Shared};
 pub use operands::{Mat, Precision};
 pub use packed::PackedB;
 
-/// `c[m, n] = a[m, k] * b[k, n]`, plus `bias[n]` on every row if given, plus what `c` held if `accumulate`.
+/// `c[m, n] = a[m, k] * b[k, n]`, plus `bias[n]` on every row if given, plus the previous `c` if `accumulate`.
 ///
-/// `c` is row-major with `ldc` values from row to row; values between the rows are left alone.
+/// `c` is row-major with a row stride of `ldc` values; values between the rows are not changed.
 ///
 /// # Panics
 /// When the shapes disagree or a slice is too short.
@@ -70,7 +70,7 @@ pub fn gemm_packed(a: Mat, b: &PackedB, bias: Option<&[f32]>, c: &mut [f32], ldc
     );
 }
 
-/// Checks shapes, then cuts the output into pieces for the threads at hand.
+/// Checks shapes, then divides the output into rectangles for the threads.
 fn product(
     tiles: &tile::Tiles,
     a: Mat,
@@ -132,7 +132,7 @@ struct Pieces {
     cols_each: usize,
 }
 
-/// About two pieces per thread, cut along the longer side, at tile edges.
+/// About two rectangles per thread, cut along the longer side at tile boundaries.
 fn pieces(m: usize, n: usize, tiles: &tile::Tiles, threads: usize) -> Pieces {
     if threads < 2 {
         return Pieces {
@@ -144,7 +144,7 @@ fn pieces(m: usize, n: usize, tiles: &tile::Tiles, threads: usize) -> Pieces {
     }
     let wanted = threads * 2;
     let (row_tiles, col_tiles) = (m.div_ceil(tiles.mr), n.div_ceil(tiles.nr));
-    // Rows are the better cut, unless there are too few of them to repay packing `b` for each piece.
+    // Cutting rows is better, unless there are too few to make up for packing `b` once per rectangle.
     let rows = if m >= n || row_tiles >= wanted * 8 {
         wanted.min(row_tiles)
     } else {

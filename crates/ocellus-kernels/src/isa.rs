@@ -1,4 +1,4 @@
-//! Which instruction sets this processor has, found once.
+//! The instruction sets of this processor, detected once.
 //!
 //! An [`Isa`] is a value that can only be made on a processor that has the instructions, so holding one is the
 //! proof that the vector code behind it may run.
@@ -54,8 +54,8 @@ impl Level {
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     const ALL: &[Self] = &[Self::Portable];
 
-    /// What the level is called in settings: `portable`; `avx2`, `avx512`, `avx512-vnni`, `avx512-bf16`; `neon`,
-    /// `neon-dot`, `neon-i8mm`, `neon-bf16`.
+    /// The level's name in settings: `portable`; `avx2`, `avx512`, `avx512-vnni`, `avx512-bf16`; `neon`, `neon-dot`, `neon-i8mm`,
+    /// `neon-bf16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
@@ -75,7 +75,7 @@ impl Level {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Isa(Level);
 
-/// A computation written once for every vector width; [`Isa::run`] instantiates it for the level at hand.
+/// A computation written once for every vector width; [`Isa::run`] compiles it for a level.
 pub(crate) trait Kernel {
     type Out;
     fn run<S: Simd>(self, simd: S) -> Self::Out;
@@ -93,8 +93,8 @@ impl Isa {
         Self(*BEST.get_or_init(best_level))
     }
 
-    /// Makes [`Isa::detect`] answer with the level called `name` from now on, if this processor has it; for measuring, and for
-    /// finding out where a difference comes from. Without effect once something was computed.
+    /// Makes [`Isa::detect`] return the level called `name` from now on, if this processor has it; for measurements and for
+    /// locating differences. No effect after the first computation.
     ///
     /// # Errors
     /// The names of the levels that there are.

@@ -1,4 +1,4 @@
-//! Weights of a model at inference, whatever they are held as, and what is computed with several of them at once.
+//! Weights at inference in any format, and products with several of them at once.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use crate::isa::Isa;
 use crate::parallel::{self, Shared};
 use crate::quant::{PANEL, PackedQ, Seed, with_rounded};
 
-/// A weight matrix `[outputs, inputs]` in the order in which kernels read it.
+/// A weight matrix `[outputs, inputs]`, packed in the order in which kernels read it.
 #[derive(Debug)]
 pub enum Matrix {
     /// In f32 or bf16.
@@ -18,7 +18,7 @@ pub enum Matrix {
     Quantized(PackedQ),
 }
 
-/// Rows that one task takes: enough for a panel of weights to be read from memory once for many of them.
+/// Rows per task: enough that a panel read from memory serves many rows.
 const ROWS: usize = 144;
 
 impl Matrix {
@@ -57,10 +57,10 @@ impl Matrix {
     }
 }
 
-/// A matrix, its bias, and its output with the number of values there.
+/// A matrix, its bias, its output, and the output's length.
 type Factor<'a> = (&'a PackedQ, Option<&'a [f32]>, Shared<f32>, usize);
 
-/// Products of the same rows with several quantised matrices.
+/// Products of the same rows with several quantised matrices, whose activations are quantised once.
 fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
     x.check("x");
     let m = x.rows;
@@ -88,7 +88,7 @@ fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
     }
     let group = matrices[0].0.format().group;
     if matrices.iter().any(|(q, ..)| q.format().group != group) {
-        // Nothing is shared.
+        // The matrices use different groups, so quantised activations cannot be shared.
         matrices
             .iter()
             .for_each(|matrix| quantized(x, &[*matrix], accumulate));
@@ -97,7 +97,7 @@ fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
     let isa = Isa::detect();
     let outputs: usize = matrices.iter().map(|(q, ..)| q.n()).sum();
     let work = (2 * m).saturating_mul(outputs).saturating_mul(x.cols);
-    // What a rectangle starts from, and where it goes.
+    // Initial value and destination of a rectangle.
     let start = |index: usize, rows: &Range<usize>, panels: &Range<usize>| {
         let (q, bias, out, _) = &matrices[index];
         let n = q.n();
@@ -138,7 +138,7 @@ fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
         });
         return;
     }
-    // Few rows: rounded once, then every task takes some panels.
+    // Few rows: they are quantised once, then each task takes some panels.
     let chunks = chunks(matrices);
     with_rounded(|rounded| {
         rounded.fill(isa, x, 0..m, group);
@@ -153,7 +153,7 @@ fn quantized(x: &Mat, matrices: &[Factor], accumulate: bool) {
     });
 }
 
-/// Panels of all matrices in pieces large enough to be read as a stream, and small enough for threads to end together.
+/// Divides the panels of all matrices into chunks: large enough to read memory as a stream, small enough to balance threads.
 fn chunks(matrices: &[Factor]) -> Vec<(usize, Range<usize>)> {
     const BYTES: usize = 128 << 10;
     let of_matrix = |(index, (q, ..)): (usize, &Factor)| {
@@ -165,7 +165,7 @@ fn chunks(matrices: &[Factor]) -> Vec<(usize, Range<usize>)> {
     matrices.iter().enumerate().flat_map(of_matrix).collect()
 }
 
-/// Rows in blocks of like size, as many for every thread.
+/// Rows in blocks of nearly equal size, the same number for every thread.
 struct Blocks {
     count: usize,
     each: usize,
@@ -199,8 +199,8 @@ pub struct Gated<'a> {
 
 thread_local!(static HIDDEN: Cell<[Vec<f32>; 3]> = const { Cell::new([Vec::new(), Vec::new(), Vec::new()]) });
 
-/// The gated network (Shazeer 2020) of every row of `x`, plus what `out` held if `accumulate`. What lies between the matrices
-/// is held for a block of rows on each thread, not for all.
+/// The gated MLP (Shazeer 2020) of every row of `x`, plus the previous `out` if `accumulate`. Hidden activations exist for one
+/// block of rows per thread only.
 ///
 /// # Panics
 /// When shapes disagree, or the columns of `x` are not contiguous.

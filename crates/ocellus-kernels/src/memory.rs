@@ -1,14 +1,14 @@
-//! Memory for packed weights and for outputs, and asking for memory ahead of time.
+//! Memory for packed weights and for outputs, and prefetching.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Bytes of a large page.
 const LARGE: usize = 2 << 20;
-/// Bytes of a block that many matrices share.
+/// Bytes of a block that is shared by many matrices.
 const SHARED: usize = 256 << 20;
 
-/// Zeroed bytes, aligned to pages, in large pages where the system has them: weights are read from end to end for every
-/// token, and with small pages the translation of addresses takes a noticeable part of that.
+/// Zeroed bytes, page-aligned, in large pages where the system has them: every token reads all weights, and with small pages
+/// address translation takes a noticeable share of the time.
 pub(crate) struct Memory {
     /// Keeps the bytes alive.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
@@ -49,7 +49,7 @@ impl Block {
     }
 }
 
-/// The block that is being filled, its first free byte, and how many there are behind that.
+/// The block that is currently filled: its first free byte, and how many bytes are free.
 struct Shelf {
     block: Weak<Block>,
     next: *mut u8,
@@ -62,7 +62,7 @@ unsafe impl Send for Shelf {}
 static SHELF: Mutex<Option<Shelf>> = Mutex::new(None);
 
 impl Memory {
-    /// Memory of its own.
+    /// Memory with a mapping of its own.
     pub fn zeroed(len: usize) -> Self {
         let mut block = Block::new(len);
         Self {
@@ -72,8 +72,8 @@ impl Memory {
         }
     }
 
-    /// Memory for what lives as long as a model. Smaller pieces share a block, in which only its ends lie in small pages: a matrix of
-    /// 2.3 megabytes alone would have an eighth of itself there.
+    /// Memory that lives as long as a model. Small requests share a block, so that only the ends of the block lie in small pages:
+    /// in a mapping of its own, a matrix of 2.3 megabytes would have an eighth of its bytes in small pages.
     pub fn lasting(len: usize) -> Self {
         let size = len.next_multiple_of(4096);
         if size > SHARED / 4 || !cfg!(target_os = "linux") || cfg!(miri) {
@@ -108,11 +108,11 @@ impl Memory {
         Self { block, start, len }
     }
 
-    /// Brings what has been written into large pages, where the system had none at hand when it was.
+    /// Asks the system to move written memory into large pages, if none were free when it was first touched.
     pub fn gather(&self) {
         #[cfg(all(target_os = "linux", not(miri)))]
         if let Some(map) = &self.block.map {
-            // A large page that begins in what a neighbour has of the block is taken in.
+            // The range starts at the beginning of a large page, which may belong to a neighbour in the block.
             let first = map.as_ptr() as usize;
             let (start, end) = (self.start as usize, self.start as usize + self.len);
             let start = match start / LARGE * LARGE {
@@ -140,8 +140,8 @@ impl AsRef<[u8]> for Memory {
     }
 }
 
-/// So many values that a kernel is about to write: whatever lay there before, and not-a-number where debug assertions are on. Zeroing
-/// outputs of tens of megabytes on one thread takes longer than some of the kernels that fill them.
+/// A vector of `len` values that a kernel is going to overwrite: uninitialised in release builds (NaN with debug assertions).
+/// Zeroing outputs of tens of megabytes on one thread takes longer than some of the kernels that fill them.
 pub fn unset(len: usize) -> Vec<f32> {
     let mut values = Vec::with_capacity(len);
     if cfg!(debug_assertions) || cfg!(miri) || cfg!(not(any(target_arch = "x86_64", target_arch = "aarch64")))
@@ -159,7 +159,7 @@ pub fn unset(len: usize) -> Vec<f32> {
     values
 }
 
-/// Asks for the cache line at an address, which may be any.
+/// Prefetches the cache line at an address, which may be invalid.
 #[inline(always)]
 pub(crate) fn prefetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]

@@ -1,8 +1,9 @@
 //! Spreading work over one pool of threads that every kernel of the process shares.
 //!
-//! Between two products of a decoder lie microseconds, so workers spin, then park. A worker may join a job as long as there is work
-//! left; the caller does not wait for a parked one. Jobs of several threads take turns, each with the whole pool. A thread that is to leave the
-//! pool to others says so with [`alone`]; work that is started inside a job runs on the thread that started it.
+//! Two matrix products of a decoder are only microseconds apart, so workers spin before they park. A worker may join a job as
+//! long as it has tasks left; the caller does not wait for parked workers. Jobs of several threads take turns, each with the
+//! whole pool. With [`alone`] a thread runs its kernels without the pool; kernels that are called inside a job run on the calling
+//! thread.
 
 mod places;
 mod pool;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pool::Pool;
 
-/// What [`use_threads`] asked for; zero = as many as the machine lets this process use.
+/// The number of threads that [`use_threads`] set; 0 = as many as the process may use.
 static WANTED: AtomicUsize = AtomicUsize::new(0);
 /// What [`pin_threads`] asked for.
 static PINNED: AtomicBool = AtomicBool::new(false);
@@ -22,24 +23,24 @@ static POOL: OnceLock<Pool> = OnceLock::new();
 
 thread_local!(static LIMIT: Cell<Option<usize>> = const { Cell::new(None) });
 
-/// Lets kernels use so many threads, the caller's among them. Without effect once something was computed.
+/// Sets the number of threads of kernels, the calling thread included. No effect after the first computation.
 pub fn use_threads(count: usize) {
     WANTED.store(count, Ordering::Relaxed);
 }
 
-/// Keeps every worker on a processor of its own, out of those that this process may use; threads that call kernels go where
-/// they like. Only on Linux, only when there are no more threads than processors, and only where the system agrees.
-/// Without effect once something was computed.
+/// Pins every worker to a processor of its own, among those that this process may use; threads that call kernels are not pinned.
+/// Only on Linux, only when there are no more threads than processors, and only where the system permits it. No effect after the
+/// first computation.
 pub fn pin_threads(pinned: bool) {
     PINNED.store(pinned, Ordering::Relaxed);
 }
 
-/// Runs `work` with its kernels on this thread alone: for callers that spread work themselves.
+/// Runs the kernels in `work` on this thread alone: for callers that distribute work themselves.
 pub fn alone<R>(work: impl FnOnce() -> R) -> R {
     limited(1, work)
 }
 
-/// Runs `work` as if the pool had so many threads.
+/// Runs `work` as if the pool had `threads` threads.
 pub(crate) fn limited<R>(threads: usize, work: impl FnOnce() -> R) -> R {
     struct Reset(Option<usize>);
     impl Drop for Reset {
@@ -66,7 +67,7 @@ fn pool() -> &'static Pool {
     })
 }
 
-/// A pointer that may cross threads. Its users write to places that no other task touches.
+/// A pointer that may cross threads. Tasks write to disjoint elements only.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared<T>(*mut T);
 
@@ -104,8 +105,8 @@ pub(crate) fn threads() -> usize {
     LIMIT.get().unwrap_or_else(|| pool().threads())
 }
 
-/// As [`for_each`], for tasks that read memory one behind another: every thread goes through neighbours, so that each has a stream
-/// of its own, and those that are done first help at the end.
+/// As [`for_each`], for tasks that read consecutive memory: every thread takes a contiguous range of tasks, so that each reads
+/// one stream, and threads that finish early take tasks of others.
 pub(crate) fn in_streams(count: usize, work: usize, task: impl Fn(usize) + Sync + Send) {
     let streams = threads();
     let each = count.div_ceil(streams);
@@ -117,10 +118,10 @@ pub(crate) fn in_streams(count: usize, work: usize, task: impl Fn(usize) + Sync 
     });
 }
 
-/// Calls `task` for every index below `count`: on this thread when it is alone or the work (in floating-point
-/// operations, roughly) is small, else on the pool.
+/// Calls `task` for every index below `count`: on this thread if it runs alone or if `work` (an estimate in floating-point
+/// operations) is small, otherwise on the pool.
 pub(crate) fn for_each(count: usize, work: usize, task: impl Fn(usize) + Sync + Send) {
-    /// Below this a hand-over costs more than it gains.
+    /// Below this, waking workers costs more than it saves.
     const SMALL: usize = 1 << 18;
     if count < 2 || work < SMALL || threads() < 2 {
         (0..count).for_each(task);

@@ -27,10 +27,10 @@ pub fn add(a: &[f32], b: &[f32], out: &mut [f32]) {
     map(Sum, [a, b], [out]);
 }
 
-/// Values handed to one task; a multiple of every vector width, so that cutting here changes nothing.
+/// Values per task; a multiple of every vector width, so that the split changes no result.
 const CHUNK: usize = 1 << 14;
 
-/// `outputs = function(inputs)` at every place.
+/// `outputs = function(inputs)` for every element.
 ///
 /// # Panics
 /// When the slices are not equally long.
@@ -88,7 +88,7 @@ impl<F: Pointwise<IN, OUT>, const IN: usize, const OUT: usize> Kernel for Map<'_
         if at == len {
             return;
         }
-        // The end goes through a padded vector, so that every place sees the same arithmetic.
+        // The remainder goes through a padded vector, so that every element is computed by the same arithmetic.
         let mut x = [s.zero(); IN];
         for (x, from) in x.iter_mut().zip(&self.inputs) {
             let mut padded = [0.0; 16];

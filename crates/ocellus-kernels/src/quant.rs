@@ -1,16 +1,16 @@
-//! Matrices with weights of 8, 6 or 4 bits, and products with them.
+//! Quantised weight matrices of 8, 6 or 4 bits, and products with them.
 //!
-//! A weight is `scale * q + offset` with `q` unsigned and one scale (and, below 8 bits, one offset) for a group of weights that
-//! follow one another along K. Rows of activations are rounded to 8 bits on the way, with one scale for the same groups, so
-//! that a large activation spoils its own group alone. Products inside a group are whole numbers and exact; groups are
-//! added in rising order as
+//! A weight is `scale * q + offset` with unsigned `q`, and one scale (and, below 8 bits, one offset) per group of weights that
+//! are adjacent along K. Rows of activations are quantised to 8 bits during the product, with one scale for the same groups, so
+//! that an outlier affects only its own group. Products inside a group are exact integer arithmetic; groups are added in
+//! ascending order as
 //!
 //! ```text
 //! sum = fma(f32(Σ q·a), scale·activation scale, sum)
 //! sum = fma(offset, activation scale · Σ a, sum)        (where there are offsets)
 //! ```
 //!
-//! which is the same on every instruction set, and depends on no other row: not on M, nor on how work was cut.
+//! This is the same on every instruction set and independent of other rows: of M, and of how work was divided.
 
 mod activation;
 mod bytes;

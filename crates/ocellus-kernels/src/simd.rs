@@ -1,7 +1,7 @@
 //! One vector of `f32` lanes, whatever the processor calls it.
 //!
-//! A `Simd` is a token: only [`crate::isa::Isa`] makes one of a hardware set, after detection, so its methods
-//! are safe. Everything is `inline(always)`, so that the code ends up inside the function that enables the features.
+//! A `Simd` is a token: for hardware instruction sets only [`crate::isa::Isa`] creates one, after detection, so its methods are
+//! safe. Everything is `inline(always)`, so that the code is compiled inside the function that enables the features.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

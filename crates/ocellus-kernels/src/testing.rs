@@ -1,11 +1,11 @@
-//! What the tests of this crate share: reproducible values, poisoned outputs, error bounds, finite differences.
+//! Shared by the tests of this crate: reproducible values, poisoned outputs, error bounds, finite differences.
 
 use crate::isa::Isa;
 pub(crate) use crate::isa::tests::on_every_isa;
 use crate::isa::tests::with_isa;
 use crate::parallel::limited;
 
-/// Runs `work` cut up for so many threads, with `isa` forced.
+/// Runs `work` divided among `threads` threads, with the level `isa`.
 pub(crate) fn on_threads<T>(threads: usize, isa: Isa, work: impl FnOnce() -> T) -> T {
     limited(threads, || with_isa(isa, work))
 }
@@ -23,7 +23,7 @@ pub(crate) fn values(len: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-/// An output filled with values that show every place that was not written.
+/// An output filled with values that reveal every element that was not written.
 pub(crate) fn poisoned(len: usize) -> Vec<f32> {
     vec![f32::NAN; len]
 }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use ocellus_models::{Generator, Grid, PositionRule, Vision, load};
+use ocellus_models::{Generator, Grid, PositionRule, VisualSpan, load};
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{Format, Frozen, Params, Precision, Taps};
 use ocellus_weights::Weights;
@@ -83,7 +83,7 @@ fn scores(folder: &Path, width: &str) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
         .map(|_| random() as f32 / 2.0_f32.powi(30) - 1.0)
         .collect();
     let patches = Tensor::from_vec(patches, (grid.patches(), facts.patch_features), &Device::Cpu)?;
-    let vision = Vision {
+    let vision = VisualSpan {
         grid,
         video_seconds: None,
     };

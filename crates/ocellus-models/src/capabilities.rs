@@ -1,52 +1,54 @@
-//! What a model may be able to do beside continuing text.
+//! Capabilities of a model other than continuing text.
 
 use candle_core::Tensor;
 
 use crate::error::ModelError;
 use crate::visual_input::{Regions, Texts, VisualInput};
 
-/// How well a text and a picture fit.
+/// How well a text and a picture match. A model fills the scores that it has heads for.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PairScore {
-    /// Probability that they belong together, from a head trained to tell.
+    /// Probability in `[0, 1]` that they match, from an image-text matching head.
     pub matched: Option<f32>,
-    /// Cosine of their embeddings.
+    /// Cosine of their embeddings, in `[-1, 1]`.
     pub similarity: Option<f32>,
 }
 
 /// Image-text matching.
 pub trait ImageTextMatcher {
-    /// Text `i` with picture `i`.
+    /// One score for each pair of text `i` and picture `i`.
     fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError>;
 }
 
 /// A joint embedding space of pictures and texts.
 pub trait Embedder {
-    /// `[pictures, width]`, of norm 1 each.
+    /// Embeddings `[pictures, width]`, each of norm 1.
     fn pictures(&self, visual: &VisualInput) -> Result<Tensor, ModelError>;
-    /// `[texts, width]`, of norm 1 each.
+    /// Embeddings `[texts, width]`, each of norm 1.
     fn texts(&self, texts: &Texts) -> Result<Tensor, ModelError>;
-    /// What cosines are multiplied by before a softmax over texts.
+    /// The factor (inverse temperature) that cosines are multiplied by before a softmax over texts.
     fn scale(&self) -> Result<f32, ModelError>;
 }
 
 /// Visual question answering over a fixed list of answers.
 pub trait Classifier {
-    /// Question `i` about picture `i` → logits `[questions, answers]`.
+    /// One row of logits for each pair of question `i` and picture `i`: `[questions, answers]`.
     fn answers(&self, visual: &VisualInput, questions: &Texts) -> Result<Tensor, ModelError>;
-    /// The answers' texts, as far as the config has them.
+    /// The text of every answer, in the order of the logits; empty where the config lists none.
     fn labels(&self) -> &[String];
 }
 
-/// Masked language modelling.
+/// A masked language modelling (MLM) head.
 pub trait MlmHead {
-    /// Text `i` with picture `i` → logits over the vocabulary for every token of the texts, packed `[tokens, vocab]`.
+    /// One pair for each text `i` and picture `i`: logits over the vocabulary for every token of the texts, packed `[tokens,
+    /// vocab]`.
     fn token_logits(&self, visual: &VisualInput, texts: &Texts) -> Result<Tensor, ModelError>;
 }
 
-/// Masked region modelling.
+/// A masked region modelling head.
 pub trait MaskedRegionHead {
-    /// Text `i` with picture `i`, whose regions `masked[i]` are masked → predictions for the masked regions, in order.
+    /// One pair for each text `i` and picture `i`, whose regions with the indices `masked[i]` are masked: predictions for the
+    /// masked regions, in order.
     fn predictions(
         &self,
         visual: &VisualInput,
@@ -55,48 +57,50 @@ pub trait MaskedRegionHead {
     ) -> Result<RegionPredictions, ModelError>;
 }
 
-/// What masked regions are predicted to be.
+/// Predictions for masked regions.
 #[derive(Clone, Debug)]
 pub struct RegionPredictions {
-    /// Logits of the detector's classes, `[masked, classes]`, from models that were trained to tell classes.
+    /// Logits over the detector's classes, `[masked, classes]`, from models trained to predict classes.
     pub classes: Option<Tensor>,
-    /// Features as the detector would give them, `[masked, width]`, from models that were trained to give features.
+    /// Region features as the detector computes them, `[masked, width]`, from models trained to regress features.
     pub features: Option<Tensor>,
 }
 
 /// Word-region alignment by optimal transport.
 pub trait WordRegionAligner {
-    /// Text `i` with picture `i`.
+    /// One alignment for each pair of text `i` and picture `i`.
     fn alignments(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<Alignment>, ModelError>;
 }
 
-/// Which words of a text go with which regions of a picture.
+/// The alignment of the tokens of a text with the regions of a picture.
 #[derive(Clone, Debug)]
 pub struct Alignment {
-    /// How much of each token goes with each region, `[tokens, regions]`; all of it adds up to 1.
+    /// The transport plan `[tokens, regions]`: the mass that moves from each token to each region. All entries add up to 1.
     pub plan: Tensor,
-    /// What the plan costs: 0 when all words lie on their regions, 2 when all are opposite.
+    /// The transport cost, the sum of plan times cosine distance: 0 when every token has the same direction as its region, 2 when
+    /// all are opposite.
     pub distance: f32,
 }
 
 /// Object detection.
 pub trait Detector {
-    /// What is in a picture, given as `planes [3, height, width]` by the recipe of the model's input and with the
-    /// `(height, width)` in px that it had before; most confident first.
+    /// Detects the objects of one picture. `planes [3, height, width]` are prepared by the recipe of the model's input; `size` is
+    /// the picture's `(height, width)` in px before resizing, the coordinate system of the boxes. The most confident object comes
+    /// first.
     fn detect(&self, planes: &Tensor, size: (u32, u32)) -> Result<Detections, ModelError>;
 }
 
-/// What a detector found in a picture.
+/// The objects that a detector found in a picture.
 #[derive(Clone, Debug)]
 pub struct Detections {
     pub regions: Regions,
-    /// What each region most likely is.
+    /// The most likely object class of each region.
     pub objects: Vec<ClassScore>,
-    /// What each region is most likely like.
+    /// The most likely attribute class of each region.
     pub attributes: Vec<ClassScore>,
 }
 
-/// One of the classes that a detector was trained to tell, and how likely it is.
+/// A class of a detector and its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClassScore {
     pub class: u32,

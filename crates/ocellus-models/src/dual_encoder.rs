@@ -6,7 +6,7 @@ use crate::error::ModelError;
 use crate::states::States;
 use crate::visual_input::{Texts, VisualInput};
 
-/// A picture tower and a text tower.
+/// A model with a picture tower and a text tower.
 pub trait DualEncoder {
     fn pictures(&self, visual: &VisualInput) -> Result<States, ModelError>;
     fn texts(&self, texts: &Texts) -> Result<States, ModelError>;
@@ -16,9 +16,9 @@ pub trait DualEncoder {
     fn text_features(&self, texts: &States) -> Result<Tensor, ModelError>;
 }
 
-/// Two towers, and an encoder that fuses their states.
+/// A dual encoder with a fusion encoder, whose layers let texts attend to pictures.
 pub trait FusionEncoder: DualEncoder {
-    /// Text `i` attends to picture `i`.
+    /// The states of the texts after the fusion layers; text `i` attends to picture `i`.
     fn fuse(&self, texts: &States, pictures: &States) -> Result<States, ModelError>;
     /// The MLM head: logits `[tokens, vocab]`.
     fn token_logits(&self, fused: &States) -> Result<Tensor, ModelError>;

@@ -1,16 +1,16 @@
-//! Rows on their way into a decoder: visual tokens, embedded prompts, and what some models add in later layers.
+//! Inputs of a decoder: visual tokens, embedded prompts, and the features that some models add in later layers.
 
 use candle_core::Tensor;
 
 use crate::error::ModelError;
 
-/// Rows that a decoder reads.
+/// Rows of embeddings that a decoder reads.
 #[derive(Clone, Debug)]
 pub struct Embeddings {
     /// `[rows, width]`.
     pub rows: Tensor,
-    /// `added[i] [rows, width]` is added to what layer `i` of the decoder gives (DeepStack, Meng et al. 2024). Empty in most
-    /// models, and where every row would be zero.
+    /// `added[i] [rows, width]` is added to the output of decoder layer `i` (DeepStack, Meng et al. 2024). Empty in most models,
+    /// and where every row would be zero.
     pub added: Vec<Tensor>,
 }
 
@@ -46,7 +46,7 @@ impl Embeddings {
         })
     }
 
-    /// The rows of all parts, one part's after another's. Parts without something added get zeros there.
+    /// Concatenates the rows of all parts. Where one part has added features and another has not, the other gets zeros.
     pub fn cat(parts: &[Self]) -> Result<Self, ModelError> {
         if let [only] = parts {
             return Ok(only.clone());

@@ -38,7 +38,7 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// Something given to a model that it cannot take.
+    /// The error for an argument that the model cannot take.
     pub fn input(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         Self::Input {
             what: what.into(),

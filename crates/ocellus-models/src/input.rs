@@ -1,17 +1,17 @@
-//! How pictures and texts go into a model.
+//! The form in which pictures and texts enter a model.
 
 use ocellus_media::PixelRecipe;
 use ocellus_text::TextForm;
 
-/// How a model wants its pictures and texts. The default is a model that holds conversations about pictures of any size.
+/// The input that a model expects. The default is a model for conversations about pictures of any size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputSpec {
     pub visual: VisualFormat,
-    /// What stands around a text that is no conversation, how long it may be, how it is cleaned.
+    /// How a text that is no conversation is prepared: tokens around it, maximum length, cleaning.
     pub text: TextForm,
     /// `None` = conversations, formatted by the checkpoint's chat template.
     pub prompts: Option<TaskPrompts>,
-    /// Ids of tokens that end an answer, where they are not those of the checkpoint's `generation_config.json`.
+    /// Ids that end an answer, where they differ from the checkpoint's `generation_config.json`.
     pub end_tokens: Vec<u32>,
 }
 
@@ -29,19 +29,19 @@ impl Default for InputSpec {
 /// The form in which a model takes pictures.
 #[derive(Clone, Debug, PartialEq)]
 pub enum VisualFormat {
-    /// Pictures of any size as visual tokens of the prompt, by the packed recipe of the checkpoint's `preprocessor_config.json`.
+    /// Pictures of any size become visual tokens of the prompt, by the recipe in the checkpoint's `preprocessor_config.json`.
     VisualTokens,
-    /// Pictures as planes by this recipe, which the checkpoint's files may change, cut into patches.
+    /// Pictures become planes by this recipe (the checkpoint's files may override it), then patches.
     Planes(PixelRecipe),
-    /// Regions that a detector found, each with `width` features.
+    /// Regions of a detector with `width` features each.
     Regions { width: usize },
 }
 
-/// Prompts of a generator that holds no conversations.
+/// Prompts of a generator that is not trained for conversations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TaskPrompts {
-    /// What stands before a caption; empty = it writes no captions.
+    /// The text before a caption; empty = the model writes no captions.
     pub caption: &'static str,
-    /// What stands around a question, whose place is `{}`.
+    /// The text around a question; `{}` is replaced by the question.
     pub question: &'static str,
 }

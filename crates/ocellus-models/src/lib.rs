@@ -36,7 +36,7 @@ pub use families::{CONFIG_FILES, FAMILIES, Family, Task, find, load, load_genera
 pub use input::{InputSpec, TaskPrompts, VisualFormat};
 pub use learner::{Learner, Objective};
 pub use model::{Generator, Model};
-pub use mrope::{PositionRule, Positions, Vision};
+pub use mrope::{PositionRule, Positions, VisualSpan};
 pub use ocellus_media::Grid;
 pub use packed_texts::PackedTexts;
 pub use reference::{Given, ReferencePrompt, Trace};

@@ -1,4 +1,4 @@
-//! A loaded model of any family: facts, what it takes, and what it can do.
+//! A loaded model of any family: facts, input, capabilities.
 
 use crate::capabilities::{
     Classifier, Detector, Embedder, ImageTextMatcher, MaskedRegionHead, MlmHead, WordRegionAligner,
@@ -8,7 +8,7 @@ use crate::facts::Facts;
 use crate::input::InputSpec;
 use crate::vlm::Vlm;
 
-/// A loaded model. It can do what it returns; `None` also where the checkpoint lacks the head for it.
+/// A loaded model. Each capability is a method that returns `None` where the family or the checkpoint lacks it.
 pub trait Model: Send + Sync {
     fn facts(&self) -> &Facts;
 
@@ -57,11 +57,11 @@ pub trait Model: Send + Sync {
     }
 }
 
-/// A model that was found to be a generator.
+/// A model whose capability to generate text has been checked.
 pub struct Generator(Box<dyn Model>);
 
 impl Generator {
-    /// Fails when the model does not continue text.
+    /// Fails when the model does not generate text.
     pub fn new(model: Box<dyn Model>) -> Result<Self, ModelError> {
         if model.generator().is_none() {
             let family = model.facts().family;

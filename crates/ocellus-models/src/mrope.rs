@@ -1,27 +1,27 @@
 //! Positions on three axes (time, row, column): M-RoPE (Wang et al. 2024, section 2.1; Bai et al. 2025, section 2.1.2).
 //!
-//! Text advances all three axes together; a picture's visual tokens keep its start plus their frame, row and column. Three
-//! public versions of the rule disagree after videos, so the rule is an option.
+//! Text advances all three axes by one per token. A visual token has the position where its picture starts plus its frame, row
+//! and column. Three public versions of the rule disagree after videos, so the rule is an option.
 
 use crate::error::ModelError;
 use crate::facts::Facts;
 use ocellus_media::Grid;
 
-/// How frames are timed and where text goes on after a picture or video.
+/// How frames are timed, and which position follows a picture or video.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PositionRule {
-    /// Time = floor(frame · seconds · rate) in f32; text goes on at the largest position so far + 1. The published description.
+    /// Time = floor(frame · seconds · rate) in f32; the next position is the largest so far + 1. The published description.
     #[default]
     Published,
     /// As published, with the seconds cut to a whole number first (transformers 4.50 to 4.57).
     WholeSeconds,
-    /// Time = floor(frame · (rate · seconds)); text goes on at the start + max(rows, columns) (transformers 5).
+    /// Time = floor(frame · (rate · seconds)); the next position is the start + max(rows, columns) (transformers 5).
     LargestSide,
 }
 
-/// A picture or video of a prompt, in patches.
+/// The size of a picture or video of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Vision {
+pub struct VisualSpan {
     pub grid: Grid,
     /// `Some(seconds a temporal patch spans)` for a video.
     pub video_seconds: Option<f32>,
@@ -32,15 +32,15 @@ pub struct Vision {
 pub struct Positions {
     /// Time, row and column of every token.
     pub ids: Vec<[i64; 3]>,
-    /// Largest position + 1 − number of tokens: generated token `n` stands at `ids.len() + n + delta` on all axes.
+    /// Largest position + 1 − number of tokens: generated token `n` has position `ids.len() + n + delta` on all axes.
     pub delta: i64,
 }
 
-/// The positions of `ids`, whose image and video tokens stand for the visual tokens of `visions` in order.
+/// Positions of the prompt `ids`, in which image and video ids stand for the visual tokens of `visions`, in order.
 pub fn positions(
     facts: &Facts,
     ids: &[u32],
-    visions: &[Vision],
+    visions: &[VisualSpan],
     rule: PositionRule,
 ) -> Result<Positions, ModelError> {
     let (mut out, mut next) = (Vec::with_capacity(ids.len()), 0i64);
@@ -90,20 +90,20 @@ pub fn positions(
     })
 }
 
-/// The spans that visual tokens make in the prompt: whole pictures and videos, or videos frame by frame.
-fn apart(facts: &Facts, visions: &[Vision]) -> Vec<Vision> {
-    let frames = |v: &Vision| match v.video_seconds {
+/// The spans of visual tokens in the prompt: whole pictures and videos, or single frames where frames stand apart.
+fn apart(facts: &Facts, visions: &[VisualSpan]) -> Vec<VisualSpan> {
+    let frames = |v: &VisualSpan| match v.video_seconds {
         Some(_) if facts.frames_apart => {
             let frame = Grid { t: 1, ..v.grid };
-            vec![Vision { grid: frame, ..*v }; v.grid.t]
+            vec![VisualSpan { grid: frame, ..*v }; v.grid.t]
         }
         _ => vec![*v],
     };
     visions.iter().flat_map(frames).collect()
 }
 
-/// Appends the visual tokens of one picture or video that starts at `start`; returns where text goes on.
-fn place(facts: &Facts, vision: &Vision, rule: PositionRule, start: i64, out: &mut Vec<[i64; 3]>) -> i64 {
+/// Appends the positions of one picture or video that starts at `start`; returns the position that follows it.
+fn place(facts: &Facts, vision: &VisualSpan, rule: PositionRule, start: i64, out: &mut Vec<[i64; 3]>) -> i64 {
     let (rows, columns) = (vision.grid.h / facts.merge, vision.grid.w / facts.merge);
     for frame in 0..vision.grid.t {
         let time = time(facts, vision, rule, frame);
@@ -117,9 +117,9 @@ fn place(facts: &Facts, vision: &Vision, rule: PositionRule, start: i64, out: &m
     }
 }
 
-fn time(facts: &Facts, vision: &Vision, rule: PositionRule, frame: usize) -> i64 {
+fn time(facts: &Facts, vision: &VisualSpan, rule: PositionRule, frame: usize) -> i64 {
     let (Some(seconds), Some(rate)) = (vision.video_seconds, facts.tokens_per_second) else {
-        // Without timed positions the frame number is the time; pictures of timed families have one time.
+        // Families without timed positions use the frame number; in timed families a picture has a single time.
         return if facts.tokens_per_second.is_none() {
             frame as i64
         } else {
@@ -127,7 +127,7 @@ fn time(facts: &Facts, vision: &Vision, rule: PositionRule, frame: usize) -> i64
         };
     };
     let frame = frame as f32;
-    // The order of the products is the references': f32 rounding may move a floor.
+    // The order of multiplication is the reference's: rounding in f32 can change the floor.
     let time = match rule {
         PositionRule::Published => frame * seconds * rate,
         PositionRule::WholeSeconds => frame * seconds.trunc() * rate,

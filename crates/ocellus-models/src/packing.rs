@@ -1,14 +1,14 @@
-//! `quantization_config`: how a checkpoint's matrices were rounded to integers before it was published.
+//! `quantization_config`: how a checkpoint's integer matrices were made.
 //!
-//! Which matrices were is seen from their tensors; here stands only how to read those. What would be computed otherwise than
-//! it was meant to be is refused by name.
+//! Which matrices are quantised follows from their tensors; this module reads their format, and refuses settings that are not
+//! supported by name.
 
-use ocellus_weights::{Packing, Words};
+use ocellus_weights::{Packing, WordAxis};
 use serde_json::{Value, json};
 
 use crate::config::{ConfigError, Fields};
 
-/// How a matrix was made, which modules were left as they are (their tensors say so), and which program multiplies with it.
+/// Fields about how a matrix was quantised, which modules were not (their tensors say so), and which program multiplies.
 const HARMLESS: &[&str] = &[
     "act_group_aware",
     "autoround_version",
@@ -44,7 +44,7 @@ const HARMLESS: &[&str] = &[
     "use_exllama",
 ];
 
-/// The packing that the config on its top level names, where it names one.
+/// The packing that the top level of the config states, if any.
 pub fn read(config: &Fields, family: &str) -> Result<Option<Packing>, ConfigError> {
     let Some(fields) = config.object("quantization_config")? else {
         return Ok(None);
@@ -78,7 +78,7 @@ fn gptq(fields: &Fields) -> Result<Packing, ConfigError> {
             ));
         }
     };
-    // Rules for single modules may leave them out, and nothing else.
+    // Rules for single modules may exclude modules, nothing else.
     if let Some(rules) = fields.get("dynamic") {
         let left_out = rules
             .as_object()
@@ -89,7 +89,7 @@ fn gptq(fields: &Fields) -> Result<Packing, ConfigError> {
         }
     }
     Ok(Packing {
-        words: Words::AlongInputs,
+        words: WordAxis::Inputs,
         bits,
         group: group(fields)?,
         zeros_less_one,
@@ -106,20 +106,20 @@ fn awq(fields: &Fields) -> Result<Packing, ConfigError> {
         other => return Err(refused(fields, "checkpoint_format", "gemm", &json!(other))),
     }
     Ok(Packing {
-        words: Words::AlongOutputs,
+        words: WordAxis::Outputs,
         bits: 4,
         group: group(fields)?,
         zeros_less_one: false,
     })
 }
 
-/// The layout of the tensors, under either of its names.
+/// The tensor layout, under either of its field names.
 fn format<'a>(fields: &Fields<'a>, default: &'a str) -> Result<&'a str, ConfigError> {
     let newer = fields.text_or("format", default)?;
     fields.text_or("checkpoint_format", newer)
 }
 
-/// Inputs of a group; -1 stands for all.
+/// Inputs per group of a scale; -1 means all inputs.
 fn group(fields: &Fields) -> Result<Option<usize>, ConfigError> {
     match fields.get("group_size").map(Value::as_i64) {
         None => Ok(Some(128)),

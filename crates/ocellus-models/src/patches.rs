@@ -1,4 +1,4 @@
-//! Pictures as planes, cut into the patches of a vision tower.
+//! Cuts pictures given as planes into patches.
 
 use candle_core::Tensor;
 use ocellus_media::Grid;

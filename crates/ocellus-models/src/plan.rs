@@ -1,4 +1,4 @@
-//! What a model needs in memory and what its work costs, from its config alone.
+//! Memory and arithmetic of a model, computed from its config.
 
 mod count;
 mod shape;

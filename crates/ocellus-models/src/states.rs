@@ -21,7 +21,7 @@ impl States {
         segments(self.lengths.iter().copied())
     }
 
-    /// The tokens of each and the tokens of its counterpart in `memory`, which it attends to.
+    /// Cross-attention segments: sequence `i` attends to sequence `i` of `memory`.
     pub fn looking_at(&self, memory: &Self) -> Arc<[Segment]> {
         let (own, seen) = (self.segments(), memory.segments());
         let look = |(own, seen): (&Segment, &Segment)| Segment {
@@ -40,14 +40,14 @@ impl States {
         self.lengths.iter().scan(0, start).collect()
     }
 
-    /// The first token of each, `[count, width]`.
+    /// The first row of each sequence, `[count, width]`.
     pub fn firsts(&self) -> Result<Tensor, ModelError> {
         let starts: Vec<u32> = self.starts().into_iter().map(|s| s as u32).collect();
         let index = Tensor::from_vec(starts, self.lengths.len(), self.rows.device())?;
         Ok(self.rows.index_select(&index, 0)?)
     }
 
-    /// Those of `which`, in this order; one may come several times.
+    /// The sequences with the indices `which`, in this order; an index may repeat.
     pub fn pick(&self, which: &[usize]) -> Result<Self, ModelError> {
         let starts = self.starts();
         if let Some(other) = which.iter().find(|i| **i >= starts.len()) {
@@ -67,7 +67,7 @@ impl States {
         })
     }
 
-    /// Every sequence without its first `front` and last `back` tokens; nothing is left of shorter ones.
+    /// Every sequence without its first `front` and last `back` rows; a shorter sequence becomes empty.
     pub fn trimmed(&self, front: usize, back: usize) -> Result<Self, ModelError> {
         let kept = |n: &usize| n.saturating_sub(front + back);
         let rows = |(start, n): (usize, &usize)| (start + front..start + front + kept(n)).map(|r| r as u32);
@@ -84,14 +84,14 @@ impl States {
         })
     }
 
-    /// The rows of each sequence, `[tokens, width]`.
+    /// The rows of each sequence as a tensor of its own, `[tokens, width]`.
     pub fn each(&self) -> Result<Vec<Tensor>, ModelError> {
         let spans = self.starts().into_iter().zip(&self.lengths);
         let rows = |(start, n): (usize, &usize)| Ok(self.rows.narrow(0, start, *n)?);
         spans.map(rows).collect()
     }
 
-    /// These and then those of `more`.
+    /// Concatenates two lists of sequences.
     pub fn and(&self, more: &Self) -> Result<Self, ModelError> {
         Ok(Self {
             rows: Tensor::cat(&[&self.rows, &more.rows], 0)?,
@@ -100,10 +100,10 @@ impl States {
     }
 }
 
-/// States of texts and of what is visual beside them, after they were encoded together.
+/// States of texts and of pictures or regions that were encoded together.
 #[derive(Clone)]
 pub struct JointStates {
     pub text: States,
-    /// Patches or regions, and tokens that stand for a whole picture where a model has them.
+    /// States of patches or regions, and of tokens for a whole picture where the model has them.
     pub visual: States,
 }

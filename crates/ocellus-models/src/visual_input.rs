@@ -1,5 +1,4 @@
-//! What goes into a model that takes pictures and texts together: pictures as patches or as what a detector found in them, and
-//! texts as ids.
+//! Inputs of models that take pictures and texts together: pictures as patches or as detected regions, texts as ids.
 
 use candle_core::Tensor;
 use ocellus_media::Grid;
@@ -7,35 +6,35 @@ use ocellus_media::Grid;
 use crate::error::ModelError;
 use crate::states::States;
 
-/// Ids of texts as the model wants them, start and end tokens included.
+/// Ids of texts, start and end tokens included.
 pub type Texts<'a> = [&'a [u32]];
 
 /// The visual side of the input.
 #[derive(Clone, Debug)]
 pub enum VisualInput {
-    /// Pictures as patch rows `[n, patch_features]`, one picture's after another's.
+    /// Patch rows `[n, patch_features]` of all pictures, one picture after another.
     Pictures { patches: Tensor, grids: Vec<Grid> },
-    /// Pictures as what a detector found in them.
+    /// Regions of each picture.
     Regions(Vec<Regions>),
 }
 
-/// What a detector found in one picture.
+/// The regions that a detector found in one picture.
 #[derive(Clone, Debug)]
 pub struct Regions {
     /// `[regions, width]`.
     pub features: Tensor,
-    /// x1, y1, x2, y2 in pixels.
+    /// Boxes x1, y1, x2, y2 in px.
     pub boxes: Vec<[f32; 4]>,
-    /// Sides of the picture in pixels.
+    /// Width and height of the picture in px.
     pub width: f32,
     pub height: f32,
 }
 
-/// Patches of still pictures, and rows and columns of each.
+/// Patches of still pictures, with rows and columns of each.
 pub type Stills<'a> = (&'a Tensor, Vec<(usize, usize)>);
 
 impl VisualInput {
-    /// The patches and grids, or an error that names what was given instead.
+    /// The patches and grids; an error for regions.
     pub fn pictures(&self) -> Result<(&Tensor, &[Grid]), ModelError> {
         match self {
             Self::Pictures { patches, grids } => Ok((patches, grids)),
@@ -43,8 +42,8 @@ impl VisualInput {
         }
     }
 
-    /// As [`pictures`](Self::pictures), with rows and columns of every picture, for models of still pictures alone: patches have
-    /// `features` values each, and there are as many as the grids say.
+    /// As [`pictures`](Self::pictures), with rows and columns of every picture, for models without video. Checks that patches
+    /// have `features` values and are as many as the grids say.
     pub fn stills(&self, features: usize) -> Result<Stills<'_>, ModelError> {
         let (patches, grids) = self.pictures()?;
         if let Some(grid) = grids.iter().find(|g| g.t != 1 || g.h == 0 || g.w == 0) {
@@ -63,7 +62,7 @@ impl VisualInput {
         Ok((patches, grids.iter().map(|g| (g.h, g.w)).collect()))
     }
 
-    /// The pictures of `which`, in this order; one may come several times.
+    /// The pictures with the indices `which`, in this order; an index may repeat.
     pub fn pick(&self, which: &[usize]) -> Result<Self, ModelError> {
         let count = match self {
             Self::Pictures { grids, .. } => grids.len(),
@@ -88,7 +87,7 @@ impl VisualInput {
         })
     }
 
-    /// The regions of every picture, or an error that names what was given instead.
+    /// The regions of every picture; an error for patches.
     pub fn regions(&self) -> Result<&[Regions], ModelError> {
         match self {
             Self::Regions(regions) => Ok(regions),

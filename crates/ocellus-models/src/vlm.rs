@@ -1,4 +1,4 @@
-//! What every vision-language model can do, whatever its family.
+//! The interface of vision-language models that generate text.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::Batch;
@@ -11,20 +11,20 @@ use ocellus_media::Grid;
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
-use crate::mrope::{self, PositionRule, Positions, Vision};
+use crate::mrope::{self, PositionRule, Positions, VisualSpan};
 
 /// One prompt: its ids, and its pictures and videos in the order of their tokens.
 #[derive(Clone, Debug)]
 pub struct Prompt<'a> {
     pub ids: &'a [u32],
-    pub visions: Vec<Vision>,
+    pub visions: Vec<VisualSpan>,
     pub rule: PositionRule,
 }
 
-/// What stands at a place of a prompt.
+/// The source of the embedding at a position of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// The token itself.
+    /// The token embedding table.
     Text,
     /// The next visual token of the pictures.
     Image,
@@ -32,18 +32,18 @@ pub enum Slot {
     Video,
 }
 
-/// What a decoder reads before it generates, of one prompt after another in packed rows.
+/// The decoder input of the prefill, for packed sequences.
 pub struct PrefillInput {
-    /// The tokens that the decoder reads of each sequence.
+    /// The ids that the decoder reads in each sequence.
     pub ids: Vec<Vec<u32>>,
-    /// A row for every token.
+    /// One embedding per token.
     pub embeds: Embeddings,
     pub positions: Vec<[i64; 3]>,
-    /// Where the first generated token of each sequence stands.
+    /// The position of the first generated token of each sequence.
     pub next: Vec<[i64; 3]>,
-    /// What every further token adds to that.
+    /// The difference of positions between generated tokens.
     pub stride: [i64; 3],
-    /// What the decoder attends to beside its own tokens, a span for each sequence.
+    /// The cross-attention memory, with a span of rows for each sequence; `None` in decoders without cross-attention.
     pub cross: Option<Arc<CrossMemory>>,
 }
 
@@ -67,10 +67,10 @@ impl PrefillInput {
     }
 }
 
-/// A vision-language model that continues text: pictures to visual tokens, tokens of both kinds to hidden states, hidden states to
+/// A vision-language model that generates text: pictures → visual tokens; text and visual tokens → hidden states; hidden states →
 /// logits.
 ///
-/// Everything is packed: several pictures or sequences follow one another in the rows of one tensor.
+/// Tensors are packed: the rows of several pictures or sequences follow one another.
 pub trait Vlm: Send + Sync {
     fn facts(&self) -> &Facts;
 
@@ -79,12 +79,12 @@ pub trait Vlm: Send + Sync {
     /// `patches [n, patch_features]` of pictures with these grids → visual tokens, `n / merge²` rows in the pictures' own order.
     fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError>;
 
-    /// Rows that [`encode`](Self::encode) gives for a picture or video of this grid.
+    /// The number of rows that [`encode`](Self::encode) gives for a picture or video with this grid.
     fn visual_tokens(&self, grid: &Grid) -> usize {
         self.facts().visual_tokens(grid)
     }
 
-    /// What stands at every place of a prompt.
+    /// The source of the embedding at every position of a prompt.
     fn slots(&self, ids: &[u32]) -> Vec<Slot> {
         let facts = self.facts();
         let slot = |id: &u32| match *id {
@@ -95,13 +95,14 @@ pub trait Vlm: Send + Sync {
         ids.iter().map(slot).collect()
     }
 
-    /// Image placeholder expansion: the tokens that stand in a prompt for a picture of this grid, in place of one image token.
+    /// Image placeholder expansion: the ids that replace one image token in a prompt for a picture with this grid.
     fn placeholder(&self, grid: &Grid) -> Vec<u32> {
         let facts = self.facts();
         vec![facts.image_token.unwrap_or_default(); facts.visual_tokens(grid)]
     }
 
-    /// The embeddings of `ids`, with the rows of `images` and `videos` in place of their tokens, in order. Taps `inputs_embeds`.
+    /// The embeddings of `ids`, in which the rows of `images` and `videos` replace image and video tokens in order. Taps
+    /// `inputs_embeds`.
     fn embed(
         &self,
         ids: &[u32],
@@ -119,7 +120,7 @@ pub trait Vlm: Send + Sync {
         let embeds = if image_rows + video_rows == 0 {
             text
         } else {
-            // One table: the text rows, the images' rows, the videos' rows; each token picks its row.
+            // All rows are in one table (text, images, videos), from which each token selects one.
             let (mut image, mut video) = (ids.len() as u32, (ids.len() + image_rows) as u32);
             let next = |counter: &mut u32| {
                 *counter += 1;
@@ -147,8 +148,8 @@ pub trait Vlm: Send + Sync {
         Ok(embeds)
     }
 
-    /// Prompts with the visual tokens of their images and videos, ready for the decoder. Models that read prompts with an encoder,
-    /// or whose decoder attends to the picture across, say so here.
+    /// The decoder input of prompts with their encoded images and videos. Models that read prompts with an encoder, or whose
+    /// decoder attends to the picture by cross-attention, override it.
     fn prefill_input(
         &self,
         prompts: &[Prompt],
@@ -174,23 +175,23 @@ pub trait Vlm: Send + Sync {
         })
     }
 
-    /// Positions of one sequence that holds these pictures and videos, in order.
+    /// Positions of a sequence with these pictures and videos, in order.
     fn positions(
         &self,
         ids: &[u32],
-        visions: &[Vision],
+        visions: &[VisualSpan],
         rule: PositionRule,
     ) -> Result<Positions, ModelError> {
         mrope::positions(self.facts(), ids, visions, rule)
     }
 
-    /// What is kept of every token that was read. Whose it is and where it lies is the caller's business.
+    /// The KV cache that every token needs. The caller owns the cache.
     fn kv_layout(&self) -> KvLayout {
         self.decoder().kv_layout()
     }
 
-    /// Whether what is kept of a token depends on the tokens before it alone, so that another prompt which starts alike can use
-    /// it. Not so where the rotation depends on the length of the whole prompt, or prompts are read by an encoder.
+    /// Whether keys and values of a token depend only on the tokens up to it, so that a prompt with the same prefix can reuse
+    /// them. False where rotary angles depend on the length of the whole prompt, or an encoder reads prompts.
     fn prefixes_agree(&self) -> bool {
         true
     }
@@ -216,7 +217,7 @@ pub trait Vlm: Send + Sync {
     }
 }
 
-/// Fails when a prompt has more or fewer places for visual tokens of a kind than there are rows for them.
+/// Fails when the number of image or video positions in a prompt differs from the number of rows for them.
 pub(crate) fn placeholders_match(
     kind: &'static str,
     expected: usize,

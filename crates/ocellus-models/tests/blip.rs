@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::find;
-use ocellus_models::{Grid, Model, ModelError, PositionRule, Prompt, Vision, VisualInput};
+use ocellus_models::{Grid, Model, ModelError, PositionRule, Prompt, VisualInput, VisualSpan};
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{Frozen, Params, Precision, Taps, Trainable};
 use ocellus_testkit::Random;
@@ -67,7 +67,7 @@ fn logits(
     let vlm = model.generator().unwrap();
     let (patches, grids) = visual(model, 7, sides);
     let visual_tokens = vlm.encode(&patches, &grids, &mut Taps::none())?;
-    let vision = |grid: &Grid| Vision {
+    let vision = |grid: &Grid| VisualSpan {
         grid: *grid,
         video_seconds: None,
     };

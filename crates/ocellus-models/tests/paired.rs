@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::{find, named, parse};
 use ocellus_models::{
-    ConfigError, Given, Grid, Model, ModelError, PositionRule, Prompt, Vision, VisualInput, Vlm,
+    ConfigError, Given, Grid, Model, ModelError, PositionRule, Prompt, VisualInput, VisualSpan, Vlm,
     patches::patch_rows,
 };
 use ocellus_nn::attention::Batch;
@@ -301,7 +301,7 @@ fn log_softmax(row: &[f32]) -> Vec<f64> {
 /// Log-probabilities of the tokens of `answer` behind its first one.
 fn told(model: &dyn Vlm, question: &[u32], (patches, grid): (&Tensor, Grid), answer: &[u32]) -> Vec<f64> {
     let visual_tokens = model.encode(patches, &[grid], &mut Taps::none()).unwrap();
-    let vision = Vision {
+    let vision = VisualSpan {
         grid,
         video_seconds: None,
     };

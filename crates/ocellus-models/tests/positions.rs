@@ -1,7 +1,7 @@
 //! The rules of positions: worked examples, what holds for every prompt, and prompts that do not fit their pictures.
 
 use ocellus_models::mrope::positions;
-use ocellus_models::{Facts, Grid, ModelError, PositionRule, Vision};
+use ocellus_models::{Facts, Grid, ModelError, PositionRule, VisualSpan};
 use proptest::prelude::*;
 
 const TEXT: u32 = 20;
@@ -28,15 +28,15 @@ fn facts(tokens_per_second: Option<f32>) -> Facts {
     }
 }
 
-fn vision(t: usize, h: usize, w: usize, video_seconds: Option<f32>) -> Vision {
-    Vision {
+fn vision(t: usize, h: usize, w: usize, video_seconds: Option<f32>) -> VisualSpan {
+    VisualSpan {
         grid: Grid { t, h, w },
         video_seconds,
     }
 }
 
 /// A prompt of text runs with a picture after each but the last.
-fn prompt(text: &[usize], visions: &[Vision]) -> Vec<u32> {
+fn prompt(text: &[usize], visions: &[VisualSpan]) -> Vec<u32> {
     let mut ids = Vec::new();
     for (i, run) in text.iter().enumerate() {
         ids.extend(std::iter::repeat_n(TEXT, *run));
@@ -105,7 +105,7 @@ fn nothing_has_no_positions() {
 fn prompts_that_do_not_fit_their_pictures_are_refused() {
     let (picture, video) = (vision(1, 4, 4, None), vision(1, 4, 4, Some(1.0)));
     /// Name, ids, pictures, the kind of error, what was expected and what was found.
-    type Row<'a> = (&'a str, &'a [u32], &'a [Vision], &'a str, usize, usize);
+    type Row<'a> = (&'a str, &'a [u32], &'a [VisualSpan], &'a str, usize, usize);
     let table: [Row; 6] = [
         ("no picture", &[TEXT, IMAGE], &[], "image", 0, 1),
         ("no video", &[VIDEO; 4], &[picture], "video", 0, 4),
@@ -140,7 +140,7 @@ fn prompts_that_do_not_fit_their_pictures_are_refused() {
     }
 }
 
-fn visions() -> impl Strategy<Value = Vec<Vision>> {
+fn visions() -> impl Strategy<Value = Vec<VisualSpan>> {
     let one = (1usize..4, 1usize..5, 1usize..5, proptest::option::of(0.0f32..3.0));
     proptest::collection::vec(one, 0..4).prop_map(|all| {
         all.into_iter()

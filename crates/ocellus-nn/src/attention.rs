@@ -1,5 +1,5 @@
-//! Attention, of every kind that a model here uses: self-attention and cross-attention, grouped heads, fused or
-//! separate projections, norms of heads, rotary positions, additive biases, a cache.
+//! Attention as all models here use it: self-attention and cross-attention, grouped heads, fused or separate projections, norms
+//! of heads, rotary positions, additive biases, a KV cache.
 
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
@@ -12,28 +12,28 @@ use crate::ops::rope::rotate;
 use crate::rope::Angles;
 use crate::{Linear, LoadError, Norm, Params, Precision, Result, Segment, Taps};
 
-/// Heads and projections of an attention.
+/// Heads and projections of an attention layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attn {
     pub heads: usize,
-    /// Heads of keys and values; a divisor of `heads`.
+    /// Key-value heads; divides `heads`.
     pub kv_heads: usize,
     pub head_dim: usize,
     pub bias: Bias,
     pub projections: Projections,
-    /// A norm over each head of queries (`q_norm`) and keys (`k_norm`), before the rotation.
+    /// A norm over each head of queries (`q_norm`) and keys (`k_norm`), before rotary positions.
     pub head_norm: Option<Norm>,
-    /// Factor of the scores; `None` = `1 / sqrt(head_dim)`.
+    /// Factor of the attention scores; `None` = `1 / sqrt(head_dim)`.
     pub scale: Option<f32>,
 }
 
 impl Attn {
-    /// As many heads of keys as of queries, separate projections.
+    /// Multi-head attention: as many key-value heads as query heads, separate projections.
     pub const fn full(heads: usize, head_dim: usize, bias: Bias) -> Self {
         Self::grouped(heads, heads, head_dim, bias)
     }
 
-    /// Fewer heads of keys than of queries, separate projections.
+    /// Grouped-query attention: fewer key-value heads than query heads, separate projections.
     pub const fn grouped(heads: usize, kv_heads: usize, head_dim: usize, bias: Bias) -> Self {
         Self {
             heads,
@@ -46,7 +46,7 @@ impl Attn {
         }
     }
 
-    /// The same with separate projections, as cross-attention has them.
+    /// The same spec with separate projections, as cross-attention stores them.
     pub const fn unfused(self) -> Self {
         Self {
             projections: Projections::Separate,
@@ -54,7 +54,7 @@ impl Attn {
         }
     }
 
-    /// The same with queries, keys and values from one matrix `qkv`.
+    /// The same spec with one matrix `qkv` for queries, keys and values.
     pub const fn fused(self) -> Self {
         Self {
             projections: Projections::Fused,
@@ -75,9 +75,9 @@ pub struct Bias {
 impl Bias {
     pub const NONE: Self = Self::of(false, false, false, false);
     pub const ALL: Self = Self::of(true, true, true, true);
-    /// All but the output.
+    /// All but the output projection.
     pub const QKV: Self = Self::of(true, true, true, false);
-    /// All but the keys, whose bias would change nothing.
+    /// All but the key projection, whose bias does not change the softmax.
     pub const QVO: Self = Self::of(true, false, true, true);
 
     const fn of(q: bool, k: bool, v: bool, o: bool) -> Self {
@@ -85,30 +85,30 @@ impl Bias {
     }
 }
 
-/// How a checkpoint keeps queries, keys and values.
+/// How a checkpoint stores the query, key and value projections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Projections {
     /// `q_proj`, `k_proj`, `v_proj`.
     Separate,
-    /// As separate, but the two coordinates of a rotation are neighbours in a head instead of half a head apart; queries and
-    /// keys are put in order when loaded.
+    /// As separate, but the two coordinates of a rotation are adjacent in a head instead of half a head apart; rows of queries
+    /// and keys are reordered when loaded.
     AdjacentPairs,
     /// `qkv`: all queries, all keys, all values. A bias of queries and values only is `q_bias` and `v_bias`.
     Fused,
     /// `qkv`: queries, keys and values of the first head, then of the second, and so on.
     FusedByHead,
-    /// `qkv` as fused, but taken apart when loaded: for cross-attention, where queries and keys come from different rows.
+    /// As `Fused`, but split when loaded: for cross-attention, where queries and keys are projected from different rows.
     Stacked,
 }
 
-/// Which tokens a call reads: sequences one after another.
+/// The packed sequences of one call.
 #[derive(Clone, Default)]
 pub struct Batch {
     /// Tokens of each sequence in this call.
     pub lengths: Vec<usize>,
-    /// The blocks of each sequence, with the tokens that they held before this call; empty without a KV cache.
+    /// The block table of each sequence, with the number of tokens it held before this call; empty without a KV cache.
     pub tables: Vec<BlockTable>,
-    /// What each sequence attends to across; empty without cross-attention.
+    /// The cross-attention memory of each sequence; empty without cross-attention.
     pub cross: Vec<CrossSpan>,
 }
 
@@ -121,7 +121,7 @@ impl Batch {
         }
     }
 
-    /// The same with what they attend to across.
+    /// The same sequences with a cross-attention memory.
     pub fn across(self, memory: Option<Arc<CrossMemory>>) -> Self {
         Self {
             cross: memory.map(CrossMemory::spans).unwrap_or_default(),
@@ -129,7 +129,7 @@ impl Batch {
         }
     }
 
-    /// Who attends to whom, with the keys of all sequences one after another: of what a sequence has read before, and of its rows.
+    /// The attention segments of the sequences; the keys of a sequence are its cached tokens followed by its rows of this call.
     pub(crate) fn segments(&self) -> Arc<[Segment]> {
         let (mut q_start, mut k_start) = (0, 0);
         let segment = |(i, &q_len): (usize, &usize)| {
@@ -148,11 +148,11 @@ impl Batch {
     }
 }
 
-/// Sequences with the KV cache that holds what they have read.
+/// Sequences with the KV cache that holds their earlier tokens.
 pub(crate) struct Cached<'a> {
     pub cache: &'a KvCache,
     pub batch: &'a Batch,
-    /// Rows of a layer's tensors that hold the keys of all sequences; nothing where kernels read blocks.
+    /// Row indices of the cached keys of all sequences in the layer's tensors; `None` where kernels read blocks directly.
     rows: Option<Tensor>,
 }
 
@@ -175,15 +175,15 @@ impl<'a> Cached<'a> {
     }
 }
 
-/// Segments from lengths: each may attend to itself only.
+/// Self-attention segments of sequences with these lengths.
 pub fn segments(lengths: impl IntoIterator<Item = usize>) -> Arc<[Segment]> {
     Batch::of(lengths.into_iter().collect()).segments()
 }
 
-/// Additive scores of a segment, `[heads, q_len, k_len]`.
+/// A bias that is added to the scores of a segment, `[heads, q_len, k_len]`.
 pub type ScoreBias<'a> = dyn Fn(&Segment) -> Result<Tensor> + 'a;
 
-/// Who attends to whom.
+/// Which rows attend to which.
 #[derive(Clone, Copy)]
 pub struct Mask<'a> {
     pub segments: &'a Arc<[Segment]>,
@@ -192,7 +192,7 @@ pub struct Mask<'a> {
 }
 
 impl<'a> Mask<'a> {
-    /// Every row of a segment attends to all rows of it.
+    /// Bidirectional: every row of a segment attends to all rows of it.
     pub fn whole(segments: &'a Arc<[Segment]>) -> Self {
         Self {
             segments,
@@ -201,7 +201,7 @@ impl<'a> Mask<'a> {
         }
     }
 
-    /// No row attends to later ones.
+    /// Causal: a row attends to itself and earlier rows of its segment.
     pub fn causal(segments: &'a Arc<[Segment]>) -> Self {
         Self {
             causal: true,
@@ -225,7 +225,7 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// For tokens of `width`; keys and values come from rows of `kv_width`.
+    /// Loads attention for tokens of `width`, whose keys and values are projected from rows of `kv_width`.
     pub fn load(
         p: &Params,
         spec: Attn,
@@ -307,7 +307,7 @@ impl Attention {
                     ((n, 3, heads, dim), 1)
                 };
                 let all = qkv.forward(x)?.reshape(shape)?;
-                // Parts of wider rows: operations that need them contiguous copy them.
+                // Parts of wider rows are not contiguous; operations that need it make a copy.
                 let part = |i: usize| all.narrow(axis, i, 1)?.squeeze(axis);
                 Ok((part(0)?, part(1)?, part(2)?))
             }
@@ -324,7 +324,7 @@ impl Attention {
         }
     }
 
-    /// Queries and keys after norms and rotation, and values.
+    /// Queries and keys after norms and rotary positions, and values.
     fn prepared(&self, x: &Tensor, angles: Option<&Angles>) -> Result<(Tensor, Tensor, Tensor)> {
         let (mut q, mut k, v) = self.project(x)?;
         if let Some((of_queries, of_keys)) = &self.norms {
@@ -368,8 +368,8 @@ impl Attention {
         self.attend(&q, &k, &v, mask)
     }
 
-    /// As [`forward`](Self::forward), with what the sequences have read before in a KV cache, if there is one. Taps
-    /// `query_{layer}` and `key_{layer}` after the rotation.
+    /// As [`forward`](Self::forward), with the earlier tokens of the sequences in a KV cache, if there is one. Taps
+    /// `query_{layer}` and `key_{layer}` after rotary positions.
     pub(crate) fn cached(
         &self,
         x: &Tensor,
@@ -407,8 +407,7 @@ impl Attention {
         }
     }
 
-    /// Keys and values `[rows, kv_heads, head_dim]` of rows `[rows, kv_width]` that others attend to, for
-    /// [`across`](Self::across).
+    /// Keys and values `[rows, kv_heads, head_dim]` projected from `[rows, kv_width]`, for [`across`](Self::across).
     pub fn keys_and_values(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         match &self.inputs {
             Inputs::Separate { k, v, .. } => {
@@ -419,7 +418,7 @@ impl Attention {
         }
     }
 
-    /// The same where keys come from other rows than values: from rows with their positions added, say.
+    /// The same where keys and values are projected from different rows, for example keys from rows with positions added.
     pub fn keys_and_values_apart(&self, of_keys: &Tensor, of_values: &Tensor) -> Result<(Tensor, Tensor)> {
         Ok((
             self.keys_and_values(of_keys)?.0,
@@ -427,13 +426,13 @@ impl Attention {
         ))
     }
 
-    /// `x` attends to the given keys and values instead of to itself.
+    /// Cross-attention of `x` to the given keys and values.
     pub fn across(&self, x: &Tensor, (k, v): (&Tensor, &Tensor), mask: &Mask) -> Result<Tensor> {
         self.attend(&self.queries(x)?, k, v, mask)
     }
 }
 
-/// The matrix of all three projections with whatever bias there is.
+/// The fused matrix of all three projections, with its bias in any of the stored forms.
 fn fused(p: &Params, spec: &Attn, width: usize) -> std::result::Result<Linear, LoadError> {
     let inner = spec.heads * spec.head_dim;
     let (outputs, Bias { q, k, v, .. }) = (3 * inner, spec.bias);
@@ -445,7 +444,7 @@ fn fused(p: &Params, spec: &Attn, width: usize) -> std::result::Result<Linear, L
     Linear::new(weight, Some(Tensor::cat(&[&q, &q.zeros_like()?, &v], 0)?), p)
 }
 
-/// Rows of a projection whose rotations are adjacent pairs, in the order in which they are half a head apart.
+/// Reorders the rows of a projection from adjacent pairs to pairs half a head apart.
 fn apart(weight: &Tensor, head_dim: usize) -> Result<Tensor> {
     let (outputs, inputs) = weight.dims2()?;
     weight

@@ -1,4 +1,4 @@
-//! The transformer layer: attention and a position-wise network, normed before or after, with or without cross-attention.
+//! The transformer layer: attention and an MLP, with norms before or after each, and optional cross-attention.
 
 use candle_core::Tensor;
 
@@ -8,19 +8,19 @@ use crate::norm::NormLayer;
 use crate::ops::add::add;
 use crate::{Attn, LoadError, Mlp, Norm, Params, Result};
 
-/// What a layer's attention does with its input `[tokens, width]`.
+/// Applies a layer's attention to its input `[tokens, width]`.
 pub type Attend<'a> = dyn Fn(&Attention, &Tensor) -> Result<Tensor> + 'a;
 
-/// Where norms stand.
+/// The place of the norms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// `x + f(norm(x))`.
+    /// Pre-norm: `x + f(norm(x))`.
     NormFirst,
-    /// `norm(x + f(x))`, as in the first transformers.
+    /// Post-norm: `norm(x + f(x))`, as in the original transformer.
     NormLast,
 }
 
-/// The shape of a layer.
+/// Sizes and options of a layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spec {
     pub width: usize,
@@ -28,7 +28,7 @@ pub struct Spec {
     pub norm: Norm,
     pub order: Order,
     pub mlp: Mlp,
-    /// Width of the rows that cross-attention reads, if the layer has it.
+    /// Width of the rows that cross-attention projects keys and values from; `None` = no cross-attention.
     pub memory: Option<usize>,
 }
 
@@ -52,8 +52,8 @@ impl Block {
         Self::facing(p, spec, spec.width)
     }
 
-    /// A layer whose attention has keys and values from rows of `kv_width`, such as those of another stream: `attend` then
-    /// projects those rows and attends to them.
+    /// Loads a layer whose attention projects keys and values from rows of `kv_width`, such as those of another stream; `attend`
+    /// must supply these rows.
     pub fn facing(p: &Params, spec: &Spec, kv_width: usize) -> std::result::Result<Self, LoadError> {
         let across = |memory: usize| {
             Ok::<_, LoadError>(Across {
@@ -71,7 +71,7 @@ impl Block {
         })
     }
 
-    /// Keys and values of rows that others attend to, when the layer has cross-attention.
+    /// Keys and values of memory rows for the layer's cross-attention, if it has one.
     pub fn cross_keys_and_values(&self, rows: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
         self.across
             .as_ref()
@@ -79,8 +79,8 @@ impl Block {
             .transpose()
     }
 
-    /// `x [tokens, width]` → the same shape. `attend` is called with the layer's attention and its input, `cross` with its
-    /// cross-attention and the input of that, which is left out without it.
+    /// `x [tokens, width]` → the same shape. `attend` computes self-attention from the layer's attention and its input; `cross`
+    /// computes cross-attention likewise and is not called without it.
     pub fn forward(
         &self,
         x: &Tensor,

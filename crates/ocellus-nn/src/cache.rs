@@ -1,5 +1,5 @@
-//! The KV cache: keys and values of the tokens that sequences have read, in blocks. Who owns which block is not known here; a
-//! sequence comes with the table of its blocks.
+//! The KV cache: keys and values of earlier tokens, in blocks. It does not know which sequence owns a block; each sequence comes
+//! with its block table.
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_base::trace::span;
@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock};
 use crate::ops::with_slice;
 use crate::{Precision, Result};
 
-/// What a decoder keeps of a token.
+/// Sizes of the keys and values of a token.
 #[derive(Clone, Debug)]
 pub struct KvLayout {
     pub layers: usize,
@@ -18,16 +18,16 @@ pub struct KvLayout {
     pub storage: KvStorage,
 }
 
-/// What attention reads keys and values from.
+/// The storage that attention reads keys and values from.
 #[derive(Clone, Debug)]
 pub enum KvStorage {
-    /// The CPU kernels' blocks, whose products are computed at a precision.
+    /// Blocks of the CPU kernels, whose matrix products have this precision.
     Blocks(Precision),
     /// Tensors of a type on a device.
     Tensors(DType, Device),
 }
 
-/// The blocks of a sequence in their order, and how many tokens they hold.
+/// The block table of a sequence, and how many tokens its blocks hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockTable {
     pub blocks: Vec<u32>,
@@ -41,18 +41,18 @@ pub struct KvCache {
     block_bytes: usize,
 }
 
-/// What a layer keeps.
+/// Keys and values of one layer.
 pub(crate) enum Layer {
     /// Keys and values `[blocks · BLOCK, kv_heads, head_dim]`.
     Tensors(Tensor, Tensor),
     Blocks(RwLock<KvBlocks>),
 }
 
-/// How many blocks of tensors are added at a time: growing copies what is there.
+/// Number of blocks by which tensors grow: growing copies the existing blocks.
 const TENSOR_BLOCKS: usize = 16;
 
 impl KvCache {
-    /// No blocks yet; see [`KvCache::grow`]. Only [`KvStorage::Blocks`] can be kept in fewer bits; tensors keep their type.
+    /// A cache without blocks; see [`KvCache::grow`]. Only [`KvStorage::Blocks`] can be quantised; tensors keep their type.
     pub fn new(layout: &KvLayout, width: KvWidth) -> Result<Self> {
         let heads = (layout.kv_heads, layout.head_dim);
         let layer = || {
@@ -74,7 +74,7 @@ impl KvCache {
         })
     }
 
-    /// Makes room for at least `count` blocks of [`BLOCK`] tokens; those that are there stay.
+    /// Allocates blocks until there are at least `count`, each of [`BLOCK`] tokens; existing blocks keep their contents.
     pub fn grow(&mut self, count: usize) -> Result<()> {
         if count <= self.blocks {
             return Ok(());
@@ -109,7 +109,7 @@ impl KvCache {
         self.blocks
     }
 
-    /// Bytes of one block, all layers together.
+    /// Bytes of one block in all layers.
     pub fn block_bytes(&self) -> usize {
         self.block_bytes
     }
@@ -118,8 +118,8 @@ impl KvCache {
         &self.layers[layer]
     }
 
-    /// Writes the next tokens of sequences: `k` and `v` `[tokens, kv_heads, head_dim]` hold `lengths[i]` rows for the sequence
-    /// with `tables[i]`, behind the tokens that its blocks hold.
+    /// Appends tokens to sequences: `k` and `v` are `[tokens, kv_heads, head_dim]`; `lengths[i]` of the rows belong to the
+    /// sequence with `tables[i]`, behind the tokens that it holds already.
     pub(crate) fn write(
         &self,
         layer: usize,
@@ -167,7 +167,7 @@ impl KvCache {
         }
     }
 
-    /// Gives block `to` the contents of block `from`, for a sequence that goes on in a block which others read too.
+    /// Copies block `from` to block `to`: copy on write, for a sequence that continues in a shared block.
     pub fn copy(&self, from: u32, to: u32) -> Result<()> {
         let (from, to) = (from as usize, to as usize);
         for layer in &self.layers {
@@ -186,7 +186,7 @@ impl KvCache {
         Ok(())
     }
 
-    /// Fills a block with what is no number, in all layers: what a result shows of it was read before it was written.
+    /// Fills a block with NaN in all layers, so that a read of stale values shows in results.
     pub fn poison(&self, block: u32) -> Result<()> {
         for layer in &self.layers {
             match layer {
@@ -217,19 +217,19 @@ impl KvLayout {
         }
     }
 
-    /// Whether keys and values can be kept in fewer bits.
+    /// Whether keys and values can be quantised.
     pub fn narrows(&self) -> bool {
         matches!(self.storage, KvStorage::Blocks(_))
     }
 }
 
 impl BlockTable {
-    /// Blocks that so many tokens take.
+    /// Number of blocks for `tokens` tokens.
     pub fn blocks_for(tokens: usize) -> usize {
         tokens.div_ceil(BLOCK)
     }
 
-    /// Rows of a layer's tensors that the next `count` tokens are written to, block by block.
+    /// Row ranges of a layer's tensors that the next `count` tokens are written to, one per block.
     fn runs(&self, count: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
         let end = self.len + count;
         let mut at = self.len;
@@ -242,7 +242,7 @@ impl BlockTable {
         })
     }
 
-    /// Rows of a layer's tensors that hold the first `count` tokens, in order.
+    /// Row indices of a layer's tensors that hold the first `count` tokens, in order.
     pub(crate) fn rows(&self, count: usize) -> impl Iterator<Item = u32> {
         (0..count).map(|i| self.blocks[i / BLOCK] * BLOCK as u32 + (i % BLOCK) as u32)
     }

@@ -4,24 +4,24 @@ use candle_core::{DType, Tensor};
 
 use crate::{LoadError, Params, Result};
 
-/// A square kernel and how it is moved.
+/// Sizes of a convolution with a square kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
     pub inputs: usize,
     pub outputs: usize,
-    /// Side of the kernel.
+    /// Height and width of the kernel.
     pub side: usize,
     pub stride: usize,
-    /// Zeros around the planes.
+    /// Zero padding on each side of the planes.
     pub padding: usize,
-    /// Planes' distance between two neighbours of the kernel.
+    /// Distance of neighbouring kernel elements in the input.
     pub dilation: usize,
-    /// Parts that inputs and outputs fall into, each part of the outputs seeing one of the inputs.
+    /// Groups of channels: each group of outputs reads one group of inputs.
     pub groups: usize,
 }
 
 impl Spec {
-    /// A kernel that is moved by 1 over bare planes, every output seeing every input.
+    /// A convolution with stride 1, no padding, no dilation and one group.
     pub fn new(inputs: usize, outputs: usize, side: usize) -> Self {
         Self {
             inputs,
@@ -45,7 +45,7 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// Takes `weight` and `bias`.
+    /// Loads `weight` and `bias`.
     pub fn load(p: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
         let kernel = kernel(p, &spec)?;
         let bias = p
@@ -54,8 +54,8 @@ impl Conv {
         Ok(Self { spec, kernel, bias })
     }
 
-    /// Takes `weight`, and under `norm` the scale, shift, mean and variance of a batch norm that learns no more. The norm is
-    /// folded into the kernel, so this is for inference.
+    /// Loads `weight`, and under `norm` the scale, shift, mean and variance of a batch norm with fixed statistics. The norm is
+    /// folded into the kernel, so this is for inference only.
     pub fn normed(p: &Params, spec: Spec, eps: f64) -> std::result::Result<Self, LoadError> {
         let kernel = kernel(p, &spec)?;
         let norm = p.at("norm");

@@ -1,11 +1,12 @@
-//! Cross-attention memory: the keys and values of what a decoder attends to beside its own tokens, projected once.
+//! Cross-attention memory: the keys and values that a decoder attends to in addition to its own tokens, projected once per
+//! sequence.
 
 use candle_core::Tensor;
 use std::sync::Arc;
 
 use crate::Segment;
 
-/// Keys and values that sequences attend to across, of every layer that does.
+/// Cross-attention keys and values of every decoder layer that has cross-attention.
 pub struct CrossMemory {
     /// `[rows, kv_heads, head_dim]` each, for every layer of the decoder.
     layers: Vec<Option<(Tensor, Tensor)>>,
@@ -22,7 +23,7 @@ pub struct CrossSpan {
 }
 
 impl CrossMemory {
-    /// Keys and values of every layer, of which `lengths` rows belong to each sequence, one after another.
+    /// A memory from the keys and values of every layer; `lengths[i]` rows belong to sequence `i`.
     pub(crate) fn new(layers: Vec<Option<(Tensor, Tensor)>>, lengths: &[usize]) -> Self {
         let mut first = 0;
         let span = |len: &usize| {
@@ -46,13 +47,13 @@ impl CrossMemory {
     }
 }
 
-/// Neighbouring sequences of a batch that attend to one memory.
+/// Adjacent sequences of a batch that share a memory.
 pub(crate) struct CrossGroup {
     memory: Arc<CrossMemory>,
-    /// The group's rows among those of the batch.
+    /// The group's first row in the batch.
     pub q_start: usize,
     pub q_len: usize,
-    /// Who attends to what, counted from the group's first row.
+    /// Attention segments, with query rows counted from the group's first row.
     pub segments: Arc<[Segment]>,
 }
 
@@ -61,7 +62,7 @@ impl CrossGroup {
         self.memory.layers[layer].as_ref()
     }
 
-    /// The groups of sequences with `lengths` rows each.
+    /// Groups of sequences with `lengths` rows each.
     pub fn of(lengths: &[usize], spans: &[CrossSpan]) -> Vec<Self> {
         let (mut groups, mut start, mut from) = (Vec::new(), 0, 0);
         while from < spans.len() {

@@ -1,5 +1,5 @@
-//! A causal decoder: a stack of layers over packed sequences, positions of several kinds, a head that may be tied, a KV cache,
-//! and for encoder-decoders cross-attention to a memory.
+//! A causal decoder: layers over packed sequences, several kinds of positions, an output head that may be tied, a KV cache, and
+//! optional cross-attention to a memory.
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_kernels::quant::Format;
@@ -16,39 +16,39 @@ use crate::rope::Rope;
 use crate::rows::Table;
 use crate::{Act, Linear, LoadError, Norm, Params, Precision, Result, Segment, Taps};
 
-/// The shape of a decoder.
+/// Sizes and options of a decoder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     pub vocab: usize,
     pub layers: usize,
     pub block: block::Spec,
     pub positions: Positions,
-    /// Over the embeddings with their positions.
+    /// A norm over the sum of token embedding and position embedding.
     pub embedding_norm: Option<Norm>,
-    /// Behind the last layer.
+    /// A norm after the last layer.
     pub final_norm: Option<Norm>,
     pub head: Head,
 }
 
-/// How a decoder knows where a token stands.
+/// How positions enter a decoder.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Positions {
-    /// Queries and keys are rotated.
+    /// Rotary: queries and keys are rotated.
     Rotary(Rope),
-    /// A table `positions`, whose row `position + offset` is added to the embedding.
+    /// Learned: a table `positions`, whose row `position + offset` is added to the embedding.
     Learned { rows: usize, offset: usize },
-    /// Scores for distances, a table `relative` for all layers.
+    /// Relative: a bias per bucket of distance, in a table `relative` that all layers share.
     Relative(Buckets),
 }
 
-/// What gives the scores of words.
+/// The output head, which computes the logits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Head {
-    /// The embedding table, the hidden states multiplied by `scale` first.
+    /// The embedding table; hidden states are multiplied by `scale` first.
     Tied { scale: f64 },
-    /// A matrix of its own, without a bias.
+    /// A separate matrix without a bias.
     Own,
-    /// The embedding table behind a transform, with a bias: a masked-word head.
+    /// An MLM head: a transform, then the embedding table, then a bias.
     Transformed { act: Act, norm: Norm },
 }
 
@@ -71,8 +71,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes `embed_tokens`, `positions` or `relative`, `embedding_norm`, `layers.N.*` and `norm` under `p`, and the head under
-    /// `head`.
+    /// Loads `embed_tokens`, `positions` or `relative`, `embedding_norm`, `layers.N.*` and `norm` under `p`, and the output head
+    /// under `head`.
     pub fn load(p: &Params, head: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
         let width = spec.block.width;
         let place = p.at("embed_tokens");
@@ -80,7 +80,7 @@ impl Decoder {
             Head::Transformed { .. } => Table::Tensor(place.tensor("weight", &[spec.vocab, width])?),
             Head::Tied { .. } | Head::Own => place.table("weight", [spec.vocab, width])?,
         };
-        // Scores of words are what is left of a rounding at the very end.
+        // Logits show every rounding error of the head directly, so it keeps at least 6 bits.
         let head = &head.at_least(Format::Q6);
         let layers = (0..spec.layers)
             .map(|i| Block::load(&p.at("layers").at(i), &spec.block))
@@ -135,10 +135,10 @@ impl Decoder {
         self.embedding.device()
     }
 
-    /// What is kept of a token that was read.
+    /// The KV cache that a token needs.
     pub fn kv_layout(&self) -> KvLayout {
         let attention = self.spec.block.attention;
-        // Scores with something added to them are computed on tensors.
+        // The kernels' attention over blocks takes no bias, so relative positions use tensors.
         let kernels = self.relative.is_none() && self.device().is_cpu() && self.dtype() == DType::F32;
         KvLayout {
             layers: self.spec.layers,
@@ -156,7 +156,7 @@ impl Decoder {
         self.embedding.rows(ids)
     }
 
-    /// The cross-attention memory of rows `[rows, width]`, of which `lengths` rows belong to each sequence.
+    /// Projects rows `[rows, width]` to a cross-attention memory; `lengths[i]` of them belong to sequence `i`.
     pub fn cross_memory(&self, states: &Tensor, lengths: &[usize]) -> Result<CrossMemory> {
         let layers = self
             .layers
@@ -178,7 +178,7 @@ impl Decoder {
         self.forward_adding(x, &[], positions, batch, cache, taps)
     }
 
-    /// The same, with `added[i] [tokens, width]` added to what layer `i` gives.
+    /// The same, with `added[i] [tokens, width]` added to the output of layer `i` (DeepStack).
     pub fn forward_adding(
         &self,
         x: &Tensor,
@@ -192,8 +192,8 @@ impl Decoder {
         self.run(x, added, positions, (batch, &segments), cache, taps)
     }
 
-    /// As [`forward`](Self::forward) without a cache, where a sequence does not just attend to itself: `segments` say what the rows
-    /// see, causally; `batch` says which rows attend to which part of the cross-attention memory.
+    /// As [`forward`](Self::forward) without a KV cache, for attention other than causal self-attention over whole sequences:
+    /// `segments` are causal attention segments, `batch` assigns rows to their cross-attention memory.
     pub fn forward_seeing(
         &self,
         x: &Tensor,
@@ -249,7 +249,7 @@ impl Decoder {
         Ok(x)
     }
 
-    /// Embeddings with their positions, normed where the decoder norms them.
+    /// Adds position embeddings, and applies the embedding norm where the decoder has one.
     fn placed(&self, x: &Tensor, positions: &[[i64; 3]]) -> Result<Tensor> {
         let mut x = x.clone();
         if let (Some(table), Positions::Learned { offset, rows: most }) =
@@ -275,8 +275,8 @@ impl Decoder {
     }
 }
 
-/// Cross-attention of one layer. Every group of sequences reads a memory of its own; rows do not depend on one another, so that
-/// taking them apart changes no bit.
+/// Cross-attention of one layer. Each group of sequences attends to its own memory; since rows are independent, computing groups
+/// separately gives the same bits.
 fn across(attention: &Attention, x: &Tensor, groups: &[CrossGroup], layer: usize) -> Result<Tensor> {
     let one = |x: &Tensor, group: &CrossGroup| {
         let Some((k, v)) = group.layer(layer) else {

@@ -1,5 +1,5 @@
-//! The input of BERT-like models (Devlin et al. 2019, section 3): words, positions and token types, added and normed; and
-//! their output heads.
+//! Input embeddings of BERT-like models (Devlin et al. 2019, section 3): token, position and token type embeddings, summed and
+//! normalised; and their output heads.
 
 use candle_core::Tensor;
 
@@ -8,14 +8,14 @@ use crate::ops::activation::activate;
 pub use crate::rows::rows;
 use crate::{Act, Linear, LoadError, Norm, Params, Result};
 
-/// Tables of an embedding.
+/// Sizes of the tables.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spec {
     pub vocab: usize,
     pub width: usize,
-    /// Rows of the position table; `None` = none.
+    /// Rows of the position table; `None` = no such table.
     pub positions: Option<usize>,
-    /// Rows of the token type table; `None` = none.
+    /// Rows of the token type table; `None` = no such table.
     pub types: Option<usize>,
     pub norm: Norm,
 }
@@ -45,7 +45,8 @@ impl Embeddings {
         })
     }
 
-    /// Packed `ids` at `positions` with `types` → `[tokens, width]`, normed. Types are ignored without a table.
+    /// Packed `ids` at `positions` with token types `types` → `[tokens, width]`, after the norm. Types are ignored where there is
+    /// no table.
     pub fn forward(&self, ids: &[u32], positions: &[u32], types: &[u32]) -> Result<Tensor> {
         self.norm.forward(&self.sum(ids, positions, types)?)
     }
@@ -63,8 +64,7 @@ impl Embeddings {
     }
 }
 
-/// A linear layer, an activation and a norm: what stands before the word scores of a masked-word head. Tensors `dense`,
-/// `LayerNorm`.
+/// The transform of an MLM head: a linear layer, an activation and a norm. Tensors `dense`, `LayerNorm`.
 pub struct Transform {
     dense: Linear,
     act: Act,
@@ -85,14 +85,14 @@ impl Transform {
     }
 }
 
-/// Scores of words for masked places: tensors `transform.*` and `bias`, and the word table itself.
+/// An MLM head: tensors `transform.*` and `bias`, tied to the token embedding table.
 pub struct MaskedWords {
     transform: Transform,
     scores: Linear,
 }
 
 impl MaskedWords {
-    /// `words [vocab, width]` is the embedding table.
+    /// `words [vocab, width]` is the token embedding table.
     pub fn load(p: &Params, words: &Tensor, act: Act, norm: Norm) -> std::result::Result<Self, LoadError> {
         let (vocab, width) = words.dims2()?;
         let bias = p.tensor("bias", &[vocab])?;

@@ -1,4 +1,4 @@
-//! A stack of layers over packed tokens: the text and fusion encoders, and the trunk of image towers.
+//! A stack of layers over packed tokens: text encoders, fusion encoders, and the layers of image towers.
 
 use candle_core::Tensor;
 use std::ops::Range;
@@ -8,18 +8,18 @@ use crate::block::{self, Attend, Block};
 use crate::rope::Angles;
 use crate::{LoadError, Params, Result, Taps};
 
-/// The shape of a stack.
+/// Sizes of a stack.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     pub layers: usize,
-    /// Every layer; `memory` counts for the layers of `across` only.
+    /// The spec of every layer; its `memory` applies to the layers in `across` only.
     pub block: block::Spec,
     /// The layers with cross-attention.
     pub across: Range<usize>,
 }
 
 impl Spec {
-    /// Layers without cross-attention, or all with it when the block has a memory.
+    /// A stack in which all layers have cross-attention if the block has a memory, otherwise none.
     pub fn new(layers: usize, block: block::Spec) -> Self {
         let across = if block.memory.is_some() { 0..layers } else { 0..0 };
         Self {
@@ -35,7 +35,7 @@ pub struct Encoder {
     layers: Vec<Block>,
 }
 
-/// Memory rows `[rows, width]` and who attends to which of them.
+/// Memory rows `[rows, width]`, and which query rows attend to which of them.
 pub type Across<'a> = (&'a Tensor, &'a Mask<'a>);
 
 impl Encoder {
@@ -59,7 +59,7 @@ impl Encoder {
         self.layers.is_empty()
     }
 
-    /// The layers of `range`: `x [tokens, width]` → `[tokens, width]`. Taps `{tap}_N`.
+    /// Runs the layers in `range`: `x [tokens, width]` → `[tokens, width]`. Taps `{tap}_N`.
     pub fn forward(
         &self,
         x: &Tensor,

@@ -1,4 +1,4 @@
-//! A matrix and an optional bias.
+//! A linear layer: a matrix and an optional bias.
 
 use candle_core::Tensor;
 use ocellus_base::trace::span;
@@ -17,25 +17,25 @@ use crate::{LoadError, Params, Result};
 pub struct Linear(Kind);
 
 enum Kind {
-    /// The tensors themselves: for training and for devices other than the CPU.
+    /// Plain tensors: for training, and for devices other than the CPU.
     Plain {
         weight: Tensor,
         bias: Option<Tensor>,
         precision: Precision,
     },
-    /// Weights in the order in which the CPU's kernels read them: for inference.
+    /// Weights packed for the CPU kernels: for inference.
     Packed(Packed),
 }
 
 impl Linear {
-    /// Takes `weight [outputs, inputs]` and, with `bias`, `bias [outputs]`.
+    /// Loads `weight [outputs, inputs]` and, with `bias`, `bias [outputs]`.
     pub fn load(
         p: &Params,
         inputs: usize,
         outputs: usize,
         bias: bool,
     ) -> std::result::Result<Self, LoadError> {
-        // What does not fit is said of the weight first.
+        // The bias is loaded after the weight, so that a wrong shape is reported for the weight first.
         let of_bias = || bias.then(|| p.tensor("bias", &[outputs])).transpose();
         match p.stored("weight", [outputs, inputs])? {
             Some(Stored::Packed(packed)) => Self::packed(p.resident(&packed), of_bias()?, None),
@@ -50,7 +50,7 @@ impl Linear {
         }
     }
 
-    /// A layer over tensors that were put together by the caller: `weight [outputs, inputs]`, `bias [outputs]`.
+    /// A layer from tensors that the caller built: `weight [outputs, inputs]`, `bias [outputs]`.
     pub fn new(weight: Tensor, bias: Option<Tensor>, p: &Params) -> std::result::Result<Self, LoadError> {
         if p.trainable() || !ops::fused(&weight) {
             return Ok(Self(Kind::Plain {
@@ -68,7 +68,7 @@ impl Linear {
         Self::packed(matrix, bias, None)
     }
 
-    /// A layer over the rows of a table: scores of words by the table of their embeddings.
+    /// A layer whose weight is an embedding table: a tied output head.
     pub fn tied(
         table: &Table,
         vocab: usize,
@@ -82,7 +82,7 @@ impl Linear {
             }
             Table::Stored(rows) => rows,
         };
-        // A checkpoint that was packed before holds the scores' matrix beside the table.
+        // A checkpoint saved in packed form contains the packed head beside the table.
         if p.contains("weight")
             && let Some(Stored::Packed(packed)) = p.stored("weight", [vocab, width])?
         {
@@ -106,7 +106,8 @@ impl Linear {
         })))
     }
 
-    /// The packed matrix, for products of several at once; nothing where what goes in is measured, which they would pass by.
+    /// The packed matrix, for kernels that multiply several at once; `None` while inputs are measured, which such kernels would
+    /// skip.
     pub(crate) fn as_packed(&self) -> Option<&Packed> {
         match &self.0 {
             Kind::Packed(packed) => Some(packed).filter(|p| p.columns.is_none()),

@@ -2,7 +2,7 @@
 
 use ocellus_weights::WeightsError;
 
-/// Why a model could not be put together from its tensors.
+/// Why a layer or model could not be loaded from its tensors.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("the checkpoint has no tensor `{name}`")]

@@ -1,7 +1,7 @@
-//! How much the inputs of matrices count: the mean square of every column that goes into them, gathered while a model runs.
+//! Importance of matrix columns for quantisation: the mean square of every input column, collected while a model runs.
 //!
-//! An error in a weight changes an output by as much as its input is large, so that quantisation may spend its error
-//! where inputs are small. This is the diagonal of what Frantar et al. 2022 (section 3.1) round by.
+//! An error in a weight changes an output in proportion to its input, so quantisation may put larger errors where inputs are
+//! small. This is the diagonal of the Hessian in Frantar et al. 2022 (section 3.1).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,19 +10,19 @@ use candle_core::Tensor;
 
 use crate::{Result, ops};
 
-/// What went into matrices, by their names in the checkpoint.
+/// Statistics of matrix inputs, by the matrices' names in the checkpoint.
 #[derive(Debug, Default)]
 pub struct Measured(Mutex<BTreeMap<String, Arc<Columns>>>);
 
 impl Measured {
-    /// Where the `inputs` columns of the matrix `name` are added up. Layers that share a matrix share its place.
+    /// The accumulator for the `inputs` columns of the matrix `name`. Layers that share a matrix share it.
     pub(crate) fn columns(&self, name: String, inputs: usize) -> Arc<Columns> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let columns = all.entry(name).or_insert_with(|| Arc::new(Columns::new(inputs)));
         columns.clone()
     }
 
-    /// The mean square of every column. Of a matrix that saw nothing, or something that is no number, nothing is known.
+    /// The mean square of every column. A matrix without inputs, or with a non-finite mean, is left out.
     pub fn importance(&self) -> BTreeMap<String, Arc<[f32]>> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all
@@ -31,18 +31,18 @@ impl Measured {
         known.collect()
     }
 
-    /// Rows that went into the matrix that saw most.
+    /// The largest number of rows that any matrix received.
     pub fn rows(&self) -> u64 {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.values().map(|columns| columns.rows()).max().unwrap_or(0)
     }
 }
 
-/// What went into one matrix.
+/// Accumulated inputs of one matrix.
 #[derive(Debug)]
 pub(crate) struct Columns(Mutex<Sums>);
 
-/// In f64: sums of millions of rows must not lose the small ones.
+/// In f64: sums over millions of rows must not lose small terms.
 #[derive(Debug)]
 struct Sums {
     rows: u64,

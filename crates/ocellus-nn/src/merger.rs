@@ -1,4 +1,4 @@
-//! What hands the patches of a tower to a decoder: neighbours become one visual token of the decoder's width.
+//! The merger between vision tower and decoder: adjacent patches become one visual token of the decoder's width.
 
 use candle_core::Tensor;
 
@@ -6,17 +6,17 @@ use crate::norm::NormLayer;
 use crate::ops::activation::{Act, activate};
 use crate::{Linear, LoadError, Norm, Params, Result};
 
-/// The shape of a merger.
+/// Sizes of a merger.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spec {
     /// Width of a patch.
     pub width: usize,
-    /// Patches that make one visual token.
+    /// Patches per visual token.
     pub merged: usize,
-    /// Width of a merged visual token: the decoder's.
+    /// Width of a visual token, which is the decoder's width.
     pub out: usize,
     pub norm: Norm,
-    /// The norm runs over a whole visual token instead of over each patch.
+    /// Whether the norm covers the merged patches together instead of each patch.
     pub norm_merged: bool,
 }
 
@@ -40,7 +40,7 @@ impl Merger {
         })
     }
 
-    /// `x [n, width]`, the patches of a visual token one after another → `[n / merged, out]`.
+    /// `x [n, width]`, where the patches of a visual token are adjacent → `[n / merged, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let shape = (x.dim(0)? / self.spec.merged, self.spec.width * self.spec.merged);
         let cells = if self.spec.norm_merged {

@@ -1,4 +1,4 @@
-//! The position-wise network of a block, chosen by a spec.
+//! The MLP of a transformer layer.
 
 use candle_core::Tensor;
 use ocellus_base::trace::span;
@@ -8,7 +8,7 @@ use crate::ops::activation::{activate, silu_mul};
 use crate::ops::linear::gated_packed;
 use crate::{Linear, LoadError, Params, Result};
 
-/// Which network, how wide inside, with or without biases.
+/// Kind, hidden width, and whether there are biases.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mlp {
     /// `down(act(gate(x)) · up(x))`: tensors `gate_proj`, `up_proj`, `down_proj`.
@@ -35,7 +35,7 @@ impl Mlp {
     }
 }
 
-/// A loaded network.
+/// A loaded MLP.
 pub enum MlpLayer {
     Gated {
         act: Act,

@@ -1,4 +1,4 @@
-//! Normalisation layers, chosen by a spec.
+//! Norm layers.
 
 use candle_core::Tensor;
 use ocellus_base::trace::span;
@@ -6,7 +6,7 @@ use ocellus_base::trace::span;
 use crate::ops::norm;
 use crate::{LoadError, Params, Result};
 
-/// Which norm, with its epsilon.
+/// Kind of norm, with its epsilon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Norm {
     Rms { eps: f64 },
@@ -22,7 +22,7 @@ impl Norm {
         Self::Layer { eps }
     }
 
-    /// Takes `weight [width]` and, for a layer norm, `bias [width]`.
+    /// Loads `weight [width]` and, for a layer norm, `bias [width]`.
     pub fn load(self, p: &Params, width: usize) -> std::result::Result<NormLayer, LoadError> {
         let weight = p.tensor("weight", &[width])?;
         Ok(match self {
@@ -43,7 +43,7 @@ pub enum NormLayer {
 }
 
 impl NormLayer {
-    /// Over the last dimension of `x [rows, width]`.
+    /// Normalises the last dimension of `x [rows, width]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let _span = span("norm");
         match self {

@@ -1,4 +1,4 @@
-//! A matrix as the CPU's kernels read it, with what belongs to it.
+//! A matrix packed for the CPU kernels, with its bias.
 
 use std::sync::Arc;
 
@@ -10,6 +10,6 @@ use crate::measured::Columns;
 pub(crate) struct Packed {
     pub weight: Arc<Matrix>,
     pub bias: Option<Vec<f32>>,
-    /// Where what goes in is measured, while it is.
+    /// Accumulator of input statistics, during measurement.
     pub columns: Option<Arc<Columns>>,
 }

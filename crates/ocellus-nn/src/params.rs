@@ -1,8 +1,7 @@
-//! Where a layer's tensors come from: a path of names over a [`Source`].
+//! The tensors of a layer: a path of names over a [`Source`].
 //!
 //! The same layer code serves inference ([`Frozen`]: tensors of a file, converted once) and training ([`Trainable`]: candle
-//! variables that a backward pass finds). Both record what was asked for, so that a caller can say which tensors of a
-//! file no layer took.
+//! variables). Both record which names were asked for, so that a caller can report unused tensors of a file.
 
 mod frozen;
 mod read;
@@ -31,20 +30,20 @@ pub use trainable::Trainable;
 pub struct Params {
     source: Rc<dyn Source>,
     prefix: String,
-    /// Names of ours and of the checkpoint, for the part of the path behind `named_from`.
+    /// Translation of our names to the checkpoint's, for the path after `named_from`.
     names: Names,
     named_from: usize,
     precision: Precision,
-    /// What matrices are rounded to on the CPU, where they are.
+    /// The format that matrices are quantised to on the CPU, if any.
     format: Option<Format>,
-    /// Tensors are asked for as states.
+    /// Whether tensors are requested as states, which training changes without gradients.
     untrained: bool,
-    /// Another full name that a tensor is asked for under.
+    /// An alternative full name for shared tensors.
     shared: fn(&str) -> Option<String>,
 }
 
-/// Pairs of our name and the checkpoint's, each one or several components of a path; an empty name of the checkpoint's
-/// leaves the component out. The first pair that fits at a component counts.
+/// Pairs of our name and the checkpoint's, each one or several path components. An empty checkpoint name drops the component. The
+/// first matching pair applies.
 pub type Names = &'static [(&'static str, &'static str)];
 
 impl Params {
@@ -61,7 +60,7 @@ impl Params {
         }
     }
 
-    /// The same place, whose matrices are rounded to `format` for inference on the CPU.
+    /// The same path, with matrices quantised to `format` for inference on the CPU.
     pub fn rounded(&self, format: Format) -> Self {
         Self {
             format: Some(format),
@@ -69,7 +68,7 @@ impl Params {
         }
     }
 
-    /// The same place, whose matrices are not rounded to fewer bits than those of `least`.
+    /// The same path, with matrices quantised to no fewer bits than `least` has.
     pub fn at_least(&self, least: Format) -> Self {
         Self {
             format: self.format.map(|f| if f.bits < least.bits { least } else { f }),
@@ -77,7 +76,7 @@ impl Params {
         }
     }
 
-    /// The same place, below which layers' own names stand for the checkpoint's. Replaces names that were given above.
+    /// The same path, with a translation from our layer names to the checkpoint's below it. Replaces an earlier translation.
     pub fn named(&self, names: Names) -> Self {
         let prefix = self.path("");
         Self {
@@ -121,7 +120,7 @@ impl Params {
         }
     }
 
-    /// The same place, whose tensors no gradient changes: a teacher's weights, a queue.
+    /// The same path for tensors that get no gradients: an EMA teacher's weights, queues.
     pub fn untrained(&self) -> Self {
         Self {
             untrained: true,
@@ -129,8 +128,7 @@ impl Params {
         }
     }
 
-    /// The same place, where a tensor for whose full name `with` gives another is that other one: two parts of a model that
-    /// share tensors.
+    /// The same path with shared tensors: a tensor for whose full name `with` returns another name is loaded under that name.
     pub fn sharing(&self, with: fn(&str) -> Option<String>) -> Self {
         Self {
             shared: with,
@@ -138,13 +136,13 @@ impl Params {
         }
     }
 
-    /// The name that the source is asked for.
+    /// The name under which the source is asked.
     fn full(&self, name: &str) -> String {
         let name = self.path(name);
         (self.shared)(&name).unwrap_or(name)
     }
 
-    /// The tensor `name` under this prefix; an error names it in full.
+    /// The tensor `name` under this prefix; errors give its full name.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
         let name = self.full(name);
         match self.untrained {
@@ -153,12 +151,12 @@ impl Params {
         }
     }
 
-    /// The matrix `name` under this prefix as it is stored, where the source gives it so.
+    /// The matrix `name` under this prefix in its stored form, if the source offers it.
     pub(crate) fn stored(&self, name: &str, shape: [usize; 2]) -> Result<Option<Stored>, LoadError> {
         self.source.stored(&self.full(name), shape)
     }
 
-    /// A packed matrix `weight` of the source for products: out of its file, into memory.
+    /// Copies a packed matrix from its file into memory.
     pub(crate) fn resident(&self, packed: &PackedQ) -> Arc<Matrix> {
         let matrix = Arc::new(Matrix::Quantized(packed.resident()));
         self.source.release(&self.full("weight"));
@@ -174,22 +172,21 @@ impl Params {
         })
     }
 
-    /// Where what goes into matrices here is measured: into those that will be rounded below 8 bits, and are not yet.
+    /// The input statistics, for matrices that are going to be quantised below 8 bits.
     fn measured(&self) -> Option<&Measured> {
         let few = self.format.is_some_and(|format| format.bits < Bits::Eight);
         self.source.measured().filter(|_| few)
     }
 
-    /// Where what goes into the matrix `weight` is measured, under the name that it is packed by.
+    /// The accumulator of input statistics for the matrix `weight`.
     pub(crate) fn columns(&self, inputs: usize) -> Option<Arc<Columns>> {
         let measured = self.measured()?;
         Some(measured.columns(self.full("weight"), inputs))
     }
 
-    /// Packs the matrix `weight [outputs, inputs]`, whose rows `read(first row, into)` gives, at the width that is asked for
-    /// here.
+    /// Packs the matrix `weight [outputs, inputs]`, whose rows `read(first row, into)` supplies, in the format of this path.
     pub(crate) fn pack(&self, shape: (usize, usize), read: impl Fn(usize, &mut [f32]) + Sync) -> Arc<Matrix> {
-        // A panel of fewer rows would be filled up and no smaller when quantised: a head of two values keeps its own.
+        // A matrix with fewer rows than a panel would be padded and not get smaller, so it is not quantised.
         let format = self.format.filter(|_| shape.0 >= PANEL);
         Arc::new(match format.filter(|_| self.measured().is_none()) {
             Some(format) => {
@@ -203,9 +200,9 @@ impl Params {
         })
     }
 
-    /// As [`pack`](Self::pack), of a matrix that stands in the checkpoint as it is packed.
+    /// As [`pack`](Self::pack), for a matrix stored in the checkpoint.
     pub(crate) fn pack_stored(&self, shape: (usize, usize), rows: &Rows) -> Arc<Matrix> {
-        // Where nothing else is asked for, quantised weights stay as they are.
+        // Weights that are stored quantised keep their format unless another one is asked for.
         let own = match self.format {
             None => rows
                 .few_bits(shape.0)
@@ -217,12 +214,12 @@ impl Params {
         matrix
     }
 
-    /// Says how integers are packed that stand in the checkpoint for matrices, where they do.
+    /// Declares how integer matrices are packed in the checkpoint, if it has them.
     pub fn packed_as(&self, packing: Option<Packing>) -> Result<(), LoadError> {
         packing.map_or(Ok(()), |packing| self.source.packed_as(packing))
     }
 
-    /// The `count` whole numbers of `name` under this prefix.
+    /// The `count` integers of `name` under this prefix.
     pub fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError> {
         self.source.integers(&self.full(name), count)
     }

@@ -1,15 +1,15 @@
-//! Learned positions of a picture's patches, brought to a picture of another size.
+//! Learned position embeddings of patches, interpolated to another picture size.
 
 use candle_core::Tensor;
 
 use crate::Result;
 
-/// How a table is interpolated.
+/// The kind of interpolation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interpolation {
-    /// Cubic with a = -0.75, borders of pixels aligned, edges repeated.
+    /// Bicubic with a = -0.75, pixel borders aligned, edges repeated.
     Bicubic,
-    /// Linear, centres of the corner patches aligned.
+    /// Bilinear with aligned corner centres.
     BilinearCorners,
 }
 
@@ -39,7 +39,7 @@ pub fn resize(
         .matmul(&table.contiguous()?)
 }
 
-/// Source index and weight of every part of each target index, on one axis.
+/// For each target index of one axis, the source indices and their weights.
 fn weights(from: usize, to: usize, how: Interpolation) -> Vec<Vec<(usize, f32)>> {
     let last = from as i64 - 1;
     let at = |i: i64| i.clamp(0, last) as usize;

@@ -1,6 +1,5 @@
-//! The querying transformer (Li et al. 2023, section 3.1): learned queries and text tokens in one sequence. Both attend to
-//! one another; every few layers the queries alone have cross-attention to a memory; each of the two has a position-wise network of
-//! its own.
+//! The Q-Former (Li et al. 2023, section 3.1): learned queries and text tokens in one sequence with shared self-attention. In
+//! every few layers the queries have cross-attention to a memory. Queries and text have separate MLPs.
 
 use candle_core::Tensor;
 
@@ -10,7 +9,7 @@ use crate::mlp::MlpLayer;
 use crate::norm::NormLayer;
 use crate::{Attn, LoadError, Mlp, Norm, Params, Result, Taps};
 
-/// The shape of a querying transformer; norms stand last.
+/// Sizes of a Q-Former, a post-norm transformer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spec {
     pub layers: usize,
@@ -18,26 +17,26 @@ pub struct Spec {
     pub attention: Attn,
     pub norm: Norm,
     pub mlp: Mlp,
-    /// Width of the memory.
+    /// Width of the memory rows.
     pub memory: usize,
     /// Layers 0, `frequency`, 2 · `frequency`, … have cross-attention.
     pub frequency: usize,
-    /// Whether there are networks for text.
+    /// Whether there are MLPs for text.
     pub text: bool,
 }
 
-/// One sequence: queries, then text.
+/// One sequence: its queries, then its text tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub queries: usize,
     pub text: usize,
 }
 
-/// Where queries and text of packed sequences stand.
+/// Row indices of queries and of text in packed sequences.
 struct Places {
     queries: Tensor,
     text: Tensor,
-    /// For every row its place among all queries followed by all text.
+    /// For every row, its index in all queries followed by all text.
     back: Tensor,
 }
 
@@ -85,7 +84,7 @@ struct Layer {
     text: Option<Step>,
 }
 
-/// A loaded querying transformer: tensors `norm`, and under `layers.N` `attn.*`, `norm1`, `cross.*`, `norm_cross`, `query_mlp.*`,
+/// A loaded Q-Former: tensors `norm`, and under `layers.N` `attn.*`, `norm1`, `cross.*`, `norm_cross`, `query_mlp.*`,
 /// `norm_query`, `text_mlp.*`, `norm_text`.
 pub struct QFormer {
     norm: NormLayer,
@@ -124,9 +123,9 @@ impl QFormer {
         })
     }
 
-    /// Packed sequences `x [tokens, width]` → `[tokens, width]`. `mask` says which tokens attend to which; `memory` has the rows
-    /// and which of them every sequence's queries see, in segments over all queries one after another. Sequences without
-    /// queries need no memory. Taps `{tap}_N`.
+    /// Packed sequences `x [tokens, width]` → `[tokens, width]`. `mask` defines self-attention; `memory` has the memory rows and
+    /// the cross-attention segments of the queries, whose rows count queries only. Sequences without queries need no memory. Taps
+    /// `{tap}_N`.
     pub fn forward(
         &self,
         x: &Tensor,

@@ -1,17 +1,17 @@
-//! Bucketed relative positions (Raffel et al. 2020, section 2.1): a learned score for every distance, exact for near
-//! tokens and logarithmic for far ones.
+//! Bucketed relative position biases (Raffel et al. 2020, section 2.1): a learned bias per distance, exact for near tokens and
+//! logarithmic for far ones.
 
 use candle_core::Tensor;
 
 use crate::{LoadError, Params, Result, Segment};
 
-/// How distances become buckets.
+/// How distances map to buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buckets {
     pub buckets: usize,
-    /// From this distance on there is one bucket.
+    /// Distances from here on share one bucket.
     pub max_distance: usize,
-    /// Whether tokens behind count apart from tokens before; without it all of them are at distance 0.
+    /// Whether keys after the query have their own buckets; otherwise they count as distance 0.
     pub both_ways: bool,
     pub heads: usize,
 }
@@ -30,7 +30,7 @@ impl RelativeScores {
         })
     }
 
-    /// Scores of a segment whose queries are the last of its keys, `[heads, q_len, k_len]`.
+    /// Biases of a segment whose queries are the last of its keys, `[heads, q_len, k_len]`.
     pub fn scores(&self, segment: &Segment) -> Result<Tensor> {
         let Segment { q_len, k_len, .. } = *segment;
         let first = k_len as i64 - q_len as i64;
@@ -48,7 +48,7 @@ impl RelativeScores {
 }
 
 impl Buckets {
-    /// The bucket of a key `distance` tokens behind the query (negative: before it).
+    /// The bucket of a key that is `distance` tokens after the query (negative: before it).
     pub fn bucket(&self, distance: i64) -> u32 {
         let (mut buckets, mut base, mut distance) = (self.buckets, 0, distance);
         if self.both_ways {
@@ -62,7 +62,7 @@ impl Buckets {
         if distance < exact {
             return (base + distance) as u32;
         }
-        // In f32, as the published code computes it: rounding decides about the borders.
+        // In f32 like the published code: rounding decides at bucket borders.
         let ratio = (distance as f32 / exact as f32).ln() / (self.max_distance as f32 / exact as f32).ln();
         let far = exact + (ratio * (buckets - exact) as f32) as usize;
         (base + far.min(buckets - 1)) as u32

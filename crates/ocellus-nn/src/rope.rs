@@ -1,12 +1,12 @@
-//! Angles of rotary positions: one axis or several, with YaRN scaling.
+//! Angles of rotary positions, for one position axis or several, with YaRN scaling.
 //!
-//! Everything is computed in f32, as the references do, whatever the type of the model.
+//! Computed in f32 like the references, whatever the type of the model.
 
 use candle_core::{Device, Tensor};
 
 use crate::Result;
 
-/// YaRN (Peng et al. 2023): frequencies are interpolated where a dimension rotates slowly, kept where it rotates fast, and the
+/// YaRN (Peng et al. 2023): frequencies of slowly rotating dimensions are interpolated, those of fast ones are kept, and the
 /// attention is scaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Yarn {
@@ -22,18 +22,17 @@ pub struct Yarn {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rope {
     pub theta: f64,
-    /// How many frequencies each position axis drives, in order; their sum is half the head. One entry = ordinary
-    /// one-axis positions.
+    /// Number of frequencies of each position axis, in order; their sum is half the head. One entry means one position axis.
     pub sections: Vec<usize>,
-    /// Frequencies go round the axes (0, 1, 2, 0, 1, 2, …) as long as an axis has some left, then to axis 0, instead
-    /// of in blocks.
+    /// Frequencies alternate between the axes (0, 1, 2, 0, 1, 2, …) while an axis has some left, the rest go to axis 0; otherwise
+    /// each axis has a contiguous block.
     pub interleaved: bool,
     pub yarn: Option<Yarn>,
     pub long: Option<Long>,
 }
 
-/// How a decoder trained on short texts reads long ones: the second position axis is the factor of the "NTK-aware" base,
-/// chosen when the prompt is read, and queries beyond the trained length are scaled by `log_trained(position + 1)`.
+/// Extrapolation to long prompts: the second position axis carries the factor of the "NTK-aware" base, chosen at prefill, and
+/// queries beyond the trained length are scaled by `log_trained(position + 1)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Long {
     pub trained_positions: usize,
@@ -41,7 +40,7 @@ pub struct Long {
 }
 
 impl Rope {
-    /// Frequencies split over position axes (M-RoPE, Wang et al. 2024, section 2.1).
+    /// Frequencies divided among position axes (M-RoPE, Wang et al. 2024, section 2.1).
     pub fn sections(theta: f64, sections: &[usize]) -> Self {
         Self {
             theta,
@@ -52,7 +51,7 @@ impl Rope {
         }
     }
 
-    /// Ordinary positions, on one axis, for heads of `dim`.
+    /// Positions on one axis, for heads of `dim`.
     pub fn plain(theta: f64, dim: usize) -> Self {
         Self::sections(theta, &[dim / 2])
     }
@@ -74,13 +73,13 @@ impl Rope {
         (0..count).map(axis).collect()
     }
 
-    /// `theta^(-2i/dim)` for `i < dim/2`, after YaRN when asked for.
+    /// `theta^(-2i/dim)` for `i < dim/2`, scaled by YaRN if set.
     pub fn frequencies(&self, dim: usize) -> Vec<f32> {
         let plain = |i: usize| 1.0 / (self.theta as f32).powf(2.0 * i as f32 / dim as f32);
         let Some(yarn) = self.yarn else {
             return (0..dim / 2).map(plain).collect();
         };
-        // The dimension at which a full context makes `turns` turns.
+        // The dimension that makes `turns` full rotations over the trained context.
         let dimension = |turns: f64| {
             dim as f64 * (yarn.original_positions / (turns * std::f64::consts::TAU)).ln()
                 / (2.0 * self.theta.ln())
@@ -133,7 +132,7 @@ impl Rope {
         Ok(angles)
     }
 
-    /// Frequencies over the base `theta · alpha^(dim / (dim - 2))`.
+    /// Frequencies for the base `theta · alpha^(dim / (dim - 2))`.
     fn stretched(&self, alpha: f64, dim: usize) -> Vec<f32> {
         let base = self.theta * alpha.powf(dim as f64 / (dim as f64 - 2.0));
         (0..dim / 2)
@@ -142,17 +141,17 @@ impl Rope {
     }
 }
 
-/// `cos` and `sin` of the rotation of every token, each `[tokens, head_dim]`.
+/// `cos` and `sin` of the rotary angles of every token, each `[tokens, head_dim]`.
 #[derive(Clone)]
 pub struct Angles {
     pub cos: Tensor,
     pub sin: Tensor,
-    /// Factors of the queries, `[tokens, 1, 1]`.
+    /// Factors that queries are multiplied by, `[tokens, 1, 1]`.
     pub query: Option<Tensor>,
 }
 
 impl Angles {
-    /// From the angles of half a head (`tokens · half` of them), used for both halves.
+    /// From the angles of half a head (`tokens · half` values), which are used for both halves.
     pub fn twice(
         angles: impl Iterator<Item = f32>,
         tokens: usize,
@@ -175,7 +174,7 @@ impl Angles {
         })
     }
 
-    /// The angles of the tokens `index` names, in that order.
+    /// The angles of the tokens in `index`, in that order.
     pub fn select(&self, index: &Tensor) -> Result<Self> {
         Ok(Self {
             cos: self.cos.index_select(index, 0)?,

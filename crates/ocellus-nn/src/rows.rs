@@ -1,5 +1,4 @@
-//! Rows of a stored matrix, read piece by piece: how weights are packed without a whole copy in f32 between, and how a table
-//! stays in its file.
+//! Rows of a stored matrix, read in pieces: weights are packed without a full f32 copy, and embedding tables stay in their file.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,20 +16,20 @@ pub struct Rows {
     name: String,
     width: usize,
     kind: Kind,
-    /// Values read since the file's pages were last let go of.
+    /// Values read since the file's pages were last released.
     held: AtomicUsize,
 }
 
 enum Kind {
     /// A tensor in its file.
     Tensor,
-    /// The values themselves, where the checkpoint puts the tensor together from others.
+    /// Values in memory, where the checkpoint assembles the tensor from others.
     Made(Vec<f32>),
     /// Packed integers with their scales, in tensors of their own.
     Integers(Integers),
 }
 
-/// So many values are read before their pages are let go of; they are in the way of what is made of them.
+/// After this many values their file pages are released, since they compete for memory with the packed weights.
 const HELD: usize = 1 << 24;
 
 impl Rows {
@@ -57,7 +56,7 @@ impl Rows {
         })
     }
 
-    /// The matrix that `integers` of rows of `width` stand for; nothing is stored under `name` itself.
+    /// The matrix that packed integers with rows of `width` represent; no tensor is stored under `name` itself.
     pub(crate) fn of_integers(weights: Arc<Weights>, name: String, width: usize, integers: Integers) -> Self {
         Self {
             weights,
@@ -68,7 +67,7 @@ impl Rows {
         }
     }
 
-    /// The matrix at the width at which it is stored, when it is quantised.
+    /// The matrix in its stored format, if that is quantised.
     pub(crate) fn few_bits(&self, rows: usize) -> Option<PackedQ> {
         if let Kind::Integers(integers) = &self.kind {
             return Some(packed_integers(integers, (rows, self.width)));
@@ -94,10 +93,10 @@ impl Rows {
         Some(packed)
     }
 
-    /// Rows from `first` on, as many as `into` holds.
+    /// Reads rows starting at `first`, as many as `into` has room for.
     ///
     /// # Panics
-    /// When there are not so many.
+    /// If the matrix has fewer rows.
     pub fn read(&self, first: usize, into: &mut [f32]) {
         match &self.kind {
             Kind::Made(made) => {
@@ -120,7 +119,7 @@ impl Rows {
 }
 
 impl Rows {
-    /// Lets go of the file's pages.
+    /// Releases the pages of the file.
     pub(crate) fn release(&self) {
         match &self.kind {
             Kind::Integers(integers) => integers.release(),
@@ -129,15 +128,16 @@ impl Rows {
     }
 }
 
-/// The matrix with its own integers and scales, where kernels have such groups and zeros; otherwise rounded anew to 8 bits.
+/// The matrix with its stored integers and scales where the kernels support such groups and zeros; otherwise requantised to 8
+/// bits.
 fn packed_integers(integers: &Integers, shape: (usize, usize)) -> PackedQ {
     let bits = match integers.bits() {
         4 => Some(Bits::Four),
-        // Kernels hold no zeros of their own at 8 bits.
+        // Kernels support no zero points at 8 bits.
         8 if integers.is_centred() => Some(Bits::Eight),
         _ => None,
     };
-    // A group that is too long for kernels is several with one scale.
+    // A group that is too long for the kernels becomes several groups with the same scale.
     let own = integers.group().into_iter();
     let fits = |group: &usize| integers.grouped(0..0, *group).is_some();
     let format = bits.and_then(|bits| {
@@ -171,7 +171,7 @@ impl Drop for Rows {
     }
 }
 
-/// A table of rows that are looked up by number: a tensor, or rows left in the checkpoint.
+/// A table for row look-ups: a tensor, or rows left in the mapped checkpoint.
 pub enum Table {
     Tensor(Tensor),
     Stored(Box<Rows>),
@@ -179,7 +179,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// Rows `index`, `[index, width]`.
+    /// Looks up rows: `[index, width]`.
     pub fn rows(&self, index: &[u32]) -> Result<Tensor> {
         match self {
             Self::Tensor(table) => rows(table, index),
@@ -216,7 +216,7 @@ impl Table {
     }
 }
 
-/// Rows of a table, `[index, width]`.
+/// Looks up rows of a table: `[index, width]`.
 pub fn rows(table: &Tensor, index: &[u32]) -> Result<Tensor> {
     table.index_select(&Tensor::from_slice(index, index.len(), table.device())?, 0)
 }

@@ -1,4 +1,4 @@
-//! Sets of named tensors, as layers see them.
+//! Sets of named tensors that layers load from.
 
 use std::sync::Arc;
 
@@ -14,41 +14,41 @@ use crate::stored::Stored;
 pub trait Source {
     /// The tensor `name`, checked against `shape`.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError>;
-    /// The tensor `name` as something that training changes by other means than gradients, if at all.
+    /// The tensor `name` as a state, which training changes by other means than gradients.
     fn state(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
         self.tensor(name, shape)
     }
-    /// The `count` whole numbers of a counter or an index `name`.
+    /// The `count` integers of a counter or index `name`.
     fn integers(&self, name: &str, count: usize) -> Result<Vec<i64>, LoadError>;
     /// Whether the source has a tensor of this name (without taking it).
     fn contains(&self, name: &str) -> bool;
-    /// The matrix `name` as it is stored, checked against `shape`; nothing where tensors are wanted as they are.
+    /// The matrix `name` in its stored form, checked against `shape`; `None` where plain tensors are wanted.
     fn stored(&self, name: &str, shape: [usize; 2]) -> Result<Option<Stored>, LoadError> {
         let _ = (name, shape);
         Ok(None)
     }
-    /// Is told that the stored bytes of `name` are not needed for now.
+    /// Called when the stored bytes of `name` are not needed for now.
     fn release(&self, name: &str) {
         let _ = name;
     }
-    /// Is told how integers are packed that stand in the checkpoint for matrices.
+    /// Called with the packing of integer matrices in the checkpoint.
     fn packed_as(&self, packing: Packing) -> Result<(), LoadError> {
         let _ = packing;
         Err(LoadError::Integers)
     }
-    /// Is told what the matrix `name` was packed to.
+    /// Called with the packed form of the matrix `name`.
     fn packed(&self, name: &str, matrix: &Arc<Matrix>) {
         let _ = (name, matrix);
     }
-    /// How much an error in each column of the matrix `name` counts, where that is known.
+    /// The importance of errors in each column of the matrix `name`, where known.
     fn importance(&self, name: &str) -> Option<Arc<[f32]>> {
         let _ = name;
         None
     }
-    /// Where what goes into matrices is measured, where it is: before the first rounding, whose importance comes from it.
+    /// Where input statistics are collected, if they are: before quantisation, which uses them as importance.
     fn measured(&self) -> Option<&Measured> {
         None
     }
-    /// Whether gradients are wanted: layers then keep their tensors as they are instead of packing them.
+    /// Whether gradients are needed: layers then keep plain tensors instead of packing them.
     fn trainable(&self) -> bool;
 }

@@ -1,4 +1,4 @@
-//! Matrices as a checkpoint holds them: rows to be packed, or packed before.
+//! Matrices as stored in a checkpoint: rows that have to be packed, or packed already.
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ pub enum Stored {
     Packed(PackedQ),
 }
 
-/// The version of the packed layout; see [`Format`] for what it says.
+/// The version of the packed layout, which [`Format`] describes.
 pub const LAYOUT: &str = "ocellus-packed-1";
 
-/// The key of a checkpoint's metadata that says on how many rows the importance of its weights was measured.
+/// The metadata key that states on how many rows the importance of weights was measured.
 pub const CALIBRATED: &str = "ocellus-calibrated";
 
-/// The key of a checkpoint's metadata under which a packed matrix is described.
+/// The metadata key that describes a packed matrix.
 pub fn key(name: &str) -> String {
     format!("{LAYOUT}:{name}")
 }
 
-/// What is said of a packed matrix: bits, group, rows, columns, and the exponent of the unit.
+/// The description of a packed matrix: bits, group, rows, columns, and the exponent of the unit.
 pub fn describe(packed: &PackedQ) -> String {
     let Format { bits, group } = packed.format();
     let exponent = packed.unit().log2();
@@ -38,7 +38,7 @@ pub fn describe(packed: &PackedQ) -> String {
     )
 }
 
-/// Bytes of a tensor, which its file keeps alive.
+/// Bytes of a tensor, with a reference that keeps its file mapped.
 struct Lent {
     weights: Arc<Weights>,
     name: String,
@@ -51,7 +51,7 @@ impl AsRef<[u8]> for Lent {
     }
 }
 
-/// The packed matrix `name` of shape `[rows, columns]`; nothing when the checkpoint has no such one.
+/// The packed matrix `name` of shape `[rows, columns]`; `None` when the checkpoint stores it otherwise.
 pub(crate) fn packed(
     weights: &Arc<Weights>,
     name: &str,
@@ -106,10 +106,10 @@ fn parse(description: &str) -> Option<(Format, [usize; 2], f32)> {
     Some((Format { bits, group }, [rows, columns], unit))
 }
 
-/// Ends of the names of the tensors that packed integers are stored in, in the place of `weight`.
+/// Suffixes of the tensors that hold packed integers, in place of `weight`.
 const PARTS: [&str; 4] = ["qweight", "qzeros", "scales", "g_idx"];
 
-/// The tensors of the packed integers that stand for the matrix `name`, where they are in the checkpoint.
+/// The packed integer tensors of the matrix `name`, if the checkpoint has them.
 pub(crate) fn integers(weights: &Weights, name: &str) -> Option<IntegerNames> {
     let base = name.strip_suffix("weight")?;
     let [values, zeros, scales, groups] = PARTS.map(|part| format!("{base}{part}"));
@@ -121,21 +121,21 @@ pub(crate) fn integers(weights: &Weights, name: &str) -> Option<IntegerNames> {
     })
 }
 
-/// The matrix for which the tensor `name` holds packed integers, or what belongs to them.
+/// The matrix that the tensor `name` of packed integers, zeros, scales or indices belongs to.
 pub fn replaced(name: &str) -> Option<String> {
     let ends = PARTS.iter().filter_map(|part| name.strip_suffix(part));
     let mut bases = ends.filter(|base| base.ends_with('.'));
     bases.next().map(|base| format!("{base}weight"))
 }
 
-/// The name of the bias beside the matrix `name` when it is zero all over: some writers give one to every matrix.
+/// The name of the bias of the matrix `name` if it is all zero: some writers add one to every matrix.
 pub(crate) fn empty_bias(weights: &Weights, name: &str) -> Option<String> {
     let bias = format!("{}bias", name.strip_suffix("weight")?);
     let values = weights.view(&bias).ok()?.to_f32().ok()?;
     values.iter().all(|value| *value == 0.0).then_some(bias)
 }
 
-/// A matrix that was packed while a model was loaded, under its name in the checkpoint.
+/// A matrix that was packed while loading, with its name in the checkpoint.
 pub type Kept = (String, Arc<Matrix>);
 
 #[cfg(test)]

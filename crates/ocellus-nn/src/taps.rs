@@ -1,9 +1,9 @@
-//! Named intermediate results, in the order in which they are computed.
+//! Taps: named intermediate results, in the order of computation.
 
 use candle_core::Tensor;
 
-/// Receives `(name, tensor)` at every stage of a forward pass; the parity check compares them with a reference, and a
-/// trainer takes the ones it has a loss on. [`Taps::none`] costs nothing.
+/// Receives `(name, tensor)` pairs during a forward pass. Parity compares them with a reference, and a trainer uses those that it
+/// has a loss on. [`Taps::none`] costs nothing.
 pub struct Taps<'a>(Option<&'a mut Listener<'a>>);
 
 /// The listener.
@@ -15,19 +15,19 @@ impl<'a> Taps<'a> {
         Self(None)
     }
 
-    /// Calls `listen` at every stage.
+    /// Calls `listen` for every tap.
     pub fn new(listen: &'a mut Listener<'a>) -> Self {
         Self(Some(listen))
     }
 
-    /// Offers the tensor of the stage `name`.
+    /// Passes a tensor to the listener under `name`.
     pub fn tap(&mut self, name: &str, tensor: &Tensor) {
         if let Some(listen) = &mut self.0 {
             listen(name, tensor);
         }
     }
 
-    /// Offers the tensor of layer `index` of the stage `name`, as `name_index`.
+    /// Passes the tensor of layer `index` to the listener as `name_index`.
     pub fn tap_layer(&mut self, name: &str, index: usize, tensor: &Tensor) {
         if let Some(listen) = &mut self.0 {
             listen(&format!("{name}_{index}"), tensor);

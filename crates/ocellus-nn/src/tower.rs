@@ -11,15 +11,15 @@ use crate::position_table::{Interpolation, resize};
 use crate::rope::Angles;
 use crate::{Linear, LoadError, Norm, Params, Result, Segment, Taps};
 
-/// The shape of a tower.
+/// Sizes of a tower.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
-    /// Values of a flattened patch: channel, row, column.
+    /// Values of a flattened patch, in the order channel, row, column.
     pub patch: usize,
     pub patch_bias: bool,
-    /// A learned token in front of every picture's patches.
+    /// Whether every picture starts with a learned class token.
     pub class_token: bool,
-    /// Rows and columns of the position table, the class token's row in front; `None` = no positions.
+    /// Rows and columns of the position table, which starts with the class token's row; `None` = no positions.
     pub positions: Option<(usize, usize)>,
     pub interpolation: Interpolation,
     pub norm_before: Option<Norm>,
@@ -65,12 +65,12 @@ impl Tower {
         &self.spec
     }
 
-    /// Tokens of a picture of `rows` times `columns` patches.
+    /// Tokens of a picture with `rows` times `columns` patches, class token included.
     pub fn tokens(&self, (rows, columns): (usize, usize)) -> usize {
         usize::from(self.spec.class_token) + rows * columns
     }
 
-    /// One segment a picture.
+    /// One attention segment per picture.
     pub fn segments(&self, grids: &[(usize, usize)]) -> Arc<[Segment]> {
         segments(grids.iter().map(|g| self.tokens(*g)))
     }

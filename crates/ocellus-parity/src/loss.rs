@@ -7,7 +7,7 @@ use ocellus_models::{Generator, Grid, Objective, Vlm};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Taps, Trainable};
 use ocellus_train::losses::language::{Sequence, language};
-use ocellus_train::optimiser::{AdamW, Hyper, Slot};
+use ocellus_train::optimiser::{AdamW, Hyper, ParameterState};
 use serde_json::Value;
 
 use crate::array::Array;
@@ -189,10 +189,14 @@ impl Packed {
     }
 
     /// The summed loss and its gradient for every slot; zeros where the loss does not depend on it.
-    fn gradients(&self, model: &dyn Vlm, slots: &[Slot]) -> Result<(f32, Vec<Vec<f32>>), CaseError> {
+    fn gradients(
+        &self,
+        model: &dyn Vlm,
+        slots: &[ParameterState],
+    ) -> Result<(f32, Vec<Vec<f32>>), CaseError> {
         let loss = self.loss(model)?;
         let store = loss.backward()?;
-        let gradient = |slot: &Slot| match store.get(slot.var.as_tensor()) {
+        let gradient = |slot: &ParameterState| match store.get(slot.var.as_tensor()) {
             Some(gradient) => gradient.flatten_all()?.to_vec1::<f32>(),
             None => Ok(vec![0.0; slot.var.as_tensor().elem_count()]),
         };

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ocellus_models::{Facts, Grid, PositionRule, Positions, Vision};
+use ocellus_models::{Facts, Grid, PositionRule, Positions, VisualSpan};
 use serde_json::Value;
 
 use crate::array::Array;
@@ -31,13 +31,13 @@ pub struct Sequence {
 
 /// All pictures of one kind, one after another.
 pub struct Pictures {
-    pub visions: Vec<Vision>,
+    pub visions: Vec<VisualSpan>,
 }
 
 impl Pictures {
     /// The patches of picture `index`, as rows of the packed patches.
     pub fn patches(&self, index: usize) -> Range<usize> {
-        let patches = |visions: &[Vision]| visions.iter().map(|v| v.grid.patches()).sum::<usize>();
+        let patches = |visions: &[VisualSpan]| visions.iter().map(|v| v.grid.patches()).sum::<usize>();
         patches(&self.visions[..index])..patches(&self.visions[..=index])
     }
 
@@ -102,7 +102,7 @@ impl Rows {
     }
 
     /// The pictures of a row: its images, then its videos.
-    pub fn visions(&self, row: &Sequence) -> Vec<Vision> {
+    pub fn visions(&self, row: &Sequence) -> Vec<VisualSpan> {
         let images = &self.images.visions[row.images.clone()];
         [images, &self.videos.visions[row.videos.clone()]].concat()
     }
@@ -167,14 +167,14 @@ pub fn rule(case: &Case) -> Result<PositionRule, CaseError> {
     }
 }
 
-fn still(grid: Grid) -> Vision {
-    Vision {
+fn still(grid: Grid) -> VisualSpan {
+    VisualSpan {
         grid,
         video_seconds: None,
     }
 }
 
-fn timed(case: &Case) -> Result<Vec<Vision>, CaseError> {
+fn timed(case: &Case) -> Result<Vec<VisualSpan>, CaseError> {
     let grids = grids(case, "video_grid_thw")?;
     let seconds = match case.has_input("second_per_grid_ts") {
         true => case.floats("second_per_grid_ts", 1)?.1,
@@ -191,7 +191,7 @@ fn timed(case: &Case) -> Result<Vec<Vision>, CaseError> {
     Ok(grids
         .into_iter()
         .zip(seconds)
-        .map(|(grid, s)| Vision {
+        .map(|(grid, s)| VisualSpan {
             grid,
             video_seconds: Some(s),
         })

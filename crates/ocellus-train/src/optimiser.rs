@@ -24,7 +24,7 @@ pub struct Hyper {
 }
 
 /// A variable with its state, all of one length.
-pub struct Slot {
+pub struct ParameterState {
     pub name: String,
     pub var: Var,
     pub first_moment: Vec<f32>,
@@ -34,7 +34,7 @@ pub struct Slot {
 
 /// The optimiser's state over a model's variables, in the order of their names.
 pub struct AdamW {
-    pub slots: Vec<Slot>,
+    pub slots: Vec<ParameterState>,
     /// Steps taken.
     pub steps: u64,
 }
@@ -46,7 +46,7 @@ impl AdamW {
             .map(|(name, var)| {
                 let average = var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
                 let zeros = vec![0.0; average.len()];
-                Ok(Slot {
+                Ok(ParameterState {
                     name,
                     var,
                     first_moment: zeros.clone(),

@@ -1,7 +1,7 @@
 //! Many examples in one packed sequence: long matrices, and attention that never leaves an example.
 
 use candle_core::{Device, Tensor};
-use ocellus_models::{Grid, PositionRule, Vision, Vlm};
+use ocellus_models::{Grid, PositionRule, VisualSpan, Vlm};
 use std::sync::Arc;
 
 use crate::TrainError;
@@ -39,7 +39,7 @@ impl Pack {
         let (mut frames, mut guide, mut lengths, mut grids) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for example in examples {
-            let vision = Vision {
+            let vision = VisualSpan {
                 grid: example.grid,
                 video_seconds: None,
             };

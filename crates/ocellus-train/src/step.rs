@@ -11,7 +11,7 @@ use crate::TrainError;
 use crate::example::Example;
 use crate::losses::attention_guide::guide;
 use crate::losses::language::{Sequence, language};
-use crate::optimiser::Slot;
+use crate::optimiser::ParameterState;
 use crate::pack::Pack;
 
 /// The model under training and the heads of its auxiliary losses.
@@ -52,7 +52,7 @@ impl DataParallel {
     pub fn gradients(
         &self,
         student: &TrainedModel,
-        slots: &[Slot],
+        slots: &[ParameterState],
         (count, micro_batch): (usize, usize),
         make: &(dyn Fn(usize) -> Result<Example, TrainError> + Sync),
         weights: Weights,
@@ -106,7 +106,7 @@ fn add(a: &mut [f32], b: &[f32]) {
 
 fn one_shard(
     student: &TrainedModel,
-    slots: &[Slot],
+    slots: &[ParameterState],
     range: std::ops::Range<usize>,
     micro_batch: usize,
     make: &(dyn Fn(usize) -> Result<Example, TrainError> + Sync),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use candle_core::{Device, Tensor, Var};
 use ocellus_models::families::{find, load_learner, parse};
 use ocellus_models::learner::qformer::QFormerPretraining;
-use ocellus_models::{Grid, Learner, Model, Objective, PositionRule, Prompt, Vision, VisualInput};
+use ocellus_models::{Grid, Learner, Model, Objective, PositionRule, Prompt, VisualInput, VisualSpan};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_testkit::{Random, case::goldens_dir};
@@ -100,7 +100,7 @@ impl Setup {
     /// The language loss of three answers, behind two prompts of words and one of the picture alone.
     fn answers(&self) -> Tensor {
         let visions = |i: usize| {
-            vec![Vision {
+            vec![VisualSpan {
                 grid: self.grids[i],
                 video_seconds: None,
             }]
@@ -341,7 +341,7 @@ fn answers_are_graded_token_by_token() {
             let patches = setup.patches.narrow(0, 4 * i, 4).unwrap();
             let prompt = Prompt {
                 ids: [&[2u32, 11][..], &[2, 30, 31], &[2]][i],
-                visions: vec![Vision {
+                visions: vec![VisualSpan {
                     grid: setup.grids[i],
                     video_seconds: None,
                 }],
@@ -360,7 +360,7 @@ fn answers_are_graded_token_by_token() {
         // A first token's loss by the decoder's own scores of the opening.
         let prompt = Prompt {
             ids: &[2, 30, 31],
-            visions: vec![Vision {
+            visions: vec![VisualSpan {
                 grid: setup.grids[1],
                 video_seconds: None,
             }],

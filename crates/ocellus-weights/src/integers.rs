@@ -8,7 +8,7 @@
 //! groups  | i32 [inputs], or none               | none
 //! ```
 //!
-//! A word holds `n = 32 / bits` integers. Words along inputs hold neighbours, the first in the lowest bits; words along outputs
+//! A word holds `n = 32 / bits` integers. WordAxis along inputs hold neighbours, the first in the lowest bits; words along outputs
 //! hold outputs 0, 2, 4, 6, 1, 3, 5, 7 from the lowest bits on, in their zeros as well. A weight is `scale * (value - zero)`.
 
 use crate::{Dtype, Grouped, Result, View, Weights, WeightsError};
@@ -17,15 +17,15 @@ use std::sync::Arc;
 
 /// Along which axis of a matrix the integers of a word lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Words {
-    AlongInputs,
-    AlongOutputs,
+pub enum WordAxis {
+    Inputs,
+    Outputs,
 }
 
 /// How the integers of matrices are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
-    pub words: Words,
+    pub words: WordAxis,
     /// Bits of a value: 4, or along inputs 8.
     pub bits: u8,
     /// Inputs that share scale and zero; `None` where all of them do.
@@ -71,8 +71,8 @@ impl Packing {
         let within = at % self.per_word();
         usize::from(self.bits)
             * match self.words {
-                Words::AlongInputs => within,
-                Words::AlongOutputs => PLACE[within],
+                WordAxis::Inputs => within,
+                WordAxis::Outputs => PLACE[within],
             }
     }
 
@@ -101,7 +101,7 @@ impl Integers {
             reason,
         };
         match (packing.words, packing.bits) {
-            (Words::AlongInputs, 4 | 8) | (Words::AlongOutputs, 4) => {}
+            (WordAxis::Inputs, 4 | 8) | (WordAxis::Outputs, 4) => {}
             (_, bits) => {
                 return Err(wrong(format!(
                     "integers of {bits} bits are not read in this order"
@@ -109,7 +109,7 @@ impl Integers {
             }
         }
         let n = packing.per_word();
-        let along_inputs = packing.words == Words::AlongInputs;
+        let along_inputs = packing.words == WordAxis::Inputs;
         if !outputs.is_multiple_of(n) || (along_inputs && !inputs.is_multiple_of(n)) || inputs == 0 {
             return Err(wrong(format!(
                 "a matrix of {outputs} outputs and {inputs} inputs does not fill words of {n} integers"
@@ -121,8 +121,8 @@ impl Integers {
         }
         let groups = inputs.div_ceil(group);
         let values = match packing.words {
-            Words::AlongInputs => [inputs / n, outputs],
-            Words::AlongOutputs => [inputs, outputs / n],
+            WordAxis::Inputs => [inputs / n, outputs],
+            WordAxis::Outputs => [inputs, outputs / n],
         };
         checked(&weights, &names.values, Some(Dtype::I32), &values)?;
         let zeros = checked(&weights, &names.zeros, Some(Dtype::I32), &[groups, outputs / n])?;
@@ -248,7 +248,7 @@ impl Integers {
         let (packing, n) = (self.packing, self.packing.per_word());
         let mut out = vec![0; rows.len() * self.inputs];
         match packing.words {
-            Words::AlongInputs => {
+            WordAxis::Inputs => {
                 for (block, words) in words.chunks_exact(self.outputs).enumerate() {
                     for (row, word) in words[rows.clone()].iter().enumerate() {
                         let word = u32::from_le_bytes(*word);
@@ -259,7 +259,7 @@ impl Integers {
                     }
                 }
             }
-            Words::AlongOutputs => {
+            WordAxis::Outputs => {
                 for (input, words) in words.chunks_exact(self.outputs / n).enumerate() {
                     for (at, row) in rows.clone().enumerate() {
                         let word = u32::from_le_bytes(words[row / n]);

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// How a tensor follows from others, which are named as they are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recipe {
+pub enum Assembly {
     /// Another name for a tensor.
     As(String),
     /// The rows of these tensors one after another; of parts in different types the whole is F32.
@@ -21,12 +21,12 @@ pub enum Recipe {
     Frames(Vec<String>),
 }
 
-impl Recipe {
+impl Assembly {
     /// The tensors that go into it.
     pub fn parts(&self) -> &[String] {
         match self {
-            Recipe::As(one) | Recipe::EvenRowsFirst { of: one, .. } => std::slice::from_ref(one),
-            Recipe::Stacked(parts) | Recipe::Frames(parts) => parts,
+            Assembly::As(one) | Assembly::EvenRowsFirst { of: one, .. } => std::slice::from_ref(one),
+            Assembly::Stacked(parts) | Assembly::Frames(parts) => parts,
         }
     }
 
@@ -39,8 +39,8 @@ impl Recipe {
         let plain = |dtype: Dtype| if one_type { dtype } else { Dtype::F32 };
         let mut shape = first.shape.clone();
         match self {
-            Recipe::As(_) => Ok((first.dtype, shape)),
-            Recipe::Stacked(_) => {
+            Assembly::As(_) => Ok((first.dtype, shape)),
+            Assembly::Stacked(_) => {
                 let fits =
                     |part: &&Entry| part.shape.get(1..) == first.shape.get(1..) && !part.shape.is_empty();
                 if !parts.iter().all(fits) {
@@ -52,7 +52,7 @@ impl Recipe {
                 shape[0] = rows.ok_or_else(|| shapes("fewer rows", parts))?;
                 Ok((plain(first.dtype), shape))
             }
-            Recipe::EvenRowsFirst { heads, .. } => {
+            Assembly::EvenRowsFirst { heads, .. } => {
                 let rows = shape.first().copied().unwrap_or(0);
                 // Elements of a vector are not rows of blocks.
                 let blocks = shape.len() < 2 && first.dtype.is_quantised();
@@ -62,7 +62,7 @@ impl Recipe {
                 }
                 Ok((first.dtype, shape))
             }
-            Recipe::Frames(_) => {
+            Assembly::Frames(_) => {
                 if shape.len() < 3 || rest.iter().any(|part| part.shape != first.shape) {
                     return Err(shapes("frames of one shape", parts));
                 }
@@ -90,7 +90,7 @@ impl Recipe {
             })
             .collect::<Result<_>>()?;
         Ok(match (self, &bytes[..]) {
-            (Recipe::EvenRowsFirst { heads, .. }, [bytes]) => {
+            (Assembly::EvenRowsFirst { heads, .. }, [bytes]) => {
                 let rows = parts[0].shape[0];
                 let (row, head) = (bytes.len() / rows, rows / heads);
                 let order = (0..*heads).flat_map(|h| {
@@ -99,7 +99,7 @@ impl Recipe {
                 });
                 Cow::Owned(order.flat_map(|at| &bytes[at * row..][..row]).copied().collect())
             }
-            (Recipe::Frames(_), _) => {
+            (Assembly::Frames(_), _) => {
                 let [.., height, width] = parts[0].shape[..] else {
                     return Ok(Cow::Owned(Vec::new()));
                 };
@@ -129,21 +129,25 @@ fn shapes(expected: &str, parts: &[&Entry]) -> String {
     format!("its parts have the shapes {found:?}, expected {expected}")
 }
 
-/// A recipe whose parts were checked.
+/// A assembly whose parts were checked.
 pub(crate) struct Made {
-    pub recipe: Recipe,
+    pub assembly: Assembly,
     pub dtype: Dtype,
     pub shape: Vec<usize>,
 }
 
 impl Made {
-    pub fn new(file: &str, name: &str, recipe: Recipe, parts: &[&Entry]) -> Result<Self> {
+    pub fn new(file: &str, name: &str, assembly: Assembly, parts: &[&Entry]) -> Result<Self> {
         let refused = |reason: String| WeightsError::Tensor {
             file: file.to_string(),
             tensor: name.to_string(),
             reason,
         };
-        let (dtype, shape) = recipe.check(parts).map_err(refused)?;
-        Ok(Self { recipe, dtype, shape })
+        let (dtype, shape) = assembly.check(parts).map_err(refused)?;
+        Ok(Self {
+            assembly,
+            dtype,
+            shape,
+        })
     }
 }

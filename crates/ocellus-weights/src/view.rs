@@ -8,7 +8,7 @@ use std::ops::Range;
 /// One tensor as it is stored: element type, shape and little-endian bytes, row-major.
 ///
 /// `bytes` has no alignment: read elements with `from_le_bytes`, or use the conversions below. They are borrowed from the file
-/// unless the tensor was put together ([`crate::Recipe`]).
+/// unless the tensor was put together ([`crate::Assembly`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View<'a> {
     pub name: &'a str,

@@ -215,7 +215,7 @@ impl Weights {
             name,
             dtype: made.dtype,
             shape: made.shape.clone(),
-            bytes: made.recipe.make(made.dtype, &parts)?,
+            bytes: made.assembly.make(made.dtype, &parts)?,
         })
     }
 

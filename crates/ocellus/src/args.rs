@@ -391,7 +391,7 @@ pub enum Models {
     },
     /// Tell what a model needs in memory, and what its work costs, before it is loaded
     Plan(Plan),
-    /// Write a model with weights of few bits, which loads at once
+    /// Write a quantised model, which loads at once
     Quantize(Quantize),
 }
 

@@ -13,12 +13,12 @@ pub const VOCAB: usize = 4;
 /// The first token of every sequence.
 const START: u32 = 0;
 
-pub struct Words {
+pub struct TinyEncoderDecoder {
     facts: Facts,
     decoder: Decoder,
 }
 
-impl Words {
+impl TinyEncoderDecoder {
     pub fn new(seed: u64) -> Self {
         const WIDTH: usize = 8;
         let source = std::rc::Rc::new(Trainable::random(seed, 0.7, Device::Cpu));
@@ -86,7 +86,7 @@ impl Words {
     }
 }
 
-impl Vlm for Words {
+impl Vlm for TinyEncoderDecoder {
     fn facts(&self) -> &Facts {
         &self.facts
     }

@@ -18,7 +18,7 @@ pub struct Saved<'a> {
     pub lse: &'a [f32],
 }
 
-/// Where the gradients go, each as long as what it is the gradient of; overwritten.
+/// The gradients, each as long as the tensor it belongs to; overwritten.
 #[derive(Debug)]
 pub struct Gradients<'a> {
     pub q: &'a mut [f32],
@@ -59,7 +59,7 @@ pub fn backward(shape: &Shape, segments: &[Segment], saved: Saved, grad_out: &[f
         grad_k: Shared::new(k),
         grad_v: Shared::new(v),
     };
-    // Segments that share keys add to the same gradients: then one task per head takes them in order.
+    // Segments that share keys add to the same gradients, so then one task per head takes the segments in order.
     let shared_keys = overlap(segments.iter().map(|s| s.k_start..s.k_start + s.k_len));
     let each = if shared_keys { segments.len() } else { 1 };
     let tasks = segments.len() / each.max(1) * shape.kv_heads;

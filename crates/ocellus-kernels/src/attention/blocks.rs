@@ -1,4 +1,4 @@
-//! The keys and values of many sequences, kept between calls in blocks that any sequence may own.
+//! Keys and values of many sequences in blocks, kept between calls.
 
 use super::bytes::Bytes;
 use super::pages::{BLOCK, Layout, PIECES};
@@ -7,24 +7,24 @@ use crate::gemm::layout::{Line, room};
 use crate::isa::Isa;
 use crate::memory::Memory;
 
-/// How keys and values are kept.
+/// Storage format of keys and values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum KvWidth {
-    /// As products read them.
+    /// In the precision of the matrix products.
     #[default]
     Full,
-    /// As bytes, with a bf16 scale for every 32 values of a token's head: 8.5 bits a value.
+    /// 8-bit integers with a bf16 scale for every 32 values of a token's head: 8.5 bits per value.
     Q8,
 }
 
-/// Blocks whose memory is asked for at once. Memory that was not written to is not taken where the system gives it on first touch.
+/// Blocks that are allocated at once. Where the system assigns memory on first touch, untouched blocks take none.
 const SLAB: usize = 64;
 
-/// Blocks of the first slab. It stays below a large page in most models: zeroing large pages in every layer costs a short
-/// answer more than its keys and values are worth.
+/// Blocks of the first slab. In most models it is smaller than a large page: zeroing large pages in every layer would take longer
+/// than a short answer gains from them.
 const FIRST_SLAB: usize = 16;
 
-/// The slab that holds a block, and the block's place in it.
+/// The slab that holds a block, and the block's index in it.
 fn slab_of(block: usize) -> (usize, usize) {
     match block.checked_sub(FIRST_SLAB) {
         None => (0, block),
@@ -32,7 +32,7 @@ fn slab_of(block: usize) -> (usize, usize) {
     }
 }
 
-/// The keys and values of one layer, in blocks of [`BLOCK`] tokens. Which sequence owns which blocks is the caller's business.
+/// Keys and values of one layer, in blocks of [`BLOCK`] tokens. The caller decides which sequence owns which block.
 pub struct KvBlocks {
     layout: Layout,
     width: KvWidth,
@@ -42,7 +42,7 @@ pub struct KvBlocks {
 }
 
 impl KvBlocks {
-    /// No blocks yet, whose products are to be computed at `precision`; see [`KvBlocks::grow`].
+    /// No blocks yet; matrix products are to be computed at `precision`. See [`KvBlocks::grow`].
     pub fn new((precision, width): (Precision, KvWidth), (kv_heads, head_dim): (usize, usize)) -> Self {
         Self {
             layout: Layout::new(Isa::detect(), precision, head_dim, BLOCK),
@@ -52,7 +52,7 @@ impl KvBlocks {
         }
     }
 
-    /// Makes room for at least `count` blocks; those that are there stay.
+    /// Allocates blocks until there are at least `count`; existing blocks keep their contents.
     pub fn grow(&mut self, count: usize) {
         while self.count() < count {
             let blocks = if self.slabs.is_empty() { FIRST_SLAB } else { SLAB };
@@ -76,7 +76,7 @@ impl KvBlocks {
         }
     }
 
-    /// Bytes of one block of all heads.
+    /// Bytes of one block, all heads together.
     pub fn block_bytes(&self) -> usize {
         self.kv_heads * self.head_bytes()
     }
@@ -89,7 +89,7 @@ impl KvBlocks {
         }
     }
 
-    /// Bytes of its slab before a head's part of a block.
+    /// Byte offset of a head's part of a block in its slab.
     fn at(&self, block: usize, head: usize) -> usize {
         assert!(block < self.count() && head < self.kv_heads);
         (slab_of(block).1 * self.kv_heads + head) * self.head_bytes()
@@ -99,8 +99,8 @@ impl KvBlocks {
         self.slabs[slab_of(block).0].as_mut_slice()
     }
 
-    /// The blocks at the start of `table` that hold `keys` keys of a head, at most one page of them, in their layout; in
-    /// `expanded` where they are kept otherwise.
+    /// The first blocks of `table`, which hold `keys` keys of a head (at most one page), in the layout of the products. Quantised
+    /// blocks are expanded into `expanded`.
     pub(super) fn page(
         &self,
         table: &[u32],
@@ -131,11 +131,11 @@ impl KvBlocks {
         pieces
     }
 
-    /// Puts the keys and values of one token, `[kv_heads, head_dim]` each, into place `at` of a block. A sequence writes its tokens
-    /// in order.
+    /// Writes the keys and values of one token, `[kv_heads, head_dim]` each, into position `at` of a block. The tokens of a
+    /// sequence must be written in order.
     ///
     /// # Panics
-    /// When there is no such place, or a slice has another length.
+    /// When the position does not exist, or a slice has another length.
     pub fn write(&mut self, block: usize, at: usize, k: &[f32], v: &[f32]) {
         let (layout, width, bytes) = (self.layout, self.width, self.head_bytes());
         assert!(at < BLOCK && k.len() == self.kv_heads * layout.dim && v.len() == k.len());
@@ -151,7 +151,7 @@ impl KvBlocks {
         }
     }
 
-    /// Gives block `to` the contents of block `from`.
+    /// Copies block `from` to block `to`.
     pub fn copy(&mut self, from: usize, to: usize) {
         let bytes = self.block_bytes();
         let (start, at) = (self.at(from, 0), self.at(to, 0));
@@ -166,8 +166,8 @@ impl KvBlocks {
         to.as_mut_slice()[at..at + bytes].copy_from_slice(&from.as_ref()[start..start + bytes]);
     }
 
-    /// Fills a block with bits that are no number in any width: a test that does this to every free block shows that nothing a
-    /// former owner left reaches a result.
+    /// Fills a block with NaN in every format. A test does this to all free blocks, which shows that no stale value reaches a
+    /// result.
     pub fn poison(&mut self, block: usize) {
         let (start, bytes) = (self.at(block, 0), self.block_bytes());
         self.slab(block)[start..start + bytes].fill(0xff);

@@ -1,20 +1,20 @@
-//! A block of keys and values in 8 bits, and its way back to what products read.
+//! Keys and values of a block quantised to 8 bits, and their expansion to the layout of the products.
 //!
-//! Bytes lie where the values of a whole block lie. Behind them stand the scales, as upper halves of `f32`: those of keys
-//! `[groups, keys]`, then those of values, the same.
+//! Quantised values have the same order as the values of an unquantised block. After them come the scales, as the upper halves of
+//! `f32` (bf16): those of keys `[groups, keys]`, then those of values in the same shape.
 
 use super::pages::Layout;
 use crate::gemm::layout::Encoding;
 use crate::isa::{Isa, Kernel};
 use crate::simd::Simd;
 
-/// Neighbours in a head that share a scale; an even number, so that values of one word do.
+/// Adjacent values of a head that share a scale; an even number, so that the two values of a word share one.
 const GROUP: usize = 32;
 
-/// Widest panel of any tile.
+/// The widest panel of all tiles.
 const LANES: usize = 64;
 
-/// A layout whose values are bytes.
+/// A layout whose values are 8-bit integers.
 pub(super) struct Bytes<'a>(pub &'a Layout);
 
 impl Bytes<'_> {
@@ -22,7 +22,7 @@ impl Bytes<'_> {
         self.0.dim.div_ceil(GROUP)
     }
 
-    /// Bytes of a block that are values.
+    /// Byte offset of the scales: the number of values in a block.
     fn scales_at(&self) -> usize {
         self.0.words() * self.0.shared()
     }
@@ -32,8 +32,8 @@ impl Bytes<'_> {
         self.scales_at() + 2 * self.groups() * self.0.keys * 2
     }
 
-    /// Puts one token into place `at`, behind the tokens before it: the nearest of 255 steps up to the largest magnitude of each
-    /// group. As with [`Layout::put`], the first of two values in a word clears the second.
+    /// Quantises one token into position `at`, after the tokens before it: 255 levels per group, scaled by its largest magnitude.
+    /// As in [`Layout::put`], writing the first value of a word clears the second.
     pub fn put(&self, page: &mut [u8], at: usize, k: &[f32], v: &[f32]) {
         let keys = self.0.keys;
         let (values, scales) = page.split_at_mut(self.scales_at());
@@ -53,14 +53,14 @@ impl Bytes<'_> {
                     } else {
                         self.0.value_at(at, i)
                     };
-                    // Not-a-number becomes zero here and is one again by its scale.
+                    // NaN becomes 0 here; the group's scale is NaN, so it is restored on expansion.
                     values[place] = ((x / scale).round_ties_even() as i8).max(-127) as u8;
                 }
             }
         }
     }
 
-    /// Writes the first `count` keys and values of a block as products read them.
+    /// Expands the first `count` keys and values of a block to the layout of the products.
     pub fn expand(&self, kept: &[u8], count: usize, page: &mut [u32]) {
         assert!(kept.len() >= self.len() && page.len() >= self.0.words() && count <= self.0.keys);
         let (values, scales) = kept.split_at(self.scales_at());
@@ -83,12 +83,12 @@ impl Bytes<'_> {
     }
 }
 
-/// The scale of some values and its upper half, which is all it has. Not-a-number if any value is not finite.
+/// The scale of a group and its upper half (its lower half is zero). NaN if any value is not finite.
 fn step(values: &[f32]) -> (u16, f32) {
     let finite = values.iter().all(|x| x.is_finite());
     let most = values.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
     let bits = match finite {
-        // Rounded up, so that the largest value still is within 127 steps.
+        // Rounded up, so that the largest value is at most 127 steps.
         true => ((most / 127.0).to_bits() + 0xffff) >> 16,
         false => f32::NAN.to_bits() >> 16,
     };
@@ -106,7 +106,7 @@ fn rounded(x: f32) -> u32 {
     (bits + (0x7fff + ((bits >> 16) & 1))) >> 16
 }
 
-/// A row of words from a row of bytes: those of lane `i` times `low[i]` and, where words hold two, `high[i]`.
+/// Expands a row of bytes to a row of words: byte `i` times `low[i]` and, where a word holds two values, `high[i]`.
 #[inline(always)]
 fn row(encoding: Encoding, from: &[u8], low: &[f32], high: &[f32], to: &mut [u32]) {
     let value = |byte: u8| f32::from(byte as i8);
@@ -125,7 +125,7 @@ fn row(encoding: Encoding, from: &[u8], low: &[f32], high: &[f32], to: &mut [u32
     }
 }
 
-/// Panels of keys: lanes are keys, rows go along the head.
+/// Panels of keys: lanes are keys, rows are elements of the head.
 struct Keys<'a> {
     layout: &'a Layout,
     count: usize,
@@ -163,7 +163,7 @@ impl Kernel for Keys<'_> {
     }
 }
 
-/// Panels of values: lanes go along the head, rows are keys.
+/// Panels of values: lanes are elements of the head, rows are keys.
 struct Values<'a> {
     layout: &'a Layout,
     count: usize,

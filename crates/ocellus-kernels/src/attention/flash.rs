@@ -1,9 +1,9 @@
-//! The walk over keys, page by page, without ever holding all scores of a row (Dao et al. 2022, "FlashAttention").
+//! The loop over keys, page by page, without storing all scores of a row (Dao et al. 2022, "FlashAttention").
 //!
-//! Every row keeps its largest score so far, the sum of its weights relative to that, and the weighted sum of values. Pages
-//! are counted from the start of the segment, so that what a row gives depends on itself and on the keys it sees alone. A
-//! page of which it sees nothing changes no bit: its weights are zero and its factor is one. Nor does it change a bit in how many
-//! pieces of memory a page lies: sums go on from piece to piece in one chain.
+//! For every row it keeps the largest score so far, the sum of weights relative to that, and the weighted sum of values. Pages
+//! are counted from the start of the segment, so the result of a row depends only on itself and on the keys it attends to. A page
+//! in which a row attends to no key changes no bit: its weights are zero and its factor is one. The number of memory pieces of a
+//! page changes no bit either, since sums continue across pieces in one chain.
 
 use super::pages::{Layout, PAGE, PIECES};
 use super::rows::{PageSoftmax, Rows, Scale, Seen};
@@ -13,15 +13,14 @@ use crate::gemm::panel::{PanelProduct, Start};
 use crate::isa::Isa;
 use crate::parallel::Shared;
 
-/// A page as products read it: where its keys and values lie, so many together as the layout says, and how deep the panels of
-/// values are.
+/// A page in the layout of the products: the addresses of its keys and values in pieces, and the depth of the panels of values.
 #[derive(Clone, Copy)]
 pub(super) struct Page {
     pub pieces: [*const u32; PIECES],
     pub value_depth: usize,
 }
 
-/// Where rows come from and go to.
+/// Inputs and outputs of the loop over keys.
 pub(super) struct Walk<'a> {
     pub isa: Isa,
     pub layout: &'a Layout,
@@ -32,8 +31,8 @@ pub(super) struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Computes all rows of one head of one segment. `page(i)` gives the keys from `i * PAGE` on; only the last page that it gave is
-    /// read.
+    /// Computes all rows of one head of one segment. `page(i)` supplies the keys from `i * PAGE` on; a page is not read after the
+    /// next one was requested.
     ///
     /// # Safety
     /// Pages must hold the segment's keys in this walk's layout, and no other task may touch the outputs of these rows.

@@ -1,4 +1,4 @@
-//! Outputs, over keys and values that lie beside one another or in a cache.
+//! The forward pass, over contiguous keys and values or over blocks of a KV cache.
 
 use super::blocks::KvBlocks;
 use super::flash::{Page, Walk};
@@ -12,9 +12,9 @@ use crate::isa::Isa;
 use crate::memory::prefetch;
 use crate::parallel::{self, Shared};
 
-/// `out = softmax(q . k * scale) . v` inside every segment, and the log-sum-exp of each row that [`super::backward`]
-/// needs. Values have so many from token to token, so that they may be a part of a wider projection. Rows in no segment, or
-/// that see no key, get zeros and minus infinity. Operands of products are rounded to `precision`.
+/// `out = softmax(q . k * scale) . v` inside every segment, and the log-sum-exp of each row that [`super::backward`] needs.
+/// Values have their own stride from token to token, so that they may be part of a wider projection. Rows in no segment, and rows
+/// that attend to no key, get zeros and minus infinity. Operands of products are rounded to `precision`.
 ///
 /// # Panics
 /// When shapes disagree, a segment lies outside the slices, or two segments share queries.
@@ -55,8 +55,8 @@ pub fn forward(
         out: Shared::new(out),
         lse: Some(Shared::new(lse)),
     };
-    // Heads that follow one another in a short segment are one task: their rows lie side by side, and while one is computed
-    // the next is asked for.
+    // Consecutive heads of a short segment form one task: their rows are adjacent, and while one head is computed, the rows of
+    // the next are prefetched.
     let parts = (16 * parallel::threads()).div_ceil(segments.len().max(1));
     let each = shape.kv_heads.div_ceil(parts);
     let parts = shape.kv_heads.div_ceil(each);
@@ -129,7 +129,7 @@ struct Next<'a> {
 }
 
 impl Next<'_> {
-    /// Asks for its rows, which lie too far apart for a processor to see that they will be wanted.
+    /// Prefetches its rows, which are too far apart for the hardware prefetcher.
     fn prefetch(&self) {
         let Rows {
             shape,
@@ -158,14 +158,14 @@ impl Next<'_> {
 pub struct BlockSegment<'a> {
     pub q_start: usize,
     pub q_len: usize,
-    /// Keys of the sequence, those of this call's own tokens among them.
+    /// Keys of the sequence, the tokens of this call included.
     pub k_len: usize,
     /// The block table: block `table[i]` holds the keys from `i * BLOCK` on.
     pub table: &'a [u32],
 }
 
-/// As [`forward`], with keys and values from blocks. The same bits as [`forward`] on the same keys, as the blocks have kept them,
-/// at their precision, whichever blocks hold them.
+/// As [`forward`], with keys and values from blocks. The bits are those of [`forward`] on the stored keys and values, whichever
+/// blocks hold them.
 ///
 /// # Panics
 /// When shapes disagree, a block table is too short or names a block that is not there, or two segments share queries.
@@ -176,7 +176,7 @@ pub fn forward_blocks(
     blocks: &KvBlocks,
     out: &mut [f32],
 ) {
-    // Every segment's keys count from zero: where they lie is the table's business.
+    // Keys of every segment are counted from zero; the block table says where they are.
     let plain: Vec<Segment> = segments
         .iter()
         .map(|s| Segment {

@@ -1,5 +1,5 @@
-//! Keys and values of one head in the order in which products read them: pages of [`PAGE`] keys for one pass, or the smaller
-//! blocks of a KV cache.
+//! The layout of one head's keys and values for matrix products: pages of [`PAGE`] keys within one call, or the smaller blocks of
+//! a KV cache.
 
 use half::bf16;
 
@@ -15,16 +15,16 @@ pub(super) const PAGE: usize = 256;
 /// Tokens whose keys and values one block holds: a multiple of every panel's width, so that blocks have no unused lanes.
 pub const BLOCK: usize = 64;
 
-/// Most blocks that a page's keys lie in.
+/// The largest number of blocks of a page.
 pub(super) const PIECES: usize = PAGE / BLOCK;
 
-/// How the keys and values of one head lie in memory: panels of keys `[dim, keys]`, then panels of values `[keys, dim]`, in
+/// The memory layout of one head's keys and values: panels of keys `[dim, keys]`, then panels of values `[keys, dim]`, in 32-bit
 /// words.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     pub tiles: Tiles,
     pub dim: usize,
-    /// Keys that lie together; [`PAGE`] or a divisor of it that is a multiple of every panel's width.
+    /// Keys per contiguous piece: [`PAGE`], or a divisor of it that is a multiple of every panel's width.
     pub keys: usize,
 }
 
@@ -37,17 +37,17 @@ impl Layout {
         }
     }
 
-    /// Words that `k` values along the direction of summation take.
+    /// Words of `k` values along the summed dimension.
     pub fn depth(&self, k: usize) -> usize {
         words(self.tiles.encoding, k)
     }
 
-    /// Words from the first key to the values.
+    /// Word offset of the values.
     pub fn values_at(&self) -> usize {
         self.keys.next_multiple_of(self.tiles.nr) * self.depth(self.dim)
     }
 
-    /// Words of all keys and values that lie together.
+    /// Words of a piece: keys and values.
     pub fn words(&self) -> usize {
         self.values_at() + self.dim.next_multiple_of(self.tiles.nr) * self.depth(self.keys)
     }
@@ -60,14 +60,14 @@ impl Layout {
         }
     }
 
-    /// Packs up to so many keys and values of one head as lie together.
+    /// Packs at most `keys` keys and values of one head into a piece.
     ///
     /// # Safety
     /// `page` must have room for [`Layout::words`], and the blocks as many rows as each other, at most `keys`, of `dim` columns.
     pub unsafe fn pack(&self, keys: Block, values: Block, page: *mut u32) {
         let count = keys.rows;
-        // SAFETY: panels of at most `keys` keys stay inside their part of the page. Values of a short page lie in panels as deep as
-        // there are keys.
+        // SAFETY: panels of at most `keys` keys stay inside their part of the page. Panels of values in a short page are as deep
+        // as the page has keys.
         unsafe {
             let across = Strided {
                 data: keys.data.as_ptr(),
@@ -87,12 +87,12 @@ impl Layout {
         }
     }
 
-    /// Values that share a word.
+    /// Number of values in a word.
     pub fn shared(&self) -> usize {
         values_per_word(self.tiles.encoding)
     }
 
-    /// Which value of a page the value `i` of the key at place `at` is, counted along words and from their low bits.
+    /// The index of element `i` of the key at position `at` in a piece, counting the values of each word from its low bits.
     pub fn key_at(&self, at: usize, i: usize) -> usize {
         let (nr, shared) = (self.tiles.nr, self.shared());
         // The direction of summation is the head's.
@@ -100,7 +100,7 @@ impl Layout {
         word * shared + i % shared
     }
 
-    /// Which value of a page the value `i` of the value row at place `at` is.
+    /// The index of element `i` of the value at position `at` in a piece.
     pub fn value_at(&self, at: usize, i: usize) -> usize {
         let (nr, shared) = (self.tiles.nr, self.shared());
         // The direction of summation is the keys'.
@@ -108,12 +108,11 @@ impl Layout {
         word * shared + at % shared
     }
 
-    /// Puts one token into place `at`, behind the tokens before it. Where two values share a word, the first of them clears the
-    /// place of the second: what a former owner of the memory left there may be no number, and no number times a weight of
-    /// zero is no number.
+    /// Writes one token into position `at`, after the tokens before it. Where a word holds two values, the first clears the
+    /// second: a stale NaN there would spoil the result, since NaN times a weight of zero is NaN.
     pub fn put(&self, page: &mut [u32], at: usize, k: &[f32], v: &[f32]) {
         let nr = self.tiles.nr;
-        // The same places as `key_at` and `value_at` give, without a division for every value.
+        // The same indices as `key_at` and `value_at`, without a division per value.
         let keys = &mut page[at / nr * self.depth(self.dim) * nr + at % nr..];
         match self.tiles.encoding {
             Encoding::Bf16Pair => {

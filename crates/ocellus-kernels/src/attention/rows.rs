@@ -1,4 +1,4 @@
-//! What happens to rows between the products: gathering, softmax, its gradient, scattering.
+//! Work on rows between the matrix products: gathering, softmax and its gradient, scattering.
 
 use super::shape::{Segment, Shape};
 use crate::isa::Kernel;
@@ -6,7 +6,7 @@ use crate::simd::Simd;
 use crate::simd::math::{exp, exp_below};
 use crate::simd::reduce::largest;
 
-/// The rows that one key-value head of one segment serves: the query heads of its group, query after query.
+/// The rows that use one key-value head in one segment: all query heads of its group, query by query.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub shape: &'a Shape,
@@ -19,18 +19,18 @@ impl Rows<'_> {
         self.segment.q_len * self.shape.group()
     }
 
-    /// Number of this row in `[q_tokens, heads]`.
+    /// Index of this row in `[q_tokens, heads]`.
     pub fn place(&self, row: usize) -> usize {
         let group = self.shape.group();
         (self.segment.q_start + row / group) * self.shape.heads + self.kv_head * group + row % group
     }
 
-    /// How many keys of the segment this row sees.
+    /// Number of keys of the segment that this row attends to.
     pub fn visible(&self, row: usize) -> usize {
         self.shape.visible(self.segment, row / self.shape.group())
     }
 
-    /// First value of the segment's keys of this head in `[k_tokens, kv_heads, head_dim]`.
+    /// Index of the first key of this head and segment in `[k_tokens, kv_heads, head_dim]`.
     pub fn keys_at(&self) -> usize {
         (self.segment.k_start * self.shape.kv_heads + self.kv_head) * self.shape.head_dim
     }
@@ -61,7 +61,7 @@ impl Kernel for Scale<'_> {
     }
 }
 
-/// What a row has of the pages before.
+/// The softmax state of a row after the pages so far.
 #[derive(Clone, Copy)]
 pub(super) struct Seen {
     /// The largest score.
@@ -77,17 +77,17 @@ impl Seen {
     };
 }
 
-/// Scores of rows against a page to `e^(score - most)` over the visible ones and zero after them, where `most` is the largest so far.
-/// What was summed up before is brought to the new `most`.
+/// Turns the scores of a page into `e^(score - most)` for visible keys and zero for the others, where `most` is the largest score
+/// so far, and rescales the earlier sums to the new `most`.
 pub(super) struct PageSoftmax<'a> {
     /// `[rows, keys]`, `stride` apart.
     pub scores: &'a mut [f32],
     pub stride: usize,
     pub keys: usize,
-    /// How many keys each row sees.
+    /// Number of visible keys of each row.
     pub visible: &'a [usize],
     pub seen: &'a mut [Seen],
-    /// Weighted values, `[rows, width]`, a multiple of the vector's lanes wide; nothing is there before the first page.
+    /// Weighted sums of values, `[rows, width]`, with a width padded to whole vectors; `None` before the first page.
     pub sums: Option<(&'a mut [f32], usize)>,
 }
 
@@ -149,8 +149,8 @@ fn softmax<S: Simd>(s: S, scores: &mut [f32], visible: usize, before: f32) -> (f
     (most, total)
 }
 
-/// Scores of one row to probabilities, and gradients of the probabilities to gradients of the scores; zeros where the
-/// row does not see.
+/// Turns the scores of one row into probabilities, and gradients of probabilities into gradients of scores; zero for keys that
+/// the row does not attend to.
 pub(super) struct SoftmaxSlope<'a> {
     pub scores: &'a mut [f32],
     pub slopes: &'a mut [f32],

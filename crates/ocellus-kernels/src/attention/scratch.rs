@@ -1,4 +1,4 @@
-//! Memory that a task of attention works in, kept per thread, and the products on it.
+//! Per-thread scratch memory of attention tasks, and matrix products on it.
 
 use std::cell::Cell;
 
@@ -8,10 +8,10 @@ use crate::gemm::panel::{PanelProduct, Start};
 use crate::gemm::tile::Tiles;
 use crate::isa::Isa;
 
-/// Queries that are worked on together; a multiple of every tile height.
+/// Query rows per block; a multiple of every tile height.
 pub(super) const ROWS: usize = 48;
 
-/// Panels of packed operands, and blocks of rows. A row holds one head of one query.
+/// Panels of packed operands, and blocks of rows. A row is one head of one query.
 #[derive(Default)]
 pub(super) struct Scratch {
     /// Keys and values as `[head_dim, k_len]`; forward, all pages of both.
@@ -25,13 +25,13 @@ pub(super) struct Scratch {
     /// The same as left operands, `[rows, head_dim]`.
     pub scaled: Vec<f32>,
     pub gathered: Vec<f32>,
-    /// Left operands as the tiles read them, where that is not as they are.
+    /// Left operands in the encoding of the tiles, where it differs from plain f32.
     pub encoded: Vec<Line>,
     pub encoded_scores: Vec<Line>,
     /// Scores and their gradients, `[rows, k_len]`.
     pub scores: Vec<f32>,
     pub slopes: Vec<f32>,
-    /// Sums on their way to the output, `[rows, head_dim]`.
+    /// Weighted sums before they are scaled into the output, `[rows, head_dim]`.
     pub sums: Vec<f32>,
     /// Gradients of the segment's keys and values, `[k_len, head_dim]`.
     pub key_grads: Vec<f32>,
@@ -40,14 +40,14 @@ pub(super) struct Scratch {
 
 thread_local!(static SCRATCH: Cell<Scratch> = Cell::new(Scratch::default()));
 
-/// Lends this thread's scratch.
+/// Runs `work` with this thread's scratch memory.
 pub(super) fn with_scratch(work: impl FnOnce(&mut Scratch)) {
     let mut scratch = SCRATCH.take();
     work(&mut scratch);
     SCRATCH.set(scratch);
 }
 
-/// At least `len` values, whatever they were.
+/// A buffer of at least `len` values with unspecified contents.
 pub(super) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
@@ -55,8 +55,7 @@ pub(super) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     &mut buffer[..len]
 }
 
-/// Values from row to row of a block of `cols` columns: an odd number of cache lines, so that rows do not fight for the
-/// same cache set.
+/// Row stride of a block of `cols` columns: an odd number of cache lines, so that rows do not compete for the same cache set.
 pub(super) fn stride(cols: usize) -> usize {
     (cols.div_ceil(16) | 1) * 16
 }

@@ -1,4 +1,4 @@
-//! What a call of attention is given: sequences among packed rows, and what they have in common.
+//! Arguments of an attention call: its segments, and their common sizes.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ pub struct Segment {
     pub k_len: usize,
 }
 
-/// What all segments of a call have in common.
+/// Sizes common to all segments of a call.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Shape {
     pub heads: usize,
     pub kv_heads: usize,
     pub head_dim: usize,
-    /// Query `i` of a segment sees its keys `0..=k_len - q_len + i`; all of them if false.
+    /// Whether query `i` of a segment attends only to its keys `0..=k_len - q_len + i`; otherwise to all keys.
     pub causal: bool,
     /// Factor on `q . k`.
     pub scale: f32,
@@ -29,7 +29,7 @@ impl Shape {
         self.heads / self.kv_heads
     }
 
-    /// How many keys query `i` of `segment` sees.
+    /// Number of keys that query `i` of `segment` attends to.
     pub(super) fn visible(&self, segment: &Segment, i: usize) -> usize {
         if self.causal {
             (segment.k_len + i + 1).saturating_sub(segment.q_len)
@@ -38,7 +38,7 @@ impl Shape {
         }
     }
 
-    /// Whether every one of `q_tokens` is in a segment and sees a key there, so that all outputs are written.
+    /// Whether every one of `q_tokens` is in a segment and attends to a key, so that all outputs are written.
     pub(super) fn covers(&self, segments: &[Segment], q_tokens: usize) -> bool {
         let sees = |s: &Segment| s.k_len > 0 && (!self.causal || s.k_len >= s.q_len);
         segments.iter().map(|s| s.q_len).sum::<usize>() == q_tokens
@@ -96,7 +96,7 @@ impl Shape {
     }
 }
 
-/// Whether any two of the ranges share something.
+/// Whether any two of the ranges overlap.
 pub(super) fn overlap(ranges: impl Iterator<Item = Range<usize>>) -> bool {
     let mut ranges: Vec<_> = ranges.filter(|range| !range.is_empty()).collect();
     ranges.sort_unstable_by_key(|range| range.start);

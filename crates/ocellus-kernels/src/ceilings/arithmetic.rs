@@ -1,6 +1,6 @@
 //! Kinds of arithmetic.
 
-/// Chains of operations that run side by side.
+/// Independent chains of operations.
 pub(super) const CHAINS: usize = 12;
 
 /// What is multiplied and added.

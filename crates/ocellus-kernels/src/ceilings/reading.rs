@@ -1,4 +1,4 @@
-//! Memory, read as fast as all threads of the pool can.
+//! Reading memory as fast as all threads of the pool can.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,9 +14,9 @@ const STRETCH: usize = 64;
 /// How a thread walks through its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pattern {
-    /// Places of the part that are read in turn.
+    /// Number of positions in the part that are read in turn.
     pub streams: usize,
-    /// Words ahead of the reading that are asked for early; 0 = left to the processor.
+    /// Prefetch distance in words; 0 = no software prefetch.
     pub ahead: usize,
 }
 
@@ -25,7 +25,7 @@ impl Pattern {
         Self { streams, ahead }
     }
 
-    /// Patterns of which one is the fastest on most processors.
+    /// Access patterns, one of which is the fastest on most processors.
     pub const USUAL: [Self; 5] = [
         Self::new(1, 0),
         Self::new(1, 512),
@@ -39,7 +39,7 @@ impl Pattern {
 pub struct Block(Memory);
 
 impl Block {
-    /// So many bytes, all of them written once: pages that were never written are not in memory.
+    /// A block of `bytes` bytes, all written once: pages that were never written have no memory behind them.
     pub fn new(bytes: usize) -> Self {
         let mut memory = Memory::zeroed(bytes);
         memory.as_mut_slice().fill(1);

@@ -1,4 +1,4 @@
-//! The loops around the tile, in which each block that is packed is used many times.
+//! The loops around the tile, which reuse each packed block many times.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -10,13 +10,13 @@ use super::panel::{PanelProduct, Start};
 use super::tile::Tiles;
 use crate::parallel::Shared;
 
-/// Columns of `b` in one block: with the block of `a`, most of a second-level cache.
+/// Columns of `b` in one block: together with a block of `a` it fills most of a second-level cache.
 const BLOCK_COLS: usize = 512;
 
-/// Where `b` comes from.
+/// The source of `b`.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// A matrix, packed block by block on the way.
+    /// A matrix that is packed block by block during the product.
     Plain(Mat<'a>),
     /// Panels packed beforehand.
     Packed(&'a PackedB),
@@ -83,7 +83,8 @@ impl Job<'_> {
         }
     }
 
-    /// All rows by some words and columns: every block of rows is packed once and meets all of the panels.
+    /// Computes all rows for a block of K and a range of columns: every block of `a` is packed once and multiplied with all
+    /// panels.
     ///
     /// # Safety
     /// `panels` must hold these words and columns; otherwise as [`Job::run`].
@@ -122,7 +123,7 @@ impl Job<'_> {
         A_BLOCK.set(a_block);
     }
 
-    /// Puts the initial values into `c`, for the cases that a tile cannot start from by itself.
+    /// Writes the initial values to `c`, where a tile cannot start from them directly.
     ///
     /// # Safety
     /// As [`Job::run`].

@@ -1,11 +1,11 @@
-//! Packing with AVX-512: whole vectors along whichever direction is contiguous, sixteen by sixteen turned over
-//! in registers where the directions cross.
+//! Packing with AVX-512: whole vectors along the contiguous direction; where the directions differ, blocks of sixteen by sixteen
+//! words are transposed in registers.
 
 use super::layout::{Place, Run};
 
 use std::arch::x86_64::*;
 
-/// Encodes and copies `run` to `place` when there is a vector way, and says whether it did.
+/// Encodes and copies `run` to `place` if there is a vector path for its strides; returns whether there was.
 ///
 /// # Safety
 /// `run` must be readable and `place` writable over the whole shape, and the processor must have AVX-512 F, BW, VL
@@ -141,8 +141,8 @@ unsafe fn pairs16(from: *const f32, left: usize) -> __m512i {
     }
 }
 
-/// Contiguous along K, wanted across lanes: blocks of sixteen lanes by sixteen words are turned over. A macro,
-/// because the two encodings enable different instructions.
+/// Source contiguous along K, destination contiguous along lanes: blocks of sixteen lanes by sixteen words are transposed. A
+/// macro, because the two encodings enable different instructions.
 macro_rules! turn {
     ($name:ident, $features:literal, $per_word:literal, $fetch:ident) => {
         /// # Safety
@@ -175,7 +175,7 @@ macro_rules! turn {
 turn!(turn_values, "avx512f,avx512bw", 1, values16);
 turn!(turn_pairs, "avx512f,avx512bw,avx512bf16", 2, pairs16);
 
-/// Sixteen by sixteen words, turned over.
+/// Transposes sixteen by sixteen words.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn transpose(r: [__m512i; 16]) -> [__m512i; 16] {

@@ -1,24 +1,24 @@
-//! What a packed word holds, and how words lie in blocks and panels.
+//! The contents of a packed word, and the order of words in blocks and panels.
 
 use super::operands::Mat;
 
-/// Words of K in one block: a panel of `b` this deep is about a first-level cache.
+/// Words of K in one block: a panel of `b` with this depth fills about a first-level cache.
 pub(super) const BLOCK_DEPTH: usize = 1024;
 /// Rows of `a` in one block, a multiple of every tile height and of the vector width.
 pub(super) const BLOCK_ROWS: usize = 144;
 
-/// What a packed 32-bit word holds.
+/// The contents of a packed 32-bit word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Encoding {
     /// One `f32`.
     F32,
-    /// One `f32` rounded to what bfloat16 can say; only of rows.
+    /// One `f32` rounded to bfloat16 precision; for rows of `a` only.
     RoundedF32,
-    /// Two bfloat16 neighbours along K, the first in the low half.
+    /// Two bfloat16 values adjacent along K, the first in the low half.
     Bf16Pair,
 }
 
-/// Who copies.
+/// The instruction set used for packing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Packer {
     Portable,
@@ -47,7 +47,7 @@ pub(crate) struct PackedA {
     pub depth: usize,
 }
 
-/// A checked matrix as a bare address.
+/// Address and strides of a matrix whose bounds were checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Strided {
     pub data: *const f32,
@@ -84,7 +84,7 @@ pub(crate) fn room(block: &mut Vec<Line>, words: usize) -> *mut u32 {
     block.as_mut_ptr().cast()
 }
 
-/// The upper half of `x` rounded to nearest even; not-a-number stays so.
+/// The upper half of `x` rounded to nearest even; NaN stays NaN.
 #[inline(always)]
 pub(super) fn bf16_bits(x: f32) -> u32 {
     let bits = x.to_bits();
@@ -95,19 +95,19 @@ pub(super) fn bf16_bits(x: f32) -> u32 {
     }
 }
 
-/// A run of values along K at every lane (a row of `a`, or a column of `b`).
+/// Source of a packing copy: values along K for every lane (a row of `a`, or a column of `b`).
 #[derive(Clone, Copy)]
 pub(super) struct Run {
     pub data: *const f32,
-    /// From one lane to the next, and from one value of K to the next.
+    /// Strides from lane to lane, and from one value of K to the next.
     pub lane_stride: usize,
     pub k_stride: usize,
     pub lanes: usize,
-    /// Values of K.
+    /// Number of values along K.
     pub k: usize,
 }
 
-/// Where the words of a [`Run`] go: `out[word * word_stride + lane * lane_stride]`.
+/// Destination of a [`Run`]: `out[word * word_stride + lane * lane_stride]`.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub out: *mut u32,

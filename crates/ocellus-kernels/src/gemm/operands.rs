@@ -1,6 +1,6 @@
-//! What is multiplied.
+//! Operands of a product.
 
-/// What the operands are rounded to before they are multiplied; sums are always `f32`.
+/// Precision of the operands; sums are always `f32`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Precision {
     /// Operands as they are.

@@ -1,4 +1,4 @@
-//! Packing: operands are copied into the order in which the tile reads them, encoded on the way.
+//! Packing: operands are copied into the order in which the tile reads them, and encoded.
 //!
 //! `b` becomes panels of `nr` columns, each `[words of K, nr]`, padded with zeros. `a` keeps whichever of its two
 //! directions is contiguous, so that packing it is never more than a copy.
@@ -11,7 +11,7 @@ use super::layout::{BLOCK_DEPTH, BLOCK_ROWS, Encoding, Line, PackedA, Packer, Pl
 use super::layout::{bf16_bits, room, values_per_word};
 use super::tile::Tiles;
 
-/// One word of its values; `second` counts where there are two.
+/// Encodes one word; `second` is used where a word holds two values.
 #[inline(always)]
 fn word(encoding: Encoding, first: f32, second: f32) -> u32 {
     match encoding {
@@ -21,16 +21,16 @@ fn word(encoding: Encoding, first: f32, second: f32) -> u32 {
     }
 }
 
-/// Lanes and words of a block that is turned over.
+/// Side of a block that is transposed.
 const TURN: usize = 8;
 
-/// Lanes of words as words of lanes.
+/// Transposes a block of words.
 #[inline(always)]
 fn turned(block: [[u32; TURN]; TURN]) -> [[u32; TURN]; TURN] {
     std::array::from_fn(|w| std::array::from_fn(|lane| block[lane][w]))
 }
 
-/// Encodes and copies, in plain Rust whose loops go along what is contiguous, for the compiler to make vectors of.
+/// Encodes and copies in plain Rust; the inner loops follow the contiguous direction, so that the compiler vectorises them.
 ///
 /// # Safety
 /// `run` must be readable and `place` writable over the whole shape.
@@ -46,7 +46,7 @@ unsafe fn copy_as(encoding: Encoding, run: Run, place: Place) {
     let write = |lane: usize, w: usize, word: u32| unsafe {
         *place.out.add(w * place.word_stride + lane * place.lane_stride) = word;
     };
-    // Words all of whose values there are.
+    // Words that are full.
     let whole = run.k / each;
     match (
         run.lane_stride,
@@ -185,7 +185,7 @@ impl Tiles {
         }
     }
 
-    /// Whether rows have two words for every one of a panel.
+    /// Whether packed rows of `a` have two words for each word of a panel.
     pub fn spreads(&self) -> bool {
         self.parted.is_some()
     }
@@ -212,7 +212,7 @@ impl Tiles {
     ) -> PackedA {
         let values = self.values(k, words);
         let each = if self.spreads() { 2 } else { 1 };
-        // An odd number of cache lines from row to row, so that rows do not fight for the same cache set.
+        // The row stride is an odd number of cache lines, so that rows do not compete for the same cache set.
         let row_words = each * BLOCK_DEPTH + 16;
         let out = room(block, BLOCK_ROWS * row_words);
         let (lane_stride, word_stride) = if a.row == 1 && a.col != 1 {
@@ -237,7 +237,7 @@ impl Tiles {
             };
             self.copy(self.rows(), run, place);
             if self.spreads() && run.k % 2 == 1 {
-                // The other half of the last pair.
+                // Zero for the missing second value of the last pair.
                 for lane in 0..run.lanes {
                     *out.add(run.k * word_stride + lane * lane_stride) = 0;
                 }

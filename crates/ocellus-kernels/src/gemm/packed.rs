@@ -1,4 +1,4 @@
-//! A right operand packed once and multiplied many times: the weights of a model at inference.
+//! A right operand that is packed once and multiplied many times: weights at inference.
 
 use std::ops::Range;
 

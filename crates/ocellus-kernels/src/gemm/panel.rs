@@ -1,4 +1,4 @@
-//! All tiles of a product whose operands are packed.
+//! The loop over all tiles of a product with packed operands.
 
 use super::layout::{Line, PackedA};
 use super::tile::{MAX_MR, MAX_NR, TileArgs, TileFn, Tiles};
@@ -7,13 +7,13 @@ use crate::simd::Simd;
 
 static ZEROS: [f32; MAX_NR] = [0.0; MAX_NR];
 
-/// What the sums start from.
+/// Initial values of the sums.
 #[derive(Clone, Copy)]
 pub(crate) enum Start {
     Zero,
     /// The same values for every row.
     Row(*const f32),
-    /// What the output holds.
+    /// The previous output.
     Kept,
 }
 
@@ -41,7 +41,7 @@ impl PanelProduct<'_> {
             // SAFETY: panels follow one another.
             let panel = unsafe { self.panels.add(col * self.depth) };
             match self.tiles.parted {
-                // From here on parting pairs once costs less than parting them in every tile.
+                // For this many rows, splitting pairs once per panel costs less than splitting them in every tile.
                 Some(parted) if self.rows > 2 * self.tiles.mr => {
                     // SAFETY: passed on to the caller.
                     unsafe { self.parted(parted, panel, col) };
@@ -61,12 +61,12 @@ impl PanelProduct<'_> {
         }
     }
 
-    /// One panel of pairs, which are parted piece by piece beside it.
+    /// One panel of bf16 pairs, which are widened to f32 piece by piece in a buffer.
     ///
     /// # Safety
     /// As [`PanelProduct::run`].
     unsafe fn parted(&self, (isa, by_rows): (Isa, &'static [TileFn]), panel: *const u32, col: usize) {
-        /// Words of K that are parted at a time: they stay in a first-level cache while all rows meet them.
+        /// Words of K that are widened at a time: they stay in a first-level cache while all rows use them.
         const DEPTH: usize = 128;
         let mut values = [Line::ZERO; 2 * DEPTH * MAX_NR / 16];
         let values: *mut u32 = values.as_mut_ptr().cast();
@@ -131,7 +131,7 @@ impl PanelProduct<'_> {
     }
 }
 
-/// What tiles go over.
+/// Operands of a part of K.
 struct Part {
     by_rows: &'static [TileFn],
     a: *const u32,
@@ -140,7 +140,7 @@ struct Part {
     start: Start,
 }
 
-/// `words` rows of `nr` pairs become twice as many rows of single values.
+/// Widens `words` rows of `nr` pairs to twice as many rows of single values.
 struct Parting {
     from: *const u32,
     nr: usize,
@@ -167,7 +167,7 @@ impl Kernel for Parting {
     }
 }
 
-/// A tile at the right edge: computed in full beside the output, of which only the true columns are copied.
+/// A tile at the right edge: computed at full width in a buffer, from which only the existing columns are copied.
 ///
 /// # Safety
 /// As the tile, except that `seed` and `c` are only good for `width` columns.

@@ -24,17 +24,17 @@ pub(crate) const MAX_NR: usize = 32;
 pub(crate) struct Tiles {
     pub mr: usize,
     pub nr: usize,
-    /// Of panels.
+    /// Encoding of panels.
     pub encoding: Encoding,
     pub packer: Packer,
     /// `by_rows[r - 1]` has `r` rows; `mr` of them.
     pub by_rows: &'static [TileFn],
-    /// The same for panels whose pairs have been parted, where no instruction takes pairs: rows have a word for every value.
+    /// The same for widened panels, on processors without a bf16 dot product: rows have a word for every value.
     pub parted: Option<(Isa, &'static [TileFn])>,
 }
 
 impl Isa {
-    /// The tiles of this level. Where there is no bf16 dot product, pairs become two values each on their way into registers.
+    /// The tiles of this level. Where there is no bf16 dot product, pairs are widened to two f32 values while loading registers.
     pub(crate) fn tiles(self, precision: Precision) -> Tiles {
         let encoding = match precision {
             Precision::F32 => Encoding::F32,
@@ -136,7 +136,7 @@ unsafe fn bf16<const MR: usize>(t: TileArgs) {
         for (i, row) in sums.iter_mut().enumerate() {
             for (j, sum) in row.iter_mut().enumerate() {
                 *sum = _mm512_loadu_ps(t.seed.add(i * t.seed_row + j * 16));
-                // The rows below are the next tile's.
+                // Prefetches the output rows of the next tile.
                 let next = t.c.wrapping_add((MR + i) * t.c_row + j * 16);
                 _mm_prefetch::<_MM_HINT_ET0>(next.cast());
             }

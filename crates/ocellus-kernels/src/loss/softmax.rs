@@ -19,7 +19,7 @@ impl Kernel for LogSumExp<'_> {
         let whole = x.len() - x.len() % S::LANES;
         let (mut total, mut at) = (0.0_f64, 0);
         while at < whole {
-            // Short sums in `f32`, long ones in `f64`: a vocabulary has more places than `f32` has bits.
+            // Short sums in `f32`, the total in `f64`: a vocabulary is too large for the precision of `f32`.
             let end = whole.min(at + 64 * S::LANES);
             let mut sum = s.zero();
             while at < end {

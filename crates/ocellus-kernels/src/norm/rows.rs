@@ -1,21 +1,21 @@
-//! One row at a time; both norms are the same but for the mean that is taken off.
+//! Norms of one row; the two norms differ only in whether the mean is subtracted.
 
 use crate::isa::{Isa, Kernel};
 use crate::parallel::{self, Shared};
 use crate::simd::Simd;
 use crate::simd::reduce::{dot, dot3, squared_distance, sum};
 
-/// Rows of one task. Fixed, because weight gradients are summed per task and then over tasks in order.
+/// Rows per task. Fixed, because weight gradients are summed per task and then over tasks in order.
 const ROWS: usize = 128;
 
-/// The inputs of either norm.
+/// Inputs of both norms.
 #[derive(Clone, Copy)]
 pub(super) struct Forward<'a> {
     pub x: &'a [f32],
     pub weight: &'a [f32],
     pub bias: Option<&'a [f32]>,
     pub eps: f32,
-    /// Whether the mean is taken off first.
+    /// Whether the mean is subtracted first.
     pub centered: bool,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Forward<'a> {
         self.x.len() / width
     }
 
-    /// Mean (zero if it stays) and reciprocal standard deviation of a row.
+    /// Mean (zero if not subtracted) and reciprocal standard deviation of a row.
     #[inline(always)]
     fn moments<S: Simd>(&self, s: S, x: &[f32]) -> (f32, f32) {
         let width = x.len() as f32;

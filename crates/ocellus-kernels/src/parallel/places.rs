@@ -1,6 +1,6 @@
-//! Which processor a thread runs on, where the system lets a program choose: on Linux. Elsewhere nothing happens.
+//! Processor affinity of threads, on Linux. Elsewhere the functions do nothing.
 
-/// The processors that this thread may run on, lowest first; empty where the system does not tell.
+/// The processors that this thread may run on, ascending; empty where the system does not tell.
 #[cfg(all(target_os = "linux", not(miri)))]
 pub fn allowed() -> Vec<usize> {
     // SAFETY: a set is an array of numbers, for which all zeros are a value: the empty set.
@@ -13,7 +13,7 @@ pub fn allowed() -> Vec<usize> {
         .collect()
 }
 
-/// Keeps this thread on one processor from here on. Whether the system agreed.
+/// Pins this thread to one processor; returns whether the system permitted it.
 #[cfg(all(target_os = "linux", not(miri)))]
 pub fn keep_to(cpu: usize) -> bool {
     // SAFETY: as in `allowed`.
@@ -37,8 +37,8 @@ pub fn keep_to(_cpu: usize) -> bool {
     false
 }
 
-/// A processor for each worker of a pool of so many threads. The first one is left to the thread that calls. None at all
-/// when there are more threads than processors: two that share one would wait for each other.
+/// A processor for each worker of a pool of `threads` threads. The first processor is left to the calling thread. Empty when
+/// there are more threads than processors: two threads on one processor would wait for each other.
 pub fn of_workers(threads: usize, allowed: &[usize]) -> &[usize] {
     if threads <= allowed.len() {
         &allowed[1.min(allowed.len())..]
@@ -72,9 +72,9 @@ mod tests {
         let before = allowed();
         assert!(!before.is_empty() && before.is_sorted());
         for cpu in before.clone() {
-            // The mask is the thread's, so that each try has one of its own.
+            // Affinity is per thread, so each attempt uses a new thread.
             let seen = std::thread::spawn(move || keep_to(cpu).then(allowed)).join();
-            // A sandbox may refuse; then nothing has changed.
+            // A sandbox may refuse; then the affinity is unchanged.
             assert!(seen.unwrap().is_none_or(|seen| seen == [cpu]));
         }
         assert!(!keep_to(usize::MAX));

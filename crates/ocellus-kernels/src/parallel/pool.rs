@@ -1,4 +1,4 @@
-//! The threads themselves.
+//! The pool of worker threads.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -8,33 +8,32 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use super::places;
 
-/// How often a worker checks for a job before it parks: some hundred microseconds.
+/// Number of checks for a job before a worker parks: some hundred microseconds.
 const SPINS: usize = 20_000;
 
 thread_local!(static WORKING: Cell<bool> = const { Cell::new(false) });
 
-/// Workers beside the calling thread.
+/// Worker threads, in addition to the calling thread.
 pub(super) struct Pool {
     shared: Arc<Shared>,
     workers: usize,
-    /// Held while a job runs.
+    /// Locked while a job runs: jobs take turns.
     user: Mutex<()>,
 }
 
 type Task<'a> = dyn Fn(usize) + Sync + 'a;
 
-/// The job that runs, and what idle workers wait on.
-///
-/// `state` holds the number of the job in its upper half, the flag [`CLOSED`], and how many workers joined. A worker may touch the
-/// job only between joining while it is open and counting itself in `done`; the owner takes the job away only after closing it and
-/// seeing that all who joined are done.
+/// The current job, and what idle workers wait on.
+/// `state` holds the job's number in its upper half, the flag [`CLOSED`], and the number of workers that joined. A worker may
+/// access the job only between joining while it is open and incrementing `done`. The owner removes the job only after closing it
+/// and seeing that `done` equals the number that joined.
 struct Shared {
     state: AtomicU64,
     done: AtomicU64,
-    /// The first index that is not taken yet, and one behind the last.
+    /// The next index to take, and the end of the indices.
     next: AtomicUsize,
     count: AtomicUsize,
-    /// The task's address, as data and table of a `&Task`.
+    /// The task's address: the data pointer and vtable of a `&Task`.
     task: Mutex<Option<Address>>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     parked: AtomicUsize,
@@ -53,7 +52,7 @@ struct Address(*const Task<'static>);
 unsafe impl Send for Address {}
 
 impl Pool {
-    /// Workers, of which each keeps to its processor of `places`, if there is one for it.
+    /// Starts `workers` workers; worker `i` is pinned to `places[i]`, if there is one.
     pub fn new(workers: usize, places: &[usize]) -> Self {
         let shared = Arc::new(Shared {
             state: AtomicU64::new(CLOSED),
@@ -71,9 +70,9 @@ impl Pool {
         for worker in 0..workers {
             let (own, place) = (shared.clone(), places.get(worker).copied());
             let thread = std::thread::Builder::new().name("kernels".into());
-            // A machine that gives no more threads computes with those it gave.
+            // If the system refuses to start more threads, the pool works with those it has.
             let life = move || {
-                // Where the system refuses, the worker goes where it is sent.
+                // If pinning is refused, the worker runs on any processor.
                 let _ = place.is_some_and(places::keep_to);
                 own.work();
             };
@@ -86,13 +85,13 @@ impl Pool {
         }
     }
 
-    /// Threads that can work at once.
+    /// Number of threads that can work at once, the caller included.
     pub fn threads(&self) -> usize {
         self.workers + 1
     }
 
-    /// Calls `task` for every index below `count`, and returns when all calls have returned. A panic of a task is passed on. Calls
-    /// from several threads take turns; a call from inside a task runs on its own thread.
+    /// Calls `task` for every index below `count`, and returns when all calls have returned. A panic of a task is propagated.
+    /// Calls from several threads take turns; a call from inside a task runs on the calling thread.
     pub fn run(&self, count: usize, task: &Task) {
         if self.workers == 0 || WORKING.get() {
             return (0..count).for_each(task);
@@ -108,7 +107,7 @@ impl Pool {
         let number = (shared.state.load(Ordering::Relaxed) / JOB).wrapping_add(1);
         shared.state.store(number.wrapping_mul(JOB), Ordering::SeqCst);
         if shared.parked.load(Ordering::SeqCst) > 0 {
-            // With this locked, no worker is between checking the state and waiting.
+            // While this lock is held, no worker is between checking the state and waiting.
             drop(lock(&shared.parking));
             shared.wake.notify_all();
         }
@@ -116,7 +115,7 @@ impl Pool {
         let own = catch_unwind(AssertUnwindSafe(|| shared.take(task)));
         WORKING.set(false);
         if own.is_err() {
-            // Nothing more is begun.
+            // No further task is started.
             shared.next.store(count, Ordering::Relaxed);
         }
         let came = shared.state.fetch_or(CLOSED, Ordering::AcqRel) % CLOSED;
@@ -150,7 +149,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// Calls the task for indices as long as there are any.
+    /// Runs tasks until no index is left.
     fn take(&self, task: &Task) {
         let count = self.count.load(Ordering::Relaxed);
         loop {
@@ -162,7 +161,7 @@ impl Shared {
         }
     }
 
-    /// A worker's life.
+    /// The main loop of a worker.
     fn work(&self) {
         WORKING.set(true);
         let mut seen = 0;
@@ -183,7 +182,7 @@ impl Shared {
         }
     }
 
-    /// Whether a job other than number `seen` came up while spinning.
+    /// Spins until a job with another number than `seen` appears; returns whether one did.
     fn awaited(&self, seen: u64) -> bool {
         for _ in 0..SPINS {
             if self.state.load(Ordering::Relaxed) / JOB != seen {
@@ -194,7 +193,7 @@ impl Shared {
         false
     }
 
-    /// Takes part in job `number`, unless it is over.
+    /// Works on job `number`, unless it is closed.
     fn join(&self, number: u64) {
         let mut state = self.state.load(Ordering::Acquire);
         loop {
@@ -266,7 +265,7 @@ mod tests {
         assert_eq!(total.into_inner(), 4 * 100 * 15);
     }
 
-    /// A second thread's job gets the workers too, in its turn: it never falls back to its own thread without a word.
+    /// Jobs of a second thread use the workers too, in turn, instead of silently running serially.
     #[test]
     fn every_thread_gets_the_workers() {
         let pool = Pool::new(1, &[]);
@@ -275,7 +274,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..20 {
                         let met = AtomicUsize::new(0);
-                        // Both indices wait for each other, so two threads must take part.
+                        // The two tasks wait for each other, so two threads must take part.
                         pool.run(2, &|_| {
                             met.fetch_add(1, Ordering::SeqCst);
                             while met.load(Ordering::SeqCst) < 2 {
@@ -310,7 +309,7 @@ mod tests {
         for _ in 0..5 {
             std::thread::sleep(std::time::Duration::from_millis(5));
             let met = AtomicUsize::new(0);
-            // Both indices wait for each other, so two threads must take part.
+            // The two tasks wait for each other, so two threads must take part.
             pool.run(2, &|_| {
                 met.fetch_add(1, Ordering::SeqCst);
                 while met.load(Ordering::SeqCst) < 2 {
@@ -320,7 +319,7 @@ mod tests {
         }
     }
 
-    /// Workers keep to their places, the caller does not, and what is computed is the same.
+    /// Workers stay on their processors, the caller is not pinned, and results are the same.
     #[cfg(all(target_os = "linux", not(miri)))]
     #[test]
     fn workers_keep_to_their_places() {
@@ -332,13 +331,13 @@ mod tests {
             move || places::keep_to(first)
         });
         if !agreed.join().unwrap() {
-            // A sandbox that does not let threads be bound.
+            // A sandbox does not permit pinning.
             return;
         }
         let pool = Pool::new(threads - 1, given);
         let (met, seen) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let caller = std::thread::current().id();
-        // All indices wait for one another, so each thread takes one.
+        // All tasks wait for one another, so each thread takes one.
         pool.run(threads, &|_| {
             met.fetch_add(1, Ordering::SeqCst);
             while met.load(Ordering::SeqCst) < threads {

@@ -1,25 +1,25 @@
-//! Rows of activations rounded to 8 bits.
+//! Rows of activations quantised to 8 bits.
 
 use crate::gemm::Mat;
 use crate::isa::{Isa, Kernel};
 use crate::parallel::{self, Shared};
 use crate::simd::Simd;
 
-/// Rows rounded group by group: `x = scale * value`, values in -127..=127.
+/// Quantised rows: in every group `x = scale * value`, values in -127..=127.
 #[derive(Default)]
 pub(crate) struct Rounded {
-    /// `[rows, groups * group]`, zero behind the true K.
+    /// `[rows, groups * group]`, padded with zeros beyond K.
     pub values: Vec<i8>,
     /// Largest value of a group over 127; `[rows, groups]`.
     pub scales: Vec<f32>,
-    /// Sums of the values of a group, `[rows, groups]`.
+    /// Sum of the values of each group, `[rows, groups]`.
     pub sums: Vec<i32>,
     pub group: usize,
     pub groups: usize,
 }
 
 impl Rounded {
-    /// Rounds `rows` of `x`, whose columns must be contiguous, for weights in groups of `group`.
+    /// Quantises `rows` of `x`, whose columns must be contiguous, in groups of `group`.
     pub fn fill(&mut self, isa: Isa, x: &Mat, rows: std::ops::Range<usize>, group: usize) {
         let (count, groups) = (rows.len(), x.cols.div_ceil(group));
         (self.group, self.groups) = (group, groups);
@@ -75,11 +75,11 @@ impl Kernel for Row<'_> {
             .chunks(self.group)
             .zip(self.values.chunks_exact_mut(self.group));
         for ((from, to), (scale, sum)) in groups.zip(self.scales.iter_mut().zip(self.sums)) {
-            // Of magnitudes: the larger of the largest and minus the smallest.
+            // The largest magnitude: the larger of the maximum and the negated minimum.
             let most = magnitude(s, from);
             let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
             *scale = most / 127.0;
-            // Sums of whole numbers as small as these are exact in f32.
+            // Sums of integers this small are exact in f32.
             let (factor, mut totals) = (s.splat(inverse), s.zero());
             let mut total = 0.0;
             let mut at = 0;
@@ -103,7 +103,7 @@ impl Kernel for Row<'_> {
     }
 }
 
-/// The largest magnitude; not-a-number when any value is.
+/// The largest magnitude; NaN if any value is NaN or infinite.
 #[inline(always)]
 fn magnitude<S: Simd>(s: S, from: &[f32]) -> f32 {
     let mut most = s.zero();
@@ -112,7 +112,7 @@ fn magnitude<S: Simd>(s: S, from: &[f32]) -> f32 {
     for chunk in &mut chunks {
         let x = s.load(chunk);
         most = s.max(most, s.abs(x));
-        // Zero times anything that is a finite number is zero.
+        // Zero times a finite number is zero, times any other is NaN.
         sum = s.mul_add(x, s.zero(), sum);
     }
     let mut top = s.largest(most);

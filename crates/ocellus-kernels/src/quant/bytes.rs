@@ -1,8 +1,8 @@
-//! Where packed weights lie: in memory of their own, or in a file that somebody mapped.
+//! Memory of packed weights: allocated, or a mapped file.
 
 use std::sync::Arc;
 
-/// Bytes that kernels only read, kept alive by their owner.
+/// Read-only bytes, kept alive by their owner.
 #[derive(Clone)]
 pub struct Bytes(pub Arc<dyn AsRef<[u8]> + Send + Sync>);
 

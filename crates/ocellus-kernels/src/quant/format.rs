@@ -1,4 +1,4 @@
-//! How many bits a weight has, and how a panel of weights lies in memory.
+//! Formats of quantised weights, and their layout in memory.
 
 /// Rows of a weight matrix (outputs) in one panel.
 pub const PANEL: usize = 32;
@@ -30,7 +30,7 @@ impl Bits {
     }
 }
 
-/// A way to hold weights.
+/// A format of quantised weights.
 ///
 /// A matrix `[n, k]` is cut into panels of [`PANEL`] rows, a panel into groups along K. One group of a panel is
 ///
@@ -42,8 +42,8 @@ impl Bits {
 /// 2. 32 scales as f16;
 /// 3. without 8 bits: 32 offsets as f16.
 ///
-/// Scales and offsets are to be multiplied by the matrix's `unit`, a power of two that keeps them in f16's range. With 8 bits the
-/// offset is `-128 * scale`. Rows and values of K beyond the matrix are zero bytes.
+/// Scales and offsets are multiplied by the matrix's `unit`, a power of two that keeps them in the range of f16. With 8 bits the
+/// offset is `-128 * scale`. Padding beyond the rows and columns of the matrix is zero bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Format {
     pub bits: Bits,
@@ -68,12 +68,12 @@ impl Format {
         group: 64,
     };
 
-    /// Whether kernels can take it.
+    /// Whether the kernels support it.
     pub fn is_valid(self) -> bool {
         self.group.is_multiple_of(16) && (16..=256).contains(&self.group)
     }
 
-    /// Whether weights have offsets of their own.
+    /// Whether groups store offsets.
     pub fn has_offsets(self) -> bool {
         self.bits != Bits::Eight
     }
@@ -93,7 +93,7 @@ impl Format {
         self.value_bytes() + PANEL * 2 * (1 + usize::from(self.has_offsets()))
     }
 
-    /// Bytes of a matrix `[n, k]`, or nothing when that is more than memory has addresses.
+    /// Bytes of a matrix `[n, k]`, or `None` where that overflows `usize`.
     pub fn bytes(self, n: usize, k: usize) -> Option<usize> {
         n.div_ceil(PANEL)
             .checked_mul(self.groups(k))?

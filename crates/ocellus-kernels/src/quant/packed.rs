@@ -11,7 +11,7 @@ use crate::isa::Isa;
 use crate::memory::Memory;
 use crate::parallel::{self, Shared};
 
-/// A matrix `[n, k]` as its [`Format`] says.
+/// A matrix `[n, k]` in the layout of its [`Format`].
 #[derive(Clone, Debug)]
 pub struct PackedQ {
     format: Format,
@@ -21,7 +21,7 @@ pub struct PackedQ {
     bytes: Bytes,
 }
 
-/// Why bytes are no such matrix.
+/// Why bytes are not a valid packed matrix.
 #[derive(Clone, PartialEq, Debug)]
 pub enum PackedQError {
     Format(Format),
@@ -52,20 +52,20 @@ impl std::fmt::Display for PackedQError {
 
 impl std::error::Error for PackedQError {}
 
-/// Up to [`PANEL`] rows of values with their scales and offsets, before they are packed. Rows follow one another.
+/// Up to [`PANEL`] rows of quantised values with scales and offsets, before packing, in row-major order.
 #[derive(Clone, Debug, Default)]
 pub struct Panel {
     /// `[rows, k]`.
     pub values: Vec<u8>,
     /// `[rows, groups]`.
     pub scales: Vec<f32>,
-    /// `[rows, groups]`; of no account with 8 bits.
+    /// `[rows, groups]`; ignored with 8 bits.
     pub offsets: Vec<f32>,
 }
 
 impl PackedQ {
-    /// Rounds the rows that `read(first row, into [rows, k])` gives, panel by panel on all threads. `importance [k]` says how much
-    /// an error of each column counts (the mean square of the activation there).
+    /// Quantises the rows that `read(first row, into [rows, k])` supplies, panel by panel on all threads. `importance [k]` is the
+    /// weight of errors in each column (the mean square of the activation there).
     ///
     /// # Panics
     /// When the format is not valid or `importance` has another length than `k`.
@@ -105,8 +105,8 @@ impl PackedQ {
         })
     }
 
-    /// Packs values that are rounded already: `read(first row, rows, into)` fills one panel. Scales and offsets are rounded to f16
-    /// of a unit that fits the largest of them in size, which `largest(first row, rows)` gives for one panel.
+    /// Packs values that are quantised already: `read(first row, rows, into)` fills one panel. Scales and offsets are rounded to
+    /// f16 multiples of a unit that fits the largest magnitude among them, which `largest(first row, rows)` returns per panel.
     ///
     /// # Panics
     /// When the format is not valid, or a panel has other lengths than it should.
@@ -159,7 +159,7 @@ impl PackedQ {
         }
     }
 
-    /// A matrix whose bytes were packed before, by [`PackedQ::bytes`].
+    /// A matrix from bytes that were packed before (see [`PackedQ::bytes`]).
     ///
     /// # Errors
     /// A format that no kernel takes, or bytes of another length than the shape asks for.
@@ -188,8 +188,8 @@ impl PackedQ {
         })
     }
 
-    /// The same matrix in memory of its own, in large pages where the system has them: every token reads it from end to end, and
-    /// out of a mapped file's small pages that takes a fifth longer.
+    /// A copy in allocated memory, in large pages where the system has them: every token reads the whole matrix, which takes a
+    /// fifth longer from the small pages of a mapped file.
     pub fn resident(&self) -> Self {
         const CHUNK: usize = 1 << 20;
         let from = self.bytes();
@@ -239,7 +239,7 @@ impl PackedQ {
         &self.bytes()[(panel * groups + group) * size..(panel + 1) * groups * size]
     }
 
-    /// Row `row` in f32, into `[k]`.
+    /// Dequantises row `row` into `out [k]`.
     ///
     /// # Panics
     /// When there is no such row, or `out` has another length.
@@ -268,7 +268,7 @@ impl PackedQ {
     }
 }
 
-/// Value `i` of row `lane` in the bytes of a group.
+/// The quantised value `i` of row `lane` in the bytes of a group.
 pub(super) fn value(bits: Bits, bytes: &[u8], lane: usize, i: usize) -> u8 {
     let (quad, byte) = (i / 4, 4 * lane + i % 4);
     const QUAD: usize = 4 * PANEL;
@@ -284,7 +284,7 @@ pub(super) fn value(bits: Bits, bytes: &[u8], lane: usize, i: usize) -> u8 {
     }
 }
 
-/// Puts one panel into its bytes, which are zero before.
+/// Packs one panel into bytes that are zero at first.
 fn pack(format: Format, (rows, k): (usize, usize), unit: f32, panel: &Panel, out: &mut [u8]) {
     const QUAD: usize = 4 * PANEL;
     let groups = format.groups(k);
@@ -302,7 +302,7 @@ fn pack(format: Format, (rows, k): (usize, usize), unit: f32, panel: &Panel, out
             let mut put = |at: usize, word: u32| {
                 values[at * QUAD + 4 * lane..][..4].copy_from_slice(&word.to_le_bytes());
             };
-            // Whole quads at a time: no value is wider than its place, so that shifts stay inside bytes.
+            // Whole quads at a time: no value has more bits than its place, so shifts stay inside their bytes.
             match format.bits {
                 Bits::Eight => {
                     for (quad, q) in row.as_chunks::<4>().0.iter().enumerate() {
@@ -336,7 +336,7 @@ fn pack(format: Format, (rows, k): (usize, usize), unit: f32, panel: &Panel, out
     }
 }
 
-/// The largest weight in size that `read` gives.
+/// The largest magnitude of all weights that `read` supplies.
 fn largest(n: usize, k: usize, read: &(impl Fn(usize, &mut [f32]) + Sync)) -> f32 {
     let isa = Isa::detect();
     over_panels(n, |first, rows| {
@@ -346,7 +346,7 @@ fn largest(n: usize, k: usize, read: &(impl Fn(usize, &mut [f32]) + Sync)) -> f3
     })
 }
 
-/// The largest of what `of(first row, rows)` gives for every panel.
+/// The maximum of `of(first row, rows)` over all panels.
 fn over_panels(n: usize, of: impl Fn(usize, usize) -> f32 + Sync) -> f32 {
     let mut each = vec![0.0_f32; n.div_ceil(PANEL)];
     let out = Shared::new(&mut each);
@@ -358,16 +358,16 @@ fn over_panels(n: usize, of: impl Fn(usize, usize) -> f32 + Sync) -> f32 {
     each.into_iter().fold(0.0, f32::max)
 }
 
-/// The unit for weights of which none is larger than `largest`.
+/// The unit for weights of magnitude up to `largest`.
 fn unit_for(format: Format, largest: f32) -> f32 {
-    // An offset is as large as the largest weight; with 8 bits only scales are kept.
+    // An offset can be as large as the largest weight; with 8 bits only scales are stored.
     power_of_two_for(match format.bits {
         Bits::Eight => largest / 127.0,
         _ => 2.0 * largest,
     })
 }
 
-/// A power of two by which `largest` divided is between 2^13 and 2^14, well inside f16.
+/// The power of two that scales `largest` to between 2^13 and 2^14, well inside f16.
 fn power_of_two_for(largest: f32) -> f32 {
     if !(largest.is_finite() && largest > 0.0) {
         return 1.0;

@@ -1,4 +1,4 @@
-//! Products of many rows: rounding, then tiles over panels and stretches of K.
+//! Products of many rows: quantise activations, then run tiles over panels and blocks of K.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -9,16 +9,16 @@ use super::packed::PackedQ;
 use super::tile::{self, Args, ROWS, Tiles};
 use crate::isa::Isa;
 
-/// Values of K in one stretch: a panel this deep and the rows' values fit a second-level cache.
+/// Values of K per block: a panel of this depth and the quantised rows fit a second-level cache.
 const STRETCH: usize = 2048;
 
-/// What sums start from.
+/// Initial values of the sums.
 #[derive(Clone, Copy)]
 pub(crate) enum Seed<'a> {
     Zero,
     /// The same values for every row, `[n]`.
     Row(&'a [f32]),
-    /// What the output holds.
+    /// The previous output.
     Kept,
 }
 
@@ -26,7 +26,7 @@ static ZEROS: [f32; PANEL] = [0.0; PANEL];
 
 thread_local!(static ROUNDED: Cell<Rounded> = Cell::new(Rounded::default()));
 
-/// Lends this thread's rounded rows.
+/// Runs `work` with this thread's buffer of quantised rows.
 pub(crate) fn with_rounded(work: impl FnOnce(&mut Rounded)) {
     let mut rounded = ROUNDED.take();
     work(&mut rounded);
@@ -54,7 +54,7 @@ impl PackedQ {
         assert!(rounded.groups == groups && rounded.group == format.group);
         assert!(rounded.sums.len() >= rows * groups && panels.end <= self.n().div_ceil(PANEL));
         if groups == 0 {
-            // Nothing to add: one tile over no groups writes the seeds.
+            // K is empty: one tile over no groups writes the initial values.
             // SAFETY: as below.
             unsafe { self.stretch(tiles, rounded, rows, &panels, 0..0, seed, out, out_row) };
         }
@@ -123,7 +123,7 @@ impl PackedQ {
     }
 }
 
-/// A tile at the right edge: computed in full beside the output, of which only the true columns are copied.
+/// A tile at the right edge: computed at full width in a buffer, from which only the existing columns are copied.
 ///
 /// # Safety
 /// As the tile, except that `seed` and `out` are only good for `width` columns.

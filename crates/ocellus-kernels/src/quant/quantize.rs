@@ -6,7 +6,7 @@ use super::format::Bits;
 use crate::isa::Kernel;
 use crate::simd::Simd;
 
-/// The largest weight in size.
+/// The largest magnitude.
 pub(super) struct Largest<'a>(pub &'a [f32]);
 
 impl Kernel for Largest<'_> {
@@ -24,14 +24,14 @@ impl Kernel for Largest<'_> {
     }
 }
 
-/// Rounds a group to `scale * value + offset` and gives scale and offset. With 8 bits the largest weight decides the scale;
-/// below, scale and offset are the least-squares ones of the best of several roundings, in which an error counts
+/// Quantises a group to `scale * value + offset` and returns scale and offset. With 8 bits the largest magnitude determines the
+/// scale; below, scale and offset are the least-squares fit for the best of several candidate ranges, with errors weighted by
 /// `importance`.
 pub(super) struct Rounding<'a> {
     pub bits: Bits,
     pub weights: &'a [f32],
     pub importance: Option<&'a [f32]>,
-    /// Scale and offset are held as f16 of this.
+    /// Scale and offset are stored as f16 multiples of this.
     pub unit: f32,
     pub values: &'a mut [u8],
 }
@@ -48,12 +48,12 @@ impl Kernel for Rounding<'_> {
     }
 }
 
-/// `x` as it comes back from f16 in units of `unit`.
+/// `x` after a round trip through f16 in units of `unit`.
 fn held(x: f32, unit: f32) -> f32 {
     f16::from_f32(x / unit).to_f32() * unit
 }
 
-/// Ranges somewhat narrower and wider than the weights' own: with a narrower one the outermost are cut off.
+/// Relative changes of the weights' own range that are tried: a narrower range clips outliers.
 const MARGINS: [f32; 4] = [0.0, -0.05, -0.1, 0.025];
 
 impl Rounding<'_> {
@@ -69,7 +69,7 @@ impl Rounding<'_> {
             let rounded = s.round(s.mul(s.load(from), factor));
             // SAFETY: `to` has `LANES` bytes.
             unsafe { s.store_bytes(s.min(s.max(rounded, low), high), to.as_mut_ptr().cast()) };
-            // The sign bit turned over is the same as 128 added.
+            // Flipping the sign bit adds 128.
             to.iter_mut().for_each(|byte| *byte ^= 0x80);
         }
         for (w, to) in from.remainder().iter().zip(to.into_remainder()) {
@@ -80,7 +80,7 @@ impl Rounding<'_> {
 
     #[inline(always)]
     fn searched<S: Simd>(self, s: S) -> (f32, f32) {
-        // Through padded copies: a group is at most 256 weights, and what is behind its end counts nothing.
+        // Through padded copies: a group has at most 256 weights, and padding has no importance.
         const MOST: usize = 256;
         let len = self.weights.len();
         let padded = len.next_multiple_of(16);
@@ -122,7 +122,7 @@ impl Rounding<'_> {
     }
 }
 
-/// The nearest level of weights at a scale and offset.
+/// The nearest quantisation level of weights for a scale and offset.
 #[derive(Clone, Copy)]
 struct Level<S: Simd> {
     offset: S::V,
@@ -148,7 +148,7 @@ impl<S: Simd> Level<S> {
     }
 }
 
-/// Scale and offset of the weighted least squares over levels between `low` and `high`, as they will be held.
+/// Scale and offset by weighted least squares over levels between `low` and `high`, as they will be stored.
 #[inline(always)]
 fn fit<S: Simd>(
     s: S,

@@ -1,9 +1,9 @@
-//! What rounding makes of weights.
+//! The effect of quantisation on weights.
 
 use super::format::Format;
 use super::packed::PackedQ;
 
-/// Rows `[rows, k]` rounded to `format` and back, as a model with such weights would see them.
+/// Quantises rows `[rows, k]` to `format` and back: the weights that a quantised model computes with.
 pub fn quantize_rows(format: Format, k: usize, rows: &mut [f32]) {
     let n = rows.len() / k.max(1);
     let packed = PackedQ::quantize(format, (n, k), None, |first, into| {

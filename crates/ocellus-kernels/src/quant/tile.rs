@@ -20,7 +20,7 @@ pub(super) const ROWS: usize = 6;
 #[derive(Clone, Copy)]
 pub(super) struct Args {
     pub format: Format,
-    /// A power of two that scales and offsets of weights are multiplied by, so that it may be multiplied into those of rows.
+    /// A power of two that multiplies scales and offsets of weights; it can be folded into the scales of rows.
     pub unit: f32,
     pub groups: usize,
     /// The first of `groups` groups of a panel.
@@ -32,7 +32,7 @@ pub(super) struct Args {
     pub scales: *const f32,
     pub sums: *const i32,
     pub number_row: usize,
-    /// What the sums start from, `[rows, PANEL]`; a row stride of zero repeats one row.
+    /// Initial values of the sums, `[rows, PANEL]`; a row stride of zero repeats one row.
     pub seed: *const f32,
     pub seed_row: usize,
     pub out: *mut f32,
@@ -190,7 +190,7 @@ mod x86 {
     /// As [`Tile`], with AVX-512 F, BW, VL, DQ and VNNI; `args.format` has `BITS` bits.
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
     unsafe fn vnni<const BITS: usize, const R: usize>(args: Args) {
-        /// So far ahead, in bytes, a lone row asks for its weights: it waits for memory and for nothing else.
+        /// Prefetch distance in bytes for a single row, which is bound by memory alone.
         const AHEAD: usize = 4096;
         let format = args.format;
         let (value_bytes, group_bytes) = (format.value_bytes(), format.group_bytes());
@@ -200,7 +200,7 @@ mod x86 {
             for (i, row) in out.iter_mut().enumerate() {
                 for (j, sum) in row.iter_mut().enumerate() {
                     *sum = _mm512_loadu_ps(args.seed.add(i * args.seed_row + 16 * j));
-                    // The rows below are the next tile's.
+                    // Prefetches the output rows of the next tile.
                     let next = args.out.wrapping_add((R + i) * args.out_row + 16 * j);
                     _mm_prefetch::<_MM_HINT_ET0>(next.cast());
                 }

@@ -1,11 +1,11 @@
-//! Quads of weights out of their bits, on every instruction set.
+//! Unpacking quads of weights, on every instruction set.
 
 use super::format::{Bits, PANEL};
 
-/// Bytes of one quad of a panel, and of what holds its bits.
+/// Bytes of an unpacked quad of a panel, and of the bits that it is unpacked from.
 pub(super) const QUAD: usize = 4 * PANEL;
 
-/// Where the bits of quad `quad` of a group begin: of its low part, and of its upper two bits.
+/// Byte offsets of the bits of quad `quad` in a group: of its low part, and of its upper two bits.
 #[inline(always)]
 pub(super) fn places(bits: Bits, quad: usize) -> (usize, usize) {
     match bits {

@@ -1,8 +1,8 @@
-//! Walks over one row that end in one number. The order depends on the row's length alone.
+//! Reductions of one row to a number. The order of summation depends on the row's length alone.
 
 use super::Simd;
 
-/// Independent sums that are kept going at once, to hide the latency of an addition.
+/// Independent partial sums, which hide the latency of an addition.
 const CHAINS: usize = 4;
 
 /// The sum of `term` over a row.
@@ -119,7 +119,7 @@ pub(crate) fn squared_distance<S: Simd>(s: S, x: &[f32], center: f32) -> f32 {
     sum_of(s, x.len(), SquaredDistance(x, center))
 }
 
-/// The largest value, minus infinity of nothing. Not-a-number may be passed over.
+/// The largest value; minus infinity for an empty row. NaN may be ignored.
 #[inline(always)]
 pub(crate) fn largest<S: Simd>(s: S, x: &[f32]) -> f32 {
     let mut most = s.splat(f32::NEG_INFINITY);

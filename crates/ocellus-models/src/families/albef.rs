@@ -1,9 +1,9 @@
 //! ALBEF (Li et al. 2021): an image tower, a text encoder whose upper layers attend to the picture, and an EMA teacher of
 //! both in training. Reference: `salesforce/ALBEF`.
 //!
-//! What belongs to this family alone: one encoder serves as the text tower (its lower layers) and as the fusion encoder (the
-//! rest), and a text is `[CLS]` and its words, without an end token. Fine-tuned checkpoints have parts of it: a decoder for
-//! answers ([`answers`]), or a classifier.
+//! Specific to this family: one encoder serves as the text tower (its lower layers) and as the fusion encoder (the other layers),
+//! and a text is `[CLS]` and its tokens, without an end token. A fine-tuned checkpoint has a decoder for answers ([`answers`]) or
+//! a classifier in addition.
 
 use super::family::{Family, Task};
 
@@ -25,7 +25,7 @@ pub(super) const FAMILY: Family = Family {
     claims: |_| false,
     processors: &[("albef", RECIPE)],
     unused: &[
-        // What only training needs: the EMA teacher and its queues.
+        // Used in training only: the EMA teacher and its queues.
         "visual_encoder_m.",
         "text_encoder_m.",
         "text_decoder_m.",
@@ -36,7 +36,7 @@ pub(super) const FAMILY: Family = Family {
         "text_queue",
         "idx_queue",
         "queue_ptr",
-        // Copies of the word table and of the bias beside it.
+        // Copies of the token embedding table and of the bias of the MLM head.
         "predictions.decoder.weight",
         "predictions.decoder.bias",
     ],

@@ -1,8 +1,9 @@
 //! BLIP (Li et al. 2022, arXiv:2201.12086): an image tower and a text model that serves as encoder and as decoder, for
 //! captions, for answers and for matching. Reference: `blip` of transformers.
 //!
-//! What belongs to this family alone: the start token takes the place of a prompt's first token, its last token is dropped,
-//! and a question is read with the picture before the answer's decoder attends to what was read.
+//! Specific to this family: in captioning the decoder's start token replaces the first token of the prompt, and the last token is
+//! dropped; in question answering the question is encoded with the picture, and the answer decoder attends to the states of the
+//! question.
 
 use ocellus_nn::Params;
 use serde_json::{Value, json};
@@ -47,7 +48,7 @@ pub(super) const FAMILY: Family = Family {
     unused: &[
         "cls.predictions.decoder.weight",
         "cls.predictions.decoder.bias",
-        // What only training needs: the EMA teacher and its queues.
+        // Used in training only: the EMA teacher and its queues.
         "vision_model_m.",
         "text_encoder_m.",
         "vision_proj_m.",
@@ -63,10 +64,10 @@ pub(super) const FAMILY: Family = Family {
     trains: |_| true,
 };
 
-/// The original's class for pretraining, which the library lacks.
+/// The original's class for pretraining, which transformers does not have.
 const PRETRAINING: &str = "BLIP_Pretrain";
 
-/// Values of the library's class for towers.
+/// Defaults of the library's class for towers.
 const VISION_DEFAULTS: VisionDefaults = VisionDefaults {
     width: 768,
     inner: 3072,
@@ -77,15 +78,15 @@ const VISION_DEFAULTS: VisionDefaults = VisionDefaults {
     eps: 1e-5,
 };
 
-/// The reference takes the smoothing of its loss from the text's fields.
+/// Label smoothing of the reference's loss, which is read from the text config instead.
 const HARMLESS: &[&str] = &["label_smoothing"];
 
-/// A config, read.
+/// A parsed config.
 struct Config {
     architecture: String,
     vision: VisionConfig,
     text: TextConfig,
-    /// Features of the joint space.
+    /// Width of the joint embedding space.
     joint: usize,
     scale: f32,
     pretraining: Option<pretraining::Spec>,
@@ -142,12 +143,12 @@ fn load(config: &Value, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
             }));
         }
         "BlipForImageTextRetrieval" => Box::new(Retrieval::load(p, pictures, &text, (width, joint), scale)?),
-        // Configs that name no class are of the first.
+        // Configs that name no class are captioners.
         _ => Box::new(Captioner::load(p, pictures, text)?),
     })
 }
 
-/// `None` for classes that are not the one for pretraining, and for checkpoints that hold no teacher.
+/// `None` for classes other than the one for pretraining, and for checkpoints without a teacher.
 fn learner(config: &Value, p: &Params) -> Result<Option<Box<dyn Learner>>, ModelError> {
     let Config {
         vision,

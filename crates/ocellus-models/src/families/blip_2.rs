@@ -1,8 +1,8 @@
-//! BLIP-2 (Li et al. 2023, arXiv:2301.12597): a frozen image tower, a Q-Former, and a language model that reads
-//! what the queries found. Reference: `blip_2` of transformers.
+//! BLIP-2 (Li et al. 2023, arXiv:2301.12597): a frozen image tower, a Q-Former, and a language model that reads the outputs of
+//! the Q-Former's queries. Reference: `blip_2` of transformers.
 //!
-//! What belongs to this family alone: a picture becomes a fixed number of cells whatever its size, and a text fits a picture
-//! as well as it fits the best of them.
+//! Specific to this family: a picture becomes a fixed number of visual tokens whatever its size, and the similarity of a text and
+//! a picture is the highest cosine over the picture's queries.
 
 use ocellus_nn::Params;
 use serde_json::Value;
@@ -36,7 +36,7 @@ pub(super) const FAMILY: Family = Family {
         "lm_head.weight",
         "encoder.embed_tokens.weight",
         "decoder.embed_tokens.weight",
-        // What only the first stage of training needs.
+        // Used in the first training stage only.
         "temp",
         "cls.predictions.",
     ],
@@ -47,8 +47,8 @@ pub(super) const FAMILY: Family = Family {
     trains,
 };
 
-/// Whether a tensor is trained: in the first stage the queries, the Q-Former and its heads, in the second the
-/// queries, the transformer and the projection (sections 3.2 and 3.3). The tower and the language model stay as they are.
+/// Whether training changes a tensor: in the first stage the queries, the Q-Former and its heads, in the second stage the
+/// queries, the Q-Former and the projection (sections 3.2 and 3.3). The image tower and the language model stay frozen.
 pub(super) fn trains(name: &str) -> bool {
     !["vision_model.", "language_model."]
         .iter()
@@ -64,7 +64,8 @@ fn load(config: &Value, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
     })
 }
 
-/// The first stage. `None` for generators, which the second stage trains, and for checkpoints without what the first needs.
+/// The learner of the first stage. `None` for generators, which the second stage trains, and for checkpoints without the tensors
+/// of the first stage.
 fn learner(config: &Value, p: &Params) -> Result<Option<Box<dyn Learner>>, ModelError> {
     if !retrieves(config) || !first_stage::is_there(p) {
         return Ok(None);

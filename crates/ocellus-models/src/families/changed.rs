@@ -1,4 +1,4 @@
-//! What the tests of families share: configs and models of golden cases, as they are or with a field changed.
+//! Shared test code of the families: configs and models of golden cases, unchanged or with one field changed.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 use crate::error::ModelError;
 use crate::model::Model;
 
-/// The config of a case, whichever of the two files it has.
+/// The config of a case, from whichever of the two file names it has.
 pub fn config(case: &str) -> Value {
     let dir = Case::golden(case).model_dir();
     let paths = ["config.json", "params.json"].map(|name| dir.join(name));
@@ -46,7 +46,7 @@ pub fn load(case: &str, config: &Value) -> Result<Box<dyn Model>, ModelError> {
     (super::registry::find(config)?.load)(config, &params(case))
 }
 
-/// The field that an error is about.
+/// The field that a config error names.
 pub fn field(error: ConfigError) -> String {
     match error {
         ConfigError::Missing { field }

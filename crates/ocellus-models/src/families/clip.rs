@@ -1,7 +1,7 @@
-//! CLIP (Radford et al. 2021): a picture tower and a text tower whose ends are put into one space. Reference: `clip` of
-//! transformers; OpenCLIP for checkpoints in its layout, which is also the publisher's.
+//! CLIP (Radford et al. 2021): a picture tower and a text tower with a joint embedding space. References: `clip` of transformers;
+//! OpenCLIP for checkpoints in its layout, which is also the publisher's.
 //!
-//! What belongs to this family alone: a text is represented by the state of its end token, which is found by its id.
+//! Specific to this family: the state of a text's end token, which is found by its id, represents the text.
 
 use candle_core::{D, Tensor};
 use ocellus_nn::attention::Mask;
@@ -36,7 +36,7 @@ use config::{Config, EndOfText, ID};
 use ocellus_media::{PixelRecipe, Resize};
 use ocellus_text::TextForm;
 
-/// Published pictures: the middle of a picture whose shorter side is the tower's.
+/// The published recipe: resize the shorter side to the tower's size, then crop the centre.
 const RECIPE: PixelRecipe = PixelRecipe {
     crop: Some((224, 224)),
     ..planes::web(Resize::ShorterSide { to: 224 })
@@ -56,7 +56,7 @@ pub(super) const FAMILY: Family = Family {
     tasks: &[Task::Embed, Task::Score, Task::Classify],
     load: |config, params| Ok(Box::new(Clip::load(read(config)?, params)?)),
     shape: None,
-    // What the publisher's own files note beside the weights.
+    // The publisher's own files carry training metadata beside the weights.
     processors: &[("clip", RECIPE)],
     unused: &["input_resolution", "context_length", "vocab_size"],
     trace: Some(|config, params| Ok(Box::new(Clip::load(read(config)?, params)?))),
@@ -82,7 +82,7 @@ struct Clip {
     text_projection: Linear,
     vision: Tower,
     vision_projection: Linear,
-    /// Natural logarithm of what similarities are multiplied by.
+    /// Natural logarithm of the factor that similarities are multiplied by.
     logit_scale: Tensor,
 }
 
@@ -110,7 +110,7 @@ impl Clip {
         })
     }
 
-    /// Patches of pictures with these rows and columns → `[pictures, embed]`, of any length. Taps those of the tower.
+    /// Patches of pictures with these rows and columns → embeddings `[pictures, embed]`, not normalised. Taps those of the tower.
     fn see(&self, patches: &Tensor, grids: &[(usize, usize)], taps: &mut Taps) -> Result<Tensor, ModelError> {
         let states = self.vision.forward(patches, grids, taps)?;
         let mut next = 0;
@@ -122,7 +122,7 @@ impl Clip {
         Ok(self.vision_projection.forward(&rows(&states, &class)?)?)
     }
 
-    /// Packed texts → `[texts, embed]`, of any length. Taps `text_hidden_N`, `text_hidden_last`.
+    /// Packed texts → embeddings `[texts, embed]`, not normalised. Taps `text_hidden_N`, `text_hidden_last`.
     fn read(&self, texts: &PackedTexts, taps: &mut Taps) -> Result<Tensor, ModelError> {
         texts.check(self.vocab, self.facts.max_positions)?;
         let columns: Vec<u32> = texts.columns().into_iter().map(|c| c as u32).collect();
@@ -141,7 +141,7 @@ impl Clip {
     }
 }
 
-/// Every row at length 1.
+/// Scales every row to norm 1.
 fn unit(x: &Tensor) -> Result<Tensor, ModelError> {
     Ok(x.broadcast_div(&x.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?)?)
 }
@@ -206,7 +206,7 @@ impl ImageTextMatcher for Clip {
 
 impl Trace for Clip {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
-        // One reference has `pixel_values` and `input_ids`, the other `image` and `text`.
+        // The two references name their arguments differently: `pixel_values` and `input_ids`, or `image` and `text`.
         let either = |name, other| if given.has(name) { name } else { other };
         let (pixels, ids) = (either("pixel_values", "image"), either("input_ids", "text"));
         let mut seen = Vec::new();

@@ -1,4 +1,4 @@
-//! What the program knows of a family without loading anything.
+//! What is known of a family before anything is loaded.
 
 use ocellus_media::PixelRecipe;
 use ocellus_nn::Params;
@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::plan::Shape;
 use crate::reference::Trace;
 
-/// Builds something from a config and its tensors.
+/// Loads something from a config and its tensors.
 pub type Load<T> = fn(&Value, &Params) -> Result<T, ModelError>;
 
 /// Reads the sizes of a model from its config.
@@ -22,32 +22,32 @@ pub struct Family {
     pub id: &'static str,
     /// Class names in the `architectures` field of its configs.
     pub architectures: &'static [&'static str],
-    /// Other names that people and files use for it.
+    /// Other names of the family, in files and in what users type.
     pub also: &'static [&'static str],
-    /// Whether a config without a known `model_type` or architecture is one of its own.
+    /// Whether the family accepts a config without a known `model_type` or architecture.
     pub claims: fn(&Value) -> bool,
-    /// What its models can do from the command line.
+    /// Tasks that its models offer on the command line.
     pub tasks: &'static [Task],
-    /// Reads the config and takes the tensors.
+    /// Loads a model from a config and its tensors.
     pub load: Load<Box<dyn Model>>,
-    /// Reads the config alone: sizes for planning, and facts without weights. `None` = its models cannot be planned.
+    /// The model's sizes from its config alone, for planning without weights. `None` = its models cannot be planned.
     pub shape: Option<ReadShape>,
-    /// Loads a model that replays the reference forward pass. `None` = its models are generators with pictures in their prompts,
-    /// which are called without a description of their own.
+    /// Loads a model that replays the reference forward pass. `None` = its models are generators with pictures in their prompts;
+    /// those share one replay.
     pub trace: Option<Load<Box<dyn Trace>>>,
-    /// Loads a model with what its training objective needs, from a config and tensors that may be new. It gives `None` for
-    /// checkpoints without these parts. `None` here = its models are trained as generators.
+    /// Loads a model with what its training objective needs; the tensors may be newly initialised. Returns `None` for checkpoints
+    /// without these parts. `None` here = its models are trained as generators.
     pub learner: Option<Load<Option<Box<dyn Learner>>>>,
-    /// Whether training changes the tensor of this name; the others stay frozen.
+    /// Whether training changes the tensor with this name; all others stay frozen.
     pub trains: fn(&str) -> bool,
-    /// Names of the processors that make its pictures into planes, with their published recipes.
+    /// Names of the processors that prepare its pictures as planes, with their published recipes.
     pub processors: &'static [(&'static str, PixelRecipe)],
-    /// Ends of the names of tensors that its published files carry and nothing computes with; with a dot at the end, whole
-    /// parts of a model.
+    /// Suffixes of the names of tensors that published files contain and the computation does not use. A suffix with a dot at the
+    /// end stands for a whole part of a model.
     pub unused: &'static [&'static str],
 }
 
-/// What a family can do from the command line.
+/// A task that a family offers on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     Ask,
@@ -57,14 +57,14 @@ pub enum Task {
     Score,
     Embed,
     Classify,
-    /// Words, or regions, that a mask stands for.
+    /// Filling in masked tokens or masked regions.
     Fill,
-    /// Region features of a picture.
+    /// Detecting the regions of a picture with their features.
     Detect,
 }
 
 impl Task {
-    /// The command.
+    /// The name of the command.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ask => "ask",
@@ -80,11 +80,11 @@ impl Task {
     }
 }
 
-/// Buffers that old files carry and that are computed instead.
+/// Buffers that old files contain and that are computed here.
 const COMPUTED: &[&str] = &["rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", "position_ids"];
 
 impl Family {
-    /// Whether a tensor of this name may be left over.
+    /// Whether a tensor with this name may remain unused.
     pub fn ignores(&self, name: &str) -> bool {
         let within = |part: &str| name.starts_with(part) || name.contains(&format!(".{part}"));
         let fits = |end: &&str| name.ends_with(*end) || (end.ends_with('.') && within(end));

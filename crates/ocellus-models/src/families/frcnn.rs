@@ -1,8 +1,8 @@
 //! Faster R-CNN (Ren et al. 2015) as the region detector of Anderson et al. 2018: objects and attributes of a picture, and the
 //! feature vectors that models of regions were trained with. Published for them with `config.yaml` and `pytorch_model.bin`.
 //!
-//! What belongs to this family alone: proposals from anchors on the third stage of a residual network, pooling of the
-//! planes under a box, the fourth stage as the head of a box, and how few or how many boxes are kept.
+//! Specific to this family: proposals from anchors on the third stage of a residual network, max pooling of the feature map
+//! inside each box (RoI pooling), the fourth stage as the RoI head, and the minimum and maximum number of boxes that are kept.
 
 use candle_core::{D, IndexOp, Tensor};
 use ocellus_nn::conv::{self, Conv};
@@ -24,7 +24,7 @@ mod boxes;
 mod config;
 mod pool;
 
-use backbone::{Backbone, STRIDE, Stage};
+use backbone::{Backbone, ResidualStage, STRIDE};
 use boxes::{Corners, clipped, moved, on_a_grid, suppress, surest_first};
 use config::{Config, ID};
 use pool::Planes;
@@ -38,14 +38,14 @@ pub(super) const FAMILY: Family = Family {
     tasks: &[Task::Detect],
     load: |config, params| Ok(Box::new(Frcnn::load(Config::read(config)?, params)?)),
     shape: None,
-    // Counts of training steps, beside the norms.
+    // Counters of training steps in the batch norms.
     unused: &["norm.num_batches_tracked"],
     trace: Some(|config, params| Ok(Box::new(Frcnn::load(Config::read(config)?, params)?))),
     learner: None,
     trains: |_| true,
 };
 
-/// Boxes that go through the head of a box at once: bounds the memory that their planes take.
+/// Boxes that the RoI head computes at once, a bound on the memory of their pooled features.
 const AT_ONCE: usize = 16;
 
 struct Frcnn {
@@ -56,19 +56,19 @@ struct Frcnn {
     shared: Conv,
     objectness: Conv,
     anchor_deltas: Conv,
-    head: Stage,
+    head: ResidualStage,
     objects: Linear,
     deltas: Linear,
-    /// A vector for each class of objects, `[classes + 1, width / 8]`.
+    /// The embedding of every object class, `[classes + 1, width / 8]`, an input of the attribute head.
     words: Tensor,
     attribute_hidden: Linear,
     attributes: Linear,
 }
 
-/// A box that may hold something, in px of the resized picture.
+/// Proposed boxes, in px of the resized picture.
 type Proposals = Vec<Corners>;
 
-/// What the head of a box says of each: logits of objects, of attributes, and moves for every class of objects.
+/// Outputs of the RoI head for every box: features, object logits, attribute logits, and box deltas for every object class.
 struct Said {
     features: Tensor,
     objects: Vec<Vec<f32>>,
@@ -110,8 +110,8 @@ impl Frcnn {
         })
     }
 
-    /// Boxes that may hold something in a picture of `(height, width)` px, surest first. Taps `objectness_logits`,
-    /// `anchor_deltas`, `anchors`, `proposal_boxes`, `proposal_logits`.
+    /// Proposes boxes in a picture of `(height, width)` px, most confident first. Taps `objectness_logits`, `anchor_deltas`,
+    /// `anchors`, `proposal_boxes`, `proposal_logits`.
     fn propose(&self, seen: &Tensor, size: (f32, f32), taps: &mut Taps) -> Result<Proposals, ModelError> {
         let asked = &self.config.proposals;
         let shared = self.shared.forward(seen)?.relu()?;
@@ -151,7 +151,7 @@ impl Frcnn {
         Ok(proposals)
     }
 
-    /// A feature vector for every box, `[boxes, width]`. Taps `roi_pooled_N` for every group of boxes, `pooled_features`.
+    /// The feature vector of every box, `[boxes, width]`. Taps `roi_pooled_N` for every group of boxes, `pooled_features`.
     fn features(&self, seen: &Tensor, boxes: &[Corners], taps: &mut Taps) -> Result<Tensor, ModelError> {
         let (_, channels, height, width) = seen.dims4()?;
         let values = flat(seen)?;
@@ -175,7 +175,7 @@ impl Frcnn {
         Ok(features)
     }
 
-    /// Taps `obj_logits`, `attr_logits`, `box_deltas`.
+    /// Classifies boxes by their features `[boxes, width]`. Taps `obj_logits`, `attr_logits`, `box_deltas`.
     fn say(&self, features: Tensor, taps: &mut Taps) -> Result<Said, ModelError> {
         let objects = self.objects.forward(&features)?;
         let words = rows(&self.words, &objects.argmax(D::Minus1)?.to_vec1()?)?;
@@ -196,8 +196,8 @@ impl Frcnn {
         })
     }
 
-    /// The boxes that are kept, each as its likeliest object. `size` and `scale`: (height, width) of the resized picture in
-    /// px, and px of the picture to one of these.
+    /// Selects the boxes that are kept, each with its most likely object class. `size` is the `(height, width)` of the resized
+    /// picture in px; `scale` are the px of the original picture per px of the resized one, along each axis.
     fn choose(
         &self,
         proposals: &[Corners],
@@ -206,7 +206,7 @@ impl Frcnn {
         scale: (f32, f32),
     ) -> Result<Detections, ModelError> {
         let config = &self.config;
-        // "Nothing" takes its share of the probability, but is no object.
+        // The background class takes part in the softmax, but is never chosen.
         let objects: Vec<ClassScore> = said
             .objects
             .iter()
@@ -226,7 +226,7 @@ impl Frcnn {
                 break;
             }
         }
-        // No picture is refused for lack of boxes: then the last threshold's are all there is.
+        // If no threshold leaves enough boxes, those of the last threshold are kept, so that no picture is refused.
         let attribute = |i: usize| {
             let logits = &said.attributes[i];
             let told = logits.len() - 1;
@@ -246,7 +246,7 @@ impl Frcnn {
         })
     }
 
-    /// `planes [1, 3, height, width]` in the checkpoint's order of colours, of which `size` is picture.
+    /// `planes [1, 3, height, width]` have the checkpoint's channel order; the picture fills `size`, the rest is padding.
     fn run(
         &self,
         planes: &Tensor,
@@ -261,7 +261,7 @@ impl Frcnn {
     }
 }
 
-/// The likeliest of the first `among` classes, with its share of the softmax over `all`.
+/// The most likely of the first `among` classes, with its probability by the softmax over `all`.
 fn likeliest(logits: &[f32], among: usize, all: &[f32]) -> ClassScore {
     let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
     let best = (1..among).fold(0, better);
@@ -287,12 +287,12 @@ fn flat(x: &Tensor) -> candle_core::Result<Vec<f32>> {
     x.flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1()
 }
 
-/// Groups of four.
+/// `[.., 4]` as a list of boxes.
 fn corners(x: &Tensor) -> candle_core::Result<Vec<Corners>> {
     Ok(flat(x)?.as_chunks().0.to_vec())
 }
 
-/// `[n, 4]`.
+/// Boxes as a tensor `[boxes, 4]`.
 fn tensor(boxes: &[Corners]) -> candle_core::Result<Tensor> {
     Tensor::from_slice(boxes.as_flattened(), (boxes.len(), 4), &candle_core::Device::Cpu)
 }
@@ -328,7 +328,7 @@ impl Detector for Frcnn {
         let resized = (height as f32, width as f32);
         let scale = (size.0 as f32 / resized.0, size.1 as f32 / resized.1);
         let mut found = self.run(&planes.unsqueeze(0)?, resized, scale, &mut Taps::none())?;
-        // Scaling rounds.
+        // Sides are rounded when a picture is resized, so each axis has its own scale.
         let whole = (size.0 as f32, size.1 as f32);
         (found.regions.height, found.regions.width) = whole;
         for corners in &mut found.regions.boxes {
@@ -339,7 +339,7 @@ impl Detector for Frcnn {
 }
 
 impl Trace for Frcnn {
-    /// One picture, under the names of the published code: `images` in the checkpoint's order of colours, `image_shapes`,
+    /// One picture, under the argument names of the published code: `images` in the checkpoint's channel order, `image_shapes`,
     /// `scales_yx`.
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let planes = given.tensor("images", 4)?;

@@ -1,11 +1,11 @@
-//! Models as they circulate in GGUF: the language model in one file (or its shards), the vision tower in another one beside it.
+//! Checkpoints in GGUF: the language model in one file (or its shards), the vision tower in a second file.
 //!
-//! Such files name tensors in their own way, order some of them differently, and keep sizes, vocabulary and template in their
-//! metadata. What stands here undoes that: it gives the tensors the names that families load, and makes of the metadata the
-//! config and the preprocessing that families read, so that no family knows where its checkpoint came from.
+//! GGUF files have their own tensor names, store some tensors in another order, and keep sizes, vocabulary and chat template in
+//! metadata. This module converts all of it: tensors get the names that families load, and metadata becomes the config and
+//! preprocessor files that families read. So a family does not know the format of its checkpoint.
 //!
-//! Three things that configs hold have no place in these files and are the published models': the window of a windowed tower
-//! (112 px), the seconds that a step in time stands for, and the bounds of a picture's area.
+//! Three config values are absent from these files and are taken from the published models: the window of a windowed tower (112
+//! px), the time steps per second of video, and the bounds of a picture's area.
 
 mod assemble;
 mod error;

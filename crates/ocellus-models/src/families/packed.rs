@@ -1,4 +1,4 @@
-//! Checked arguments of models that read whole texts and whole pictures, and the few steps between their towers.
+//! Argument checks for models that encode whole texts and whole pictures, and small tensor operations between their towers.
 
 use candle_core::{D, Tensor};
 use ocellus_media::Grid;
@@ -8,10 +8,10 @@ use crate::packed_texts::PackedTexts;
 use crate::reference::Given;
 use crate::visual_input::{Texts, VisualInput};
 
-/// Patches with rows and columns of every picture.
+/// Patches, with rows and columns of every picture.
 pub(super) type Pictures<'a> = (&'a Tensor, Vec<(usize, usize)>);
 
-/// The pictures of `visual`, whose patches hold `features` values each.
+/// The pictures of `visual`; fails unless patches have `features` values each.
 pub(super) fn pictures(visual: &VisualInput, features: usize) -> Result<Pictures<'_>, ModelError> {
     let (patches, grids) = visual.pictures()?;
     let (rows, found) = patches.dims2()?;
@@ -35,7 +35,7 @@ pub(super) fn pictures(visual: &VisualInput, features: usize) -> Result<Pictures
     Ok((patches, grids))
 }
 
-/// Texts of 1 to `most` ids below `vocab`, packed.
+/// Packs texts after checking that each has 1 to `most` ids, all below `vocab`.
 pub(super) fn texts(texts: &Texts, vocab: usize, most: usize) -> Result<PackedTexts, ModelError> {
     let lengths: Vec<usize> = texts.iter().map(|t| t.len()).collect();
     let longest = lengths.iter().copied().max().unwrap_or(0);
@@ -50,7 +50,7 @@ pub(super) fn texts(texts: &Texts, vocab: usize, most: usize) -> Result<PackedTe
     checked(rows, vocab, most)
 }
 
-/// The same texts, each of 1 to `most` ids below `vocab`.
+/// Returns packed texts unchanged after checking that each has 1 to `most` ids, all below `vocab`.
 pub(super) fn checked(rows: PackedTexts, vocab: usize, most: usize) -> Result<PackedTexts, ModelError> {
     if let Some(length) = rows.lengths.iter().find(|n| **n == 0 || **n > most) {
         return Err(ModelError::input("a text", format!("1 to {most} tokens"), length));
@@ -74,7 +74,7 @@ pub(super) fn known(ids: &[u32], vocab: usize) -> Result<(), ModelError> {
     }
 }
 
-/// Fails unless there is a text for every picture.
+/// Fails unless there are as many texts as pictures.
 pub(super) fn paired(texts: usize, pictures: usize) -> Result<(), ModelError> {
     match texts == pictures {
         true => Ok(()),
@@ -86,19 +86,19 @@ pub(super) fn paired(texts: usize, pictures: usize) -> Result<(), ModelError> {
     }
 }
 
-/// The pictures of an argument `[n, 3, height, width]`.
+/// The pictures of the reference argument `name`, `[n, 3, height, width]`.
 pub(super) fn visual(given: &Given, name: &str, patch: usize) -> Result<VisualInput, ModelError> {
     let (patches, grids) = given.patches(name, patch, None)?;
     Ok(VisualInput::Pictures { patches, grids })
 }
 
-/// Rows of norm 1.
+/// Scales every row to norm 1.
 pub(super) fn unit(x: &Tensor) -> Result<Tensor, ModelError> {
     let norm = x.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
     Ok(x.broadcast_div(&norm.maximum(1e-12)?)?)
 }
 
-/// `[rows, width]` of sequences of one length each as `[count, length, width]`.
+/// Packed `[rows, width]` of `count` sequences of equal length → `[count, length, width]`.
 pub(super) fn split(rows: &Tensor, count: usize) -> Result<Tensor, ModelError> {
     let (all, width) = rows.dims2()?;
     Ok(rows.reshape((count, all / count.max(1), width))?)

@@ -1,8 +1,8 @@
 //! Pixtral (Agrawal et al. 2024): pictures of any size, rotary positions in rows and columns, a two-layer adapter, a Mistral
 //! decoder. References: the `llava` and `pixtral` classes of transformers, and the publisher's own `params.json` layout.
 //!
-//! What belongs to this family alone: of a head's frequencies the even ones turn with the row and the odd ones with the column;
-//! in a prompt every row of a picture ends with a token of its own.
+//! Specific to this family: of the rotary frequencies of a head the even ones rotate by the row and the odd ones by the column;
+//! in a prompt, every row of a picture ends with an extra token.
 
 use candle_core::{Device, Tensor};
 use ocellus_nn::decoder::Decoder;
@@ -18,7 +18,7 @@ use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::InputSpec;
 use crate::model::Model;
-use crate::mrope::{PositionRule, Positions, Vision};
+use crate::mrope::{PositionRule, Positions, VisualSpan};
 use crate::reference::{Given, ReferencePrompt, Trace, prompts};
 use crate::vlm::{Slot, Vlm, placeholders_match};
 use ocellus_media::Grid;
@@ -69,7 +69,7 @@ struct Pixtral {
     special_tokens: SpecialTokens,
     /// Patches along the longest side of a picture.
     longest: usize,
-    /// Frequencies of the tower.
+    /// Rotary frequencies of the tower.
     rope: Rope,
     tower: Tower,
     adapter: (Linear, Linear),
@@ -93,7 +93,7 @@ impl Pixtral {
         })
     }
 
-    /// The angles of every patch: row and even frequencies, then column and odd frequencies.
+    /// The rotation angles of every patch: row times even frequencies, then column times odd frequencies.
     fn angles(&self, grids: &[Grid], device: &Device) -> Result<Angles, ModelError> {
         let dim = self.tower.spec().encoder.block.attention.head_dim;
         let frequencies = self.rope.frequencies(dim);
@@ -131,7 +131,7 @@ impl Pixtral {
         }
     }
 
-    /// The pictures among the arguments: patches, and grids from their real sizes in pixels.
+    /// The pictures among the reference's arguments: patches, and grids from the real sizes in px.
     fn pictures(&self, given: &Given) -> Result<Option<(Tensor, Vec<Grid>)>, ModelError> {
         if !given.has("pixel_values") {
             return Ok(None);
@@ -185,7 +185,7 @@ impl Vlm for Pixtral {
         let angles = self.angles(grids, patches.device())?;
         let mut named = |name: &str, tensor: &Tensor| match name {
             "patch_embeds" | "vision_embeds" => {}
-            // The reference counts the norm in front of the layers as part of the embedding.
+            // In the reference the norm before the layers belongs to the patch embedding.
             "vision_pre" => taps.tap("patch_embeds", tensor),
             name => taps.tap(name, tensor),
         };
@@ -198,7 +198,7 @@ impl Vlm for Pixtral {
         Ok(visual_tokens.into())
     }
 
-    /// Every row of a picture ends with a token, the last with another.
+    /// Every row of visual tokens is followed by a row end token, the last row by the picture's end token.
     fn placeholder(&self, grid: &Grid) -> Vec<u32> {
         let row = |i: usize| {
             let last = i + 1 == grid.h;
@@ -212,8 +212,13 @@ impl Vlm for Pixtral {
         (0..grid.h).flat_map(row).collect()
     }
 
-    /// Tokens are counted; pictures have no positions of their own here.
-    fn positions(&self, ids: &[u32], visions: &[Vision], _: PositionRule) -> Result<Positions, ModelError> {
+    /// Positions count tokens; pictures have no axes of their own here.
+    fn positions(
+        &self,
+        ids: &[u32],
+        visions: &[VisualSpan],
+        _: PositionRule,
+    ) -> Result<Positions, ModelError> {
         let expected = visions.iter().map(|v| self.facts.visual_tokens(&v.grid)).sum();
         let found = self.slots(ids).into_iter().filter(|s| *s == Slot::Image).count();
         placeholders_match("image", expected, found)?;

@@ -1,11 +1,11 @@
-//! How families that take whole planes see, and how texts beside them stand: numbers of the published processors.
+//! Pixel recipes of families that take whole pictures as planes, and text forms: constants of the published processors.
 
 use ocellus_media::{Filter, PixelRecipe, Resize, WEB_MEAN, WEB_STD};
 use ocellus_text::TextForm;
 
 use crate::input::VisualFormat;
 
-/// Cubic scaling and the statistics of pictures from the web.
+/// Bicubic resize and the mean and deviation of web pictures.
 pub(super) const fn web(resize: Resize) -> PixelRecipe {
     PixelRecipe {
         resize,
@@ -17,7 +17,7 @@ pub(super) const fn web(resize: Resize) -> PixelRecipe {
     }
 }
 
-/// Cubic scaling, values from -1 to 1.
+/// Bicubic resize, values scaled to -1..1.
 pub(super) const fn halves(resize: Resize) -> PixelRecipe {
     PixelRecipe {
         mean: [0.5; 3],
@@ -26,7 +26,7 @@ pub(super) const fn halves(resize: Resize) -> PixelRecipe {
     }
 }
 
-/// Every picture becomes a square.
+/// Resizes every picture to a square.
 pub(super) const fn square(side: u32) -> Resize {
     Resize::Exact {
         height: side,
@@ -34,7 +34,7 @@ pub(super) const fn square(side: u32) -> Resize {
     }
 }
 
-/// `recipe` at the size that a position table of rows and columns was made for.
+/// The recipe at the picture size that a position table of these rows and columns was made for.
 pub(super) fn sized(recipe: PixelRecipe, (rows, columns): (usize, usize), patch: usize) -> VisualFormat {
     let (height, width) = ((rows * patch) as u32, (columns * patch) as u32);
     VisualFormat::Planes(match recipe.resize {
@@ -67,7 +67,7 @@ pub(super) const SENTENCE: TextForm = TextForm {
     ..TextForm::BARE
 };
 
-/// A form whose longest text is `most` tokens.
+/// A form with a maximum length of `most` tokens.
 pub(super) fn within(form: TextForm, most: usize) -> TextForm {
     TextForm {
         max_tokens: Some(most),

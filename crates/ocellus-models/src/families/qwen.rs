@@ -1,10 +1,11 @@
-//! Qwen-VL (Bai et al. 2023): a vision tower without a class token, a resampler that gives every picture the same number of
-//! tokens, and a decoder that reads texts longer than it was trained on. Reference: the code published with the checkpoints.
+//! Qwen-VL (Bai et al. 2023): a vision tower without a class token, a resampler with a fixed number of visual tokens per picture,
+//! and a decoder that extrapolates to prompts longer than in training. Reference: the code published with the checkpoints.
 //!
-//! What belongs to this family alone: between its start and end tokens a picture stands in place of whatever ids are there;
-//! the base of the rotary positions grows with the length of the prompt, padding counted, and stays while the answer is written.
+//! Specific to this family: a picture replaces whatever ids stand between its start and end token; the base of the rotary
+//! frequencies grows with the length of the prompt, padding included, and stays constant during generation.
 //!
-//! A file that holds the tower only, without the decoder's embedding, loads as a tower: it can be traced, but does not write.
+//! A file that contains the tower only, without the decoder's embedding, loads as a tower: it can be traced, but generates no
+//! text.
 
 use candle_core::Tensor;
 use ocellus_nn::decoder::Decoder;
@@ -48,7 +49,7 @@ pub(super) const FAMILY: Family = Family {
     trains: |_| true,
 };
 
-/// The decoder's names.
+/// Tensor names of the decoder.
 const NAMES: Names = &[
     ("embed_tokens", "wte"),
     ("layers", "h"),
@@ -57,7 +58,7 @@ const NAMES: Names = &[
     ("norm2", "ln_2"),
     ("attn.qkv", "attn.c_attn"),
     ("attn.o_proj", "attn.c_proj"),
-    // Of the two matrices it is the second whose result is activated.
+    // The activation is applied to the output of `w2`.
     ("mlp.up_proj", "mlp.w1"),
     ("mlp.gate_proj", "mlp.w2"),
     ("mlp.down_proj", "mlp.c_proj"),
@@ -88,7 +89,7 @@ impl Config {
     }
 }
 
-/// The tower alone.
+/// A checkpoint of the tower alone.
 struct VisionOnly {
     facts: Facts,
     visual: Visual,
@@ -110,14 +111,14 @@ struct QwenVl {
     facts: Facts,
     visual: Visual,
     decoder: Decoder,
-    /// The token in front of a picture; the next id ends it.
+    /// The start token of a picture; the next id is the end token.
     image_start: u32,
-    /// The length from which on the base grows, if it does.
+    /// The prompt length above which the base grows, if it does.
     trained_positions: Option<usize>,
 }
 
-/// The factor of the base for a prompt of `length` tokens by a model that was trained on `trained`, if its base grows at all:
-/// one less than the next power of two behind the ratio of the two.
+/// The factor of the rotary base for a prompt of `length` tokens, `2^ceil(log2(length / trained) + 1) - 1`, and 1 where the base
+/// does not grow. `trained` is the length of prompts in training.
 fn alpha(trained: Option<usize>, length: usize) -> i64 {
     let Some(trained) = trained else {
         return 1;
@@ -156,7 +157,7 @@ impl Vlm for QwenVl {
         Ok(self.visual.encode(patches, grids, taps)?.into())
     }
 
-    /// Everything between a start and an end token that stand a picture's tokens apart.
+    /// Spans between a start and an end token that are as far apart as a picture has visual tokens.
     fn slots(&self, ids: &[u32]) -> Vec<Slot> {
         let (mut slots, mut at, visual_tokens) =
             (vec![Slot::Text; ids.len()], 0, self.visual.visual_tokens());
@@ -195,7 +196,7 @@ impl Vlm for QwenVl {
 }
 
 impl QwenVl {
-    /// Positions count tokens, from `padding` on; the second axis is the factor of the base.
+    /// Positions count tokens, starting at `padding`; the second axis carries the factor of the base.
     fn input_behind(
         &self,
         padding: &[usize],

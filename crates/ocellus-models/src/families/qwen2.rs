@@ -1,5 +1,5 @@
-//! What Qwen2-VL and Qwen2.5-VL share: the Qwen2 decoder's config in its two published layouts, the token ids,
-//! the names of tensors, and where patches stand in a picture.
+//! Shared by Qwen2-VL and Qwen2.5-VL: the Qwen2 decoder's config in its two published layouts, the token ids, the tensor names,
+//! and the order of patches.
 
 use candle_core::{Device, Tensor};
 use ocellus_nn::attention::segments;
@@ -18,8 +18,8 @@ use crate::packing;
 use crate::plan::{Shape, TowerShape};
 use ocellus_media::Grid;
 
-/// Fields of the decoder that do not change the computation here: sliding windows are refused where they would be on,
-/// and `max_window_layers` only says from which layer on they would be.
+/// Fields of the decoder that do not change the computation here: sliding windows are refused where they would be enabled, and
+/// `max_window_layers` only states from which layer on.
 const HARMLESS: &[&str] = &[
     "max_window_layers",
     "sliding_window",
@@ -30,17 +30,17 @@ const HARMLESS: &[&str] = &[
     "sub_configs",
 ];
 
-/// The decoder and the facts that do not depend on the vision tower.
+/// The decoder, and the facts that do not depend on the vision tower.
 pub(super) struct TextConfig {
     pub decoder: decoder::Spec,
     pub image_token: u32,
     pub video_token: u32,
     pub max_positions: usize,
-    /// How matrices are packed that were rounded to integers.
+    /// How quantised matrices are packed, in checkpoints published as integers.
     pub packing: Option<Packing>,
 }
 
-/// Reads everything outside `vision_config`, from the flat layout or the one nested under `text_config`.
+/// Reads everything outside `vision_config`, from the flat layout or from `text_config`.
 pub(super) fn text(config: &Value, family: &str, style: Style) -> Result<TextConfig, ConfigError> {
     let top = Fields::new("", config)?;
     top.get("vision_config");
@@ -77,13 +77,13 @@ pub(super) fn text(config: &Value, family: &str, style: Style) -> Result<TextCon
     })
 }
 
-/// Where the decoders of the generations differ.
+/// Differences between the decoders of the generations.
 #[derive(Clone, Copy)]
 pub(super) struct Style {
     pub bias: Bias,
-    /// Queries and keys are normed head by head.
+    /// Whether queries and keys are normalised per head.
     pub head_norm: bool,
-    /// Frequencies go round the position axes.
+    /// Whether rotary frequencies alternate between the position axes (interleaved M-RoPE).
     pub interleaved: bool,
 }
 
@@ -155,7 +155,7 @@ fn decoder(
     })
 }
 
-/// Names of the vision tower of the first two.
+/// Vision tower names of the first two generations.
 const VISION_NAMES: Names = &[
     ("attn.o_proj", "attn.proj"),
     ("merger.norm", "merger.ln_q"),
@@ -163,14 +163,14 @@ const VISION_NAMES: Names = &[
     ("merger.fc2", "merger.mlp.2"),
 ];
 
-/// The decoder's own names, which later families took over.
+/// Decoder names, which later families reuse.
 pub(super) const NAMES: Names = &[
     ("norm1", "input_layernorm"),
     ("attn", "self_attn"),
     ("norm2", "post_attention_layernorm"),
 ];
 
-/// `rope_scaling` with `rope_theta` beside it, or `rope_parameters` with everything inside.
+/// The rotary settings: `rope_scaling` with `rope_theta` beside it, or `rope_parameters` with all of them inside.
 fn rope(fields: &Fields, family: &str, style: Style, head_dim: usize) -> Result<Rope, ConfigError> {
     let inner = match fields.object("rope_parameters")? {
         Some(parameters) => Some(parameters),
@@ -221,7 +221,7 @@ fn rope(fields: &Fields, family: &str, style: Style, head_dim: usize) -> Result<
     })
 }
 
-/// What the two vision configs have in common, read from `vision_config`.
+/// Common fields of the two `vision_config` layouts.
 pub(super) struct Patching {
     pub patch_size: usize,
     pub merge: usize,
@@ -244,7 +244,7 @@ impl Patching {
             patch_size: vision.size("patch_size")?,
             merge: vision.size_or("spatial_merge_size")?.unwrap_or(2),
             temporal_patch_size: vision.size_or("temporal_patch_size")?.unwrap_or(2),
-            // Published files carry either name; a library that writes both fills the other with its default.
+            // Published files use either name; a library that writes both puts its default into the other.
             channels: chans.or(channels).unwrap_or(3),
         })
     }
@@ -288,13 +288,13 @@ impl Patching {
     }
 }
 
-/// Names of the tensors: `visual.*`, `model.*`, `lm_head` as published, or `model.visual.*`, `model.language_model.*` as newer
-/// library versions keep them.
+/// Prefixes of vision tower, decoder and head: `visual.*`, `model.*`, `lm_head` as published, or `model.visual.*`,
+/// `model.language_model.*` in newer library versions.
 pub(super) fn roots(p: &Params) -> (Params, Params, Params) {
     roots_with(p, VISION_NAMES)
 }
 
-/// The same, with other names in the vision tower.
+/// As [`roots`], with other tensor names in the vision tower.
 pub(super) fn roots_with(p: &Params, vision: Names) -> (Params, Params, Params) {
     let model = p.at("model");
     if model.at("language_model").at("embed_tokens").contains("weight") {
@@ -308,7 +308,8 @@ pub(super) fn roots_with(p: &Params, vision: Names) -> (Params, Params, Params) 
     }
 }
 
-/// Row and column of every patch, in the order of patches: frames, then visual tokens row by row, then patches of a visual token row by row.
+/// Row and column of every patch, in patch order: frame by frame, visual tokens in raster order, and inside a visual token its
+/// patches in raster order.
 pub(super) fn places(grids: &[Grid], merge: usize) -> Vec<(usize, usize)> {
     let mut out = Vec::new();
     for grid in grids {
@@ -328,7 +329,7 @@ fn visual_tokens(grid: &Grid, merge: usize) -> impl Iterator<Item = (usize, usiz
     (0..rows).flat_map(move |r| (0..columns).map(move |c| (r, c)))
 }
 
-/// Angles of two-dimensional rotary positions: a quarter of the head turns with the row, a quarter with the column, twice.
+/// Two-dimensional rotary angles: a quarter of the head rotates by the row, a quarter by the column, and both are repeated.
 pub(super) fn angles(
     places: &[(usize, usize)],
     head_dim: usize,
@@ -346,12 +347,12 @@ pub(super) fn angles(
     Ok(Angles::twice(half, places.len(), 2 * quarter, 1.0, device)?)
 }
 
-/// One segment a frame: frames and pictures do not see one another.
+/// One attention segment per frame: no attention between frames or pictures.
 pub(super) fn frames(grids: &[Grid]) -> Arc<[Segment]> {
     segments(grids.iter().flat_map(|g| std::iter::repeat_n(g.h * g.w, g.t)))
 }
 
-/// Rows of `x` in the order of `index`, where an index names a whole visual token of `merged` rows.
+/// Selects rows of `x` by `index`, where an index names a visual token of `merged` rows.
 pub(super) fn reorder(x: &Tensor, index: &[u32], merged: usize) -> Result<Tensor, ModelError> {
     let rows: Vec<u32> = index
         .iter()
@@ -360,7 +361,7 @@ pub(super) fn reorder(x: &Tensor, index: &[u32], merged: usize) -> Result<Tensor
     Ok(x.index_select(&Tensor::from_slice(&rows, rows.len(), x.device())?, 0)?)
 }
 
-/// The sizes of both towers, for planning.
+/// Sizes of tower and decoder, for planning.
 pub(super) fn shape(text: &TextConfig, vision: TowerShape, facts: Facts) -> Shape {
     Shape {
         decoder: text.decoder.clone(),

@@ -1,8 +1,8 @@
 //! Qwen2.5-VL (Bai et al. 2025): a windowed vision tower, a 2x2 patch merger, a Qwen2 decoder with three-axis positions.
 //! Reference: `qwen2_5_vl` of transformers.
 //!
-//! Two things here belong to this family alone: the window order of the tower, and positions in time that follow
-//! the seconds of a video. Everything else is `ocellus-nn`, chosen by the specs below.
+//! Specific to this family: the window order of the tower, and temporal positions that follow the seconds of a video. Everything
+//! else is `ocellus-nn`, chosen by the specs below.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::segments;
@@ -102,12 +102,12 @@ impl Config {
         }
     }
 
-    /// Cells along a side of a window.
+    /// Visual tokens along a side of a window.
     fn window(&self) -> usize {
         (self.window_size / self.patching.merge / self.patching.patch_size).max(1)
     }
 
-    /// Layers that see frames whole.
+    /// Number of layers that attend to whole frames.
     fn whole(&self) -> usize {
         let layers = 0..self.depth;
         layers.filter(|i| self.fullatt_block_indexes.contains(i)).count()
@@ -122,7 +122,7 @@ impl Config {
 struct Qwen25Vl {
     facts: Facts,
     patching: qwen2::Patching,
-    /// Cells along a side of a window.
+    /// Visual tokens along a side of a window.
     window: usize,
     full: Vec<usize>,
     vit: Vit,
@@ -197,11 +197,11 @@ impl Vlm for Qwen25Vl {
     }
 }
 
-/// The order in which the tower sees visual tokens: window after window, inside each frame.
+/// The order in which the tower computes visual tokens: window by window, within each frame.
 struct WindowPlan {
-    /// Cell numbers in window order.
+    /// Indices of visual tokens in window order.
     order: Vec<u32>,
-    /// The windows, in patches.
+    /// The attention segments of the windows, in patches.
     windows: Arc<[Segment]>,
 }
 
@@ -230,7 +230,7 @@ impl WindowPlan {
         }
     }
 
-    /// Where each visual token went.
+    /// For each visual token, its index in window order.
     fn inverse(&self) -> Vec<u32> {
         let mut inverse = vec![0; self.order.len()];
         (0u32..)
@@ -239,7 +239,7 @@ impl WindowPlan {
         inverse
     }
 
-    /// Offers the plan as the reference does: visual token order, and window borders in patches.
+    /// Taps the plan as the reference stores it: the order of visual tokens, and the window boundaries in patches.
     fn tap(&self, like: &Tensor, taps: &mut Taps) -> Result<(), ModelError> {
         let order: Vec<i64> = self.order.iter().map(|c| i64::from(*c)).collect();
         let mut borders = vec![0i64];

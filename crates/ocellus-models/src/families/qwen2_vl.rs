@@ -1,7 +1,7 @@
-//! Qwen2-VL (Wang et al. 2024): a vision tower of plain pre-norm blocks that sees every frame whole, a 2x2 patch
-//! merger, and a Qwen2 decoder with three-axis positions. Reference: `qwen2_vl` of transformers.
+//! Qwen2-VL (Wang et al. 2024): a vision tower of pre-norm blocks that attend to whole frames, a 2x2 patch merger, and a Qwen2
+//! decoder with three-axis positions. Reference: `qwen2_vl` of transformers.
 //!
-//! What belongs to this family alone: layer norms and a quick-GELU network in the tower, and frame numbers as time.
+//! Specific to this family: layer norms and a quick-GELU MLP in the tower, and frame numbers as temporal positions.
 
 use candle_core::Tensor;
 use ocellus_nn::decoder::Decoder;

@@ -1,9 +1,9 @@
-//! Qwen3-VL (2025): a vision tower with both learned and rotary positions, features of several of its depths handed to the first
-//! layers of the decoder (DeepStack, Meng et al. 2024), and a Qwen3 decoder whose frequencies go round the three position axes.
-//! Reference: `qwen3_vl` of transformers.
+//! Qwen3-VL (2025): a vision tower with learned and rotary positions, features of several of its layers added in the first layers
+//! of the decoder (DeepStack, Meng et al. 2024), and a Qwen3 decoder with interleaved three-axis positions. Reference: `qwen3_vl`
+//! of transformers.
 //!
-//! What belongs to this family alone: the position table resized to every picture, DeepStack, and videos frame by frame behind
-//! their times in words.
+//! Specific to this family: the position table interpolated to every picture, DeepStack, and videos frame by frame with their
+//! times as text.
 
 use candle_core::Tensor;
 use ocellus_nn::decoder::Decoder;
@@ -62,7 +62,7 @@ struct Config {
     intermediate_size: usize,
     num_heads: usize,
     out_hidden_size: usize,
-    /// Rows and columns of the position table.
+    /// Rows, and columns, of the position table.
     table_side: usize,
     deepstack_visual_indexes: Vec<usize>,
 }
@@ -125,7 +125,7 @@ impl Config {
         }
     }
 
-    /// What hands one depth of the tower to the decoder.
+    /// The merger that turns features of a tower layer into a DeepStack input.
     fn deep_merger(&self) -> merger::Spec {
         merger::Spec {
             norm_merged: true,
@@ -158,10 +158,10 @@ struct Qwen3Vl {
     facts: Facts,
     patching: qwen2::Patching,
     vit: Vit,
-    /// `[side², width]`.
+    /// Position table `[side², width]`.
     table: Tensor,
     side: usize,
-    /// Layers of the tower that the decoder sees, with their mergers.
+    /// Indices of the tower layers that feed the decoder, with their mergers.
     deepstack: Vec<(usize, Merger)>,
     decoder: Decoder,
 }
@@ -189,7 +189,7 @@ impl Qwen3Vl {
         })
     }
 
-    /// Learned positions of every patch, `[patches, width]`, in the order of patches.
+    /// Interpolated learned positions of every patch, `[patches, width]`, in patch order.
     fn learned(&self, grids: &[Grid]) -> Result<Tensor, ModelError> {
         let side = (self.side, self.side);
         let mut parts = Vec::with_capacity(grids.len());
@@ -227,7 +227,7 @@ impl Vlm for Qwen3Vl {
         &self.decoder
     }
 
-    /// With what DeepStack adds to each of the first layers of the decoder.
+    /// Visual tokens, with the DeepStack features for the first layers of the decoder.
     fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
         self.patching.check(grids, patches.dim(0)?)?;
         let spec = self.vit.spec();

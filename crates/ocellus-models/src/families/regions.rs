@@ -1,5 +1,5 @@
-//! What the families share that take a picture as the regions that a detector found: checks of what was given, post-norm
-//! streams, heads, padded arrays.
+//! Shared by families that take a picture as regions found by a detector: argument checks, post-norm layer stacks, heads, padded
+//! arrays.
 
 mod given;
 mod heads;

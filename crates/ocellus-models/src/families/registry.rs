@@ -1,4 +1,4 @@
-//! The registry: one line a family.
+//! The registry of families, one line each.
 
 use ocellus_media::PixelRecipe;
 use ocellus_nn::Params;
@@ -15,7 +15,7 @@ use crate::learner::Learner;
 use crate::model::{Generator, Model};
 use crate::reference::Trace;
 
-/// Files that a config stands in, the first that a folder has.
+/// Names of config files; the first that a folder has is read.
 pub const CONFIG_FILES: &[&str] = &[
     "config.json",
     "params.json",
@@ -23,7 +23,7 @@ pub const CONFIG_FILES: &[&str] = &[
     "config.yaml",
 ];
 
-/// Every family this build knows.
+/// All families of this build.
 pub const FAMILIES: &[Family] = &[
     clip::FAMILY,
     vilbert::FAMILY,
@@ -41,7 +41,7 @@ pub const FAMILIES: &[Family] = &[
     frcnn::FAMILY,
 ];
 
-/// The family of a config: by `architectures`, by what families claim, by `model_type`.
+/// The family of a config: found by `architectures`, by the families' `claims`, or by `model_type`.
 pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {
     let model_type = config
         .get("model_type")
@@ -78,7 +78,7 @@ pub fn load(config: &str, params: &Params) -> Result<Box<dyn Model>, ModelError>
     (find(&config)?.load)(&config, params)
 }
 
-/// As [`load`], for a model that replays its reference forward pass. `None` where the family has no such description.
+/// As [`load`], for a model that replays its reference forward pass. `None` where the family has no `trace` entry.
 pub fn load_trace(config: &str, params: &Params) -> Result<Option<Box<dyn Trace>>, ModelError> {
     let config = parse(config)?;
     let load = find(&config)?.trace;
@@ -107,7 +107,7 @@ pub fn parse(config: &str) -> Result<Value, ConfigError> {
     serde_saphyr::from_str(config).map_err(|e| ConfigError::Yaml(e.to_string()))
 }
 
-/// The recipe of a processor that makes planes of pictures, by the name that its cases and files use.
+/// The recipe of a processor that prepares planes, by the name that cases and files use.
 pub fn processor(name: &str) -> Option<PixelRecipe> {
     let known = FAMILIES.iter().flat_map(|f| f.processors);
     known
@@ -116,7 +116,7 @@ pub fn processor(name: &str) -> Option<PixelRecipe> {
         .map(|(_, recipe)| recipe.clone())
 }
 
-/// The family with this id or other name.
+/// The family with this id or alternative name.
 pub fn named(name: &str) -> Option<&'static Family> {
     FAMILIES.iter().find(|f| f.id == name || f.also.contains(&name))
 }

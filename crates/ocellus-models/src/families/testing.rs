@@ -1,4 +1,4 @@
-//! Golden checkpoints with something changed, for the families' tests.
+//! Golden checkpoints that tests modify.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use crate::patches::patch_rows;
 use crate::reference::{Given, Trace};
 use crate::visual_input::VisualInput;
 
-/// A case whose config and tensors may be changed before they are loaded.
+/// A case whose config and tensors may be changed before loading.
 pub(super) struct Golden {
     pub case: Case,
     config: Value,
@@ -91,7 +91,7 @@ impl Golden {
         Ok(model)
     }
 
-    /// The model over variables.
+    /// The model with trainable variables as parameters.
     pub fn train(&self) -> (Box<dyn Trace>, Rc<Trainable>) {
         let source = Rc::new(Trainable::from_weights(self.weights(), Device::Cpu));
         let params = Params::new(source.clone(), Precision::F32);
@@ -101,7 +101,7 @@ impl Golden {
         )
     }
 
-    /// The inputs of the case as arguments of the reference.
+    /// The inputs of the case as the reference's arguments.
     pub fn given(&self) -> Given {
         let mut given = Given::default();
         for (name, t) in &self.case.inputs {
@@ -114,7 +114,7 @@ impl Golden {
         given
     }
 
-    /// The first real tokens of every row of `ids`.
+    /// The first `lengths[i]` tokens of every row of `ids`.
     pub fn texts(&self, ids: &str, lengths: &[usize]) -> Vec<Vec<u32>> {
         let input = self.case.input(ids);
         let rows = input.ids();
@@ -122,7 +122,7 @@ impl Golden {
         rows.map(|(row, length)| row[..*length].to_vec()).collect()
     }
 
-    /// The pictures of the input `name`, whatever axes stand in front of the last three, cut to `sizes` (height and width, px).
+    /// The pictures of the input `name` (leading axes are flattened), cropped to `sizes` (height and width, px).
     pub fn visual(&self, name: &str, patch: usize, sizes: Option<&[(usize, usize)]>) -> VisualInput {
         let input = self.case.input(name);
         let [.., c, h, w] = input.shape[..] else {
@@ -143,7 +143,7 @@ pub(super) fn slices(texts: &[Vec<u32>]) -> Vec<&[u32]> {
     texts.iter().map(Vec::as_slice).collect()
 }
 
-/// The part of a message that an error must have, or what was wrong instead.
+/// Checks that loading fails with an error that contains a text.
 #[track_caller]
 pub(super) fn refused<T>(result: Result<T, ModelError>, part: &str) {
     let text = result.err().expect("it is refused").to_string();

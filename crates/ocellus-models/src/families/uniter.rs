@@ -1,9 +1,9 @@
-//! UNITER (Chen et al. 2020): words and regions of a detector in one stream of post-norm layers. Reference: `model/` of
-//! the authors' code.
+//! UNITER (Chen et al. 2020): tokens and detected regions in one stack of post-norm layers. Reference: `model/` of the authors'
+//! code.
 //!
-//! What belongs to this family alone: regions with seven numbers of geometry, each part normed by itself before the sum
-//! is; a learned mask for masked regions; a regression head that is the region projection turned around; a plan that
-//! carries words to regions.
+//! Specific to this family: seven geometry values per region; features, geometry and their sum are each normalised; masked
+//! regions get a learned mask embedding; the feature regression head reuses the transposed region projection; words are aligned
+//! with regions by optimal transport.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::segments;
@@ -44,9 +44,9 @@ pub(super) const FAMILY: Family = Family {
     shape: None,
     processors: &[],
     unused: &[
-        // The word table again.
+        // A copy of the token embedding table.
         "cls.predictions.decoder.weight",
-        // The region projection again.
+        // A copy of the region projection.
         "feat_regress.weight",
     ],
     trace: Some(|config, params| Ok(Box::new(Uniter::load(Config::read(config)?, params)?))),
@@ -62,30 +62,30 @@ pub(super) const FAMILY: Family = Family {
 
 const PRETRAINING: &str = "UniterForPretraining";
 const QUESTIONS: &str = "UniterForVisualQuestionAnswering";
-/// Numbers of a region's geometry: corners, sides and area.
+/// Geometry values of a region: corners, sides and area.
 const GEOMETRY: usize = 7;
 const LAYERS: Names = &layer_names("layer");
 
-/// Regions as the model reads them, packed.
+/// Packed inputs of the region embedding.
 struct Seen {
-    /// `[regions, features]`, zero where hidden.
+    /// `[regions, features]`, zero where masked.
     features: Tensor,
     /// `[regions, 7]`.
     geometry: Tensor,
-    /// Per region, whether it is hidden.
+    /// Whether each region is masked.
     hidden: Vec<bool>,
     lengths: Vec<usize>,
 }
 
-/// The stream's end, and where words and regions stand in it.
+/// The output of the last layer, and the rows of tokens and regions in it.
 struct Joint {
-    /// `[words and regions, width]`, the words of a row before its regions.
+    /// `[tokens and regions, width]`; in each sequence the tokens stand before the regions.
     states: Tensor,
-    /// TypedTexts and regions of each row.
+    /// Tokens and regions of each sequence.
     lengths: Vec<usize>,
-    /// Packed index of every word.
+    /// Row index of every text token.
     words: Vec<u32>,
-    /// Packed index of every region.
+    /// Row index of every region.
     regions: Vec<u32>,
 }
 
@@ -97,7 +97,7 @@ struct Uniter {
     features_norm: NormLayer,
     geometry: Linear,
     geometry_norm: NormLayer,
-    /// What stands in for the features of a masked region, `[1, features]`.
+    /// Embedding that is added to the features of a masked region, `[1, features]`.
     hidden: Tensor,
     norm: NormLayer,
     stack: Encoder,
@@ -135,7 +135,7 @@ impl Uniter {
             features_norm: NORM.load(&seen.at("img_layer_norm"), width)?,
             geometry: Linear::load(&seen.at("pos_linear"), GEOMETRY, width, true)?,
             geometry_norm: NORM.load(&seen.at("pos_layer_norm"), width)?,
-            // Row 0, of regions that are seen, is zero whatever the file says.
+            // Row 0 of the table, for regions that are not masked, counts as zero whatever the file contains.
             hidden: masks.narrow(0, 1, 1)?,
             norm: NORM.load(&seen.at("LayerNorm"), width)?,
             stack: Encoder::load(
@@ -150,7 +150,7 @@ impl Uniter {
         })
     }
 
-    /// Regions, embedded. Taps `region_embeds`.
+    /// Embeds regions → `[regions, width]`. Taps `region_embeds`.
     fn see(&self, seen: &Seen, taps: &mut Taps) -> Result<Tensor, ModelError> {
         let table = &self.words.words;
         let own = |x: &Tensor| x.to_device(table.device())?.to_dtype(table.dtype());
@@ -172,7 +172,7 @@ impl Uniter {
         Ok(x)
     }
 
-    /// TypedTexts and regions through the stream. Taps `text_embeds`, `region_embeds`, `packed_embeds`, `hidden_N`, `hidden_last`.
+    /// Encodes text tokens and regions together. Taps `text_embeds`, `region_embeds`, `packed_embeds`, `hidden_N`, `hidden_last`.
     fn join(&self, words: &TypedTexts, seen: &Seen, taps: &mut Taps) -> Result<Joint, ModelError> {
         words.check(self.config.vocab, self.config.positions, self.config.types)?;
         let text = self.words.forward(&words.ids, &words.positions, &words.types)?;
@@ -195,12 +195,12 @@ impl Uniter {
         })
     }
 
-    /// The first word of every row, pooled: `[rows, width]`.
+    /// The pooler output for the first token of every sequence: `[sequences, width]`.
     fn pooled(&self, joint: &Joint) -> Result<Tensor, ModelError> {
         self.pool(&pick(&joint.states, &firsts(&joint.lengths))?)
     }
 
-    /// First words `[rows, width]` → `[rows, width]`.
+    /// States of first tokens `[rows, width]` → pooler output `[rows, width]`.
     fn pool(&self, first: &Tensor) -> Result<Tensor, ModelError> {
         Ok(activate(&self.pooler.forward(first)?, Act::Tanh)?)
     }

@@ -1,8 +1,9 @@
 //! ViLBERT (Lu et al. 2019) and its multi-task heads (Lu et al. 2020): a text stream and a region stream of post-norm
 //! layers that attend to each other in connection layers. Reference: `vilbert/vilbert.py` of the authors' code.
 //!
-//! What belongs to this family alone: two streams of different width and the order of their layers, a region 0 that
-//! stands for the whole picture, poolers with a ReLU whose product is the pair, and a task token behind the first word.
+//! Specific to this family: the two streams have different widths and their own order of layers; region 0 stands for the whole
+//! picture; the element-wise product of the two pooled vectors (with ReLU) represents the pair; a task token follows the first
+//! token.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::segments;
@@ -43,12 +44,12 @@ pub(super) const FAMILY: Family = Family {
     shape: None,
     processors: &[],
     unused: &[
-        // A second pair of output projections that the original creates and never calls.
+        // Output projections that the original creates and never uses.
         "biOutput.q_dense1.weight",
         "biOutput.q_dense1.bias",
         "biOutput.q_dense2.weight",
         "biOutput.q_dense2.bias",
-        // The word table again.
+        // A copy of the token embedding table.
         "cls.predictions.decoder.weight",
     ],
     trace: Some(|config, params| Ok(Box::new(Vilbert::load(Config::read(config)?, params)?))),
@@ -56,13 +57,13 @@ pub(super) const FAMILY: Family = Family {
     trains: |_| true,
 };
 
-/// Numbers of an encoded box: corners and share of the area.
+/// Geometry values of a region: corners and share of the area.
 const PLACE: usize = 5;
 
 const TEXT: Names = &layer_names("layer");
 const IMAGE: Names = &layer_names("v_layer");
 
-/// Regions as the model reads them, region 0 of each picture standing for the whole.
+/// Packed inputs of the region embedding; region 0 of each picture stands for the whole picture.
 struct Seen {
     /// `[regions, features]`.
     features: Tensor,
@@ -71,13 +72,13 @@ struct Seen {
     lengths: Vec<usize>,
 }
 
-/// What both streams end in.
+/// Outputs of the two streams.
 struct Streams {
     text: Tensor,
     image: Tensor,
-    /// One row a pair, `[pairs, bi_width]`.
+    /// The representation of each pair, `[pairs, bi_width]`.
     fused: Tensor,
-    /// Tokens of each text, the task's among them.
+    /// Tokens of each text, the task token included.
     lengths: Vec<usize>,
 }
 
@@ -137,7 +138,7 @@ impl Vilbert {
                 .collect::<Result<_, _>>()?,
             text_pooler: Linear::load(&bert.at("t_pooler.dense"), text.width, config.bi_width, true)?,
             image_pooler: Linear::load(&bert.at("v_pooler.dense"), image.width, config.bi_width, true)?,
-            // The region head takes its activation from the text's field, too.
+            // The activation of the region head is read from the text's field, too.
             masked_regions: Classes::load(
                 &regions.at("transform"),
                 &regions.at("decoder"),
@@ -152,7 +153,7 @@ impl Vilbert {
         })
     }
 
-    /// TypedTexts, with the task's token second where the model has one. Taps `text_embeds`.
+    /// Embeds texts; the task token is inserted second where the model has task tokens. Taps `text_embeds`.
     fn embed(
         &self,
         words: &TypedTexts,
@@ -183,7 +184,7 @@ impl Vilbert {
         Ok((x, lengths))
     }
 
-    /// Both streams. Taps every layer of theirs and their ends, packed.
+    /// Runs both streams. Taps every layer of both and their outputs, packed.
     fn streams(
         &self,
         words: &TypedTexts,

@@ -1,8 +1,8 @@
-//! ViLT (Kim et al. 2021): words and raw patches in one stack of layers, without a picture tower. Reference: `vilt` of
-//! transformers.
+//! ViLT (Kim et al. 2021): text tokens and linearly projected patches in one stack of layers, without a picture tower. Reference:
+//! `vilt` of transformers.
 //!
-//! What belongs to this family alone: a second embedding that tells words from pictures, and heads that read one text with
-//! several pictures. The reference shuffles patches, which changes nothing; here they keep their order.
+//! Specific to this family: modality embeddings that distinguish text from pictures, and heads over one text with several
+//! pictures. The reference shuffles patches, which does not change results; here they stay in order.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::{Mask, segments};
@@ -51,7 +51,7 @@ pub(super) const FAMILY: Family = Family {
     tasks: &[Task::Ask, Task::Score, Task::Fill],
     load: |config, params| Ok(Box::new(Vilt::load(Config::read(config)?, params)?)),
     shape: None,
-    // The word table again, and its bias under the name of older files.
+    // Copies of the token embedding table, and of its bias under the name in older files.
     processors: &[("vilt", RECIPE)],
     unused: &["mlm_score.decoder.weight", "mlm_score.bias"],
     trace: Some(|config, params| Ok(Box::new(Vilt::load(Config::read(config)?, params)?))),
@@ -89,7 +89,7 @@ struct Vilt {
     config: Config,
     words: Embeddings,
     patches: Tower,
-    /// `[kinds, width]`: words, a picture, a second picture.
+    /// Modality embeddings `[kinds, width]`: text, picture, second picture.
     kinds: Tensor,
     encoder: Encoder,
     norm: NormLayer,
@@ -97,12 +97,12 @@ struct Vilt {
     head: Head,
 }
 
-/// Texts and pictures after the last layer.
+/// Outputs of the last layer.
 struct Encoded {
     joined: Joined,
-    /// `[tokens, width]`, each text before its picture.
+    /// `[tokens, width]`; each text stands before its picture.
     states: Tensor,
-    /// `[texts, width]`.
+    /// Pooler output for the first token of each pair, `[texts, width]`.
     pooled: Tensor,
 }
 
@@ -126,7 +126,7 @@ impl Vilt {
         })
     }
 
-    /// Every text with one picture; `kind` is 1 for the first picture of a text, 2 for the second. Taps `text_embeds`,
+    /// Encodes text `i` with picture `i`; `kind` is 1 for the first picture of a text, 2 for the second. Taps `text_embeds`,
     /// `image_embeds`, `hidden_N` and `hidden_last`, packed.
     fn pass(
         &self,
@@ -164,7 +164,7 @@ impl Vilt {
         })
     }
 
-    /// Every text with each of its pictures, which follow one another: → pooled states side by side `[texts, pictures · width]`.
+    /// Encodes every text with each of its consecutive pictures → pooler outputs side by side, `[texts, pictures · width]`.
     fn passes(
         &self,
         (texts, types): (&PackedTexts, &[u32]),
@@ -197,7 +197,7 @@ impl Vilt {
         Ok((first, Tensor::cat(&pooled, 1)?))
     }
 
-    /// As [`passes`](Self::passes), of texts without token types.
+    /// As [`passes`](Self::passes), for texts of token type 0.
     fn read(&self, visual: &VisualInput, texts: &Texts) -> Result<(Encoded, Tensor), ModelError> {
         let texts = PackedTexts::of_texts(texts);
         self.passes((&texts, &vec![0; texts.ids.len()]), visual, &mut Taps::none())

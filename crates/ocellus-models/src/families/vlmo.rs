@@ -1,9 +1,10 @@
-//! VLMo (Bao et al. 2021): one stack of layers whose attention all tokens share and whose networks are experts, for text, for
-//! pictures, and in the upper layers for both together. Reference: `vlmo` of `microsoft/unilm`.
+//! VLMo (Bao et al. 2021): a mixture-of-modality-experts transformer. Attention is shared by all tokens; each layer has separate
+//! MLPs (experts) for text and for pictures, and in the upper layers one for both together. Reference: `vlmo` of
+//! `microsoft/unilm`.
 //!
-//! What belongs to this family alone: the experts ([`experts`]), and one table of relative positions for text, patches and
-//! their meeting, for all layers ([`relative`]). The original pads texts to `max_text_len`; padding is never attended to and
-//! never read, so there is none here, and every token keeps the place that it has there.
+//! Specific to this family: the experts ([`experts`]), and one table of relative position biases for text, patches and pairs of
+//! both, in all layers ([`relative`]). The original pads texts to `max_text_len`. No token attends to padding and no result
+//! contains it, so texts are packed here, and every token keeps its column.
 
 use candle_core::{D, Tensor};
 use ocellus_nn::embeddings::{Embeddings, rows};
@@ -49,7 +50,7 @@ pub(super) const FAMILY: Family = Family {
     claims: |_| false,
     processors: &[("vlmo", RECIPE)],
     unused: &[
-        // Models with relative positions carry the absolute ones of their texts without using them.
+        // Models with relative positions contain absolute text positions too and do not use them.
         "text_embeddings.position_embeddings.weight",
         "relative_position_index",
     ],
@@ -76,9 +77,9 @@ struct Vlmo {
     facts: Facts,
     config: Config,
     text: Embeddings,
-    /// Class token, patches and their absolute positions; it has no layers of its own.
+    /// Class token, patch embedding and absolute positions, without layers.
     picture: Tower,
-    /// What tells text (row 0) and pictures (1, and 2 for a second one) apart.
+    /// Modality embeddings: row 0 for text, 1 for pictures, 2 for a second picture.
     kinds: Tensor,
     experts: MomeTransformer,
     heads: Heads,
@@ -99,7 +100,7 @@ impl Vlmo {
         })
     }
 
-    /// Text tokens with their kind, `[tokens, width]`.
+    /// Embeds text tokens, modality embedding included: `[tokens, width]`.
     fn words(&self, rows: &PackedTexts, taps: &mut Taps) -> Result<Tensor, ModelError> {
         let columns: Vec<u32> = rows.columns().into_iter().map(|c| c as u32).collect();
         let x = self.text.forward(&rows.ids, &columns, &vec![0; columns.len()])?;
@@ -107,7 +108,7 @@ impl Vlmo {
         self.of_kind(&x, 0)
     }
 
-    /// Class tokens and patches with their kind, `[tokens, width]`, and the grids.
+    /// Embeds class tokens and patches, modality embedding included: `[tokens, width]`, and the grids.
     fn patches(
         &self,
         visual: &VisualInput,
@@ -122,7 +123,7 @@ impl Vlmo {
         Ok(x.broadcast_add(&rows(&self.kinds, &[kind])?)?)
     }
 
-    /// Text `i` and picture `i` together: states after the last norm, text before picture.
+    /// Encodes text `i` with picture `i`: states after the last norm, text before picture.
     fn fused(
         &self,
         rows: &PackedTexts,
@@ -138,15 +139,15 @@ impl Vlmo {
         Ok((self.experts.finish(&x)?, layout))
     }
 
-    /// Texts alone, or pictures alone: states after the last norm, by their own experts to the top, and by the joint expert in
-    /// the upper layers.
+    /// Encodes texts alone, or pictures alone: states after the last norm. All layers use the experts of the modality; with
+    /// `joint`, the upper layers use the vision-language expert.
     fn alone(&self, x: &Tensor, layout: &TokenLayout, joint: bool) -> Result<Tensor, ModelError> {
         let level = Level::alone(joint);
         let x = self.experts.forward(x, layout, level, &mut Taps::none())?;
         self.experts.finish(&x)
     }
 
-    /// Texts `[texts, tokens…]` alone.
+    /// Encodes texts alone.
     fn text_states(&self, rows: &PackedTexts, joint: bool) -> Result<(Tensor, TokenLayout), ModelError> {
         let (x, layout) = (self.words(rows, &mut Taps::none())?, TokenLayout::texts(rows));
         Ok((self.alone(&x, &layout, joint)?, layout))

@@ -1,5 +1,5 @@
-//! What training objectives ask of models. A learner is a model together with what only its training needs: a second copy, queues,
-//! heads that published checkpoints lost.
+//! Models in training. A learner is a model with what only its training needs: an EMA teacher, queues, heads that published
+//! checkpoints lack.
 
 pub mod encoder_decoder_mixture;
 pub mod modality_experts;
@@ -21,7 +21,7 @@ pub trait Learner {
     /// The model that inference uses.
     fn model(&self) -> &dyn Model;
 
-    /// The objective that it is trained with.
+    /// The objective that the model is trained with.
     fn objective(&self) -> Objective<'_>;
 }
 

@@ -8,10 +8,10 @@ use crate::error::ModelError;
 use crate::states::States;
 use crate::visual_input::{Texts, VisualInput};
 
-/// A stage of pretraining. Before the first, layers come from a model of pictures alone.
+/// A stage of pretraining. The layers are initialised from a model of pictures alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PretrainingStage {
-    /// Texts alone: parts that texts and pictures share stay as the pictures left them.
+    /// Texts alone; parts shared with pictures stay frozen.
     Texts,
     /// Texts with their pictures.
     Pairs,
@@ -23,9 +23,9 @@ pub trait ModalityExperts: SingleStream {
     fn encode_texts(&self, texts: &Texts) -> Result<States, ModelError>;
 
     /// Scaled cosines of every picture with every text, `[pictures, texts]`, each encoded alone: first by the experts of its own
-    /// modality in all layers, then by the vision-language experts in the upper layers.
+    /// modality in all layers, then with the vision-language experts in the upper layers.
     fn similarities(&self, visual: &VisualInput, texts: &Texts) -> Result<[Tensor; 2], ModelError>;
 
-    /// Whether a stage trains the tensor of this name.
+    /// Whether a stage trains the tensor with this name.
     fn trains(&self, stage: PretrainingStage, name: &str) -> bool;
 }

@@ -9,17 +9,17 @@ use crate::visual_input::{Texts, VisualInput};
 
 /// A model whose layers attend to words and pictures at once.
 pub trait SingleStream {
-    /// Text `i` with picture `i`.
+    /// Encodes text `i` with picture `i` in one sequence.
     fn encode(&self, visual: &VisualInput, texts: &Texts) -> Result<JointStates, ModelError>;
 
     /// Image-text matching logits (no match, match), `[pairs, 2]`.
     fn matching_logits(&self, joint: &JointStates) -> Result<Tensor, ModelError>;
 
-    /// The MLM head: rows of the texts' states → logits, `[rows, vocab]`.
+    /// MLM logits from states of text tokens, `[rows, vocab]`.
     fn token_logits(&self, states: &Tensor) -> Result<Tensor, ModelError>;
 
-    /// What is aligned: words, and the parts of pictures that they may name. Tokens that stand for a whole text or picture are left
-    /// out by models that were trained so.
+    /// The states that word-region alignment compares: text tokens, and patches or regions. Models that were trained so leave out
+    /// tokens that stand for a whole text or picture.
     fn alignable(&self, joint: &JointStates) -> Result<(States, States), ModelError> {
         Ok((joint.text.clone(), joint.visual.clone()))
     }

@@ -1,8 +1,8 @@
-//! Parameters of blocks, and arithmetic that cannot overflow.
+//! Parameter counts of blocks, in saturating arithmetic.
 
 use ocellus_nn::{Mlp, Norm, block};
 
-/// Parameters of a layer that attends to its own tokens.
+/// Parameters of a layer with self-attention.
 pub(super) fn block_parameters(b: &block::Spec) -> u64 {
     let (a, width) = (b.attention, b.width);
     let (q, kv) = (
@@ -39,7 +39,7 @@ pub(super) fn block_parameters(b: &block::Spec) -> u64 {
     ])
 }
 
-/// Parameters of a layer's matrices: its multiplications for one row.
+/// Parameters of a layer's matrices, which is also its number of multiplications per row.
 pub(super) fn block_matrices(b: &block::Spec) -> u64 {
     let a = b.attention;
     let (outer, inner, matrices) = match b.mlp {
@@ -60,7 +60,7 @@ pub(super) fn norm_parameters(norm: Norm, width: usize) -> u64 {
     }
 }
 
-/// Sizes come from files: a product or sum that is out of range stays at the end of the range.
+/// A saturating product: sizes come from files and may be absurd.
 pub(super) fn product(factors: &[usize]) -> u64 {
     factors.iter().fold(1, |all, f| times(all, *f))
 }

@@ -1,4 +1,4 @@
-//! The sizes of a model, and the memory of one use of it.
+//! The sizes of a model, and the memory that its use takes.
 
 use ocellus_media::Grid;
 use ocellus_nn::{Mlp, decoder};
@@ -9,47 +9,47 @@ use super::widths::{Width, Widths};
 use crate::facts::Facts;
 use crate::input::VisualFormat;
 
-/// The sizes of a model's towers.
+/// Sizes of the towers of a model.
 pub struct Shape {
     pub decoder: decoder::Spec,
     pub vision: TowerShape,
     pub facts: Facts,
-    /// How it takes pictures.
+    /// The form in which it takes pictures.
     pub input: VisualFormat,
-    /// Tokens that end each row of a picture's visual tokens in a prompt.
+    /// Extra tokens at the end of each row of visual tokens in a prompt.
     pub row_ends: usize,
 }
 
 /// Memory of one use of a model, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Weights at the widths at which they are held.
+    /// Weights, at the widths of their storage formats.
     pub weights_bytes: u64,
-    /// Keys and values of the whole context.
+    /// The KV cache of the whole context.
     pub cache_bytes: u64,
-    /// The largest intermediate results of the vision tower, all pictures in one pass.
+    /// Largest intermediate results of the vision tower, with all pictures in one pass.
     pub vision_bytes: u64,
-    /// The largest intermediate results of the decoder over the prompt.
+    /// Largest intermediate results of the decoder during prefill.
     pub prefill_bytes: u64,
-    /// Tokens that the pictures take in the prompt.
+    /// Prompt tokens of the pictures.
     pub image_tokens: u64,
 }
 
 impl Plan {
     pub fn total_bytes(&self) -> u64 {
-        // The tower's results are gone when the prompt is read.
+        // The tower's intermediate results are freed before prefill.
         let passing = self.vision_bytes.max(self.prefill_bytes);
         sum(&[self.weights_bytes, self.cache_bytes, passing])
     }
 }
 
 impl Shape {
-    /// Parameters of the vision tower with what stands between it and the decoder.
+    /// Parameters of the vision tower and of the layers between it and the decoder.
     pub fn vision_parameters(&self) -> u64 {
         self.vision.parameters()
     }
 
-    /// Parameters of the decoder with its embedding and head.
+    /// Parameters of the decoder, embedding and head included.
     pub fn decoder_parameters(&self) -> u64 {
         let tables = match self.decoder.head {
             decoder::Head::Own => 2,
@@ -61,7 +61,7 @@ impl Shape {
         ])
     }
 
-    /// Parameters of the decoder's layers and of its last norm.
+    /// Parameters of the decoder's layers and of the last norm.
     pub(super) fn layer_parameters(&self) -> u64 {
         let d = &self.decoder;
         let last = d
@@ -81,15 +81,15 @@ impl Shape {
         ])
     }
 
-    /// Bytes of the keys and values of `context` tokens, at a width.
+    /// Bytes of the KV cache for `context` tokens, at a storage width.
     pub fn cache_bytes(&self, context: u64, state: Width) -> u64 {
         let a = self.decoder.block.attention;
         let values = product(&[2, a.kv_heads, a.head_dim, self.decoder.layers]);
         state.bytes(values.saturating_mul(context))
     }
 
-    /// Memory for a prompt with pictures of these grids and `context` tokens in all, pictures, text and answer; keys and
-    /// values are kept at the width of `state`, everything else that passes is f32.
+    /// Memory for a prompt with pictures of these grids; `context` counts all tokens of pictures, text and answer. The KV cache
+    /// has the width `state`; intermediate results are f32.
     pub fn plan(&self, grids: &[Grid], context: u64, widths: &Widths, state: Width) -> Plan {
         let (d, v) = (&self.decoder, &self.vision);
         let patches: Vec<u64> = grids.iter().map(|g| product(&[g.t, g.h, g.w])).collect();

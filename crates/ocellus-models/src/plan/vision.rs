@@ -1,11 +1,11 @@
-//! The sizes of a vision tower, whichever blocks it is built of.
+//! Sizes of a vision tower.
 
 use ocellus_nn::{block, merger, tower, vit};
 
 use super::count::{block_matrices, block_parameters, norm_parameters, product, sum, times};
 use ocellus_media::Grid;
 
-/// A tower: patches through a matrix, layers, matrices behind them.
+/// A tower: patch embedding, layers, and matrices after the layers.
 #[derive(Clone, Debug)]
 pub struct TowerShape {
     /// Values of a flattened patch.
@@ -16,23 +16,23 @@ pub struct TowerShape {
     /// `None` = every layer attends to whole frames.
     pub windows: Option<Windows>,
     pub behind: Vec<Behind>,
-    /// Parameters that nothing is multiplied by as a matrix: norms outside the layers, tables of positions.
+    /// Parameters outside matrices: norms outside the layers, position tables.
     pub beside: u64,
 }
 
-/// Layers that see windows instead of frames.
+/// Windowed attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     /// Patches along a side of a window.
     pub side: usize,
-    /// Layers that see frames whole all the same.
+    /// Number of layers that attend to whole frames.
     pub whole: usize,
 }
 
-/// A matrix behind the layers.
+/// A matrix after the layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Behind {
-    /// Patches that make one of its rows.
+    /// Patches that are merged into one of its rows.
     pub patches: usize,
     pub inputs: usize,
     pub outputs: usize,
@@ -54,7 +54,7 @@ impl TowerShape {
         tower.with_merger(&spec.merger())
     }
 
-    /// A tower with learned positions, if any, and nothing behind it.
+    /// A tower with optional learned positions and no merger.
     pub fn tower(spec: &tower::Spec) -> Self {
         let width = spec.encoder.block.width;
         let norms = [spec.norm_before, spec.norm_after].into_iter().flatten();
@@ -73,7 +73,7 @@ impl TowerShape {
         }
     }
 
-    /// The same with one more merger behind it.
+    /// The same tower with one more merger.
     pub fn with_merger(mut self, merger: &merger::Spec) -> Self {
         let inner = merger.width.saturating_mul(merger.merged);
         let normed = if merger.norm_merged { inner } else { merger.width };
@@ -89,7 +89,7 @@ impl TowerShape {
         self
     }
 
-    /// Parameters of all of it.
+    /// Total number of parameters.
     pub fn parameters(&self) -> u64 {
         let width = self.block.width;
         let behind = self.behind.iter().map(|b| {
@@ -106,8 +106,8 @@ impl TowerShape {
         ])
     }
 
-    /// Floating-point operations for one picture or video: products of matrices and attention, a multiplication and an
-    /// addition counted as two.
+    /// Floating-point operations for one picture or video: matrix products and attention; a multiplication and an addition count
+    /// as two.
     pub fn flops(&self, grid: &Grid) -> u64 {
         let a = self.block.attention;
         let patches = product(&[grid.t, grid.h, grid.w]);
@@ -134,17 +134,17 @@ impl TowerShape {
         sum(&[
             patches.saturating_mul(row).saturating_mul(2),
             sum(&behind.collect::<Vec<_>>()),
-            // Scores and the weighted sum of values.
+            // Attention scores, and the weighted sum of values.
             product(&[4, grid.t, a.heads, a.head_dim]).saturating_mul(seen),
         ])
     }
 }
 
 impl Windows {
-    /// Pairs of patches of a frame that see each other.
+    /// Pairs of patches in a frame that attend to each other.
     fn pairs(&self, grid: &Grid) -> u64 {
         let side = self.side.max(1);
-        // Windows at the edges are smaller; a window's area squared is the product of its sides squared.
+        // Windows at the edges are smaller. The sum over windows of area² factors into sums over the two axes.
         let squares = |length: usize| {
             sum(&[
                 product(&[length / side, side, side]),

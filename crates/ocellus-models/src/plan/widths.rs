@@ -1,6 +1,6 @@
-//! How many bytes weights take where a model is held.
+//! Bytes per weight of storage formats.
 
-/// Bytes that 256 weights take: whole numbers for formats that keep scales beside groups of weights.
+/// Bytes of 256 weights: a whole number also for formats with scales per group of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Width(u64);
 
@@ -8,12 +8,12 @@ impl Width {
     pub const F32: Self = Self::bits(32);
     pub const BF16: Self = Self::bits(16);
 
-    /// Weights of so many bits and nothing beside them.
+    /// Weights of `bits` bits each, without scales.
     pub const fn bits(bits: u64) -> Self {
         Self(bits * 32)
     }
 
-    /// 256 weights with everything that belongs to them.
+    /// 256 weights with their scales.
     pub const fn per_256(bytes: u64) -> Self {
         Self(bytes)
     }
@@ -25,21 +25,21 @@ impl Width {
     }
 }
 
-/// The widths of a model's parts.
+/// Storage widths of the parts of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Widths {
     /// The decoder's layers.
     pub layers: Width,
-    /// What gives the logits.
+    /// The output head.
     pub head: Width,
-    /// The embedding table, beside the head. `None` = it stays in the file, where rows are looked up.
+    /// The embedding table, if separate from the head. `None` = it stays in the mapped file, where rows are looked up.
     pub table: Option<Width>,
-    /// The vision tower with what stands behind it.
+    /// The vision tower and the layers after it.
     pub vision: Width,
 }
 
 impl Widths {
-    /// Everything at one width, the table in the file.
+    /// One width for everything; the embedding table stays in the mapped file.
     pub const fn all(width: Width) -> Self {
         Self {
             layers: width,

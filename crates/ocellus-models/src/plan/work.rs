@@ -1,4 +1,4 @@
-//! What a model's work costs: operations of arithmetic, bytes that are read.
+//! The work of a model: floating-point operations, and bytes that are read.
 
 use super::count::{block_matrices, product, sum, times};
 use super::shape::Shape;
@@ -8,9 +8,9 @@ use ocellus_media::Grid;
 /// Bytes that a decode step of one sequence reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeCost {
-    /// The decoder's weights, each once.
+    /// The decoder's weights, each read once.
     pub weights_bytes: u64,
-    /// Keys and values of the tokens before it.
+    /// The KV cache of the earlier tokens.
     pub cache_bytes: u64,
 }
 
@@ -27,8 +27,8 @@ impl Shape {
         sum(&each)
     }
 
-    /// Floating-point operations for a prompt of `tokens` tokens: the layers and their causal attention over all of it, the head
-    /// for its last token.
+    /// Floating-point operations of a prefill of `tokens` tokens: all layers with causal attention, and the head for the last
+    /// token.
     pub fn prefill_flops(&self, tokens: u64) -> u64 {
         let (d, a) = (&self.decoder, self.decoder.block.attention);
         let pairs = tokens.saturating_mul(tokens.saturating_add(1)) / 2;
@@ -41,7 +41,7 @@ impl Shape {
         ])
     }
 
-    /// What a decode step behind `context` tokens reads; keys and values are kept at the width of `state`.
+    /// Bytes that a decode step reads with `context` tokens in the KV cache, which has the storage width `state`.
     pub fn decode_cost(&self, context: u64, widths: &Widths, state: Width) -> DecodeCost {
         let d = &self.decoder;
         DecodeCost {

@@ -1,4 +1,4 @@
-//! Arguments of a reference: named arrays, padded batches, and how they become packed rows and back.
+//! Arguments of a reference: named arrays, padded batches, and their conversion to packed rows and back.
 
 use candle_core::{Device, Tensor};
 use ocellus_media::Grid;
@@ -22,7 +22,7 @@ impl Given {
         self.integers.contains_key(name) || self.floats.contains_key(name)
     }
 
-    /// An array of whole numbers with `rank` axes.
+    /// An integer array with `rank` axes.
     pub fn integers(&self, name: &str, rank: usize) -> Result<(&[usize], &[i64]), ModelError> {
         let found = self.integers.get(name).filter(|(shape, _)| shape.len() == rank);
         found
@@ -30,7 +30,7 @@ impl Given {
             .ok_or_else(|| self.wrong(name, format!("whole numbers on {rank} axes")))
     }
 
-    /// A tensor of numbers with `rank` axes.
+    /// A float tensor with `rank` axes.
     pub fn tensor(&self, name: &str, rank: usize) -> Result<Tensor, ModelError> {
         match self.floats.get(name).filter(|(shape, _)| shape.len() == rank) {
             Some((shape, values)) => Ok(Tensor::from_slice(values, &shape[..], &Device::Cpu)?),
@@ -38,7 +38,7 @@ impl Given {
         }
     }
 
-    /// The rows of `ids`, without the places where `mask` is 0; without a mask all of them.
+    /// The rows of `ids` without positions where `mask` is 0; without a mask, all positions.
     pub fn rows(&self, ids: &str, mask: &str) -> Result<PackedTexts, ModelError> {
         let (shape, values) = self.integers(ids, 2)?;
         let real = match self.has(mask) {
@@ -53,7 +53,7 @@ impl Given {
         Ok(rows)
     }
 
-    /// The values of an array `[batch, length]` at the real places of `rows`.
+    /// The values of an array `[batch, length]` at the real positions of `rows`.
     pub fn packed(&self, name: &str, rows: &PackedTexts) -> Result<Vec<u32>, ModelError> {
         let (shape, values) = self.integers(name, 2)?;
         if shape != [rows.lengths.len(), rows.length] {
@@ -65,8 +65,8 @@ impl Given {
         rows.places.iter().map(id).collect()
     }
 
-    /// Pictures `[n, 3, height, width]` as patch rows in raster order; `sizes` gives the real height and width of each in
-    /// pixels, the rest is padding on the right and below.
+    /// Pictures `[n, 3, height, width]` as patch rows in raster order. `sizes` gives the real height and width of each in px; the
+    /// rest is padding on the right and at the bottom.
     pub fn patches(
         &self,
         name: &str,

@@ -1,5 +1,5 @@
-//! The reference forward pass of a family, for parity: the reference's own arguments in padded batches, and its intermediate
-//! results by name. Nothing here is used when a model answers.
+//! Replay of a family's reference forward pass, for parity: the reference's arguments in padded batches, and its intermediate
+//! results by name. Inference does not use it.
 
 pub mod given;
 mod prompt;

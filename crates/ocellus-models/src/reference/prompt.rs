@@ -1,4 +1,4 @@
-//! A prompt as it stands in a reference's batch.
+//! A prompt in a reference's padded batch.
 
 use candle_core::Tensor;
 use ocellus_media::Grid;
@@ -7,8 +7,8 @@ use ocellus_media::Grid;
 #[derive(Clone, Debug)]
 pub struct ReferencePrompt {
     pub ids: Vec<u32>,
-    /// `[n, patch_features]` and the grid of every picture.
+    /// The patches `[n, patch_features]` and the grid of every picture.
     pub pictures: Vec<(Tensor, Grid)>,
-    /// Places of padding before the first token.
+    /// Padding positions before the first token.
     pub offset: usize,
 }

@@ -1,5 +1,4 @@
-//! A reference's padded batch, for generators that read packed rows: the prompts in it, and what the decoder computes of them
-//! in the shape that the reference gives.
+//! Generators in a reference's padded batch: extracts the prompts, and pads the decoder's results to the reference's shape.
 
 use candle_core::Tensor;
 use ocellus_nn::Taps;
@@ -8,13 +7,13 @@ use ocellus_nn::attention::Batch;
 use super::prompt::ReferencePrompt;
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
-use crate::mrope::{PositionRule, Vision};
+use crate::mrope::{PositionRule, VisualSpan};
 use crate::packed_texts::PackedTexts;
 use crate::vlm::{PrefillInput, Prompt, Slot, Vlm};
 use ocellus_media::Grid;
 
-/// The prompts of `rows` with their pictures, whose patches and grids follow one another row by row; `cells` says how many places
-/// of a prompt a picture fills.
+/// The prompts of `rows` with their pictures, whose patches and grids are in row order; `cells` is the number of prompt positions
+/// that a picture fills.
 pub fn of_rows(
     model: &dyn Vlm,
     rows: &PackedTexts,
@@ -51,7 +50,7 @@ pub fn of_rows(
 
 /// The prompts without the padding before them.
 pub fn unpadded(prompts: &[ReferencePrompt]) -> Vec<Prompt<'_>> {
-    let vision = |(_, grid): &(Tensor, Grid)| Vision {
+    let vision = |(_, grid): &(Tensor, Grid)| VisualSpan {
         grid: *grid,
         video_seconds: None,
     };
@@ -65,7 +64,7 @@ pub fn unpadded(prompts: &[ReferencePrompt]) -> Vec<Prompt<'_>> {
         .collect()
 }
 
-/// What the decoder reads of the prompts, without their padding.
+/// The decoder input of the prompts, without their padding.
 pub fn prefill_input(
     model: &dyn Vlm,
     prompts: &[ReferencePrompt],
@@ -75,7 +74,8 @@ pub fn prefill_input(
     model.prefill_input(&unpadded(prompts), visual_tokens, None, taps)
 }
 
-/// Reads the prompts. Taps `hidden_N`, `hidden_last` and `logits`, each `[batch, length, ..]` with zeros at padding.
+/// Runs the decoder over the prompts. Taps `hidden_N`, `hidden_last` and `logits`, each `[batch, length, ..]` with zeros at
+/// padding.
 pub fn decode(
     model: &dyn Vlm,
     opening: &PrefillInput,

@@ -1,4 +1,4 @@
-//! What parity is measured on: a model that replays the reference forward pass.
+//! The parity interface: a model that replays the reference forward pass.
 
 use ocellus_nn::Taps;
 
@@ -10,19 +10,19 @@ use crate::error::ModelError;
 use crate::model::Model;
 use crate::vlm::PrefillInput;
 
-/// A model that is called with its reference's own arguments.
+/// A model that can be called with its reference's own arguments.
 pub trait Trace: Model {
-    /// Computes everything that the reference computes from these arguments. Taps every stage under the reference's name, in the
-    /// reference's padded shape, zero at padding.
+    /// Computes what the reference computes from these arguments. Taps have the reference's names and padded shapes, with zeros
+    /// at padding.
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError>;
 
-    /// The prompts that the arguments make for a generator, row by row.
+    /// For generators: the prompts in the arguments, row by row.
     fn prompts(&self, _given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {
         Ok(Vec::new())
     }
 
-    /// What the decoder of a generator reads of these prompts, whose pictures are encoded in `images`. Models whose positions count the
-    /// padding of the reference add it here.
+    /// For generators: the decoder input of these prompts, whose pictures are encoded in `images`. Models whose positions count
+    /// the reference's padding override it.
     fn padded_input(
         &self,
         prompts: &[ReferencePrompt],

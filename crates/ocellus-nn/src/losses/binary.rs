@@ -1,12 +1,12 @@
-//! Binary cross-entropy over answers that may all be right to a degree (Teney et al. 2018, section 3.8).
+//! Binary cross-entropy for multi-label answers with soft targets (Teney et al. 2018, section 3.8).
 
 use candle_core::{Result, Tensor};
 
-/// Binary cross-entropy of `scores [rows, labels]` before their sigmoid, against `targets` in `0..=1` of the same shape: summed
-/// over labels, mean over rows. A scalar; a reference that takes the mean over labels too has this divided by their number.
+/// Binary cross-entropy of logits `scores [rows, labels]` against `targets` in `0..=1` of the same shape: summed over labels,
+/// mean over rows. A scalar. A reference that averages over labels too has this value divided by their number.
 pub fn binary_cross_entropy(scores: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    // softplus(x) = m + ln(e^-m + e^(x - m)) with m = max(x, 0) held constant: no overflow, and the slope is the sigmoid
-    // everywhere, 0 included.
+    // softplus(x) = m + ln(e^-m + e^(x - m)), where m = max(x, 0) is treated as a constant: this cannot overflow, and its
+    // gradient is the sigmoid everywhere, including at 0.
     let shift = scores.detach().relu()?;
     let softplus = ((shift.neg()?.exp()? + (scores - &shift)?.exp()?)?.log()? + &shift)?;
     (softplus - (scores * targets)?)?.sum_all()? / scores.dim(0)?.max(1) as f64

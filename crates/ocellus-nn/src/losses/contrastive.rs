@@ -1,12 +1,13 @@
-//! The symmetric contrastive loss (Radford et al. 2021, figure 3): picture `i` and text `i` belong together, all others do not.
+//! The symmetric contrastive loss (Radford et al. 2021, figure 3): picture `i` and text `i` are a pair, all other combinations
+//! are negatives.
 
 use candle_core::{Result, Tensor, bail};
 use std::sync::Arc;
 
 use crate::ops::loss::cross_entropy;
 
-/// Mean over both directions of the cross-entropies of `scores [n, n]` with the diagonal as target: rows choose among columns,
-/// columns among rows. A scalar. Fails when the scores are not square.
+/// The mean of two cross-entropies of `scores [n, n]` with the diagonal as targets, over rows and over columns. A scalar. Fails
+/// when the scores are not square.
 pub fn contrastive(scores: &Tensor) -> Result<Tensor> {
     let (rows, columns) = scores.dims2()?;
     if rows != columns || rows == 0 {
@@ -23,7 +24,7 @@ mod tests {
     use candle_core::{Device, Var};
     use ocellus_testkit::{finite::assert_gradient_f32, test_each};
 
-    /// In f64, by the definition.
+    /// Computed in f64 from the definition.
     fn oracle(scores: &[f32], n: usize) -> f64 {
         let at = |i: usize, j: usize| f64::from(scores[i * n + j]);
         let nll = |line: &dyn Fn(usize) -> f64, target: usize| {

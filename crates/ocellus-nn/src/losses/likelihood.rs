@@ -1,4 +1,4 @@
-//! The negative log-likelihood of every row by itself. Where only the sum is wanted, the fused
+//! The negative log-likelihood per row. Where only the sum is needed, the fused
 //! [`cross_entropy`](crate::ops::loss::cross_entropy) is faster.
 
 use candle_core::{Result, Tensor};

@@ -1,7 +1,7 @@
-//! Losses as pure functions of scores, states and targets, differentiable, in plain candle over the fused losses of
-//! [`ops`](crate::ops::loss). One loss a file.
+//! Differentiable losses as pure functions of logits, states and targets, one per file, in plain candle over the fused losses of
+//! [`ops`](crate::ops::loss).
 //!
-//! What a loss is averaged over is a matter of its caller: elementwise losses come elementwise, losses of rows row by row.
+//! The caller averages: element-wise losses return elements, row-wise losses return rows.
 
 pub mod binary;
 pub mod contrastive;

@@ -1,7 +1,7 @@
-//! Hard classes of regions from a detector's soft ones (Chen et al. 2020, section 3.2).
+//! Hard class labels of regions from a detector's class probabilities (Chen et al. 2020, section 3.2).
 
-/// The likeliest class of every row of `soft [rows, classes]`, the background (class 0) left out: a region that a detector
-/// kept stands for something. The first of equals.
+/// The most likely class of every row of `soft [rows, classes]`, without the background (class 0): every region that a detector
+/// kept counts as an object. Of equal probabilities the first.
 pub fn foreground_classes(soft: &[f32], classes: usize) -> Vec<u32> {
     let likeliest = |row: &[f32]| {
         let foreground = (1u32..).zip(row.iter().skip(1));

@@ -1,5 +1,5 @@
-//! Cross-entropy against a distribution instead of a class: distillation (Hinton et al. 2015), and labels softened by a
-//! momentum teacher (Li et al. 2021, section 3.2).
+//! Cross-entropy against a distribution: distillation (Hinton et al. 2015), and one-hot labels mixed with the predictions of an
+//! EMA teacher (Li et al. 2021, section 3.2).
 
 use candle_core::{D, DType, Tensor};
 
@@ -17,14 +17,14 @@ pub fn soft_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
         .neg()
 }
 
-/// Softmax over the last axis, without a gradient: what a teacher or a sampler says.
+/// Softmax over the last axis, detached from the graph.
 pub fn probabilities(logits: &Tensor) -> Result<Tensor> {
     let logits = logits.detach().to_dtype(DType::F32)?;
     let weights = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?.exp()?;
     weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)
 }
 
-/// `alpha` of the teacher's probabilities and the rest of it on the class of each row: `[rows, classes]`.
+/// `alpha · teacher + (1 - alpha) · one-hot(classes)`: `[rows, classes]`.
 pub fn softened(teacher: &Tensor, classes: &[u32], alpha: f64) -> Result<Tensor> {
     let (rows, columns) = teacher.dims2()?;
     let mut hard = vec![0f32; rows * columns];

@@ -1,17 +1,16 @@
-//! Optimal transport between the words of a text and the regions of a picture, by the inexact proximal point method
-//! (Xie et al. 2018, algorithm 1). As a loss it pulls words and the regions they name together (Chen et al. 2020,
-//! section 3.2); its plan says which word goes with which region.
+//! Optimal transport between text tokens and regions, by the inexact proximal point method (Xie et al. 2018, algorithm 1). As a
+//! loss it aligns words with the regions they name (Chen et al. 2020, section 3.2); the plan is the alignment.
 
 use candle_core::{D, DType, Result, Tensor};
 
-/// How the plan is found.
+/// Settings of the iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Proximal {
-    /// Weight of the proximal term: a small one is closer to the exact plan and slower to settle.
+    /// Weight of the proximal term: smaller is closer to the exact plan and converges more slowly.
     pub beta: f64,
     /// Proximal steps.
     pub steps: usize,
-    /// Scalings in each step.
+    /// Sinkhorn scalings in each proximal step.
     pub scalings: usize,
 }
 
@@ -25,16 +24,16 @@ impl Default for Proximal {
     }
 }
 
-/// A plan and what it costs.
+/// A transport plan and its cost.
 pub struct Transport {
-    /// How much of each row of `x` goes to each row of `y`, `[m, n]`; all of it adds up to 1. No gradient.
+    /// Mass moved from each row of `x` to each row of `y`, `[m, n]`; all entries add up to 1. Detached.
     pub plan: Tensor,
-    /// The cost of the plan, a scalar; its gradient takes the plan as given.
+    /// The cost of the plan, a scalar; its gradient treats the plan as a constant.
     pub distance: Tensor,
 }
 
-/// Transport of rows `x [m, width]` to rows `y [n, width]`, all of the same weight, at the price of their cosine distance.
-/// Without rows on a side there is nothing to carry: the distance is 0.
+/// Transport of rows `x [m, width]` to rows `y [n, width]` with uniform weights and cosine distance as cost. If either side is
+/// empty, the distance is 0.
 pub fn transport(x: &Tensor, y: &Tensor, method: Proximal) -> Result<Transport> {
     let (m, n) = (x.dim(0)?, y.dim(0)?);
     if m == 0 || n == 0 {
@@ -52,7 +51,7 @@ pub fn transport(x: &Tensor, y: &Tensor, method: Proximal) -> Result<Transport> 
 
 /// `1 - cos` of every row of `x [m, width]` and every row of `y [n, width]`, `[m, n]` in f32.
 pub fn cosine_distances(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    // The length of rows that are shorter is taken for this: their direction cannot be told.
+    // A lower bound of norms: shorter rows have no reliable direction.
     const SHORTEST: f64 = 1e-5;
     let unit = |x: &Tensor| {
         let x = x.to_dtype(DType::F32)?;
@@ -66,7 +65,7 @@ pub fn cosine_distances(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     unit(x)?.matmul(&unit(y)?.t()?.contiguous()?)?.affine(-1.0, 1.0)
 }
 
-/// The plan `[m, n]` for costs `[m, n]`, both sides in equal shares. In f64: products of fifty steps lose nothing.
+/// The plan `[m, n]` for costs `[m, n]` with uniform marginals. In f64, since fifty steps multiply their errors.
 fn plan(cost: &[f32], m: usize, n: usize, method: Proximal) -> Vec<f32> {
     let kernel: Vec<f64> = cost
         .iter()

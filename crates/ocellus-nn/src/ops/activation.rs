@@ -15,7 +15,7 @@ pub enum Act {
     QuickGelu,
     /// `x · sigmoid(x)`.
     Silu,
-    /// GELU by its tangent approximation.
+    /// GELU in its tanh approximation.
     GeluTanh,
     /// `max(x, 0)`.
     Relu,

@@ -1,4 +1,4 @@
-//! Sums of two tensors of one shape: residual connections.
+//! Residual connections: the sum of two tensors of one shape.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use ocellus_kernels::pointwise;

@@ -13,8 +13,8 @@ use crate::cache::BlockTable;
 /// `softmax(q · kᵀ · scale) · v` inside every segment.
 ///
 /// `q [tq, heads, d]`, `k` and `v` `[tk, kv_heads, d]` with `heads` a multiple of `kv_heads` → `[tq, heads, d]`. With `causal`,
-/// query `i` of a segment sees its keys up to `k_len - q_len + i`. Rows of `q` in no segment come out as zero. The kernels round
-/// operands of products to `precision`.
+/// query `i` of a segment attends to its keys up to `k_len - q_len + i`. Rows of `q` outside all segments give zeros. The kernels
+/// round the operands of products to `precision`.
 pub fn attention(
     q: &Tensor,
     k: &Tensor,
@@ -37,8 +37,8 @@ pub fn attention(
     q.contiguous()?.apply_op3(&k.contiguous()?, &by_rows(v)?, op)
 }
 
-/// As [`attention()`], with keys and values of a KV cache: the first `k_len` of segment `i` lie in the blocks of `tables[i]`,
-/// whatever its `k_start` says. No gradient.
+/// As [`attention()`], with keys and values in a KV cache: the `k_len` keys of segment `i` lie in the blocks of `tables[i]`, and
+/// its `k_start` is ignored. No gradient.
 pub(crate) fn attention_blocks(
     q: &Tensor,
     blocks: &RwLock<KvBlocks>,
@@ -218,8 +218,8 @@ impl CustomOp3 for Attention {
         done(out, l1.shape())
     }
 
-    /// The log-sum-exps are computed again rather than kept: they cost one more pass over the scores, and candle has no
-    /// place for a second result of an operation.
+    /// The log-sum-exps are recomputed rather than stored: that costs one more pass over the scores, and a candle operation
+    /// cannot return a second result.
     fn bwd(
         &self,
         q: &Tensor,

@@ -29,7 +29,7 @@ pub fn composed(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Te
     }
 }
 
-/// The same with a weight that was packed ahead; no gradient.
+/// The same with a packed weight; no gradient.
 pub(crate) fn linear_packed(x: &Tensor, packed: &Packed) -> Result<Tensor> {
     x.contiguous()?.apply_op1_no_bwd(packed)
 }
@@ -49,7 +49,7 @@ impl CustomOp1 for Packed {
     }
 }
 
-/// `down(silu(gate(x)) · up(x))` with weights that were packed ahead, `x [rows, in]` → `[rows, out]`; no gradient.
+/// `down(silu(gate(x)) · up(x))` with packed weights, `x [rows, in]` → `[rows, out]`; no gradient.
 pub(crate) fn gated_packed(x: &Tensor, gate: &Packed, up: &Packed, down: &Packed) -> Result<Tensor> {
     let op = GatedNetwork(Gated {
         gate: (&gate.weight, gate.bias.as_deref()),
@@ -119,7 +119,7 @@ impl Product {
         done(out, (rows, cols))
     }
 
-    /// `dX = dY · W` and `dW = dYᵀ · X`; the first is skipped when nothing upstream wants it.
+    /// `dX = dY · W` and `dW = dYᵀ · X`; the first is skipped where no gradient of `x` is needed.
     fn backward(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Tensor)> {
         let ((rows, inner), (cols, _)) = (x.dims2()?, weight.dims2()?);
         with_slice(grad, |g| -> Result<_> {

@@ -1,4 +1,4 @@
-//! Losses over logits, each one node of the graph.
+//! Losses over logits, each a single node of the autograd graph.
 
 use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
 use ocellus_kernels::loss;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{done, fused, slice, with_slice};
 
-/// Marks a row of logits without a target.
+/// The target of a row that has no target.
 pub const IGNORE: u32 = u32::MAX;
 
 /// Sum of the cross-entropies of the rows of `logits [rows, vocab]` whose target is not [`IGNORE`], as a scalar.
@@ -35,8 +35,8 @@ pub fn cross_entropy_composed(logits: &Tensor, targets: &[u32]) -> Result<Tensor
     (norm - shifted.gather(&wanted, 1)?.squeeze(1)?)?.sum_all()
 }
 
-/// Mean cross-entropy over the rows of `logits [rows, vocab]` whose target is not [`IGNORE`], as a scalar, with the targets
-/// smoothed (Szegedy et al. 2016, section 7): `1 - smoothing` for the target and `smoothing / vocab` for every word.
+/// Mean cross-entropy over the rows of `logits [rows, vocab]` whose target is not [`IGNORE`], as a scalar, with label smoothing
+/// (Szegedy et al. 2016, section 7): `1 - smoothing` on the target plus `smoothing / vocab` on every class.
 pub fn smoothed_cross_entropy(logits: &Tensor, targets: &Arc<[u32]>, smoothing: f64) -> Result<Tensor> {
     let rows: Vec<u32> = (0u32..)
         .zip(targets.iter())

@@ -1,6 +1,6 @@
-//! Fused operations with gradients, and their composed twins.
+//! Fused operations with gradients, and their twins in plain candle.
 //!
-//! One file an operation. `fused` decides for all of them: f32 on the CPU, unless the feature `composed` asks for the twins.
+//! One file per operation. `fused` selects the fused form: for f32 on the CPU, unless the feature `composed` asks for the twins.
 
 pub mod activation;
 pub mod add;
@@ -25,7 +25,7 @@ pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
     Ok(&storage.as_slice::<f32>()?[start..end])
 }
 
-/// The elements of an f32 argument `[rows, ..]` whose rows are contiguous, and how many lie from row to row.
+/// The elements of an f32 argument `[rows, ..]` whose rows are contiguous, and the row stride.
 pub(crate) fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<(&'a [f32], usize)> {
     let (count, width) = (layout.dims()[0], layout.dims()[1..].iter().product::<usize>());
     let Some(stride) = row_stride(layout) else {
@@ -40,7 +40,7 @@ pub(crate) fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<(&'a 
     Ok((&storage.as_slice::<f32>()?[start..start + len], stride))
 }
 
-/// `x` itself where its rows are contiguous, else a copy.
+/// `x` itself if its rows are contiguous, otherwise a contiguous copy.
 pub(crate) fn by_rows(x: &Tensor) -> Result<Tensor> {
     match row_stride(x.layout()) {
         Some(_) => Ok(x.clone()),

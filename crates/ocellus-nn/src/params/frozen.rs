@@ -15,23 +15,23 @@ use crate::rows::Rows;
 use crate::source::Source;
 use crate::stored::{self, Kept, Stored};
 
-/// Tensors of a checkpoint for inference, on one device and in one type.
+/// Tensors of a checkpoint for inference, on one device in one type.
 pub struct Frozen {
     weights: Arc<Weights>,
     device: Device,
     dtype: DType,
     taken: RefCell<BTreeSet<String>>,
-    /// How integers that stand for matrices are packed, where there are any.
+    /// The packing of integer matrices, if there are any.
     packing: Cell<Option<Packing>>,
     importance: BTreeMap<String, Arc<[f32]>>,
     measured: Option<Arc<Measured>>,
-    /// What was packed, where the caller wants to keep it.
+    /// Packed matrices, if the caller asked to keep them.
     kept: Option<RefCell<Vec<Kept>>>,
 }
 
 impl Frozen {
-    /// The same, which rounds weights by how much their columns count (see [`Source::importance`](crate::Source::importance)) and keeps what it packs for
-    /// [`kept`](Self::kept).
+    /// The same source, which quantises with the given column importance (see [`Source::importance`](crate::Source::importance))
+    /// and keeps what it packs for [`kept`](Self::kept).
     pub fn keeping(self, importance: BTreeMap<String, Arc<[f32]>>) -> Self {
         Self {
             importance,
@@ -40,7 +40,7 @@ impl Frozen {
         }
     }
 
-    /// The same, whose matrices keep what goes into them in `measured` instead of being rounded below 8 bits.
+    /// The same source, whose matrices record input statistics in `measured` instead of being quantised below 8 bits.
     pub fn measuring(self, measured: Arc<Measured>) -> Self {
         Self {
             measured: Some(measured),
@@ -48,7 +48,7 @@ impl Frozen {
         }
     }
 
-    /// Every matrix that was packed so far.
+    /// All matrices packed so far.
     pub fn kept(&self) -> Vec<Kept> {
         self.kept
             .as_ref()
@@ -69,7 +69,7 @@ impl Frozen {
         }
     }
 
-    /// The packed integers that stand for `name`, where they do.
+    /// The packed integer tensors of the matrix `name`, if it is stored so.
     fn unpacked(&self, name: &str, shape: &[usize]) -> Result<Option<Integers>, LoadError> {
         let (Some(packing), &[rows, width]) = (self.packing.get(), shape) else {
             return Ok(None);
@@ -89,7 +89,7 @@ impl Frozen {
         Ok(Some(integers))
     }
 
-    /// Fails when the checkpoint holds a tensor that no layer took, except those for which `ignored` holds.
+    /// Fails when a tensor of the checkpoint was not used, except those for which `ignored` returns true.
     pub fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<(), LoadError> {
         untaken(&self.weights, &self.taken.borrow(), ignored)
     }

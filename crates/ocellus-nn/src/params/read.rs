@@ -1,4 +1,4 @@
-//! Tensors of a checkpoint, checked against what a layer asks for.
+//! Reads tensors of a checkpoint and checks their shapes.
 
 use std::collections::BTreeSet;
 
@@ -34,12 +34,12 @@ pub(super) fn checked<'w>(weights: &'w Weights, name: &str, shape: &[usize]) -> 
         });
     }
     let view = weights.view(name)?;
-    // A convolution kernel is the same bytes as the matrix it is used as.
+    // A convolution kernel has the same bytes as the matrix it is used as.
     let flat = shape.len() == 2
         && view.shape.len() > 2
         && view.shape[0] == shape[0]
         && view.shape[1..].iter().product::<usize>() == shape[1];
-    // Some publishers write vectors and tables with axes of length 1 around them.
+    // Some publishers store vectors and tables with extra axes of length 1.
     let real = |shape: &[usize]| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
     if view.shape != shape && !flat && real(&view.shape) != real(shape) {
         return Err(LoadError::Shape {

@@ -10,11 +10,11 @@ use super::read::{read, read_integers, untaken};
 use crate::load_error::LoadError;
 use crate::source::Source;
 
-/// Variables for training, in f32 on one device: from a checkpoint, or drawn at random.
+/// Trainable variables in f32 on one device, from a checkpoint or from random initialisation.
 pub struct Trainable {
     device: Device,
     start: Start,
-    /// Which tensors gradients change; the others are no variables.
+    /// Whether the tensor with a name gets gradients; otherwise it is no variable.
     trains: fn(&str) -> bool,
     fixed: RefCell<BTreeMap<String, Tensor>>,
     vars: RefCell<BTreeMap<String, Var>>,
@@ -28,7 +28,7 @@ enum Start {
 }
 
 impl Trainable {
-    /// Continues from the tensors of a checkpoint.
+    /// Starts from the tensors of a checkpoint.
     pub fn from_weights(weights: Weights, device: Device) -> Self {
         Self::starting(Start::From(weights), device)
     }
@@ -45,33 +45,33 @@ impl Trainable {
         }
     }
 
-    /// Starts at random: matrices normal with deviation `std`, other vectors zero, `*norm*`/`ln*` weights one. A tensor's
-    /// values depend on `seed` and its name alone.
+    /// Random initialisation: matrices normal with deviation `std`, vectors zero, `*norm*`/`ln*` weights one. The values of a
+    /// tensor depend only on `seed` and its name.
     pub fn random(seed: u64, std: f32, device: Device) -> Self {
         Self::starting(Start::Random { seed, std }, device)
     }
 
-    /// The same source, of which only the tensors that `trains` names become variables; the rest stays as it starts.
+    /// The same source with only the tensors for which `trains` returns true as variables; the others stay frozen.
     pub fn only(self, trains: fn(&str) -> bool) -> Self {
         Self { trains, ..self }
     }
 
-    /// Every tensor that was asked for and that nothing changes, by name.
+    /// All frozen tensors that were asked for, by name.
     pub fn fixed(&self) -> BTreeMap<String, Tensor> {
         self.fixed.borrow().clone()
     }
 
-    /// Every variable that was asked for and that gradients change, by name.
+    /// All variables that were asked for, by name.
     pub fn vars(&self) -> BTreeMap<String, Var> {
         self.vars.borrow().clone()
     }
 
-    /// Every variable that was asked for as a state, by name.
+    /// All states that were asked for, by name.
     pub fn states(&self) -> BTreeMap<String, Var> {
         self.states.borrow().clone()
     }
 
-    /// As [`Frozen::finish`](super::Frozen::finish); nothing can be left over at random.
+    /// As [`Frozen::finish`](super::Frozen::finish); always succeeds for random initialisation.
     pub fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<(), LoadError> {
         match &self.start {
             Start::From(weights) => {
@@ -87,7 +87,7 @@ impl Trainable {
 }
 
 impl Trainable {
-    /// What the tensor `name` is before training.
+    /// The initial value of the tensor `name`.
     fn start(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
         match &self.start {
             Start::From(weights) => read(weights, name, shape, &self.device),
@@ -99,7 +99,7 @@ impl Trainable {
         }
     }
 
-    /// The variable `name` among `kept`, made when it is not there yet.
+    /// The variable `name` in `kept`, created on first use.
     fn variable(
         &self,
         kept: &RefCell<BTreeMap<String, Var>>,
@@ -159,7 +159,7 @@ fn draw(seed: u64, name: &str, shape: &[usize], std: f32) -> Vec<f32> {
         let one = name.ends_with("weight");
         return vec![if one { 1.0 } else { 0.0 }; count];
     }
-    // FNV-1a of the name, then splitmix64: a stream of its own for every tensor.
+    // FNV-1a of the name, then splitmix64: an independent random stream for each tensor.
     let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed, |h, b| {
         (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
     });

@@ -17,7 +17,7 @@ struct Plain {
 }
 
 impl Plain {
-    fn new(words: Words, bits: u8, group: Option<usize>, zeros_less_one: bool) -> Self {
+    fn new(words: WordAxis, bits: u8, group: Option<usize>, zeros_less_one: bool) -> Self {
         let inputs = 40;
         let size = group.unwrap_or(inputs);
         Self {
@@ -56,12 +56,12 @@ impl Plain {
         self.scale(group, output) * level as f32
     }
 
-    /// Words of `rows x outputs` integers that lie along outputs.
+    /// WordAxis of `rows x outputs` integers that lie along outputs.
     fn along_outputs(&self, rows: usize, integer: impl Fn(usize, usize) -> u32) -> Vec<u32> {
         let (bits, n) = (u32::from(self.packing.bits), 32 / usize::from(self.packing.bits));
         let order: Vec<usize> = match self.packing.words {
-            Words::AlongInputs => (0..n).collect(),
-            Words::AlongOutputs => vec![0, 2, 4, 6, 1, 3, 5, 7],
+            WordAxis::Inputs => (0..n).collect(),
+            WordAxis::Outputs => vec![0, 2, 4, 6, 1, 3, 5, 7],
         };
         let mut words = Vec::new();
         for row in 0..rows {
@@ -80,11 +80,11 @@ impl Plain {
         let n = 32 / usize::from(self.packing.bits);
         let mask = (1 << self.packing.bits) - 1;
         let (values, shape) = match self.packing.words {
-            Words::AlongOutputs => (
+            WordAxis::Outputs => (
                 self.along_outputs(self.inputs, |input, output| self.value(output, input)),
                 vec![self.inputs, self.outputs / n],
             ),
-            Words::AlongInputs => {
+            WordAxis::Inputs => {
                 let mut words = vec![0_u32; self.inputs / n * self.outputs];
                 for output in 0..self.outputs {
                     for input in 0..self.inputs {
@@ -129,7 +129,7 @@ impl Plain {
 }
 
 fn scattered() -> Plain {
-    let mut plain = Plain::new(Words::AlongInputs, 4, Some(16), true);
+    let mut plain = Plain::new(WordAxis::Inputs, 4, Some(16), true);
     plain.index = (0..plain.inputs).map(|at| at * 7 % plain.inputs / 16).collect();
     plain.with_index = true;
     plain
@@ -137,17 +137,17 @@ fn scattered() -> Plain {
 
 #[test]
 fn every_packing_gives_back_what_was_packed() {
-    let mut in_order = Plain::new(Words::AlongInputs, 4, Some(16), true);
+    let mut in_order = Plain::new(WordAxis::Inputs, 4, Some(16), true);
     in_order.with_index = true;
     let table = [
-        Plain::new(Words::AlongInputs, 4, Some(16), true),
-        Plain::new(Words::AlongInputs, 4, Some(8), false),
-        Plain::new(Words::AlongInputs, 8, Some(16), true),
-        Plain::new(Words::AlongInputs, 8, None, false),
-        Plain::new(Words::AlongInputs, 4, None, true),
-        Plain::new(Words::AlongInputs, 4, Some(128), true),
-        Plain::new(Words::AlongOutputs, 4, Some(16), false),
-        Plain::new(Words::AlongOutputs, 4, None, false),
+        Plain::new(WordAxis::Inputs, 4, Some(16), true),
+        Plain::new(WordAxis::Inputs, 4, Some(8), false),
+        Plain::new(WordAxis::Inputs, 8, Some(16), true),
+        Plain::new(WordAxis::Inputs, 8, None, false),
+        Plain::new(WordAxis::Inputs, 4, None, true),
+        Plain::new(WordAxis::Inputs, 4, Some(128), true),
+        Plain::new(WordAxis::Outputs, 4, Some(16), false),
+        Plain::new(WordAxis::Outputs, 4, None, false),
         in_order,
         scattered(),
     ];
@@ -179,7 +179,7 @@ fn every_packing_gives_back_what_was_packed() {
 
 #[test]
 fn the_middle_is_seen() {
-    let plain = Plain::new(Words::AlongInputs, 8, Some(16), true);
+    let plain = Plain::new(WordAxis::Inputs, 8, Some(16), true);
     assert!(!plain.open_with(|_| {}).unwrap().is_centred());
     let middle = plain.open_with(|tensors| tensors[1].3.fill(127)).unwrap();
     assert!(middle.is_centred());
@@ -187,10 +187,10 @@ fn the_middle_is_seen() {
 
 #[test]
 fn tensors_that_do_not_fit_are_refused() {
-    let plain = Plain::new(Words::AlongInputs, 4, Some(16), true);
+    let plain = Plain::new(WordAxis::Inputs, 4, Some(16), true);
     let crosswise = Plain {
         packing: Packing {
-            words: Words::AlongOutputs,
+            words: WordAxis::Outputs,
             ..plain.packing
         },
         ..plain.clone()

@@ -3,7 +3,7 @@
 use super::{Placed, Weights};
 use crate::header::Entry;
 use crate::rebuilt::Made;
-use crate::{Recipe, Result, WeightsError};
+use crate::{Assembly, Result, WeightsError};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -49,27 +49,27 @@ impl Weights {
         Ok(self)
     }
 
-    /// The tensors under other names, some put together from several. Tensors that no recipe uses keep their names.
-    pub fn rebuilt(mut self, recipes: BTreeMap<String, Recipe>) -> Result<Weights> {
+    /// The tensors under other names, some put together from several. Tensors that no assembly uses keep their names.
+    pub fn rebuilt(mut self, assemblies: BTreeMap<String, Assembly>) -> Result<Weights> {
         let mut tensors = BTreeMap::new();
-        for (name, recipe) in &recipes {
+        for (name, assembly) in &assemblies {
             let mut parts = Vec::new();
-            for part in recipe.parts() {
+            for part in assembly.parts() {
                 let placed = self.tensors.get(part).ok_or_else(|| self.missing(part))?;
                 parts.push(placed.clone());
             }
-            match (recipe, &parts[..]) {
-                (Recipe::As(_), [placed]) => {
+            match (assembly, &parts[..]) {
+                (Assembly::As(_), [placed]) => {
                     tensors.insert(name.clone(), placed.clone());
                 }
                 _ => {
                     let entries: Vec<&Entry> = parts.iter().map(|part| &part.entry).collect();
-                    let made = Made::new(&self.name, name, recipe.clone(), &entries)?;
+                    let made = Made::new(&self.name, name, assembly.clone(), &entries)?;
                     self.made.insert(name.clone(), (made, parts));
                 }
             }
         }
-        for part in recipes.values().flat_map(Recipe::parts) {
+        for part in assemblies.values().flat_map(Assembly::parts) {
             self.tensors.remove(part);
         }
         for (name, placed) in tensors {

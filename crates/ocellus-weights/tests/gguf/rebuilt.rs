@@ -1,7 +1,7 @@
 //! Tensors under other names, put together from others.
 
 use ocellus_testkit::gguf::File;
-use ocellus_weights::{Dtype, Recipe, Weights};
+use ocellus_weights::{Assembly, Dtype, Weights};
 
 fn f32s(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
     values.into_iter().flat_map(f32::to_le_bytes).collect()
@@ -21,11 +21,11 @@ fn block(value: i8) -> Vec<u8> {
     [halves([1.0]), vec![value as u8; 32]].concat()
 }
 
-fn weights(file: File, recipes: &[(&str, Recipe)]) -> ocellus_weights::Result<Weights> {
-    let recipes = recipes
+fn weights(file: File, assemblies: &[(&str, Assembly)]) -> ocellus_weights::Result<Weights> {
+    let assemblies = assemblies
         .iter()
-        .map(|(name, recipe)| (name.to_string(), recipe.clone()));
-    Weights::from_bytes(file.bytes(), "m.gguf")?.rebuilt(recipes.collect())
+        .map(|(name, assembly)| (name.to_string(), assembly.clone()));
+    Weights::from_bytes(file.bytes(), "m.gguf")?.rebuilt(assemblies.collect())
 }
 
 fn values(weights: &Weights, name: &str) -> Vec<f32> {
@@ -37,7 +37,7 @@ fn another_name() {
     let file = File::new()
         .tensor("a", &[2], 0, &f32s([1.0, 2.0]))
         .tensor("b", &[1], 0, &f32s([3.0]));
-    let renamed = weights(file.clone(), &[("x", Recipe::As("a".into()))]).unwrap();
+    let renamed = weights(file.clone(), &[("x", Assembly::As("a".into()))]).unwrap();
     assert_eq!(renamed.names().collect::<Vec<_>>(), ["b", "x"]);
     assert_eq!(values(&renamed, "x"), [1.0, 2.0]);
     assert!(matches!(
@@ -45,17 +45,17 @@ fn another_name() {
         std::borrow::Cow::Borrowed(_)
     ));
     // Names may change places, but not meet.
-    let swapped = [("a", Recipe::As("b".into())), ("b", Recipe::As("a".into()))];
+    let swapped = [("a", Assembly::As("b".into())), ("b", Assembly::As("a".into()))];
     assert_eq!(values(&weights(file.clone(), &swapped).unwrap(), "a"), [3.0]);
-    let taken = weights(file.clone(), &[("b", Recipe::As("a".into()))]).unwrap_err();
+    let taken = weights(file.clone(), &[("b", Assembly::As("a".into()))]).unwrap_err();
     assert!(taken.to_string().contains("`b` is listed twice"), "{taken}");
-    let absent = weights(file, &[("x", Recipe::As("c".into()))]).unwrap_err();
+    let absent = weights(file, &[("x", Assembly::As("c".into()))]).unwrap_err();
     assert!(absent.to_string().contains("no tensor `c`"), "{absent}");
 }
 
 #[test]
 fn rows_behind_rows() {
-    let stacked = |names: &[&str]| Recipe::Stacked(names.iter().map(|n| n.to_string()).collect());
+    let stacked = |names: &[&str]| Assembly::Stacked(names.iter().map(|n| n.to_string()).collect());
     let file = File::new()
         .tensor("a", &[32, 1], 8, &block(1))
         .tensor("b", &[32, 2], 8, &[block(2), block(3)].concat())
@@ -88,7 +88,7 @@ fn rows_behind_rows() {
 
 #[test]
 fn even_rows_first() {
-    let recipe = |of: &str, heads| Recipe::EvenRowsFirst { of: of.into(), heads };
+    let assembly = |of: &str, heads| Assembly::EvenRowsFirst { of: of.into(), heads };
     let file = File::new()
         .tensor("m", &[2, 8], 0, &f32s(count(16)))
         .tensor("v", &[4], 0, &f32s(count(4)))
@@ -96,9 +96,9 @@ fn even_rows_first() {
     let turned = weights(
         file.clone(),
         &[
-            ("x", recipe("m", 2)),
-            ("y", recipe("v", 1)),
-            ("z", recipe("q", 1)),
+            ("x", assembly("m", 2)),
+            ("y", assembly("v", 1)),
+            ("z", assembly("q", 1)),
         ],
     )
     .unwrap();
@@ -107,14 +107,14 @@ fn even_rows_first() {
     assert_eq!(values(&turned, "y"), [0.0, 2.0, 1.0, 3.0]);
     assert_eq!(turned.view("z").unwrap().grouped(0..1).unwrap().values[0], 129);
     for heads in [0, 3, 8, usize::MAX] {
-        let refused = weights(file.clone(), &[("x", recipe("m", heads))]).unwrap_err();
+        let refused = weights(file.clone(), &[("x", assembly("m", heads))]).unwrap_err();
         assert!(refused.to_string().contains("heads of an even size"), "{refused}");
     }
 }
 
 #[test]
 fn frames_between_channels_and_rows() {
-    let recipe = Recipe::Frames(vec!["a".into(), "b".into()]);
+    let assembly = Assembly::Frames(vec!["a".into(), "b".into()]);
     let file = |kind, first: Vec<u8>, second: Vec<u8>| {
         File::new()
             .tensor("a", &[1, 2, 3, 2], kind, &first)
@@ -126,7 +126,7 @@ fn frames_between_channels_and_rows() {
         .flat_map(|first| [first as f32, first as f32 + 1.0])
         .collect();
     for file in [file(0, f32s(a()), f32s(b())), file(1, halves(a()), halves(b()))] {
-        let made = weights(file, &[("x", recipe.clone())]).unwrap();
+        let made = weights(file, &[("x", assembly.clone())]).unwrap();
         assert_eq!(made.view("x").unwrap().shape, [2, 3, 2, 2, 1]);
         assert_eq!(values(&made, "x"), expected);
     }

@@ -1,4 +1,4 @@
-//! What every register tile is given, and the one that is written once for all vectors.
+//! Arguments of register tiles, and the generic tile for all vector widths.
 
 use crate::simd::Simd;
 
@@ -13,7 +13,7 @@ pub(crate) struct TileArgs {
     pub a_depth: usize,
     /// The packed panel of `b`: `[depth, nr]`.
     pub b: *const u32,
-    /// What the sums start from: `[rows, nr]` with this many values from row to row (0 repeats one row).
+    /// Initial values of the sums: `[rows, nr]` with this row stride (0 repeats one row).
     pub seed: *const f32,
     pub seed_row: usize,
     pub c: *mut f32,
@@ -26,7 +26,8 @@ pub(crate) struct TileArgs {
 /// All pointers must be good for the shape in the arguments, and the processor must have the instructions.
 pub(crate) type TileFn = unsafe fn(TileArgs);
 
-/// With `PAIRS` a word of the panel holds two values, and rows have a word for each: the first of every pair, then the second.
+/// With `PAIRS`, a word of the panel holds two values, and rows have one word per value: the first values of all pairs and then
+/// the second ones, alternating.
 ///
 /// # Safety
 /// As [`TileFn`].

@@ -1,8 +1,8 @@
 //! Tiles of AVX2, which multiplies unsigned by signed bytes but adds neighbours in 16 bits.
 //!
-//! A sum of two products fits those bits when the weights of 8 bits are taken by their size, at most 128, and their signs are given
-//! to the activations: 2 · 128 · 127 < 2¹⁵. Two sums of weights of 6 bits fit, and eight of 4 bits, before they have to be
-//! widened; that is why fewer bits are faster here, not only smaller.
+//! A sum of two products fits 16 bits when 8-bit weights are taken by magnitude, at most 128, and their signs are moved to the
+//! activations: 2 · 128 · 127 < 2¹⁵. For 6-bit weights two such sums fit, and for 4-bit weights eight, before they have to be
+//! widened; so fewer bits are also faster here.
 
 use std::arch::x86_64::*;
 
@@ -15,8 +15,8 @@ const VECTORS: usize = PANEL / LANES;
 
 macro_rules! tiles {
     ($name:ident, $bits:literal) => {
-        // Few rows read a panel once from its start to its end; more of them take half of every group at a time, for whose sums
-        // there are registers.
+        // Tiles of few rows read a panel once from start to end; tiles of more rows process half of every group's rows at a time,
+        // since there are registers for that many sums.
         pub(super) static $name: [Tile; 4] = [
             tile::<$bits, 1, 4>,
             tile::<$bits, 2, 4>,

@@ -1,7 +1,7 @@
-//! Tiles of NEON, with products of small matrices of signed bytes, with their dot product, or with widening multiplications.
+//! Tiles of NEON, with matrix products of signed bytes (I8MM), with dot products of bytes, or with widening multiplications.
 //!
-//! Weights become signed bytes as they are unpacked: below 8 bits they are small enough, and with 8 bits 128 is taken off,
-//! which is what the format's offset says. So no sum has to be corrected afterwards.
+//! Weights are unpacked to signed bytes: below 8 bits they are small enough; with 8 bits 128 is subtracted, which is the format's
+//! offset. So no sum has to be corrected afterwards.
 
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -23,7 +23,7 @@ macro_rules! tiles {
         ];
     };
 }
-// A matrix product takes rows by twos: a lone one would do half its work for nothing.
+// A matrix product takes two rows; for a single row the dot product does half the work.
 tiles!(MATRIX_4, 4, dot, matrix);
 tiles!(MATRIX_6, 6, dot, matrix);
 tiles!(MATRIX_8, 8, dot, matrix);
@@ -59,7 +59,8 @@ unsafe fn dot<const BITS: usize, const R: usize>(args: Args) {
         copy_seeds::<R>(&args);
         for g in 0..args.groups {
             let group = Group::of(&args, g);
-            // A lone row has a panel's worth of chains; with more rows half as many vectors at a time fill the registers.
+            // A single row has a chain for each vector of a panel; with more rows, half as many vectors at a time fill the
+            // registers.
             if R == 1 {
                 group.add::<BITS, 1, 8>(0, group.dot::<BITS, 1, 8>(0));
             } else {
@@ -87,7 +88,7 @@ unsafe fn widening<const BITS: usize, const R: usize>(args: Args) {
     }
 }
 
-/// Sums wait in the output while a panel is read group by group, from its start to its end.
+/// Sums are kept in the output while a panel is read group by group from start to end.
 ///
 /// # Safety
 /// As [`Tile`].

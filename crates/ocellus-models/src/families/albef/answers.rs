@@ -1,5 +1,5 @@
-//! Answers: a decoder that attends to the fused states of question and picture. It starts from the question's own first token,
-//! `[CLS]`, and ends with `[SEP]`; the original ranks a list of known answers by their likelihood.
+//! The answer decoder, which attends to the fused states of question and picture. It starts from the question's first token,
+//! `[CLS]`, and ends with `[SEP]`. The original uses it to rank a list of known answers by their likelihood.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::Batch;
@@ -25,7 +25,7 @@ pub(super) struct Answers {
     facts: Facts,
     towers: Arc<Towers>,
     decoder: Decoder,
-    /// Row 0 of the token types, `[1, width]`: all tokens of an answer have it.
+    /// Row 0 of the token type table, `[1, width]`: every token of an answer has type 0.
     kind: Tensor,
 }
 
@@ -45,7 +45,8 @@ impl Answers {
         let block = config.text.block;
         let spec = decoder::Spec {
             vocab: config.vocab,
-            // The original cuts the decoder from the upper layers of the encoder and writes nowhere how many.
+            // The original builds the decoder from the upper layers of the encoder; no file states how many there are, so they
+            // are counted.
             layers: (0..config.text.layers).take_while(layer).count(),
             block: block::Spec {
                 memory: Some(block.width),
@@ -75,7 +76,8 @@ impl Answers {
 }
 
 impl Answers {
-    /// Scores behind every token of given answers, after these states of the questions.
+    /// Logits behind every token of the given answers (teacher forcing), where the decoder attends to the fused states of the
+    /// questions.
     pub(super) fn trace(&self, fused: &States, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let rows = self
             .towers
@@ -102,7 +104,7 @@ impl Vlm for Answers {
         &self.decoder
     }
 
-    /// States of all tokens of the image tower, the class token's first.
+    /// States of all tokens of the image tower, the class token first.
     fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
         let visual = VisualInput::Pictures {
             patches: patches.clone(),

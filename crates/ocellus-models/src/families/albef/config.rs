@@ -1,5 +1,5 @@
-//! The config: the original's settings, the image tower's sizes, and `bert_config`. What the original's code fixes has that
-//! value when the config is silent.
+//! The config: the original's settings, the image tower's sizes, and `bert_config`. A value that the original's code fixes is the
+//! default of its field.
 
 use ocellus_nn::block::{self, Order};
 use ocellus_nn::position_table::Interpolation;
@@ -16,7 +16,7 @@ pub(super) const RECIPE: PixelRecipe = planes::web(planes::square(384));
 /// The family's id.
 pub(super) const ID: &str = "albef";
 
-/// Fields that say how the original was trained or where its data lay.
+/// Fields about the original's training and its data paths.
 const HARMLESS: &[&str] = &[
     "alpha",
     "answer_list",
@@ -37,7 +37,7 @@ const HARMLESS: &[&str] = &[
     "warm_up",
 ];
 
-/// Fields of `bert_config` that change nothing here.
+/// Fields of `bert_config` that do not change the computation.
 const HARMLESS_TEXT: &[&str] = &[
     "attention_probs_dropout_prob",
     "gradient_checkpointing",
@@ -52,7 +52,7 @@ pub(super) struct Config {
     vision_depth: usize,
     embed_dim: Option<usize>,
     queue_size: Option<usize>,
-    /// What similarities are divided by when training starts.
+    /// The initial temperature, which similarities are divided by.
     pub(super) temperature: f64,
     pub(super) text: encoder::Spec,
     pub(super) vocab: usize,
@@ -118,17 +118,17 @@ impl Config {
         }
     }
 
-    /// Values of a feature that is compared.
+    /// The width of the contrastive features.
     pub(super) fn features(&self) -> Result<usize, ConfigError> {
         needed("embed_dim", self.embed_dim)
     }
 
-    /// Columns of a queue.
+    /// Entries (columns) of a queue.
     pub(super) fn entries(&self) -> Result<usize, ConfigError> {
         needed("queue_size", self.queue_size)
     }
 
-    /// Whether nothing is there yet, and everything that pretraining needs is to be made.
+    /// Whether the parameters are empty, so that everything that pretraining needs has to be initialised.
     pub(super) fn starts_empty(&self, p: &Params) -> bool {
         p.trainable() && !p.contains("visual_encoder.cls_token")
     }
@@ -174,7 +174,7 @@ fn head_dim(fields: &Fields, key: &str, width: usize, heads: usize) -> Result<us
     }
 }
 
-/// The text and fusion layers; the latter attend to rows of `seen` values.
+/// The spec of the text and fusion layers; the fusion layers attend to picture tokens of width `seen`.
 fn text(bert: &Fields, seen: usize) -> Result<encoder::Spec, ConfigError> {
     bert.only("hidden_act", &[json!("gelu")])?;
     bert.only("position_embedding_type", &[json!("absolute")])?;

@@ -1,4 +1,4 @@
-//! The model: towers, and the heads that a checkpoint has.
+//! The model: the towers and the heads that the checkpoint has.
 
 use candle_core::{D, Tensor, Var};
 use ocellus_nn::losses::soft_targets::probabilities;
@@ -22,7 +22,7 @@ use super::config::{Config, RECIPE};
 use super::towers::{Towers, lacks};
 use ocellus_text::{Cleaning, TextForm};
 
-/// Nothing stands behind a text, and signs are left out as in training.
+/// Texts have no end token, and punctuation is removed as in training.
 const FORM: TextForm = TextForm {
     first: Some("[CLS]"),
     cleaning: Cleaning::Caption,
@@ -37,13 +37,13 @@ pub(super) struct Albef {
     entailment: Option<Entailment>,
 }
 
-/// Heads that compare a picture and a text.
+/// The projections that contrast pictures with texts.
 pub(super) struct Contrast {
     pub temperature: Tensor,
     matching: Linear,
 }
 
-/// Whether a picture shows what a text says.
+/// The visual entailment head.
 struct Entailment {
     layers: (Linear, Linear),
     labels: Vec<String>,
@@ -88,13 +88,13 @@ impl Albef {
         self.contrast.as_ref().ok_or_else(|| lacks("heads that compare"))
     }
 
-    /// The first token of text `i` after it has seen picture `i`, `[texts, width]`.
+    /// The state of the first token of text `i` after fusion with picture `i`, `[texts, width]`.
     fn fused(&self, visual: &VisualInput, texts: &Texts) -> Result<Tensor, ModelError> {
         let (texts, pictures) = (self.towers.texts(texts)?, self.towers.pictures(visual)?);
         self.towers.fuse(&texts, &pictures)?.firsts()
     }
 
-    /// Logits of no match and of a match, `[texts, 2]`.
+    /// Image-text matching logits (no match, match), `[texts, 2]`.
     pub fn matching_logits(&self, fused: &States) -> Result<Tensor, ModelError> {
         Ok(self.contrast()?.matching.forward(&fused.firsts()?)?)
     }

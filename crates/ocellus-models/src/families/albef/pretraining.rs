@@ -15,7 +15,7 @@ use crate::learner::{Learner, Objective};
 use crate::model::Model;
 use crate::states::States;
 
-/// Parts that have a copy in the teacher.
+/// The parts that the EMA teacher has a copy of.
 const FOLLOWED: &[&str] = &["visual_encoder", "vision_proj", "text_encoder", "text_proj"];
 
 struct Pretraining {
@@ -25,7 +25,7 @@ struct Pretraining {
     queues: Queues,
 }
 
-/// `None` for checkpoints that hold no teacher; a start from nothing makes one.
+/// `None` for checkpoints without a teacher. Training from scratch creates one.
 pub(super) fn load(config: &Config, p: &Params) -> Result<Option<Box<dyn Learner>>, ModelError> {
     let held = config.starts_empty(p) || p.contains("visual_encoder_m.cls_token");
     if !p.trainable() || !held {
@@ -41,7 +41,7 @@ pub(super) fn load(config: &Config, p: &Params) -> Result<Option<Box<dyn Learner
     })))
 }
 
-/// The copies that gradients do not change, and the queues of their features.
+/// The teacher's towers, which get no gradients, and the queues of their features.
 fn teacher(config: &Config, p: &Params) -> Result<(Towers, Queues), ModelError> {
     let p = p.untrained();
     let shape = [config.features()?, config.entries()?];
@@ -49,7 +49,7 @@ fn teacher(config: &Config, p: &Params) -> Result<(Towers, Queues), ModelError> 
     let queue = |name| -> Result<_, ModelError> {
         let queue = p.tensor(name, &shape)?;
         match config.starts_empty(&p) {
-            // Drawn at random, with columns of norm 1 as features have it.
+            // Random at the start; columns are scaled to norm 1 like features.
             true => Ok(unit(&queue.t()?)?.t()?.contiguous()?),
             false => Ok(queue),
         }

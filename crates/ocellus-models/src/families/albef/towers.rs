@@ -1,4 +1,4 @@
-//! Both towers and the layers that fuse them; an EMA teacher is a second one of these.
+//! The picture tower, the text tower and the fusion layers. The EMA teacher is a second instance.
 
 use candle_core::Tensor;
 use ocellus_nn::embeddings::{self, Embeddings, MaskedWords};
@@ -24,7 +24,7 @@ const VISION: Names = &[
     ("norm_after", "norm"),
 ];
 
-/// Layers of the text encoder and of the answers' decoder.
+/// Names of the layers of the text encoder and of the answer decoder.
 pub(super) const TEXT: Names = &[
     ("embed_tokens", "embeddings.word_embeddings"),
     ("positions", "embeddings.position_embeddings"),
@@ -49,7 +49,7 @@ pub(super) struct Towers {
     vision: Tower,
     embeddings: Embeddings,
     encoder: Encoder,
-    /// The first layer that attends to the picture.
+    /// Index of the first layer that attends to the picture.
     fusion: usize,
     vocab: usize,
     positions: usize,
@@ -58,16 +58,16 @@ pub(super) struct Towers {
 }
 
 impl Towers {
-    /// Rows and columns of the pictures that the checkpoint was made for, in patches.
+    /// Rows and columns, in patches, of the picture size that the checkpoint was made for.
     pub(super) fn table(&self) -> (usize, usize) {
         self.vision.spec().positions.unwrap_or((24, 24))
     }
 
-    /// The parts whose names end in `copy`.
+    /// Loads the parts whose names end in `copy` (the teacher's suffix, or nothing).
     pub(super) fn load(config: &Config, p: &Params, copy: &str) -> Result<Self, ModelError> {
         let part = |name: &str| p.at(format!("{name}{copy}"));
         let (text, scratch) = (part("text_encoder"), config.starts_empty(p));
-        // Pretraining keeps the encoder inside a masked-word model.
+        // A pretraining checkpoint keeps the encoder inside a model for masked language modelling.
         let masked = scratch || text.contains("bert.embeddings.word_embeddings.weight");
         let bert = if masked { text.at("bert") } else { text.clone() };
         let block = config.text.block;
@@ -113,17 +113,17 @@ impl Towers {
         self.words.is_some()
     }
 
-    /// Tokens that stand for a picture of these rows and columns of patches.
+    /// Visual tokens of a picture with these rows and columns of patches.
     pub(super) fn tokens(&self, grid: (usize, usize)) -> usize {
         self.vision.tokens(grid)
     }
 
-    /// The same texts, all of whose ids and places there are.
+    /// Returns the texts unchanged after checking that every id and every position has a row in its table.
     pub(super) fn checked(&self, rows: PackedTexts) -> Result<PackedTexts, ModelError> {
         packed::checked(rows, self.vocab, self.positions)
     }
 
-    /// Taps of [`Tower::forward`].
+    /// Encodes pictures. Taps of [`Tower::forward`].
     pub(super) fn see(&self, visual: &VisualInput, taps: &mut Taps) -> Result<States, ModelError> {
         let (patches, grids) = packed::pictures(visual, self.vision.spec().patch)?;
         Ok(States {
@@ -132,7 +132,7 @@ impl Towers {
         })
     }
 
-    /// The lower layers. Taps `text_embeds`, `text_hidden_N`.
+    /// Runs the lower layers, which read text alone. Taps `text_embeds`, `text_hidden_N`.
     pub(super) fn read(&self, rows: &PackedTexts, taps: &mut Taps) -> Result<States, ModelError> {
         let columns: Vec<u32> = rows.columns().into_iter().map(|c| c as u32).collect();
         let x = self

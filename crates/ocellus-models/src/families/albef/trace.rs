@@ -1,4 +1,4 @@
-//! The reference forward pass, stage by stage.
+//! Replays the reference forward pass, tap by tap.
 
 use candle_core::Tensor;
 use ocellus_media::Grid;
@@ -17,7 +17,7 @@ impl Trace for Albef {
         let (visual, rows) = self.given(given)?;
         let count = rows.lengths.len();
         let mut whole = |name: &str, x: &Tensor| {
-            // Pictures of a batch have one size.
+            // All pictures of a reference batch have one size.
             if let Ok(x) = split(x, count) {
                 taps.tap(name, &x);
             }
@@ -75,7 +75,7 @@ impl Trace for Albef {
 }
 
 impl Albef {
-    /// The pictures and texts of a reference call.
+    /// The pictures and texts among the reference's arguments.
     fn given(&self, given: &Given) -> Result<(VisualInput, PackedTexts), ModelError> {
         let rows = self.towers.checked(given.rows("input_ids", "attention_mask")?)?;
         Ok((packed::visual(given, "image", self.facts.patch_size)?, rows))

@@ -1,4 +1,4 @@
-//! Answers in free text: the question is read with the picture, and the answer's decoder attends to what was read.
+//! Answers in free text: the question is encoded with the picture, and the answer decoder attends to the states of the question.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::Mask;
@@ -35,7 +35,8 @@ impl AnswerGenerator {
         })
     }
 
-    /// Questions with their pictures → states `[tokens, width]`. Padding at a question's end is encoded, but nothing attends to it.
+    /// Encodes questions with their pictures → states `[tokens, width]`. Padding at the end of a question is encoded, but no
+    /// token attends to it.
     fn read(
         &self,
         questions: &[&[u32]],
@@ -98,8 +99,9 @@ impl Vlm for AnswerGenerator {
         self.pictures.tokens(std::slice::from_ref(grid))[0]
     }
 
-    /// Prompts are questions with their first and last token. The decoder attends to every token of them, at padding too where a
-    /// question brings it along, as the reference's does while it generates; without padding there is none to attend to.
+    /// Prompts are questions with their start and end token. The decoder attends to all states of a question. Where a question
+    /// contains padding (in a reference batch), that includes the states of padding, as in the reference's generation; without
+    /// padding there are none.
     fn prefill_input(
         &self,
         prompts: &[Prompt],
@@ -138,7 +140,7 @@ impl Trace for AnswerGenerator {
         let tapped = &mut Taps::new(&mut listen);
         let states = self.read(&questions, (&visual_tokens, &tokens), ("question_hidden", tapped))?;
         taps.tap("question_out", &real(&states)?);
-        // The reference gives its decoder no mask of the question's padding, neither here nor when it generates.
+        // The reference passes its decoder no mask for the padding of questions, here and in generation.
         let memory = self.decoder.cross_memory(&states, &padded.lengths)?;
         let ids = if given.has("decoder_input_ids") {
             "decoder_input_ids"
@@ -149,7 +151,7 @@ impl Trace for AnswerGenerator {
         teacher_forced(given, &self.decoder, memory, names, self.text.smoothing, taps)
     }
 
-    /// Questions as the reference gets them, padding included.
+    /// Questions as the reference receives them, padding included.
     fn prompts(&self, given: &Given) -> Result<Vec<ReferencePrompt>, ModelError> {
         self.pictures.prompts(given, given.rows("input_ids", "")?.split())
     }

@@ -1,4 +1,4 @@
-//! Captions: a decoder that attends to the picture, started by nothing or by the first words.
+//! Captions: a decoder that attends to the picture and continues an optional prompt.
 
 use candle_core::Tensor;
 use ocellus_nn::decoder::Decoder;
@@ -32,7 +32,8 @@ impl Captioner {
         })
     }
 
-    /// A prompt with its first and last token as the tokeniser adds them, as the decoder starts from it.
+    /// The ids that the decoder starts from, made from a prompt with the tokenizer's start and end token: the decoder's start
+    /// token replaces the first id, the last is dropped.
     fn started(&self, prompt: &Prompt) -> Result<Vec<u32>, ModelError> {
         match prompt.ids {
             [_, words @ .., _] if words.len() < self.text.positions => {

@@ -1,4 +1,5 @@
-//! Fields of this family's configs and its successor's, which may leave out what the library's classes have.
+//! Readers for config fields of this family and its successor. A field may be absent; then the default of the library's class
+//! holds.
 
 use ocellus_nn::Act;
 
@@ -7,7 +8,7 @@ use crate::config::{ConfigError, Fields};
 /// The family's id.
 pub const ID: &str = "blip";
 
-/// What libraries write into every config and sub-config: defaults of generation, of training and of printing.
+/// Fields that libraries write into every config and sub-config: defaults of generation, training and output.
 pub const LIBRARY: &[&str] = &[
     "add_cross_attention",
     "attention_probs_dropout_prob",
@@ -66,12 +67,12 @@ pub const LIBRARY: &[&str] = &[
     "use_bfloat16",
 ];
 
-/// A field that may be left out.
+/// A size; `class` is the default of the library's class.
 pub fn size(fields: &Fields, key: &str, class: usize) -> Result<usize, ConfigError> {
     Ok(fields.size_or(key)?.unwrap_or(class))
 }
 
-/// A token id that may be left out.
+/// A token id; `class` is the default of the library's class.
 pub fn token(fields: &Fields, key: &str, class: u32) -> Result<u32, ConfigError> {
     match fields.get(key) {
         Some(_) => fields.id(key),
@@ -79,7 +80,7 @@ pub fn token(fields: &Fields, key: &str, class: u32) -> Result<u32, ConfigError>
     }
 }
 
-/// The activation that a field names.
+/// An activation; `class` is the default of the library's class.
 pub fn act(fields: &Fields, key: &str, class: &str) -> Result<Act, ConfigError> {
     match fields.text_or(key, class)? {
         "gelu" => Ok(Act::Gelu),
@@ -95,7 +96,7 @@ pub fn act(fields: &Fields, key: &str, class: &str) -> Result<Act, ConfigError> 
     }
 }
 
-/// The size of a head.
+/// Width of an attention head: `width / heads`, which must be whole.
 pub fn head_dim(fields: &Fields, key: &str, width: usize, heads: usize) -> Result<usize, ConfigError> {
     if width.is_multiple_of(heads) {
         return Ok(width / heads);
@@ -107,7 +108,7 @@ pub fn head_dim(fields: &Fields, key: &str, width: usize, heads: usize) -> Resul
     })
 }
 
-/// The object under `key`, which must be there.
+/// The object under `key`, which must be present.
 pub fn section<'a>(top: &Fields<'a>, key: &str) -> Result<Fields<'a>, ConfigError> {
     top.object(key)?
         .ok_or_else(|| ConfigError::Missing { field: top.name(key) })

@@ -23,22 +23,23 @@ use crate::model::Model;
 use crate::states::States;
 use crate::visual_input::Texts;
 
-/// Parts that have a copy in the teacher.
+/// The parts that the EMA teacher has a copy of.
 const FOLLOWED: &[&str] = &["vision_model", "vision_proj", "text_encoder", "text_proj"];
 
-/// Whose tensor a decoder's tensor is: the encoder's, but for self-attention with its norm and for the head.
+/// The name of the encoder's tensor that a decoder's tensor is shared with. `None` for self-attention, its norm and the head,
+/// which are the decoder's own.
 pub(super) fn shared(name: &str) -> Option<String> {
     let rest = name.strip_prefix("text_decoder.bert.")?;
     (!rest.contains(".attention.")).then(|| format!("text_encoder.{rest}"))
 }
 
-/// Fields of pretraining.
+/// Settings of pretraining.
 pub(super) struct Spec {
-    /// Pairs whose features are remembered.
+    /// Entries of a queue: pairs whose features are kept.
     queue: usize,
-    /// Where the temperature starts.
+    /// The initial temperature.
     temperature: f64,
-    /// The first token of texts in the image-grounded encoder.
+    /// The first token of texts in the image-grounded text encoder.
     image_grounded: u32,
 }
 
@@ -62,7 +63,7 @@ pub(super) struct Pretraining {
     image_grounded: u32,
 }
 
-/// What is trained: the towers with the matching head, the image-grounded text decoder, and the temperature.
+/// The trained model: the towers with the matching head, the image-grounded text decoder, and the temperature.
 pub(super) struct Student {
     pub model: Retrieval,
     decoder: Decoder,
@@ -92,13 +93,13 @@ impl Student {
     }
 }
 
-/// Whether nothing is there yet, and everything that pretraining needs is to be made.
+/// Whether the parameters are empty, so that everything that pretraining needs has to be initialised.
 fn starts_empty(p: &Params) -> bool {
     p.trainable() && !p.contains("text_proj.weight")
 }
 
 impl Pretraining {
-    /// `None` for checkpoints that hold no teacher.
+    /// `None` for checkpoints without a teacher.
     pub fn load(
         p: &Params,
         vision: &VisionConfig,
@@ -125,7 +126,7 @@ impl Pretraining {
     }
 }
 
-/// Queues of `[features, entries]`; drawn at random, their columns are given the norm 1 that features have.
+/// Queues of `[features, entries]`. New ones are random, with columns scaled to norm 1 like features.
 fn queues(p: &Params, shape: [usize; 2], scratch: bool) -> Result<Queues, ModelError> {
     let queue = |name| -> Result<_, ModelError> {
         let queue = p.tensor(name, &shape)?;
@@ -205,7 +206,7 @@ impl EncoderDecoderMixture for Pretraining {
     }
 }
 
-/// The texts with another first token.
+/// The texts with their first token replaced by `first`.
 fn started(texts: &Texts, first: u32) -> Vec<Vec<u32>> {
     let started = |text: &&[u32]| match text {
         [_, words @ ..] => [&[first], words].concat(),

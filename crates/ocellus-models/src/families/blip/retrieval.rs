@@ -1,4 +1,5 @@
-//! How well texts and pictures fit: two towers of one space, and a head over a text that was read with the picture.
+//! Image-text retrieval: two towers with a joint embedding space, and a matching head over texts that were encoded with the
+//! picture.
 
 use candle_core::Tensor;
 use ocellus_nn::{Linear, Params, Taps};
@@ -25,7 +26,7 @@ pub struct Retrieval {
 }
 
 impl Retrieval {
-    /// `widths`: of the picture's tokens and of the joint space.
+    /// `widths`: of the picture's tokens, and of the joint embedding space.
     pub fn load(
         p: &Params,
         pictures: Pictures,
@@ -40,7 +41,7 @@ impl Retrieval {
         })
     }
 
-    /// Scores of no match and of a match of texts read with their pictures, `[texts, 2]`.
+    /// Matching logits (no match, match) of texts that were encoded with their pictures, `[texts, 2]`.
     pub(super) fn matches(&self, grounded: &States) -> Result<Tensor, ModelError> {
         Ok(self.matching.forward(&grounded.firsts()?)?)
     }
@@ -94,7 +95,7 @@ impl Embedder for Retrieval {
         self.towers.text_features(&self.towers.texts(texts)?)
     }
 
-    /// Published files have lost the temperature that was learned; this is where its training started.
+    /// Published files lack the learned temperature; this is its initial value.
     fn scale(&self) -> Result<f32, ModelError> {
         Ok(self.scale)
     }

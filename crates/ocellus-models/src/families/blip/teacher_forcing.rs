@@ -1,4 +1,4 @@
-//! The decoder over texts that are given, as the reference reads them: padded, and with a loss on what follows each token.
+//! Teacher forcing: the decoder over given texts, in padded batches with a next-token loss, as the reference computes it.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::Batch;
@@ -11,11 +11,11 @@ use crate::error::ModelError;
 use crate::packed_texts::PackedTexts;
 use crate::reference::Given;
 
-/// Reads the input `ids` with `decoder_attention_mask`. Taps `{prefix}hidden_N` and `logits`, 0 at padding, and with `labels` the
-/// `loss`.
+/// Runs the decoder over the input `ids` with `decoder_attention_mask`. Taps `{prefix}hidden_N` and `logits`, 0 at padding, and
+/// with `labels` the `loss`.
 ///
-/// Padding is read too: where labels are not masked, the reference's loss counts what it says there. It attends to the real tokens
-/// before it, and nothing attends to it.
+/// Padding is computed too: where labels at padding are not masked, the reference's loss includes the logits there. A padding
+/// position attends to the real tokens before it, and nothing attends to it.
 pub fn teacher_forced(
     given: &Given,
     decoder: &Decoder,
@@ -58,7 +58,8 @@ pub fn teacher_forced(
     Ok(())
 }
 
-/// Real tokens attend to themselves and those before; a place of padding behind them attends to all of them.
+/// Segments in which real tokens attend to themselves and earlier tokens, and a padding position behind them attends to all real
+/// tokens.
 fn seen(rows: &PackedTexts) -> Arc<[Segment]> {
     let mut segments = Vec::new();
     for (row, &real) in rows.lengths.iter().enumerate() {
@@ -75,7 +76,7 @@ fn seen(rows: &PackedTexts) -> Arc<[Segment]> {
     segments.into()
 }
 
-/// The label of the next place, for every place; negative labels are no targets.
+/// The label of the next column for every position; negative labels are ignored.
 fn following(given: &Given, rows: &PackedTexts) -> Result<Arc<[u32]>, ModelError> {
     let (shape, labels) = given.integers("labels", 2)?;
     if shape != [rows.lengths.len(), rows.length] {

@@ -1,5 +1,5 @@
-//! The text model of the family (section 3.1 of the paper: a mixture of encoder and decoder): one kind of layer, read as an
-//! encoder of text alone, as an encoder that attends to the picture, or as a decoder that does.
+//! The text model of the family (section 3.1 of the paper: a mixture of encoder and decoder). The same kind of layer serves as an
+//! encoder of text alone, as an encoder that attends to the picture, and as a decoder that attends to the picture.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::Mask;
@@ -34,13 +34,13 @@ const NAMES: Names = &[
     ("norm2", "output.LayerNorm"),
 ];
 
-/// A text model as its config describes it.
+/// Specs of a text model, read from its config.
 pub struct TextConfig {
     vocab: usize,
     layers: usize,
     block: block::Spec,
     pub positions: usize,
-    /// The decoder's first token.
+    /// The decoder's start token.
     pub start: u32,
     /// The token that ends a text.
     pub end: u32,
@@ -49,8 +49,8 @@ pub struct TextConfig {
 }
 
 impl TextConfig {
-    /// `memory` is the width of the picture's tokens; whatever the config says in `encoder_hidden_size`, the reference takes
-    /// the tower's.
+    /// `memory` is the width of the picture tokens. The reference takes the picture tower's width, whatever the config says in
+    /// `encoder_hidden_size`.
     pub fn read(fields: Fields, family: &str, memory: usize) -> Result<Self, ConfigError> {
         fields.only("is_decoder", &[json!(true)])?;
         fields.only("tie_word_embeddings", &[json!(true)])?;
@@ -88,7 +88,7 @@ impl TextConfig {
         self.block.width
     }
 
-    /// Takes `embeddings` and `encoder` under `p`.
+    /// Loads the encoder: all of `embeddings` and `encoder` under `p`.
     pub fn encoder(&self, p: &Params) -> Result<TextEncoder, ModelError> {
         let spec = embeddings::Spec {
             vocab: self.vocab,
@@ -105,7 +105,7 @@ impl TextConfig {
         })
     }
 
-    /// Takes `bert` and `cls` under `p`.
+    /// Loads the decoder: all of `bert` and `cls` under `p`.
     pub fn decoder(&self, p: &Params) -> Result<Decoder, ModelError> {
         let Mlp::Plain { act, .. } = self.block.mlp else {
             unreachable!("the spec above is plain");
@@ -133,7 +133,7 @@ impl TextConfig {
     }
 }
 
-/// Texts that are read as a whole.
+/// The text model as a bidirectional encoder.
 pub struct TextEncoder {
     embeddings: Embeddings,
     encoder: Encoder,
@@ -142,7 +142,8 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Packed ids at `positions` → states `[tokens, width]`; without a memory they attend to themselves only. Taps `{tap}_N`.
+    /// Packed ids at `positions` → states `[tokens, width]`. Without a cross-attention memory there is self-attention only. Taps
+    /// `{tap}_N`.
     pub fn forward(
         &self,
         ids: &[u32],

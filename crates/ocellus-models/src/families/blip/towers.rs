@@ -1,4 +1,4 @@
-//! Two towers of one space, whose text encoder also reads texts with a picture.
+//! A picture tower and a text tower with a joint embedding space; the text tower can also attend to the picture.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::{Mask, segments};
@@ -22,7 +22,7 @@ pub struct Towers {
 }
 
 impl Towers {
-    /// The parts whose names end in `copy`; `pictures` are loaded already.
+    /// Loads the parts whose names end in `copy` (the teacher's suffix, or nothing); `pictures` are loaded already.
     pub fn load(
         p: &Params,
         pictures: Pictures,
@@ -39,7 +39,7 @@ impl Towers {
         })
     }
 
-    /// Texts read with the pictures → states. Taps `text_hidden_N`.
+    /// Encodes texts that attend to their pictures → states. Taps `text_hidden_N`.
     pub fn grounded(&self, texts: &Packed, seen: &States, taps: &mut Taps) -> Result<States, ModelError> {
         let across = looking(&texts.lengths, spans(&seen.lengths));
         let memory = Some((&seen.rows, &Mask::whole(&across)));
@@ -50,7 +50,7 @@ impl Towers {
         Ok(texts.states(rows))
     }
 
-    /// Texts read alone → states.
+    /// Encodes texts alone → states.
     pub fn alone(&self, texts: &Packed) -> Result<States, ModelError> {
         let taps = ("text_hidden", &mut Taps::none());
         let rows = self
@@ -73,7 +73,7 @@ impl DualEncoder for Towers {
         self.alone(&Packed::of(texts)?)
     }
 
-    /// The class tokens in the joint space.
+    /// The class tokens, projected into the joint embedding space.
     fn picture_features(&self, pictures: &States) -> Result<Tensor, ModelError> {
         unit(&self.of_pictures.forward(&pictures.firsts()?)?)
     }
@@ -83,7 +83,7 @@ impl DualEncoder for Towers {
     }
 }
 
-/// Texts that follow one another.
+/// Packed texts.
 pub struct Packed {
     ids: Vec<u32>,
     positions: Vec<u32>,

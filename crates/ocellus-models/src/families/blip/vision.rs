@@ -1,4 +1,4 @@
-//! The image tower that this family and its successor share: its config, the names of its tensors, pictures as its tokens.
+//! The image tower that this family and its successor share: its config, the names of its tensors, and the encoding of pictures.
 
 use candle_core::Tensor;
 use ocellus_nn::block;
@@ -22,7 +22,7 @@ use ocellus_media::PixelRecipe;
 /// The recipe of published checkpoints.
 pub const RECIPE: PixelRecipe = planes::web(planes::square(384));
 
-/// Values that a config may leave out, since the library's classes have them.
+/// Defaults of the library's class for fields that a config may leave out.
 pub struct VisionDefaults {
     pub width: usize,
     pub inner: usize,
@@ -45,7 +45,7 @@ const NAMES: Names = &[
     ("norm_after", "post_layernorm"),
 ];
 
-/// A tower as its config describes it.
+/// Specs of an image tower, read from its config.
 pub struct VisionConfig {
     spec: tower::Spec,
     patch_size: usize,
@@ -99,7 +99,7 @@ impl VisionConfig {
         self.spec.encoder.block.width
     }
 
-    /// Facts of a model with this tower whose text has so many positions.
+    /// Facts of a model with this tower and a text model of `positions` positions.
     pub fn load(
         &self,
         p: &Params,
@@ -109,7 +109,7 @@ impl VisionConfig {
         self.load_as(&p.at("vision_model"), family, max_positions)
     }
 
-    /// The same with the tower at `p` itself.
+    /// As [`load`](Self::load), with the tower's tensors directly under `p`.
     pub fn load_as(
         &self,
         p: &Params,
@@ -134,7 +134,7 @@ impl VisionConfig {
     }
 }
 
-/// The pictures of prompts that have one each.
+/// The grids of prompts that have exactly one picture each.
 pub fn single(prompts: &[Prompt]) -> Result<Vec<Grid>, ModelError> {
     let only = |prompt: &Prompt| match &prompt.visions[..] {
         [one] if one.video_seconds.is_none() => Ok(one.grid),
@@ -147,20 +147,20 @@ pub fn single(prompts: &[Prompt]) -> Result<Vec<Grid>, ModelError> {
     prompts.iter().map(only).collect()
 }
 
-/// A loaded tower.
+/// A loaded image tower.
 pub struct Pictures {
     pub facts: Facts,
     tower: Tower,
 }
 
 impl Pictures {
-    /// The recipe at the tower's own size.
+    /// The recipe with the picture size that the tower was made for.
     pub fn format(&self, recipe: PixelRecipe) -> VisualFormat {
         let table = self.tower.spec().positions.unwrap_or((24, 24));
         planes::sized(recipe, table, self.facts.patch_size)
     }
 
-    /// Patches of pictures → their tokens `[tokens, width]`, the class token first in each.
+    /// Patches of pictures → states `[tokens, width]`, the class token of each picture first.
     pub fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
         let rows: usize = grids.iter().map(|g| g.t * g.h * g.w).sum();
         let wrong = grids.iter().find(|g| g.t != 1 || g.h == 0 || g.w == 0);
@@ -178,12 +178,12 @@ impl Pictures {
         Ok(self.tower.forward(patches, &sides, taps)?)
     }
 
-    /// Tokens of each picture.
+    /// Number of tokens of each picture, class token included.
     pub fn tokens(&self, grids: &[Grid]) -> Vec<usize> {
         grids.iter().map(|g| self.tower.tokens((g.h, g.w))).collect()
     }
 
-    /// The encoded pictures of prompts that have one each, and the tokens of each.
+    /// The encoded pictures of prompts that have exactly one each, and the number of tokens of each.
     pub fn one_each<'t>(
         &self,
         prompts: &[Prompt],
@@ -202,13 +202,13 @@ impl Pictures {
         }
     }
 
-    /// The pictures of a reference's `pixel_values`: patches and grids.
+    /// Patches and grids of the reference argument `pixel_values`.
     pub fn given(&self, given: &Given) -> Result<(Tensor, Vec<Grid>), ModelError> {
         given.patches("pixel_values", self.facts.patch_size, None)
     }
 
-    /// Encodes a reference's `pixel_values`, with its taps `patch_embeds` (class token and positions included),
-    /// `vision_block_N`, `vision_out`.
+    /// Encodes the reference argument `pixel_values`. Taps `patch_embeds` (class token and positions included), `vision_block_N`,
+    /// `vision_out`.
     pub fn traced(&self, given: &Given, taps: &mut Taps) -> Result<(Tensor, Vec<usize>), ModelError> {
         let (patches, grids) = self.given(given)?;
         let pictures = grids.len();
@@ -228,7 +228,7 @@ impl Pictures {
         Ok((visual_tokens, self.tokens(&grids)))
     }
 
-    /// Prompts with the pictures of a reference's `pixel_values`, one each.
+    /// Prompts for a reference batch: `ids[i]` with picture `i` of `pixel_values`.
     pub fn prompts(&self, given: &Given, ids: Vec<Vec<u32>>) -> Result<Vec<ReferencePrompt>, ModelError> {
         let (patches, grids) = self.given(given)?;
         if ids.len() != grids.len() {
@@ -253,7 +253,8 @@ impl Pictures {
     }
 }
 
-/// Segments of packed queries, `q[i]` of them looking at the keys from `k[i].0` on, `k[i].1` in number.
+/// Cross-attention segments: sequence `i` has `q[i]` packed query rows, which attend to the `k[i].1` key rows from row `k[i].0`
+/// on.
 pub fn looking(q: &[usize], k: impl IntoIterator<Item = (usize, usize)>) -> Arc<[Segment]> {
     let mut q_start = 0;
     let segment = |(&q_len, (k_start, k_len)): (&usize, (usize, usize))| {
@@ -268,7 +269,7 @@ pub fn looking(q: &[usize], k: impl IntoIterator<Item = (usize, usize)>) -> Arc<
     q.iter().zip(k).map(segment).collect()
 }
 
-/// First row and number of rows of blocks that follow one another.
+/// First row and number of rows of each of several packed sequences.
 pub fn spans(lengths: &[usize]) -> impl Iterator<Item = (usize, usize)> {
     lengths.iter().scan(0, |next, n| {
         *next += n;

@@ -1,4 +1,4 @@
-//! What a config says.
+//! The config.
 
 use ocellus_nn::qformer;
 use ocellus_nn::{Attn, Bias, Mlp, Norm};
@@ -12,7 +12,7 @@ use crate::families::blip::vision::{VisionConfig, VisionDefaults};
 /// The family's id.
 pub const ID: &str = "blip-2";
 
-/// Values of the library's class for towers.
+/// Defaults of the library's class for towers.
 const VISION_DEFAULTS: VisionDefaults = VisionDefaults {
     width: 1408,
     inner: 6144,
@@ -23,25 +23,25 @@ const VISION_DEFAULTS: VisionDefaults = VisionDefaults {
     eps: 1e-6,
 };
 
-/// Which kind of language model there is, the text's fields say themselves.
+/// Redundant fields: the text config itself says which kind of language model there is.
 const HARMLESS: &[&str] = &["use_decoder_only_language_model", "image_token_id"];
 
-/// A config, read.
+/// A parsed config.
 pub struct Config {
     pub vision: VisionConfig,
     pub qformer: qformer::Spec,
     pub tables: Tables,
-    /// Queries of one picture.
+    /// Q-Former queries per picture, the number of its visual tokens.
     pub queries: usize,
-    /// Features of the joint space.
+    /// Width of the joint embedding space.
     pub joint: usize,
-    /// The token that stands for a query, in prompts that say where the picture stands.
+    /// The id that stands for one visual token in a prompt; `None` where pictures always come first.
     pub image_token: Option<u32>,
-    /// `None` = the model scores texts and has no language model.
+    /// `None` for a retrieval model, which has no language model.
     pub language: Option<LanguageConfig>,
 }
 
-/// Tables of the texts that a Q-Former reads.
+/// Embedding tables of texts that the Q-Former reads.
 pub struct Tables {
     pub vocab: usize,
     pub positions: usize,
@@ -60,7 +60,7 @@ impl Config {
         };
         let text = section(&top, "text_config")?;
         let language = match retrieves(config) {
-            // Its language model is a default that nothing was trained for.
+            // A retrieval config carries the library's default language model, which has no weights in the checkpoint.
             true => None,
             false => Some(LanguageConfig::read(text, ID)?),
         };
@@ -83,14 +83,14 @@ impl Config {
         })
     }
 
-    /// Most tokens of a text.
+    /// The most tokens of a text.
     pub fn max_positions(&self) -> usize {
         let room = |language: &LanguageConfig| language.room(self.queries);
         self.language.as_ref().map_or(self.tables.positions, room)
     }
 }
 
-/// Whether it is a model that scores texts.
+/// Whether the config describes a retrieval model.
 pub fn retrieves(config: &Value) -> bool {
     config["architectures"][0] == "Blip2ForImageTextRetrieval"
 }
@@ -118,7 +118,7 @@ fn qformer(fields: Fields, memory: usize) -> Result<(qformer::Spec, Tables), Con
         positions: size(&fields, "max_position_embeddings", 512)?,
     };
     fields.only("position_embedding_type", &["absolute".into()])?;
-    // The reference takes the tower's width whatever stands there.
+    // The reference takes the image tower's width, whatever this field says.
     fields.get("encoder_hidden_size");
     fields.finish(ID, LIBRARY)?;
     Ok((spec, texts))

@@ -1,5 +1,5 @@
-//! What the first stage of training needs beside what published files hold: a temperature, and a head that continues texts
-//! (section 3.2 of the paper).
+//! Tensors of the first training stage that published files lack: the temperature and a next-token head (section 3.2 of the
+//! paper).
 
 use candle_core::{Tensor, Var};
 use ocellus_nn::embeddings::MaskedWords;
@@ -13,19 +13,19 @@ use crate::model::Model;
 use crate::states::States;
 use crate::visual_input::{Texts, VisualInput};
 
-/// Tensor `temp` and, under `cls.predictions`, a head over the table of words.
+/// Tensor `temp` and, under `cls.predictions`, a next-token head that is tied to the token embedding table.
 struct FirstStage {
     model: Retrieval,
     temperature: Tensor,
     head: MaskedWords,
 }
 
-/// Whether nothing is there yet, and everything that training needs is to be made.
+/// Whether the parameters are empty, so that everything that training needs has to be initialised.
 fn starts_empty(p: &Params) -> bool {
     p.trainable() && !p.contains("query_tokens")
 }
 
-/// Whether there is what this stage needs; published files have lost it.
+/// Whether the checkpoint has the tensors of this stage; published files do not.
 pub fn is_there(p: &Params) -> bool {
     starts_empty(p) || p.contains("temp")
 }

@@ -1,4 +1,4 @@
-//! Captions and answers: the language model reads what the queries found in place of the picture's tokens.
+//! Captions and answers: the projected query outputs are the visual tokens of the language model.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::Batch;
@@ -27,7 +27,7 @@ pub struct Generate {
     picture_queries: PictureQueries,
     projection: Linear,
     language: LanguageModel,
-    /// The token that stands for a query, in prompts that say where the picture stands.
+    /// The id that stands for one visual token, in prompts that say where the picture stands.
     image_token: Option<u32>,
 }
 
@@ -47,7 +47,7 @@ impl Generate {
         })
     }
 
-    /// A prompt with its picture's tokens: in front, unless it says where they stand.
+    /// A prompt with the placeholders of its picture: put in front, unless the prompt already says where they stand.
     fn complete(&self, ids: &[u32]) -> Result<Vec<u32>, ModelError> {
         let count = self.picture_queries.count();
         let found = ids.iter().filter(|id| Some(**id) == self.image_token).count();
@@ -71,7 +71,7 @@ impl Generate {
         Ok(all)
     }
 
-    /// Embeddings of completed prompts, packed; `cells` are the pictures' in order.
+    /// Embeds completed prompts, packed; `visual_tokens` are those of all pictures in order.
     fn merge(&self, ids: &[Vec<u32>], visual_tokens: &Tensor, taps: &mut Taps) -> Result<Tensor, ModelError> {
         let (count, packed) = (self.picture_queries.count(), ids.concat());
         let text = self.embed(&packed, None, None, taps)?.rows;
@@ -106,7 +106,7 @@ impl Model for Generate {
         &self.picture_queries.pictures.facts
     }
 
-    /// A decoder alone starts with its start token, an encoder ends with its end token; they are one.
+    /// A decoder-only model starts with its start token, an encoder ends with its end token; both are the same token.
     fn input(&self) -> InputSpec {
         let mark = Some("</s>");
         let (first, last) = match self.language.reader.is_some() {
@@ -145,7 +145,7 @@ impl Vlm for Generate {
         &self.language.decoder
     }
 
-    /// As many cells for every picture as there are queries.
+    /// Every picture has as many visual tokens as there are queries.
     fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Embeddings, ModelError> {
         let visual_tokens = self.picture_queries.pictures.encode(patches, grids, taps)?;
         let tokens = self.picture_queries.pictures.tokens(grids);
@@ -232,7 +232,7 @@ impl Trace for Generate {
 }
 
 impl Generate {
-    /// The decoder over given tokens. Taps `logits`, and `loss` where there are targets.
+    /// Runs the decoder over given tokens. Taps `logits`, and `loss` where there are targets.
     fn scored(
         &self,
         (rows, x, batch): (&PackedTexts, &Tensor, &Batch),
@@ -252,8 +252,8 @@ impl Generate {
         Ok(())
     }
 
-    /// What the decoder of an encoder-decoder reads: the labels moved by one behind its start token, padding where there is no
-    /// label; and the labels as targets.
+    /// The decoder input of an encoder-decoder and its targets: the labels shifted right behind the start token, with padding
+    /// where a label is masked; and the labels themselves.
     fn shifted(&self, given: &Given) -> Result<(PackedTexts, Option<Vec<u32>>), ModelError> {
         if given.has("decoder_input_ids") {
             let targets = match given.has("labels") {
@@ -276,13 +276,13 @@ impl Generate {
     }
 }
 
-/// Labels as targets; negative ones are none.
+/// Labels as targets; negative labels are ignored.
 fn targets(labels: &[i64]) -> Vec<u32> {
     let target = |label: &i64| u32::try_from(*label).unwrap_or(IGNORE);
     labels.iter().map(target).collect()
 }
 
-/// The label of the next column for every real token.
+/// For every real token, the label of the next column.
 fn following(given: &Given, rows: &PackedTexts) -> Result<Option<Vec<u32>>, ModelError> {
     if !given.has("labels") {
         return Ok(None);

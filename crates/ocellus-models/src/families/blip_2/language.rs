@@ -1,5 +1,5 @@
-//! LanguageConfig models of the family: a decoder alone (OPT, Zhang et al. 2022), or an encoder and a decoder (T5, Raffel et al.
-//! 2020, and FLAN-T5).
+//! Language models of the family: decoder-only (OPT, Zhang et al. 2022), or encoder-decoder (T5, Raffel et al. 2020, and
+//! FLAN-T5).
 
 use ocellus_nn::decoder::{self, Decoder, Head, Positions};
 use ocellus_nn::encoder;
@@ -68,10 +68,10 @@ const T5_DECODER: Names = &[
     ("norm2", "layer.2.layer_norm"),
 ];
 
-/// Tokens of an encoder-decoder's prompt and answer, which distances would not bound.
+/// Most tokens of an encoder-decoder's prompt and of its answer: relative distances set no bound themselves.
 const MOST_POSITIONS: usize = 2048;
 
-/// Fields of the two that change nothing: dropout, initial values, and what is derived from other fields.
+/// Fields of both kinds that do not change the computation: dropout, initialisation, and values derived from other fields.
 const HARMLESS: &[&str] = &[
     "_attn_implementation",
     "activation_dropout",
@@ -85,12 +85,12 @@ const HARMLESS: &[&str] = &[
     "output_past",
 ];
 
-/// A language model as its config describes it.
+/// Specs of a language model, read from its config.
 pub struct LanguageConfig {
     decoder: decoder::Spec,
-    /// The encoder and its distances.
+    /// The encoder, its buckets of relative distances, and its last norm.
     encoder: Option<(encoder::Spec, Buckets, Norm)>,
-    /// The head where the checkpoint has one of its own, and where it has none.
+    /// Whether the head uses the token embedding table. Otherwise the checkpoint has a head of its own.
     tied: bool,
     positions: usize,
     start: u32,
@@ -188,7 +188,7 @@ impl LanguageConfig {
             memory: None,
         };
         let layers = size(fields, "num_layers", 6)?;
-        // Models with one table for words and scores bring the states of their decoder down to the table's size.
+        // With a tied head the decoder's states are scaled by `width^-0.5` before the head.
         let tied = fields.flag_or("tie_word_embeddings", true)?;
         let scale = if tied { (width as f64).powf(-0.5) } else { 1.0 };
         let pad = token(fields, "pad_token_id", 0)?;
@@ -220,12 +220,12 @@ impl LanguageConfig {
         self.decoder.block.width
     }
 
-    /// Tokens that a prompt and its answer may have beside a picture's.
+    /// The most tokens of a prompt and its answer, without the visual tokens.
     pub fn room(&self, queries: usize) -> usize {
         self.positions.saturating_sub(queries)
     }
 
-    /// Takes everything under `p`.
+    /// Loads all tensors under `p`.
     pub fn load(mut self, p: &Params) -> Result<LanguageModel, ModelError> {
         if !self.tied && p.at("lm_head").contains("weight") {
             self.decoder.head = Head::Own;
@@ -256,7 +256,7 @@ fn t5_mlp(fields: &Fields) -> Result<Mlp, ConfigError> {
             width,
             bias,
         },
-        // By that name the tangent approximation is meant.
+        // In these configs the name means the tanh approximation of GELU.
         "gated-gelu" => Mlp::Gated {
             act: Act::GeluTanh,
             width,

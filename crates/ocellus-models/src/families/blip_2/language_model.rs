@@ -1,4 +1,4 @@
-//! LanguageConfig models of the family as they run: with or without an encoder that reads the prompt for the decoder.
+//! A loaded language model, with or without an encoder that reads the prompt.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::{Mask, segments};
@@ -13,17 +13,18 @@ use crate::error::ModelError;
 /// A loaded language model.
 pub struct LanguageModel {
     pub decoder: Decoder,
-    /// Reads prompts, where the decoder does not.
+    /// The encoder of an encoder-decoder; `None` in decoder-only models, whose decoder reads the prompt itself.
     pub reader: Option<PromptEncoder>,
-    /// Most tokens of a prompt, those of its picture included.
+    /// The most tokens of a prompt, visual tokens included.
     pub positions: usize,
-    /// The decoder's first token behind a reader.
+    /// The first token of the decoder where an encoder reads the prompt.
     pub start: u32,
     pub pad: u32,
 }
 
 impl LanguageModel {
-    /// What the encoder, if there is one, makes of packed prompts: what the decoder's cross-attention attends to.
+    /// The encoder's output for packed prompts `x [tokens, width]`, as the memory of the decoder's cross-attention; `None`
+    /// without an encoder.
     pub fn memory(&self, x: &Tensor, lengths: &[usize]) -> Result<Option<CrossMemory>, ModelError> {
         let Some(reader) = &self.reader else {
             return Ok(None);

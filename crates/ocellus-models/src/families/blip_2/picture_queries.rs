@@ -1,4 +1,4 @@
-//! The picture tower, and the queries that attend to its tokens.
+//! The image tower, and the Q-Former queries that attend to its tokens.
 
 use candle_core::Tensor;
 use ocellus_media::PixelRecipe;
@@ -34,7 +34,7 @@ const NAMES: Names = &[
     ("norm_text", "output.LayerNorm"),
 ];
 
-/// The tower and the queries that attend to its tokens.
+/// The image tower with the learned queries.
 pub struct PictureQueries {
     pub pictures: Pictures,
     /// `[queries, width]`.
@@ -52,12 +52,12 @@ impl PictureQueries {
         })
     }
 
-    /// Queries of one picture.
+    /// Number of queries of one picture.
     pub fn count(&self) -> usize {
         self.queries.dims()[0]
     }
 
-    /// Tokens of pictures → what the queries found, `[pictures · queries, width]`.
+    /// Picture tokens → query outputs of the Q-Former, `[pictures · queries, width]`.
     pub fn ask(
         &self,
         visual_tokens: &Tensor,

@@ -1,4 +1,5 @@
-//! How well texts and pictures fit: queries and text read apart, for one space, or together, for a matching head.
+//! Image-text retrieval: queries and text are encoded separately for the joint embedding space, or together for the matching
+//! head.
 
 use candle_core::{D, Tensor};
 use ocellus_nn::attention::{Mask, segments};
@@ -20,8 +21,8 @@ use crate::packed_texts::PackedTexts;
 use crate::reference::{Given, Trace};
 use crate::visual_input::{Texts, VisualInput};
 
-/// What cosines are divided by when training starts (section 3.2 takes it from its predecessor); published files have lost what
-/// was learned.
+/// The initial temperature, which cosines are divided by (section 3.2 takes it from the family's predecessor). Published files
+/// lack the learned value.
 pub(super) const TEMPERATURE: f32 = 0.07;
 
 /// The attention mask when queries and a text are encoded together.
@@ -62,7 +63,7 @@ impl Retrieval {
         })
     }
 
-    /// Packed embeddings of texts, and their lengths.
+    /// Packed embeddings `[tokens, width]` of texts, and their lengths.
     fn read(&self, texts: &Texts) -> Result<(Tensor, Vec<usize>), ModelError> {
         let (ids, vocab, most) = (texts.concat(), self.words.dim(0)?, self.positions.dim(0)?);
         if let Some(&id) = ids.iter().find(|id| **id as usize >= vocab) {
@@ -77,7 +78,7 @@ impl Retrieval {
         Ok((x, lengths))
     }
 
-    /// Texts read without pictures → their features, `[texts, joint]`.
+    /// Encodes texts without pictures → their features, `[texts, joint]`.
     pub(super) fn text_features(&self, texts: &Texts) -> Result<Tensor, ModelError> {
         let (x, lengths) = self.read(texts)?;
         let own = segments(lengths.iter().copied());
@@ -91,7 +92,7 @@ impl Retrieval {
         unit(&self.of_texts.forward(&firsts(&states, &lengths)?)?)
     }
 
-    /// Features of every query, `[pictures, queries, joint]`.
+    /// The feature of every query, `[pictures, queries, joint]`.
     pub(super) fn query_features(
         &self,
         visual_tokens: &Tensor,
@@ -105,7 +106,7 @@ impl Retrieval {
         Ok(features.reshape((tokens.len(), self.picture_queries.count(), joint))?)
     }
 
-    /// Queries and texts read together → states, queries first in each pair.
+    /// Encodes queries and text of each pair in one sequence → states, the queries of a pair before its text.
     pub(super) fn together(
         &self,
         texts: &Texts,
@@ -143,7 +144,7 @@ impl Retrieval {
         Ok((self.picture_queries.qformer).forward(&x, &pairs, &mask, memory, taps)?)
     }
 
-    /// The matching head's logits `[pairs, 2]`, the mean over the queries of each pair.
+    /// Matching logits (no match, match), the mean over the queries of each pair: `[pairs, 2]`.
     pub(super) fn matching(&self, states: &Tensor, texts: &Texts) -> Result<Tensor, ModelError> {
         let (count, mut first, mut queries) = (self.picture_queries.count(), 0, Vec::new());
         for text in texts {
@@ -222,8 +223,8 @@ impl Embedder for Retrieval {
     }
 }
 
-/// What is added to the attention scores: queries attend to queries, a text's tokens to all queries and to
-/// no later token. `[heads, q_len, k_len]`.
+/// The multimodal causal mask as a bias added to the attention scores, `[heads, q_len, k_len]`: queries attend to queries; a text
+/// token attends to all queries and to no later token.
 fn continuing(segment: &Segment, queries: usize, heads: usize, like: &Tensor) -> candle_core::Result<Tensor> {
     let length = segment.q_len;
     let score = |(i, j): (usize, usize)| match j < queries || (i >= queries && j <= i) {
@@ -239,7 +240,7 @@ impl Trace for Retrieval {
     fn trace(&self, given: &Given, taps: &mut Taps) -> Result<(), ModelError> {
         let (visual_tokens, tokens) = self.picture_queries.pictures.traced(given, taps)?;
         let count = self.picture_queries.count();
-        // Where the config has a token for pictures, texts come with one for every query in front.
+        // Where the config has an image token, the reference's texts begin with one for every query.
         let real = texts(given, self.image_token.map_or(0, |_| count))?;
         let texts = real.split();
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
@@ -275,7 +276,7 @@ impl Trace for Retrieval {
     }
 }
 
-/// The texts of a padded batch, without the first `skipped` columns.
+/// The texts of a padded batch without the first `skipped` columns.
 fn texts(given: &Given, skipped: usize) -> Result<PackedTexts, ModelError> {
     let mut cut = Given::default();
     for name in ["input_ids", "attention_mask"]
@@ -291,7 +292,7 @@ fn texts(given: &Given, skipped: usize) -> Result<PackedTexts, ModelError> {
     cut.rows("input_ids", "attention_mask")
 }
 
-/// The same batch with `count` real columns in front.
+/// The same batch with `count` real columns inserted in front.
 fn behind_queries(rows: &PackedTexts, count: usize) -> PackedTexts {
     let width = count + rows.length;
     let mut mask: Vec<i64> = (0..rows.lengths.len() * width)

@@ -1,4 +1,4 @@
-//! What a config of either layout says.
+//! The config, from either layout.
 
 use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, encoder, tower};
@@ -26,17 +26,17 @@ pub(super) struct TextConfig {
     pub encoder: encoder::Spec,
 }
 
-/// Which token's state stands for a text.
+/// Which token's state represents a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndOfText {
-    /// The first token of the highest id: the publisher's rule, and the library's for configs with end token 2.
+    /// The first token with the highest id in the text: the publisher's rule, and the library's for configs with end token 2.
     Highest,
     /// The first token of this id.
     First(u32),
 }
 
 impl EndOfText {
-    /// Its index; 0 when it is not there, as in the reference.
+    /// The index of that token; 0 where it is absent, as in the reference.
     pub fn find(self, ids: &[u32]) -> u32 {
         let wanted = match self {
             Self::Highest => ids.iter().max().copied(),
@@ -64,7 +64,7 @@ impl Config {
     }
 }
 
-/// A layer of either tower; `fields` is where errors say that the heads are.
+/// The spec of a layer of either tower; `fields` locate the number of heads in error messages.
 pub(super) fn layer(
     fields: &Fields,
     (width, heads): (usize, usize),
@@ -92,7 +92,7 @@ pub(super) fn layer(
     })
 }
 
-/// The picture tower, and the side of its patches in pixels.
+/// The spec of the picture tower, and the side of its patches in px.
 pub(super) fn tower(
     fields: &Fields,
     (channels, default_patch): (usize, usize),

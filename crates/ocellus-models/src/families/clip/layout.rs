@@ -2,13 +2,13 @@
 
 use ocellus_nn::{Linear, LoadError, Names, Params};
 
-/// Who wrote the checkpoint.
+/// Which software wrote the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Publication {
     /// transformers: `text_model.*`, `vision_model.*`, projections as linear layers.
     Library,
-    /// OpenCLIP and the publisher: `transformer.resblocks.*`, `visual.*`, fused projections in attention, and projections of
-    /// embeddings as matrices that rows are multiplied by.
+    /// OpenCLIP and the publisher: `transformer.resblocks.*`, `visual.*`, fused query-key-value projections, and embedding
+    /// projections stored as `[in, out]` matrices.
     Open,
 }
 
@@ -32,7 +32,7 @@ const LIBRARY_VISION: Names = &[
     ("attn", "self_attn"),
     ("norm1", "layer_norm1"),
     ("norm2", "layer_norm2"),
-    // The library's own spelling.
+    // The library's spelling, without the e of "layer".
     ("norm_before", "pre_layrnorm"),
     ("norm_after", "post_layernorm"),
 ];

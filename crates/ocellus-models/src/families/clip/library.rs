@@ -8,7 +8,7 @@ use super::config::{Config, EndOfText, TextConfig, layer, tower};
 use super::layout::Publication;
 use crate::config::{BOOKKEEPING, ConfigError, Fields};
 
-/// Sizes of the parts whose class the library names after the smallest published model.
+/// Default sizes: the library's config classes have those of the smallest published model.
 struct Defaults {
     width: usize,
     heads: usize,
@@ -38,7 +38,7 @@ pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
     let end = match text_fields.get("eos_token_id") {
         None => EndOfText::First(49407),
         Some(_) => match text_fields.id("eos_token_id")? {
-            // What the first published configs have for every vocabulary.
+            // The first published configs state end token 2 whatever the vocabulary.
             2 => EndOfText::Highest,
             id => EndOfText::First(id),
         },
@@ -88,8 +88,8 @@ fn stack(fields: &Fields, defaults: &Defaults) -> Result<encoder::Spec, ConfigEr
     Ok(encoder::Spec::new(size("num_hidden_layers", 12)?, block))
 }
 
-/// What must be as it always is, and what changes nothing: both parts repeat the width of the common space, which the top
-/// level says.
+/// Checks fields that have only one supported value, and ignores harmless ones: both parts repeat the width of the joint
+/// embedding space, which the top level states.
 fn finish(fields: Fields) -> Result<(), ConfigError> {
     for key in ["is_decoder", "is_encoder_decoder", "add_cross_attention"] {
         fields.only(key, &[false.into()])?;
@@ -105,8 +105,8 @@ fn finish(fields: Fields) -> Result<(), ConfigError> {
     fields.finish(ID, &[BOOKKEEPING, &harmless].concat())
 }
 
-/// The object `key`, completed by `{key}_dict` of older configs, whose values win in the library: published files have the same
-/// in both, and one that has not is refused.
+/// The object `key`, completed by `{key}_dict` of older configs, whose values take precedence in the library. A config in which
+/// the two contradict each other is refused.
 fn part(config: &Value, key: &str) -> Result<Value, ConfigError> {
     let object = |key: &str| match config.get(key).filter(|v| !v.is_null()) {
         None => Ok(Map::new()),

@@ -55,7 +55,7 @@ pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
     }
     finish_vision(fields)?;
 
-    // The first is where training starts; the others say how tensors are stored and returned.
+    // `init_logit_scale` is where training starts; the others say how tensors are stored and returned.
     let harmless = [
         "init_logit_scale",
         "nonscalar_logit_scale",
@@ -76,7 +76,7 @@ pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
     })
 }
 
-/// A layer of either tower.
+/// The spec of a layer of either tower.
 fn block(fields: &Fields, size: (usize, usize), quick: bool) -> Result<ocellus_nn::block::Spec, ConfigError> {
     let ratio = fields.number_or("mlp_ratio", 4.0)?;
     let inner = (size.0 as f64 * ratio) as usize;
@@ -88,7 +88,7 @@ fn block(fields: &Fields, size: (usize, usize), quick: bool) -> Result<ocellus_n
         });
     }
     let act = match fields.object("act_kwargs")? {
-        // The library's quick activation has no options.
+        // OpenCLIP's quick GELU takes no options.
         Some(options) if !quick => {
             options.only("approximate", &[json!("none"), json!("tanh")])?;
             let tanh = options.text_or("approximate", "none")? == "tanh";
@@ -133,17 +133,17 @@ fn finish_text(fields: Fields) -> Result<(), ConfigError> {
         fields.only(key, &[json!(false)])?;
     }
     let harmless = [
-        // About the tokenizer.
+        // Fields about the tokenizer.
         "hf_tokenizer_name",
         "tokenizer_mode",
         "tokenizer_kwargs",
         "pad_id",
         "eos_id",
-        // Options of what is not there: a text tower of another library, a class token.
+        // Options of parts that are absent here: a text tower of another library, a class token.
         "hf_model_pretrained",
         "hf_proj_type",
         "hf_pooler_type",
-        // A norm of each token alone is the same before and after one of them is picked.
+        // A norm acts on each token alone, so it gives the same before and after one token is selected.
         "final_ln_after_pool",
         "output_tokens",
     ];
@@ -155,9 +155,9 @@ fn finish_vision(fields: Fields) -> Result<(), ConfigError> {
     fields.only("pos_embed_type", &[json!("learnable")])?;
     fields.only("attentional_pool", &[json!(false)])?;
     let harmless = [
-        // Patches are dropped in training alone.
+        // Patches are dropped in training only.
         "patch_dropout",
-        // Options of what is not there: a pooler, a picture tower of another library.
+        // Options of parts that are absent here: an attention pooler, a picture tower of another library.
         "attn_pooler_queries",
         "attn_pooler_heads",
         "timm_model_pretrained",
@@ -166,7 +166,7 @@ fn finish_vision(fields: Fields) -> Result<(), ConfigError> {
         "timm_proj_bias",
         "timm_drop",
         "timm_drop_path",
-        // A norm of each token alone is the same before and after one of them is picked.
+        // A norm acts on each token alone, so it gives the same before and after one token is selected.
         "final_ln_after_pool",
         "output_tokens",
     ];

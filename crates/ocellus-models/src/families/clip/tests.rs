@@ -1,4 +1,4 @@
-//! Configs that are read and refused, inputs that are refused, and that the abilities say what the reference says.
+//! Configs that are read or refused, inputs that are refused, and capabilities compared with the reference.
 
 use candle_core::Tensor;
 use ocellus_nn::{Act, Norm, Taps};
@@ -11,7 +11,7 @@ use crate::capabilities::Embedder;
 use crate::families::testing::{Golden, refused, slices};
 use crate::visual_input::{Regions, VisualInput};
 
-/// A config as the publisher's first models have it on hubs, shortened.
+/// A config like those of the publisher's first models on model hubs, shortened.
 fn published() -> Value {
     json!({
         "architectures": ["CLIPModel"], "initializer_factor": 1.0, "logit_scale_init_value": 2.6592, "model_type": "clip",
@@ -281,7 +281,7 @@ fn what_the_publishers_files_note_beside_the_weights_is_left_alone() {
     noted.put("context_length", &[], vec![10.0]).load().unwrap();
 }
 
-/// Lengths of the texts up to their end tokens.
+/// Lengths of the texts, end tokens included.
 fn lengths(golden: &Golden, ids: &str, end: u32) -> Vec<usize> {
     let input = golden.case.input(ids);
     let ids = input.ids();
@@ -321,7 +321,7 @@ fn embeddings_of_texts_without_padding_are_the_references() {
             let wanted: Vec<f32> = (0..texts.len()).map(|i| scores[i * texts.len() + i]).collect();
             assert_close("scaled cosines", &scaled, &wanted, 1e-4, 1e-4);
             assert!(pairs.iter().all(|p| p.matched.is_none()));
-            // A text does not see its neighbours.
+            // A text's embedding does not depend on the other texts of the batch.
             let alone = flat(embedder.texts(&[&texts[1]]).unwrap());
             let width = alone.len();
             assert_eq!(

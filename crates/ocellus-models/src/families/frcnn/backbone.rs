@@ -1,4 +1,4 @@
-//! The residual network (He et al. 2015): a stem and four stages of bottlenecks, the last of which is the head of a box.
+//! The residual network (He et al. 2015): a stem and four stages of bottleneck blocks, the last of which is the RoI head.
 
 use candle_core::Tensor;
 use ocellus_nn::conv::Spec;
@@ -6,40 +6,40 @@ use ocellus_nn::{Conv, LoadError, Params, Taps};
 
 type LoadResult<T> = Result<T, LoadError>;
 
-/// What the published norms add to a variance.
+/// Epsilon that the published norms add to the variance.
 const NORM_EPS: f64 = 1e-5;
-/// Blocks of the four stages by the network's depth.
+/// Blocks of the four stages, by the depth of the network.
 pub(super) const BLOCKS: &[(usize, [usize; 4])] =
     &[(50, [3, 4, 6, 3]), (101, [3, 4, 23, 3]), (152, [3, 8, 36, 3])];
-/// Px to a place of the third stage's planes.
+/// Px of the picture per position of the third stage's feature map.
 pub(super) const STRIDE: usize = 16;
 
-/// Sizes of the whole network.
+/// Sizes of the network.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Net {
     /// Blocks of the four stages.
     pub blocks: [usize; 4],
     pub stem: usize,
-    /// Channels inside the first stage's blocks; every stage doubles them.
+    /// Inner channels of the first stage's blocks; every stage doubles them.
     pub middle: usize,
-    /// Channels that the first stage puts out; every stage doubles them.
+    /// Output channels of the first stage; every stage doubles them.
     pub outputs: usize,
     pub groups: usize,
-    /// The first kernel of a stage moves by its stride, else the second.
+    /// Whether the stride of a stage is in the first convolution of its first block; otherwise in the second.
     pub stride_first: bool,
-    /// The last stage halves its planes; else it keeps their size, and its kernels see twice as far.
+    /// Whether the last stage halves the resolution; otherwise it keeps it, and its 3 x 3 convolutions have dilation 2.
     pub halved: bool,
-    /// The pooling of the stem begins at the corner and counts a last incomplete window; else it begins one before.
+    /// Whether the stem's pooling has no padding and rounds the output size up; otherwise it has a padding of 1 and rounds down.
     pub pool_ceiled: bool,
 }
 
 impl Net {
-    /// Channels of the third stage.
+    /// Output channels of the third stage (named `res4`).
     pub(super) fn fourth(&self) -> usize {
         self.outputs * 4
     }
 
-    /// Channels of the last stage: the width of a feature vector.
+    /// Output channels of the last stage (named `res5`): the width of a feature vector.
     pub(super) fn fifth(&self) -> usize {
         self.outputs * 8
     }
@@ -63,9 +63,9 @@ impl Net {
         }
     }
 
-    /// The stage that is the head of a box.
-    pub(super) fn head(&self, p: &Params) -> LoadResult<Stage> {
-        Stage::load(p, &self.stage(3))
+    /// The stage that serves as the RoI head.
+    pub(super) fn head(&self, p: &Params) -> LoadResult<ResidualStage> {
+        ResidualStage::load(p, &self.stage(3))
     }
 }
 
@@ -80,7 +80,7 @@ struct StageSpec {
     dilation: usize,
 }
 
-/// Three kernels, and a way around them.
+/// A bottleneck block: three convolutions and a shortcut.
 struct Bottleneck {
     shortcut: Option<Conv>,
     kernels: [Conv; 3],
@@ -135,10 +135,10 @@ impl Bottleneck {
     }
 }
 
-/// Blocks behind one another.
-pub(super) struct Stage(Vec<Bottleneck>);
+/// A stage of the residual network: its blocks in order.
+pub(super) struct ResidualStage(Vec<Bottleneck>);
 
-impl Stage {
+impl ResidualStage {
     fn load(p: &Params, spec: &StageSpec) -> LoadResult<Self> {
         let block = |i: usize| match i {
             0 => Bottleneck::load(&p.at(0), spec.inputs, spec.stride, spec),
@@ -157,7 +157,7 @@ impl Stage {
 pub(super) struct Backbone {
     stem: Conv,
     pool_ceiled: bool,
-    stages: [Stage; 3],
+    stages: [ResidualStage; 3],
 }
 
 impl Backbone {
@@ -167,7 +167,7 @@ impl Backbone {
             padding: 3,
             ..Spec::new(3, net.stem, 7)
         };
-        let stage = |i: usize| Stage::load(&p.at(format!("res{}", i + 2)), &net.stage(i));
+        let stage = |i: usize| ResidualStage::load(&p.at(format!("res{}", i + 2)), &net.stage(i));
         Ok(Self {
             stem: Conv::normed(&p.at("stem.conv1"), stem, NORM_EPS)?,
             pool_ceiled: net.pool_ceiled,
@@ -187,11 +187,11 @@ impl Backbone {
     }
 }
 
-/// The greatest of every 3 x 3 window, two apart. No value may be negative: zeros stand in for what lies outside.
+/// Max pooling over 3 x 3 windows with stride 2. Values must not be negative: zeros stand for what lies outside.
 fn pooled(x: &Tensor, ceiled: bool) -> candle_core::Result<Tensor> {
     let before = usize::from(!ceiled);
     let behind = |side: usize| match ceiled {
-        // Up to a whole number of windows, and at least one.
+        // Pads up to a whole number of windows, and at least one.
         true => 3usize.saturating_sub(side).max(side.saturating_sub(3) % 2),
         false => 1,
     };

@@ -1,9 +1,10 @@
-//! Boxes: anchors, moves, overlaps, and which of many boxes of one thing is kept.
+//! Boxes: anchors, box regression, intersection over union, non-maximum suppression.
 
-/// x1, y1, x2, y2 in px.
+/// A box: x1, y1, x2, y2 in px.
 pub(super) type Corners = [f32; 4];
 
-/// The boxes around a point, for every size (root of the area, px) and ratio of height to width, sizes outside.
+/// Anchors around the origin: a box for every size (square root of the area, px) and every ratio of height to width; the ratio
+/// varies fastest.
 pub(super) fn around_a_point(sizes: &[f64], ratios: &[f64]) -> Vec<Corners> {
     let of = |size: f64, ratio: f64| {
         let width = (size * size / ratio).sqrt();
@@ -16,8 +17,8 @@ pub(super) fn around_a_point(sizes: &[f64], ratios: &[f64]) -> Vec<Corners> {
         .collect()
 }
 
-/// `cells` around every point of a grid of rows and columns: row by row, column by column. Points are `stride` px apart, the
-/// first lies `offset` strides from the corner.
+/// The anchors in `cells` at every position of a grid of rows and columns, in raster order. Positions are `stride` px apart; the
+/// first is `offset` strides from the corner of the picture.
 pub(super) fn on_a_grid(
     cells: &[Corners],
     (rows, columns): (usize, usize),
@@ -35,11 +36,11 @@ pub(super) fn on_a_grid(
     boxes
 }
 
-/// No side grows by more than from 16 to 1000 px (Faster R-CNN as Detectron runs it).
+/// The largest factor by which a side may grow: from 16 to 1000 px (the limit of Detectron).
 const MOST_GROWTH: f32 = 1000.0 / 16.0;
 
-/// A box moved by a regressor's four numbers: its centre by shares of its sides, its sides by factors on a logarithmic
-/// scale. The numbers are divided by `weights` first.
+/// Applies the four numbers of a box regressor, after dividing them by `weights`: the centre moves by multiples of the sides, and
+/// the sides are multiplied by `exp` of the other two.
 pub(super) fn moved(from: Corners, delta: [f32; 4], weights: [f32; 4]) -> Corners {
     let (width, height) = (from[2] - from[0], from[3] - from[1]);
     let (x, y) = (from[0] + 0.5 * width, from[1] + 0.5 * height);
@@ -55,7 +56,7 @@ pub(super) fn moved(from: Corners, delta: [f32; 4], weights: [f32; 4]) -> Corner
     ]
 }
 
-/// The part of a box inside a picture of `(height, width)`. `None` where a corner is not finite.
+/// The part of a box inside a picture of `(height, width)` px. `None` where a coordinate is not finite.
 pub(super) fn clipped(from: Corners, (height, width): (f32, f32)) -> Option<Corners> {
     let inside = [
         from[0].clamp(0.0, width),
@@ -66,7 +67,7 @@ pub(super) fn clipped(from: Corners, (height, width): (f32, f32)) -> Option<Corn
     from.iter().all(|v| v.is_finite()).then_some(inside)
 }
 
-/// Shared area over joint area; not a number for two boxes without area.
+/// Intersection over union; NaN for two boxes without area.
 pub(super) fn overlap(a: &Corners, b: &Corners) -> f32 {
     let area = |c: &Corners| (c[2] - c[0]) * (c[3] - c[1]);
     let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
@@ -75,8 +76,8 @@ pub(super) fn overlap(a: &Corners, b: &Corners) -> f32 {
     shared / (area(a) + area(b) - shared)
 }
 
-/// Indices of at most `most` boxes, surest first, none of which overlaps a surer one by more than `threshold`; of equally
-/// sure boxes the first comes first.
+/// Non-maximum suppression: indices of at most `most` boxes, most confident first, none of which has an intersection over union
+/// above `threshold` with a box before it. Of boxes with equal scores the earlier comes first.
 pub(super) fn suppress(boxes: &[Corners], scores: &[f32], threshold: f64, most: usize) -> Vec<usize> {
     let mut kept: Vec<usize> = Vec::with_capacity(most.min(boxes.len()));
     for index in surest_first(scores) {
@@ -91,7 +92,7 @@ pub(super) fn suppress(boxes: &[Corners], scores: &[f32], threshold: f64, most: 
     kept
 }
 
-/// Indices in the order of falling scores; equal ones stay in order.
+/// Indices by descending score; equal scores stay in order.
 pub(super) fn surest_first(scores: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
@@ -130,7 +131,7 @@ mod tests {
             ([0.5, -0.25, 0.0, 0.0], [1.0; 4], [20.0, 10.0, 40.0, 50.0]),
             ([5.0, -2.5, 0.0, 0.0], [10.0; 4], [20.0, 10.0, 40.0, 50.0]),
             ([0.0, 0.0, two, -two], [1.0; 4], [0.0, 30.0, 40.0, 50.0]),
-            // Twenty px become 1250 and not e¹⁰⁰ times as much.
+            // A width of 20 px becomes 1250 px at most, not e¹⁰⁰ times 20.
             ([0.0, 0.0, 100.0, 0.0], [1.0; 4], [-605.0, 20.0, 645.0, 60.0]),
         ] {
             let found = moved(from, delta, weights);
@@ -161,7 +162,7 @@ mod tests {
     fn the_surest_of_overlapping_boxes_stays() {
         let at = |x: f32| [x, 0.0, x + 10.0, 10.0];
         let boxes = [at(0.0), at(2.0), at(4.0), at(40.0), at(40.0)];
-        // Neighbours 2 px apart share 8 of 12, those 4 px apart 6 of 14.
+        // Boxes 2 px apart share 8 of 12 px, boxes 4 px apart 6 of 14.
         for (scores, threshold, most, expected) in [
             ([0.5, 0.9, 0.8, 0.1, 0.2], 0.5, 9, vec![1, 4]),
             ([0.9, 0.5, 0.8, 0.1, 0.2], 0.5, 9, vec![0, 2, 4]),

@@ -1,4 +1,4 @@
-//! The `config.yaml` of a detector: sections of a training framework, in small or capital letters.
+//! The `config.yaml` of a detector: the nested sections of a training framework, with lower-case or upper-case keys.
 
 use ocellus_media::{Filter, PixelRecipe, Resize};
 use serde_json::{Map, Value, json};
@@ -10,38 +10,38 @@ use crate::config::{ConfigError, Fields};
 /// The family's id.
 pub(super) const ID: &str = "frcnn";
 
-/// Boxes that may be asked for in one picture.
+/// The most boxes that a config may ask for in one picture.
 const MOST_BOXES: usize = 4096;
-/// Boxes that are considered before suppression.
+/// The most boxes before suppression.
 const MOST_CONSIDERED: usize = 1 << 16;
-/// Cells of a pooled box along a side.
+/// The largest side of RoI-pooled features.
 const MOST_CELLS: usize = 64;
 
 pub(super) struct Config {
     pub net: Net,
     pub recipe: PixelRecipe,
-    /// Planes come as blue, green, red.
+    /// Whether the channel order is blue, green, red.
     pub reversed: bool,
     pub proposals: Proposals,
-    /// Cells of a pooled box along a side.
+    /// Side of the RoI-pooled features: every box becomes `cells · cells` values per channel.
     pub cells: usize,
-    /// Classes of objects; one more stands behind them, for none.
+    /// Number of object classes; the logits have one more, the last, for background.
     pub objects: usize,
-    /// Classes of attributes; one more stands behind them, for none.
+    /// Number of attribute classes; the logits have one more, the last, for "no attribute".
     pub attributes: usize,
     pub weights: [f32; 4],
-    /// Overlaps of kept boxes, tried in order until there are enough.
+    /// Thresholds of non-maximum suppression, tried in order until enough boxes are kept.
     pub thresholds: Vec<f64>,
     pub fewest: usize,
     pub most: usize,
 }
 
 pub(super) struct Proposals {
-    /// Anchors around a point, unless the checkpoint brings its own.
+    /// Anchors at a position, unless the checkpoint contains its own.
     pub anchors: Vec<[f32; 4]>,
     pub offset: f32,
     pub hidden: usize,
-    /// Px that both sides must pass.
+    /// Boxes must be larger than this along both sides, px.
     pub smallest: f32,
     pub weights: [f32; 4],
     pub threshold: f64,
@@ -49,7 +49,7 @@ pub(super) struct Proposals {
     pub kept: usize,
 }
 
-/// Parts of the framework's configs that belong to training, to bookkeeping or to heads that this detector has not.
+/// Sections of the framework's configs about training, bookkeeping, or heads that this detector does not have.
 const OTHER_PARTS: &[&str] = &[
     "backbone",
     "cudnn_benchmark",
@@ -103,7 +103,7 @@ const RPN: &[&str] = &[
     "pre_nms_topk_train",
     "smooth_l1_beta",
 ];
-/// The published detector ranks boxes and cuts none off by its score.
+/// The published detector sorts boxes by score and has no minimum score.
 const ROI_HEADS: &[&str] = &[
     "batch_size_per_image",
     "iou_labels",
@@ -113,7 +113,7 @@ const ROI_HEADS: &[&str] = &[
     "proposal_append_gt",
     "score_thresh_test",
 ];
-/// The head is the last stage of the network, so layers of other heads are not there; pooling takes every value.
+/// The head is the last stage of the network, so fields of other heads are absent; pooling takes every value.
 const ROI_BOX_HEAD: &[&str] = &[
     "bbox_reg_loss_type",
     "bbox_reg_loss_weight",
@@ -194,7 +194,7 @@ impl Config {
     }
 }
 
-/// The recipe of pictures, whether planes are turned round, and how the stem pools.
+/// The recipe of pictures, whether the channel order is reversed, and how the stem pools.
 fn seen(fields: &Fields) -> Result<(PixelRecipe, bool, bool), ConfigError> {
     let (input, model) = (part(fields, "input")?, part(fields, "model")?);
     let reversed = match input.text("format")? {
@@ -204,7 +204,7 @@ fn seen(fields: &Fields) -> Result<(PixelRecipe, bool, bool), ConfigError> {
     };
     let [mean, std] = ["pixel_mean", "pixel_std"].map(|key| {
         let levels = exactly::<3>(&model, key)?.map(|v| v as f32);
-        // Recipes count from red.
+        // Recipes list channels in the order red, green, blue.
         Ok::<_, ConfigError>(if reversed {
             [levels[2], levels[1], levels[0]]
         } else {
@@ -320,7 +320,7 @@ fn exactly<const N: usize>(fields: &Fields, key: &str) -> Result<[f64; N], Confi
     <[f64; N]>::try_from(numbers).map_err(|n| wrong(fields, key, format!("{N} numbers"), format!("{n:?}")))
 }
 
-/// What a regressor's numbers are divided by.
+/// What the outputs of a box regressor are divided by.
 fn weights(fields: &Fields) -> Result<[f32; 4], ConfigError> {
     let weights = exactly::<4>(fields, "bbox_reg_weights")?;
     if weights.contains(&0.0) {
@@ -334,7 +334,7 @@ fn weights(fields: &Fields) -> Result<[f32; 4], ConfigError> {
     Ok(weights.map(|v| v as f32))
 }
 
-/// The positive numbers of the only list in a list: one list for each level of planes, and here there is one level.
+/// The positive numbers of a list that holds one list per level of a feature pyramid; this detector has one level.
 fn only_list(fields: &Fields, key: &str) -> Result<Vec<f64>, ConfigError> {
     let refused = |found: &Value| wrong(fields, key, "one list of numbers above 0 in a list", found);
     let value = fields.get(key).ok_or_else(|| ConfigError::Missing {
@@ -358,7 +358,7 @@ fn wrong(fields: &Fields, key: &str, expected: impl ToString, found: impl ToStri
     }
 }
 
-/// The same with every key of an object in small letters.
+/// A copy of the value whose object keys are all lower-case.
 fn small_letters(value: &Value) -> Value {
     match value {
         Value::Object(object) => {

@@ -22,7 +22,7 @@ fn detect(model: &dyn Model, picture: &Rgb) -> Detections {
     model.detector().unwrap().detect(&planes.unwrap(), size).unwrap()
 }
 
-/// A picture with something in every place.
+/// A picture that varies everywhere.
 fn patterned(width: u32, height: u32, seed: u32) -> Rgb {
     let level = |i: u32| (i.wrapping_mul(2_654_435_761).wrapping_add(seed * 7919) >> 24) as u8;
     let of = |i: u32| level(i / 3 / 8 * 3 + i % 3 + seed);
@@ -64,7 +64,7 @@ fn colours_are_turned_round_where_the_checkpoint_wants_them_so() {
     let same_mean = small()
         .set("input.format", json!("RGB"))
         .set("model.pixel_mean", mean);
-    // The mean belongs to the checkpoint's order: turned with the picture, nothing changes.
+    // The mean has the checkpoint's channel order: when picture and mean are both reversed, nothing changes.
     let (a, b) = (detect(&*reversed, &picture), detect(&*plain, &turned));
     assert_eq!((a.regions.boxes, &a.objects), (b.regions.boxes, &b.objects));
     assert_ne!(detect(&*same_mean.load().unwrap(), &picture).objects, a.objects);
@@ -231,7 +231,7 @@ fn configs_that_cannot_be_honoured_are_refused_by_field() {
     ] {
         refused(Golden::open(CASE).set(path, value).load().map(|_| ()), part);
     }
-    // A width that the tensors have not.
+    // A width that the tensors do not have.
     refused(
         Golden::open(CASE)
             .set("roi_heads.num_classes", json!(8))
@@ -264,7 +264,7 @@ fn configs_are_read_as_they_are_published() {
         let error = parse(text).expect_err(text).to_string();
         assert!(error.contains(part), "`{error}` does not say `{part}`");
     }
-    // Aliases that would grow to billions of values.
+    // YAML aliases that would expand to billions of values.
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..12 {
         let row = vec![format!("*a{}", i - 1); 10].join(", ");

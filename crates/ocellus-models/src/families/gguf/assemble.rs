@@ -1,4 +1,4 @@
-//! Two files put together.
+//! Combines the two files into one checkpoint.
 
 use ocellus_text::{Template, Tokenizer};
 use ocellus_weights::Weights;
@@ -8,7 +8,7 @@ use super::keys::Keys;
 use super::parts::{ARCHITECTURE, Files, Parts};
 use super::{llava, qwen, vocabulary};
 
-/// A checkpoint in the form that families read.
+/// A checkpoint as families read it.
 pub struct Assembled {
     /// `config.json`.
     pub config: String,
@@ -18,11 +18,11 @@ pub struct Assembled {
     pub generation: String,
     pub tokenizer: Tokenizer,
     pub template: Option<Template>,
-    /// All tensors under the names that the family loads.
+    /// All tensors, under the names that the family loads.
     pub weights: Weights,
 }
 
-/// Name of the language model, name of the vision tower, and how the two are read.
+/// Architecture name of the language model, kind of the vision tower, and the function that reads the pair.
 type Kind = (
     &'static str,
     &'static str,
@@ -36,10 +36,10 @@ const KINDS: &[Kind] = &[
     ("llama", "pixtral", llava::read),
 ];
 
-/// The architecture that every vision tower states.
+/// The architecture name of every vision tower file.
 const TOWER: &str = "clip";
 
-/// Puts a checkpoint together from the language model and the vision tower.
+/// Combines the language model and the vision tower into one checkpoint.
 pub fn assemble(language: Weights, tower: Weights) -> Result<Assembled, GgufError> {
     let metadata = |weights: &Weights| {
         let name = weights.name().to_owned();
@@ -66,11 +66,11 @@ pub fn assemble(language: Weights, tower: Weights) -> Result<Assembled, GgufErro
         generation: vocabulary.generation.to_string(),
         tokenizer: vocabulary.tokenizer,
         template: vocabulary.template,
-        weights: weights.rebuilt(parts.recipes)?,
+        weights: weights.rebuilt(parts.assemblies)?,
     })
 }
 
-/// The name of the language model, and how it is read with this tower.
+/// The architecture name of the language model, and how it is read together with this tower.
 fn kind<'a>(language_keys: &Keys<'a>, tower_keys: &Keys<'a>) -> Result<(&'a str, &'static Kind), GgufError> {
     let (architecture, other) = (language_keys.text(ARCHITECTURE)?, tower_keys.text(ARCHITECTURE)?);
     if architecture == TOWER {

@@ -1,9 +1,9 @@
-//! Why files in GGUF could not be made into a checkpoint.
+//! Why GGUF files could not be made into a checkpoint.
 
 use ocellus_text::TextError;
 use ocellus_weights::WeightsError;
 
-/// Why files in GGUF could not be made into a checkpoint.
+/// Why GGUF files could not be made into a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GgufError {

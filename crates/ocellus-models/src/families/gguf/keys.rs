@@ -1,18 +1,18 @@
-//! Metadata, read so that no key which changes the computation goes unread.
+//! Metadata of a GGUF file, with a check that no key which changes the computation goes unread.
 
 use super::error::GgufError;
 use ocellus_weights::gguf::Metadata;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-/// The metadata of a file; remembers which keys were read.
+/// The metadata of a file; records which keys were read.
 pub(super) struct Keys<'a> {
     metadata: &'a Metadata,
     read: RefCell<BTreeSet<String>>,
 }
 
-/// Keys below an architecture's name that change nothing here: what a file was made with, a vocabulary's size that the table
-/// of embeddings has as well, and numbers that are constants of the families.
+/// Keys below an architecture's name that do not change the computation: how the file was made, the vocabulary size (also given
+/// by the embedding table), and constants of the families.
 const HARMLESS: &[&str] = &[
     "vocab_size",
     "has_vision_encoder",
@@ -21,7 +21,7 @@ const HARMLESS: &[&str] = &[
     "has_qwen2vl_merger",
     "use_glu_mlp",
     "use_rms_norm",
-    // What the language model's norms add; a tower's own is a constant of its family.
+    // The epsilon of the language model's norms; the tower's is a constant of its family.
     "vision.attention.layer_norm_epsilon",
     "vision.feed_forward_length",
     "vision.mm_patch_merge_type",
@@ -35,7 +35,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The file's name, as messages call it.
+    /// The file's name for error messages.
     pub fn file(&self) -> String {
         self.metadata.file().to_owned()
     }
@@ -105,7 +105,7 @@ impl<'a> Keys<'a> {
         Ok(self.seen(key).flags(key)?)
     }
 
-    /// Fails unless `key` is absent or the whole number `expected`.
+    /// Fails unless `key` is absent or equals `expected`.
     pub fn only(&self, key: &str, expected: u64) -> Result<(), GgufError> {
         match self.size_or(key)? {
             Some(found) if found != expected => Err(self.wrong(key, expected, found)),
@@ -113,7 +113,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Fails when a key below `kind.` is left that was not read and that may change the computation.
+    /// Fails when a key below `kind.` was not read and may change the computation.
     pub fn finish(&self, kind: &str) -> Result<(), GgufError> {
         let read = self.read.borrow();
         let unknown = self.metadata.keys().find(|key| {

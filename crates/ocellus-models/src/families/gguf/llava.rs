@@ -1,7 +1,6 @@
-//! Pixtral: a Mistral decoder, which is stored as a `llama`, behind a tower with rotary positions.
+//! Pixtral: a Mistral decoder, stored with the architecture name `llama`, and a vision tower with rotary positions.
 //!
-//! Both parts keep the two numbers that turn together next to each other; the library that the family's names come from keeps
-//! them in the two halves of a head.
+//! Both files store the two values of a rotated pair next to each other; transformers stores them in the two halves of a head.
 
 use super::error::GgufError;
 use super::names::{EMBEDDING, HEAD, Pairs, Plan};
@@ -40,7 +39,7 @@ pub(super) fn read(files: &Files<'_>) -> Result<Parts, GgufError> {
             .size_or("llama.rope.dimension_count")?
             .unwrap_or(width / heads.max(1)),
     };
-    // A decoder that turns only a part of a head, or scales its positions, is another one.
+    // Decoders that rotate only a part of a head, or scale their positions, are not supported.
     language_keys.only("llama.rope.dimension_count", head_dim)?;
     language_keys.only("llama.attention.value_length", head_dim)?;
     language_keys.only("llama.expert_count", 0)?;
@@ -109,8 +108,8 @@ pub(super) fn read(files: &Files<'_>) -> Result<Parts, GgufError> {
             "image_mean": tower_keys.numbers("clip.vision.image_mean")?,
             "image_std": tower_keys.numbers("clip.vision.image_std")?,
         }),
-        recipes: plan.recipes,
-        // The embedding of the token behind a row, for readers that put it there themselves.
+        assemblies: plan.assemblies,
+        // A copy of one row of the token embedding table, for runtimes that insert it themselves.
         copies: &["v.token_embd.img_break"],
     })
 }

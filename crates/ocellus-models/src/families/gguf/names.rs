@@ -1,13 +1,13 @@
-//! Tensor names, and what the published converter does to tensors, undone.
+//! Tensor names, and the inverse of what the published converter does to tensors.
 
 use super::error::GgufError;
-use ocellus_weights::{Recipe, View, Weights};
+use ocellus_weights::{Assembly, View, Weights};
 use std::collections::BTreeMap;
 
-/// Pairs of a GGUF name and a checkpoint's, both without `.weight` and `.bias`.
+/// Pairs of a GGUF name and a checkpoint name, both without `.weight` and `.bias`.
 pub(super) type Pairs = &'static [(&'static str, &'static str)];
 
-/// The decoder's layers; their names are the same for every kind.
+/// Names in the decoder's layers, the same for every architecture.
 const LAYERS: Pairs = &[
     ("attn_norm", "input_layernorm"),
     ("attn_q", "self_attn.q_proj"),
@@ -28,29 +28,29 @@ pub(super) const EMBEDDING: &str = "token_embd.weight";
 pub(super) const HEAD: &str = "output.weight";
 pub(super) const PATCH: &str = "v.patch_embd.weight";
 
-/// Recipes of a checkpoint's tensors from those of a file. A tensor whose name no table knows keeps it, and is reported by
-/// whoever loads the checkpoint as one that nobody takes.
+/// How every tensor of the checkpoint is made from tensors of a file. A tensor that no table mentions keeps its name, so that the
+/// family's loader reports it as unused.
 pub(super) struct Plan<'a> {
     tensors: &'a Weights,
-    pub recipes: BTreeMap<String, Recipe>,
+    pub assemblies: BTreeMap<String, Assembly>,
 }
 
 impl<'a> Plan<'a> {
     pub fn new(tensors: &'a Weights) -> Self {
         Self {
             tensors,
-            recipes: BTreeMap::new(),
+            assemblies: BTreeMap::new(),
         }
     }
 
-    /// The language model, whose body the checkpoint keeps under `body` and whose head under `head`.
+    /// The language model; the checkpoint has its layers under `body` and its head under `head`.
     pub fn decoder(&mut self, body: &str, head: &str) {
         self.alone("", body, DECODER);
         self.one("output", head);
         self.layers("blk.", &format!("{body}layers."), LAYERS);
     }
 
-    /// Weight and bias of `theirs`, as far as they are there.
+    /// Weight and bias of `theirs`, where present.
     pub fn one(&mut self, theirs: &str, ours: &str) {
         for end in ["weight", "bias"] {
             self.tensor(&format!("{theirs}.{end}"), format!("{ours}.{end}"));
@@ -59,7 +59,7 @@ impl<'a> Plan<'a> {
 
     fn tensor(&mut self, theirs: &str, ours: String) {
         if self.tensors.contains(theirs) {
-            self.recipes.insert(ours, Recipe::As(theirs.to_owned()));
+            self.assemblies.insert(ours, Assembly::As(theirs.to_owned()));
         }
     }
 
@@ -69,14 +69,14 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Numbered layers.
+    /// The numbered layers.
     pub fn layers(&mut self, theirs: &str, ours: &str, pairs: Pairs) {
         for layer in self.numbers(theirs) {
             self.alone(&format!("{theirs}{layer}."), &format!("{ours}{layer}."), pairs);
         }
     }
 
-    /// The numbers behind `prefix` in names, in order.
+    /// The numbers that follow `prefix` in tensor names, ascending.
     pub fn numbers(&self, prefix: &str) -> Vec<usize> {
         let names = self.tensors.names().filter_map(|name| name.strip_prefix(prefix));
         let mut numbers: Vec<usize> = names
@@ -87,7 +87,7 @@ impl<'a> Plan<'a> {
         numbers
     }
 
-    /// Queries, keys and values of a tower's layers as one tensor, as they are or split.
+    /// The fused query-key-value projection of the tower's layers, stored fused or as three tensors.
     pub fn fused(&mut self, theirs: &str, ours: &str) {
         for layer in self.numbers(theirs) {
             let (from, to) = (format!("{theirs}{layer}."), format!("{ours}{layer}.attn.qkv"));
@@ -95,20 +95,21 @@ impl<'a> Plan<'a> {
             for end in ["weight", "bias"] {
                 let parts = ["q", "k", "v"].map(|part| format!("{from}attn_{part}.{end}"));
                 if parts.iter().all(|part| self.tensors.contains(part)) {
-                    self.recipes
-                        .insert(format!("{to}.{end}"), Recipe::Stacked(parts.to_vec()));
+                    self.assemblies
+                        .insert(format!("{to}.{end}"), Assembly::Stacked(parts.to_vec()));
                 }
             }
         }
     }
 
-    /// Rows of queries or keys that stand in pairs of neighbours, which a checkpoint keeps in halves of a head.
+    /// Query or key rows that are stored with rotated pairs side by side; the checkpoint stores pairs in the two halves of a
+    /// head.
     pub fn unpaired(&mut self, ours: &str, heads: usize) {
         for end in ["weight", "bias"] {
-            if let Some(recipe) = self.recipes.get_mut(&format!("{ours}.{end}"))
-                && let Recipe::As(of) = recipe
+            if let Some(assembly) = self.assemblies.get_mut(&format!("{ours}.{end}"))
+                && let Assembly::As(of) = assembly
             {
-                *recipe = Recipe::EvenRowsFirst {
+                *assembly = Assembly::EvenRowsFirst {
                     of: std::mem::take(of),
                     heads,
                 };
@@ -116,7 +117,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The patch kernel, which is split over time.
+    /// The patch embedding kernel, which is stored as one tensor per frame.
     pub fn patch(&mut self, ours: &str) {
         let later = (1..).map(|frame| format!("{PATCH}.{frame}"));
         let frames: Vec<String> = std::iter::once(PATCH.to_owned())
@@ -124,14 +125,14 @@ impl<'a> Plan<'a> {
             .take_while(|name| self.tensors.contains(name))
             .collect();
         if !frames.is_empty() {
-            self.recipes
-                .insert(format!("{ours}.weight"), Recipe::Frames(frames));
+            self.assemblies
+                .insert(format!("{ours}.weight"), Assembly::Frames(frames));
         }
         self.tensor("v.patch_embd.bias", format!("{ours}.bias"));
     }
 
-    /// Old files call the first matrix of a tower's network `ffn_down` and the second `ffn_up`; a first one has rows as long
-    /// as the tower is wide.
+    /// Old files name the first matrix of the tower's MLP `ffn_down` and the second `ffn_up`. The first is recognised by rows as
+    /// long as the tower is wide.
     pub fn ordered(&mut self, layers: &str, width: u64, up: &str, down: &str) -> Result<(), GgufError> {
         for layer in self.numbers("v.blk.") {
             let (up, down) = (format!("{layers}{layer}.{up}"), format!("{layers}{layer}.{down}"));
@@ -146,17 +147,17 @@ impl<'a> Plan<'a> {
             }
             for end in ["weight", "bias"] {
                 let (up, down) = (format!("{up}.{end}"), format!("{down}.{end}"));
-                let (first, second) = (self.recipes.remove(&up), self.recipes.remove(&down));
-                self.recipes.extend(second.map(|recipe| (up, recipe)));
-                self.recipes.extend(first.map(|recipe| (down, recipe)));
+                let (first, second) = (self.assemblies.remove(&up), self.assemblies.remove(&down));
+                self.assemblies.extend(second.map(|assembly| (up, assembly)));
+                self.assemblies.extend(first.map(|assembly| (down, assembly)));
             }
         }
         Ok(())
     }
 
-    /// Rows of `ours`, or of its first part.
+    /// The number of rows of `ours`, or of the first tensor that it is made from.
     pub fn rows(&self, ours: &str) -> Option<usize> {
-        let parts = self.recipes.get(ours)?.parts();
+        let parts = self.assemblies.get(ours)?.parts();
         let view: View<'_> = self.tensors.view(parts.first()?).ok()?;
         view.shape.first().copied()
     }

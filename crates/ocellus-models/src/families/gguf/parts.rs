@@ -1,7 +1,7 @@
-//! The two files of a model, and what is made of them.
+//! The two files of a model, and the config that is made from them.
 
 use ocellus_text::Tokenizer;
-use ocellus_weights::{Recipe, Weights};
+use ocellus_weights::{Assembly, Weights};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use super::keys::Keys;
 
 pub(super) const ARCHITECTURE: &str = "general.architecture";
 
-/// What a kind of model makes of its two files.
+/// What the reader of an architecture makes of the two files.
 pub(super) struct Parts {
     pub config: Value,
     pub preprocessor: Value,
-    pub recipes: BTreeMap<String, Recipe>,
-    /// Tensors of which the other file holds the same.
+    pub assemblies: BTreeMap<String, Assembly>,
+    /// Tensors that repeat a tensor of the other file.
     pub copies: &'static [&'static str],
 }
 
-/// The two files, and what their metadata say.
+/// The two files with their metadata.
 pub(super) struct Files<'a> {
     pub language_keys: Keys<'a>,
     pub tower_keys: Keys<'a>,
-    /// The tensors of both.
+    /// The tensors of both files.
     pub tensors: &'a Weights,
     pub tokens: &'a Tokenizer,
 }

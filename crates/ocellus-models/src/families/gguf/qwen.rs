@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 /// Side of a window of the windowed tower, px.
 const WINDOW_PX: u64 = 112;
-/// Steps in time of a second of video.
+/// Time steps per second of video.
 const TOKENS_PER_SECOND: u64 = 2;
-/// Frames of a patch.
+/// Frames per temporal patch.
 const FRAMES: usize = 2;
-/// Least and largest area of a picture, px, of the published second and third generation.
+/// Smallest and largest area of a picture in px, of the published second and third generations.
 const SECOND_PIXELS: [u64; 2] = [56 * 56, 28 * 28 * 16384];
 const THIRD_PIXELS: [u64; 2] = [1 << 16, 1 << 24];
 
@@ -74,7 +74,7 @@ pub(super) fn second_and_a_half(files: &Files<'_>) -> Result<Parts, GgufError> {
         .tower_keys
         .size_or("clip.vision.window_size")?
         .unwrap_or(WINDOW_PX);
-    // The last layer of every group sees the whole picture.
+    // The last layer of every group attends to the whole picture.
     let whole: Vec<u64> = (1..=sizes.depth / pattern)
         .map(|group| group * pattern - 1)
         .collect();
@@ -112,7 +112,7 @@ pub(super) fn third(files: &Files<'_>) -> Result<Parts, GgufError> {
             DEEPSTACK,
         );
     }
-    // How many there are, said once more.
+    // The number of these layers is stored a second time.
     files
         .language_keys
         .only("qwen3vl.n_deepstack_layers", taken.len() as u64)?;
@@ -142,7 +142,7 @@ fn plan<'a>(files: &Files<'a>, network: Pairs, merger: Pairs) -> Plan<'a> {
     plan
 }
 
-/// The activation of the tower's network, which is stated by what it is not.
+/// Checks the tower's activation, which the metadata states by flags for the alternatives.
 fn activation(files: &Files<'_>, expected: &str) -> Result<(), GgufError> {
     let (gelu, silu) = (
         files.tower_keys.flag("clip.use_gelu")?,
@@ -160,7 +160,7 @@ fn activation(files: &Files<'_>, expected: &str) -> Result<(), GgufError> {
     }
 }
 
-/// The sizes of a tower.
+/// Sizes of the tower.
 struct Tower {
     depth: u64,
     width: u64,
@@ -193,7 +193,7 @@ impl Tower {
             .rows(&first)
             .ok_or_else(|| tensor("v.blk.0.ffn_up.weight", "is missing"))?;
         let frames = plan
-            .recipes
+            .assemblies
             .get("visual.patch_embed.proj.weight")
             .map_or(0, |r| r.parts().len());
         if frames != FRAMES {
@@ -209,7 +209,7 @@ impl Tower {
                 &format!("has the shape {kernel:?}, expected four axes"),
             ));
         };
-        // The size that a picture has where nothing else is said; pictures keep theirs here.
+        // A default picture size; pictures keep their own size here.
         tower_keys.size_or("clip.vision.image_size")?;
         Ok(Self {
             depth,
@@ -224,7 +224,7 @@ impl Tower {
     }
 }
 
-/// The config around the tower's, and how pictures are prepared.
+/// The complete config around the tower's, and the preprocessing of pictures.
 fn finish(
     files: &Files<'_>,
     plan: Plan<'_>,
@@ -260,7 +260,7 @@ fn finish(
             "image_mean": tower_keys.numbers("clip.vision.image_mean")?,
             "image_std": tower_keys.numbers("clip.vision.image_std")?,
         }),
-        recipes: plan.recipes,
+        assemblies: plan.assemblies,
         copies: &[],
     })
 }
@@ -308,7 +308,7 @@ fn decoder(files: &Files<'_>, third: bool) -> Result<Value, GgufError> {
     }))
 }
 
-/// Three numbers, which files fill up to four.
+/// The three M-RoPE section sizes, which files pad to four.
 fn sections(files: &Files<'_>, key: &str) -> Result<Vec<i64>, GgufError> {
     let mut found = files.language_keys.integers(key)?;
     if found.len() < 3 || found[3..].iter().any(|rest| *rest != 0) {

@@ -1,5 +1,5 @@
-//! Small checkpoints that the published converter wrote give the answers of the checkpoints that they were made of, bit for bit;
-//! what does not fit is refused by its key or its tensor.
+//! Small checkpoints that the published converter wrote give the same logits, bit for bit, as the checkpoints that they were
+//! converted from; files that do not fit are refused with the name of the key or tensor.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::error::ModelError;
 use crate::families::changed::{config, with};
 use crate::families::{find, parse};
 use crate::model::Model;
-use crate::mrope::{PositionRule, Vision};
+use crate::mrope::{PositionRule, VisualSpan};
 use crate::vlm::Prompt;
 use ocellus_media::Grid;
 
@@ -57,7 +57,7 @@ fn of_files(files: [File; 2]) -> Box<dyn Model> {
     load(&parse(&assembled.config).unwrap(), assembled.weights).unwrap()
 }
 
-/// The checkpoint that a case was made of, with the window that files cannot state.
+/// The original checkpoint of a case, with the window size that GGUF files cannot state.
 fn original(case: &str) -> Box<dyn Model> {
     let mut config = config(case);
     if case.starts_with("qwen2_5") {
@@ -87,7 +87,7 @@ fn logits(model: &dyn Model) -> Vec<f32> {
         ids.extend(vlm.placeholder(grid));
         ids.extend([30, 31]);
     }
-    let vision = |grid: &Grid| Vision {
+    let vision = |grid: &Grid| VisualSpan {
         grid: *grid,
         video_seconds: None,
     };
@@ -131,7 +131,7 @@ fn the_same_answers_as_the_checkpoint() {
     });
 }
 
-/// Old files call the two matrices of the tower's network by each other's names, and say nothing of its width.
+/// Old files swap the names of the two matrices of the tower's MLP and do not state its width.
 #[test]
 fn networks_in_the_old_order() {
     let case = "qwen2_vl-multi-449";
@@ -182,7 +182,7 @@ fn words_and_turns() {
         generation,
         ..
     } = put_together(files("qwen2_vl-multi-449")).unwrap();
-    // "the" is one token, and so is " the"; the picture's token is one as well.
+    // "the" is one token, " the" is one token, and the image placeholder is one token.
     let ids = tokenizer.encode("the the<|image_pad|>x").unwrap();
     assert_eq!((ids.len(), ids[2]), (4, 8));
     assert_eq!(tokenizer.decode(&ids).unwrap(), "the thex");
@@ -194,7 +194,7 @@ fn words_and_turns() {
         .render(&conversation, &RenderOptions::default())
         .unwrap();
     assert_eq!(prompt, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
-    // Texts that templates name come from their ids.
+    // Special tokens that templates name are found by their ids.
     let template = put_together(files("pixtral-multi-hf")).unwrap().template.unwrap();
     let prompt = template.render(&conversation, &RenderOptions::default()).unwrap();
     assert_eq!(prompt, "<s>[INST]hi[/INST]");

@@ -1,4 +1,4 @@
-//! Tokenizer, template and ends of answers.
+//! Tokenizer, chat template and end tokens.
 
 use super::error::GgufError;
 use super::keys::Keys;
@@ -6,7 +6,7 @@ use super::parts::Files;
 use ocellus_text::{ByteVocabulary, QWEN_PATTERN, Template, TextError, Tokenizer};
 use serde_json::{Value, json};
 
-/// How text is cut into words, by the name of the rule.
+/// A pre-tokenizer: the rule that splits text into words, with its name in GGUF.
 struct Rule {
     name: &'static str,
     pattern: &'static str,
@@ -14,9 +14,9 @@ struct Rule {
     whole_words: bool,
 }
 
-/// Contractions, letters with one leading symbol, up to three digits, symbols, line ends, white space.
+/// Contractions; letters with one leading symbol; up to three digits; symbols; line ends; white space.
 const THREE_DIGITS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// Words that change from small to large letters are cut there; single digits; slashes go with line ends.
+/// As above, but words also split where lower case changes to upper case, digits are single, and slashes join line ends.
 const BY_CASE: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 const RULES: &[Rule] = &[
@@ -40,17 +40,17 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// Kinds of tokens, as the format numbers them.
+/// Token types, as the format numbers them.
 const NORMAL: i64 = 1;
 const UNKNOWN: i64 = 2;
 const CONTROL: i64 = 3;
 const ADDED: i64 = 4;
 const UNUSED: i64 = 5;
 
-/// Tokens that end an answer wherever they are part of a vocabulary.
+/// Tokens that end an answer in every vocabulary that has them.
 const ENDS: &[&str] = &["<|im_end|>", "<|endoftext|>"];
 
-/// Texts that templates name, and the keys of their ids.
+/// Names of special tokens in templates, and the metadata keys of their ids.
 const NAMED: &[(&str, &str)] = &[
     ("bos_token", "tokenizer.ggml.bos_token_id"),
     ("eos_token", "tokenizer.ggml.eos_token_id"),
@@ -145,7 +145,7 @@ fn lists<'a>(keys: &Keys<'a>, rule: &Rule, tokens: &[&'a str]) -> Result<ByteVoc
     Ok(lists)
 }
 
-/// The id of a token that the family needs.
+/// The id of a special token that the family needs.
 pub(super) fn id(files: &Files<'_>, token: &str) -> Result<u32, GgufError> {
     let missing = TextError::NoToken {
         token: token.to_owned(),

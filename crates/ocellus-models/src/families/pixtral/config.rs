@@ -1,4 +1,4 @@
-//! What the model is built from, whichever layout its numbers were read from.
+//! The config, independent of the layout that it was read from.
 
 use ocellus_nn::attention::Projections;
 use ocellus_nn::decoder::{Head, Positions};
@@ -15,7 +15,7 @@ use crate::plan::{Behind, Shape, TowerShape};
 /// The family's id.
 pub const ID: &str = "pixtral";
 
-/// A config, read.
+/// A parsed config.
 pub struct Config {
     pub layout: Publication,
     pub vision_config: VisionConfig,
@@ -24,7 +24,7 @@ pub struct Config {
     pub special_tokens: SpecialTokens,
 }
 
-/// The numbers of the tower.
+/// Sizes of the vision tower.
 pub struct VisionConfig {
     pub width: usize,
     pub layers: usize,
@@ -37,7 +37,7 @@ pub struct VisionConfig {
     pub theta: f64,
 }
 
-/// The numbers of the decoder.
+/// Sizes of the decoder.
 pub struct TextConfig {
     pub vocab: usize,
     pub width: usize,
@@ -52,16 +52,16 @@ pub struct TextConfig {
     pub max_positions: usize,
 }
 
-/// Tokens that stand for a picture: one a patch, and one behind each row.
+/// Ids that stand for a picture in a prompt: one per patch, and one after each row.
 pub struct SpecialTokens {
     pub image: u32,
     pub row_end: u32,
-    /// Behind the last row instead.
+    /// Follows the last row instead of the row end token.
     pub picture_end: u32,
 }
 
 impl SpecialTokens {
-    /// The tokens behind rows have the ids of the published vocabulary where a config has no others.
+    /// Row end tokens have the published vocabulary's ids unless the config states others.
     pub fn read(image: u32, fields: &Fields) -> Result<Self, ConfigError> {
         let id = |key: &str, published: u32| match fields.get(key) {
             Some(_) => fields.id(key),
@@ -197,7 +197,7 @@ impl Config {
         self.vision_config.channels * self.vision_config.patch_size * self.vision_config.patch_size
     }
 
-    /// Fails on numbers that cannot be a model.
+    /// Fails on sizes that no model can have.
     pub fn check(self, vision: &Fields, text: &Fields) -> Result<Self, ConfigError> {
         let (vision_config, text_config) = (&self.vision_config, &self.text_config);
         if vision_config.width % vision_config.heads != 0

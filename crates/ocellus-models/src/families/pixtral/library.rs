@@ -1,4 +1,5 @@
-//! `config.json`, as the library writes it. Published files leave out what equals the library's defaults, which stand in here.
+//! `config.json`, as transformers writes it. Published files omit fields that equal the library's defaults, so these are the
+//! defaults here.
 
 use ocellus_nn::Act;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
     };
     let (vision, text) = (part("vision_config")?, part("text_config")?);
     top.only("projector_hidden_act", &[json!("gelu")])?;
-    // Without these two the library takes another layer and drops a token.
+    // Other values of these two fields would select another layer or drop a token.
     top.number("vision_feature_layer")?;
     top.only("vision_feature_layer", &[json!(-1)])?;
     top.text("vision_feature_select_strategy")?;
@@ -48,7 +49,7 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
     text.finish(ID, &["is_composition"])?;
     top.finish(
         ID,
-        // A number of tokens that the processor computes for every picture instead.
+        // A number of visual tokens; the processor computes it for every picture instead.
         &["ignore_index", "image_seq_length", "processor_class"],
     )?;
     Ok(read)
@@ -91,10 +92,10 @@ fn text_config(text: &Fields, raw: &Value, tied: bool) -> Result<TextConfig, Con
     let max_positions = size("max_position_embeddings", 131_072)?;
     let window = match raw.get("sliding_window") {
         Some(_) => text.size_or("sliding_window")?,
-        // What the library makes of no field at all.
+        // The library's default where the field is absent.
         None => Some(4096),
     };
-    // A window that the longest prompt does not leave is none.
+    // A sliding window at least as long as the longest prompt has no effect.
     if let Some(window) = window.filter(|w| *w < max_positions) {
         return Err(ConfigError::Value {
             field: text.name("sliding_window"),

@@ -1,15 +1,15 @@
-//! Which names the two published layouts give to tensors, and where they keep them.
+//! Tensor names and prefixes of the two published layouts.
 
 use ocellus_nn::{Names, Params};
 
-/// Which names a checkpoint uses.
+/// The naming scheme of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publication {
     Library,
     Publisher,
 }
 
-/// Where the parts of a checkpoint are.
+/// Where the parts of a checkpoint lie.
 pub struct Roots {
     pub tower: Params,
     pub adapter: [Params; 2],
@@ -69,7 +69,7 @@ impl Publication {
                 head: p.at("output"),
             };
         }
-        // Newer library versions keep everything but the head under `model`.
+        // Newer library versions store everything but the head under `model`.
         let newer = p.at("model.language_model.embed_tokens").contains("weight");
         let (outer, decoder, head) = match newer {
             true => (p.at("model"), p.at("model.language_model"), p.at("lm_head")),

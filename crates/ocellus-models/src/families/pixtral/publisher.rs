@@ -8,7 +8,7 @@ use super::config::{Config, SpecialTokens, TextConfig, VisionConfig};
 use super::names::Publication;
 use crate::config::{ConfigError, Fields};
 
-/// Positions of the published model; its own config does not say.
+/// Maximum positions of the published model; its own config omits them.
 const PUBLISHED_POSITIONS: usize = 131_072;
 
 pub fn read(config: &Value) -> Result<Config, ConfigError> {
@@ -53,7 +53,7 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
         special_tokens: SpecialTokens::read(vision.id("image_token_id")?, &vision)?,
     }
     .check(&vision, &top)?;
-    // How large a picture the preprocessing makes.
+    // A bound of the preprocessing, not of the model.
     vision.finish(ID, &["max_image_size"])?;
     top.finish(ID, &[])?;
     Ok(read)

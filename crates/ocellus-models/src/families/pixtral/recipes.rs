@@ -1,4 +1,4 @@
-//! How pictures are scaled, by who wrote the checkpoint.
+//! The pixel recipes of the two layouts.
 
 use ocellus_media::{Filter, PixelRecipe, Resize};
 
@@ -6,13 +6,13 @@ use super::names::Publication;
 use crate::families::planes;
 use crate::input::VisualFormat;
 
-/// Pictures as the library scales them.
+/// The recipe of transformers.
 pub const LIBRARY: PixelRecipe = planes::web(Resize::LongerSide {
     longest: 1024,
     patch: 16,
 });
 
-/// Pictures as the publisher scales them.
+/// The recipe of the publisher's code.
 pub const PUBLISHER: PixelRecipe = PixelRecipe {
     filter: Filter::CubicF32,
     ..planes::web(Resize::LongerSideRounded {

@@ -1,4 +1,4 @@
-//! Both layouts of configs, what is refused and by which name; pictures in prompts and packed.
+//! Configs of both layouts, refusals and the fields that they name, pictures in prompts, and packed pictures.
 
 use candle_core::{Device, Tensor};
 use ocellus_nn::attention::Projections;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::error::ModelError;
 use crate::families::changed::{config, field, load, with};
-use crate::mrope::{PositionRule, Vision};
+use crate::mrope::{PositionRule, VisualSpan};
 use crate::vlm::Vlm;
 use ocellus_media::Grid;
 
@@ -157,7 +157,7 @@ fn rows_of_a_picture_end_with_tokens() {
     assert_eq!(vlm.placeholder(&grid(2, 3)), [10, 10, 10, 12, 10, 10, 10, 13]);
     assert_eq!(vlm.placeholder(&grid(1, 1)), [10, 13]);
     let ids = [&[1, 3][..], &vlm.placeholder(&grid(2, 3)), &[4]].concat();
-    let vision = |grid| Vision {
+    let vision = |grid| VisualSpan {
         grid,
         video_seconds: None,
     };

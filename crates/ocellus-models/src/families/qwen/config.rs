@@ -1,4 +1,4 @@
-//! The config as it was published.
+//! The published config.
 
 use ocellus_nn::decoder::{self, Head, Positions};
 use ocellus_nn::rope::{Long, Rope};
@@ -12,10 +12,10 @@ use crate::facts::Facts;
 /// The family's id.
 pub const ID: &str = "qwen";
 
-/// A config, read.
+/// A parsed config.
 pub struct Config {
     pub decoder: decoder::Spec,
-    /// Whether the base grows with the prompt.
+    /// Whether the rotary base grows with the prompt.
     pub dynamic: bool,
     pub trained_positions: usize,
     pub max_positions: usize,
@@ -23,7 +23,7 @@ pub struct Config {
     pub image_start: u32,
 }
 
-/// Types of weights, kernels, dropout in training, the tokenizer's class: nothing that is computed here.
+/// Fields about storage, kernels, dropout, and the tokenizer's class, which do not change the computation.
 const HARMLESS: &[&str] = &[
     "attn_dropout_prob",
     "auto_map",
@@ -108,7 +108,7 @@ impl Config {
     pub fn facts(&self) -> Facts {
         Facts {
             family: ID,
-            // What fills the places between start and end in a prompt of ours.
+            // The id that fills the positions between start and end token in prompts that we assemble.
             image_token: Some(self.image_start + 2),
             video_token: None,
             merge: 1,

@@ -1,4 +1,4 @@
-//! Configs that are refused and by which name, positions of long and padded prompts, places of pictures, a tower alone.
+//! Refused configs and the fields that errors name, positions of long and padded prompts, spans of pictures, a tower alone.
 
 use candle_core::{Device, Tensor};
 use ocellus_nn::decoder::Positions;
@@ -12,14 +12,14 @@ use crate::config::ConfigError;
 use crate::error::ModelError;
 use crate::families::changed::{config, field, load, params, with};
 use crate::model::{Generator, Model};
-use crate::mrope::{PositionRule, Vision};
+use crate::mrope::{PositionRule, VisualSpan};
 use crate::reference::ReferencePrompt;
 use crate::vlm::{Prompt, Slot, Vlm};
 use ocellus_media::Grid;
 
 const LONG: &str = "qwen_vl-long-ntk-logn";
 const TOWER: &str = "qwen_vl-visual";
-/// Tokens in front of a picture, behind it, and of a picture, in the long case.
+/// Start token of a picture, end token, and number of visual tokens, in the case with the long prompt.
 const START: u32 = 288;
 const END: u32 = 289;
 const VISUAL_TOKENS: usize = 16;
@@ -172,7 +172,7 @@ fn a_picture_stands_between_its_start_and_its_end() {
     ));
     let lacking = Prompt {
         ids: &[1, 2],
-        visions: vec![Vision {
+        visions: vec![VisualSpan {
             grid: Grid { t: 1, h: 6, w: 6 },
             video_seconds: None,
         }],
@@ -221,7 +221,7 @@ fn a_tower_alone_writes_nothing() {
 #[test]
 fn tower_and_decoder_must_fit() {
     let wide = with(config(LONG), "visual.output_dim", Some(json!(256)));
-    // The tensors are too small, too: whichever is noticed first.
+    // The tensors are too small as well, so either error is right.
     assert!(load(LONG, &wide).is_err());
     let narrow = with(config(LONG), "hidden_size", Some(json!(64)));
     let narrow = with(narrow, "kv_channels", Some(json!(16)));

@@ -1,4 +1,5 @@
-//! The tower and the resampler behind it: learned queries attend to the patches once, and every picture becomes as many tokens.
+//! The tower and its resampler: learned queries attend to the patches, so that every picture has the same number of visual
+//! tokens.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::{Attention, Projections, segments};
@@ -15,9 +16,9 @@ use crate::error::ModelError;
 use crate::reference::Given;
 use ocellus_media::Grid;
 
-/// Rows and columns of the tower's position table, whatever the size of pictures.
+/// Rows and columns of the tower's position table, for pictures of any size.
 const TABLE: (usize, usize) = (16, 16);
-/// Size of a head of the resampler.
+/// Width of a head in the resampler.
 const RESAMPLER_HEAD: usize = 128;
 const EPS: f64 = 1e-6;
 
@@ -25,9 +26,9 @@ const EPS: f64 = 1e-6;
 pub struct Spec {
     pub tower: tower::Spec,
     pub patch_size: usize,
-    /// Side of a picture, in patches.
+    /// Patches along a side of a picture.
     pub picture: usize,
-    /// Queries along a side; their square is a picture's number of tokens.
+    /// Queries along a side; their square is the number of visual tokens of a picture.
     pub side: usize,
     pub output_dim: usize,
 }
@@ -57,7 +58,7 @@ impl Spec {
             expected,
             found: found.to_string(),
         };
-        // What preprocessing makes of a picture; the tower takes any size.
+        // The size that preprocessing resizes pictures to; the tower accepts any size.
         let picture = visual.size("image_size")?;
         let (width, heads) = (visual.size("width")?, visual.size("heads")?);
         if width % heads != 0 {
@@ -115,12 +116,12 @@ impl Spec {
 pub struct Visual {
     spec: Spec,
     tower: Tower,
-    /// Absent where the tower is as wide as the output.
+    /// A projection to `output_dim`; absent where the tower has that width.
     widen: Option<Linear>,
     norm_rows: NormLayer,
     queries: Tensor,
     norm_queries: NormLayer,
-    /// Places of the queries, `[queries, output_dim]`, brought to the patches' grid for keys.
+    /// Positions of the queries, `[queries, output_dim]`; for keys they are interpolated to the grid of the patches.
     places: Tensor,
     look: Attention,
     norm: NormLayer,
@@ -128,7 +129,7 @@ pub struct Visual {
 }
 
 impl Visual {
-    /// Rows and columns of a picture as preprocessing makes it.
+    /// Rows and columns of patches of a preprocessed picture.
     pub fn grid(&self) -> (usize, usize) {
         (self.spec.picture, self.spec.picture)
     }
@@ -159,12 +160,12 @@ impl Visual {
         })
     }
 
-    /// Tokens of a picture.
+    /// Number of visual tokens of a picture.
     pub fn visual_tokens(&self) -> usize {
         self.spec.side * self.spec.side
     }
 
-    /// Patches of pictures → `[pictures · cells, output_dim]`. Taps of the tower, `resampler_out`, `vision_out`.
+    /// Patches of pictures → visual tokens `[pictures · queries, output_dim]`. Taps of the tower, `resampler_out`, `vision_out`.
     pub fn encode(&self, patches: &Tensor, grids: &[Grid], taps: &mut Taps) -> Result<Tensor, ModelError> {
         let (count, total) = (
             patches.dim(0)?,
@@ -203,8 +204,8 @@ impl Visual {
             .look
             .keys_and_values_apart(&(&rows + Tensor::cat(&places, 0)?)?, &rows)?;
         let queries = (self.norm_queries.forward(&self.queries)? + &self.places)?;
-        let queries = queries.repeat((sizes.len(), 1))?; // [pictures · cells, output_dim]
-        // The queries of a picture see its patches.
+        let queries = queries.repeat((sizes.len(), 1))?; // [pictures · queries, output_dim]
+        // The queries of a picture attend to its patches only.
         let patches = segments(sizes.iter().map(|(h, w)| h * w));
         let segments: Arc<[Segment]> = (0..)
             .zip(patches.iter())
@@ -219,13 +220,13 @@ impl Visual {
             .across(&queries, (&keys, &values), &Mask::whole(&segments))?)
     }
 
-    /// The pictures among the arguments.
+    /// The pictures among the reference's arguments.
     pub fn pictures(&self, given: &Given) -> Result<Option<(Tensor, Vec<Grid>)>, ModelError> {
         let read = || given.patches("pixel_values", self.spec.patch_size, None);
         given.has("pixel_values").then(read).transpose()
     }
 
-    /// Runs on the pictures among the arguments, if any; every stage is tapped as `[pictures, rows, width]`.
+    /// Encodes the pictures among the reference's arguments, if any. Taps have the shape `[pictures, rows, width]`.
     pub fn trace(&self, given: &Given, taps: &mut Taps) -> Result<Option<Tensor>, ModelError> {
         let Some((patches, grids)) = self.pictures(given)? else {
             return Ok(None);

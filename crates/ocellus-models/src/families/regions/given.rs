@@ -1,10 +1,10 @@
-//! Facts of models that take regions, and checks of the regions that they are given.
+//! Facts of models that take regions, and checks of regions.
 
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::visual_input::{Regions, VisualInput};
 
-/// Facts of a model that takes regions of `width` values.
+/// Facts of a model whose regions have `width` features.
 pub(in crate::families) fn facts(family: &'static str, width: usize, max_positions: usize) -> Facts {
     Facts {
         family,
@@ -20,8 +20,8 @@ pub(in crate::families) fn facts(family: &'static str, width: usize, max_positio
     }
 }
 
-/// The regions of every picture: one picture for each of `texts`, at least one region of `width` values in each, as many boxes
-/// as features, sides that are lengths.
+/// The regions of every picture. Fails unless there are `texts` pictures, each with at least one region, features of `width`
+/// values, as many boxes as features, and positive sides.
 pub(in crate::families) fn regions(
     visual: &VisualInput,
     texts: usize,
@@ -65,7 +65,7 @@ pub(in crate::families) fn regions(
     Ok(regions)
 }
 
-/// Fails unless `hidden[i]` are regions of picture `i`.
+/// Fails unless `hidden[i]` are indices of regions of picture `i`.
 pub(in crate::families) fn check_hidden(hidden: &[&[usize]], regions: &[Regions]) -> Result<(), ModelError> {
     if hidden.len() != regions.len() {
         let expected = format!("a list for each of {} pictures", regions.len());

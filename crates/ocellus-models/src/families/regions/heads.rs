@@ -1,4 +1,4 @@
-//! Heads of two layers: answers to questions, classes of regions.
+//! Two-layer heads: answers to questions, classes of regions.
 
 use candle_core::Tensor;
 use ocellus_nn::embeddings::Transform;
@@ -9,10 +9,10 @@ use ocellus_nn::{Act, Linear, Names, Params};
 use super::streams::NORM;
 use crate::error::ModelError;
 
-/// Names of a transform inside a sequence of layers: linear, activation, norm.
+/// Tensor names of a transform (linear, activation, norm) that is stored as a numbered sequence.
 pub(in crate::families) const SEQUENCE: Names = &[("dense", "0"), ("LayerNorm", "2")];
 
-/// A linear layer, GELU, a norm and scores: the heads that choose among answers.
+/// Answer classification head: linear, GELU, norm, linear.
 pub(in crate::families) struct Answers {
     widen: Linear,
     norm: NormLayer,
@@ -20,7 +20,7 @@ pub(in crate::families) struct Answers {
 }
 
 impl Answers {
-    /// Tensors `0`, `2`, `3`.
+    /// Loads tensors `0`, `2`, `3`.
     pub(in crate::families) fn load(
         p: &Params,
         [inputs, inner, answers]: [usize; 3],
@@ -41,14 +41,14 @@ impl Answers {
     }
 }
 
-/// A transform and scores.
+/// Region classification head: a transform and a linear layer.
 pub(in crate::families) struct Classes {
     transform: Transform,
     scores: Linear,
 }
 
 impl Classes {
-    /// `transform` and `scores` are where their tensors are.
+    /// `transform` and `scores` are the prefixes of their tensors.
     pub(in crate::families) fn load(
         transform: &Params,
         scores: &Params,

@@ -1,4 +1,4 @@
-//! The arrays of references, which are padded, as packed rows.
+//! The reference's padded arrays as packed rows.
 
 use candle_core::Tensor;
 use ocellus_nn::ops::loss::IGNORE;
@@ -8,7 +8,7 @@ use crate::error::ModelError;
 use crate::packed_texts::PackedTexts;
 use crate::reference::Given;
 
-/// The real rows of a padded array `[batch, length, width]`, packed.
+/// Padded `[batch, length, width]` → packed real rows `[rows, width]`.
 pub(in crate::families) fn packed(
     given: &Given,
     name: &str,
@@ -29,7 +29,7 @@ pub(in crate::families) fn packed(
     pick(&padded.flatten(0, 1)?, &index)
 }
 
-/// Targets `[batch, length]` at the real rows, packed; what is negative is no target.
+/// Targets `[batch, length]` of the real rows, packed; negative values are ignored targets.
 pub(in crate::families) fn targets(
     given: &Given,
     name: &str,
@@ -48,7 +48,7 @@ pub(in crate::families) fn targets(
     Ok(rows.places.iter().map(target).collect())
 }
 
-/// Indices of what is a target, and the targets.
+/// Indices of rows that have a target, and these targets.
 pub(in crate::families) fn only(targets: &[u32]) -> (Vec<u32>, Vec<u32>) {
     (0u32..)
         .zip(targets.iter().copied())

@@ -1,4 +1,4 @@
-//! Rows of packed sequences.
+//! Selecting rows of packed sequences.
 
 use candle_core::Tensor;
 
@@ -13,7 +13,7 @@ pub(in crate::families) fn firsts(lengths: &[usize]) -> Vec<u32> {
     starts.collect()
 }
 
-/// Rows of `x` by index.
+/// Selects rows of `x` by index.
 pub(in crate::families) fn pick(x: &Tensor, index: &[u32]) -> Result<Tensor, ModelError> {
     let index = Tensor::from_slice(index, index.len(), x.device())?;
     Ok(x.index_select(&index, 0)?)

@@ -1,14 +1,14 @@
-//! Streams of post-norm layers: their sizes in a config, their specs, the names of their tensors.
+//! Stacks of post-norm layers: their sizes in a config, their specs, their tensor names.
 
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block};
 use serde_json::Value;
 
 use crate::config::{ConfigError, Fields};
 
-/// Epsilon of every norm: the originals have it in their code, not in their configs.
+/// Epsilon of every norm, a constant of the originals' code.
 pub(in crate::families) const NORM: Norm = Norm::Layer { eps: 1e-12 };
 
-/// Names of a stack of post-norm layers, which stand under `layers`.
+/// Tensor names of a stack of post-norm layers under `layers`.
 pub(in crate::families) const fn layer_names(layers: &'static str) -> [(&'static str, &'static str); 9] {
     [
         ("layers", layers),
@@ -23,7 +23,7 @@ pub(in crate::families) const fn layer_names(layers: &'static str) -> [(&'static
     ]
 }
 
-/// One stream of layers, from fields that start with `prefix`.
+/// Sizes of one stack of layers, from fields that start with `prefix`.
 #[derive(Clone, Copy)]
 pub(in crate::families) struct Stream {
     pub width: usize,
@@ -57,12 +57,12 @@ impl Stream {
         Ok(stream)
     }
 
-    /// A layer of the stream, with heads over its own width.
+    /// The spec of a layer with heads over its full width.
     pub(in crate::families) fn block(&self) -> block::Spec {
         self.block_with(self.heads, self.width)
     }
 
-    /// The same with `heads` over `inner` values of queries, keys and values.
+    /// The spec of a layer whose queries, keys and values have `inner` values over `heads` heads.
     pub(in crate::families) fn block_with(&self, heads: usize, inner: usize) -> block::Spec {
         block::Spec {
             width: self.width,
@@ -79,7 +79,7 @@ impl Stream {
     }
 }
 
-/// Fails unless `heads` share `width` evenly.
+/// Fails unless `width` is divisible by `heads`.
 pub(in crate::families) fn divides(
     fields: &Fields,
     key: &str,
@@ -109,7 +109,7 @@ fn act(fields: &Fields, key: &str) -> Result<Act, ConfigError> {
     }
 }
 
-/// Texts of answers under `id2label`, in order of their ids; none where the config has none.
+/// Answer texts from `id2label` in order of their ids; empty where the config has none.
 pub(in crate::families) fn labels(fields: &Fields, answers: usize) -> Result<Vec<String>, ConfigError> {
     let Some(value) = fields.get("id2label") else {
         return Ok(Vec::new());

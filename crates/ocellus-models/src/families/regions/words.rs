@@ -1,9 +1,9 @@
-//! Texts beside regions.
+//! Texts that are encoded together with regions.
 
 use crate::error::ModelError;
 use crate::visual_input::Texts;
 
-/// Packed words of several texts.
+/// Packed texts with the position and the token type of every token.
 pub(in crate::families) struct TypedTexts {
     pub ids: Vec<u32>,
     pub positions: Vec<u32>,
@@ -12,7 +12,7 @@ pub(in crate::families) struct TypedTexts {
 }
 
 impl TypedTexts {
-    /// Texts that count their positions from 0, all of type 0.
+    /// Texts of token type 0 whose positions count from 0.
     pub(in crate::families) fn of(texts: &Texts) -> Self {
         let ids = texts.concat();
         Self {
@@ -23,7 +23,7 @@ impl TypedTexts {
         }
     }
 
-    /// Fails when a table has no row for a word.
+    /// Fails when a text is empty, or an id, position or token type has no row in its table.
     pub(in crate::families) fn check(
         &self,
         vocab: usize,

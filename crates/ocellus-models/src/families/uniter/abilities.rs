@@ -1,4 +1,4 @@
-//! Pairs, answers, words, regions and word-region plans from the one stream.
+//! The capabilities: matching, answers, masked tokens, masked regions, word-region alignment.
 
 use candle_core::{DType, Tensor};
 use ocellus_nn::Taps;
@@ -68,7 +68,7 @@ impl ImageTextMatcher for Uniter {
     fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let pooled = self.pooled(&self.pair(visual, texts, None)?)?;
         let logits = self.heads()?.matching.forward(&pooled)?;
-        // Class 1 is a match.
+        // Class 1 is "match".
         let matched: Vec<f32> = log_softmax(&logits)?.exp()?.get_on_dim(1, 1)?.to_vec1()?;
         let score = |p: f32| PairScore {
             matched: Some(p),
@@ -136,7 +136,8 @@ impl WordRegionAligner for Uniter {
 }
 
 impl Joint {
-    /// For each row with this many words, the plan that carries its words to its regions and what it costs.
+    /// The optimal transport plan `[words, regions]` and its cost for each sequence; `words[i]` is the number of tokens of text
+    /// `i`.
     pub(super) fn transports(&self, words: &[usize]) -> Result<Vec<(Tensor, Tensor)>, ModelError> {
         let (mut start, mut found) = (0, Vec::with_capacity(words.len()));
         for (words, length) in words.iter().zip(&self.lengths) {

@@ -1,4 +1,4 @@
-//! The config, and how one without a name is told.
+//! The config, and how a config without a name is recognised.
 
 use serde_json::{Value, json};
 
@@ -11,8 +11,8 @@ pub(super) const REGION: u32 = 1;
 /// The family's id.
 pub(super) const ID: &str = "uniter";
 
-/// The published config is that of the text model alone and names no architecture: it has all of these fields and no others
-/// but those of the region sizes.
+/// The published config is that of the text model alone and names no architecture. It is recognised by having all of these
+/// fields, and no others except the region sizes.
 const PUBLISHED: &[&str] = &[
     "attention_probs_dropout_prob",
     "hidden_act",

@@ -1,8 +1,8 @@
-//! Where words and regions stand in the rows of both.
+//! The order of text tokens and regions in combined sequences.
 
-/// How rows of words and rows of regions become rows of both.
+/// The row order that turns packed texts and packed regions into combined sequences.
 pub(super) struct Order {
-    /// For each packed row, its row in all words followed by all regions.
+    /// For each combined row, its row in all texts followed by all regions.
     pub(super) rows: Vec<u32>,
     pub(super) lengths: Vec<usize>,
     pub(super) words: Vec<u32>,

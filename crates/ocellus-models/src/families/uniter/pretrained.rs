@@ -1,4 +1,4 @@
-//! The heads of pre-training: masked tokens, features and classes of masked regions, matching.
+//! The pretraining heads: masked tokens, masked region features and classes, matching.
 
 use candle_core::Tensor;
 use ocellus_nn::embeddings::{MaskedWords, Transform};
@@ -8,10 +8,10 @@ use super::config::Config;
 use crate::error::ModelError;
 use crate::families::regions::{Classes, NORM, SEQUENCE};
 
-/// The heads of pre-training.
+/// The pretraining heads.
 pub(super) struct Pretrained {
     pub(super) words: MaskedWords,
-    /// Before the projection is turned around.
+    /// The transform before the transposed region projection.
     pub(super) regress: Transform,
     pub(super) features: Linear,
     pub(super) classes: Classes,
@@ -28,7 +28,7 @@ impl Pretrained {
         let (act, width) = (config.stream.act, config.stream.width);
         let (regress, classes) = (p.at("feat_regress"), p.at("region_classifier.net"));
         let bias = regress.tensor("bias", &[config.features])?;
-        // In training a view: a copy would stay behind when the projection changes.
+        // In training the transposed weight is a view: a copy would not follow updates of the projection.
         let turned = match p.trainable() {
             true => projection.t()?,
             false => projection.t()?.contiguous()?,

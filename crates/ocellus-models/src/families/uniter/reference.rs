@@ -1,5 +1,5 @@
-//! The reference as it is called: words and regions padded apart, rows of both by `gather_index`; every stage, the heads
-//! that the arguments are for, their losses.
+//! Replays the reference's calls: padded texts and padded regions, combined by `gather_index`; all taps, the heads that the
+//! arguments select, and their losses.
 
 use candle_core::{DType, Tensor};
 use ocellus_nn::Taps;
@@ -160,14 +160,14 @@ impl Uniter {
     }
 }
 
-/// Cross-entropy of every answer by itself, with soft targets in [0, 1].
+/// Element-wise binary cross-entropy with soft targets in [0, 1].
 fn binary(logits: &Tensor, targets: &Tensor) -> Result<Tensor, ModelError> {
     let logits = logits.to_dtype(DType::F32)?;
     let softplus = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
     Ok(((logits.relu()? - (logits * targets)?)? + softplus)?)
 }
 
-/// Which places of the padded arrays are real.
+/// Real positions of the padded arrays.
 struct Padded {
     text: PackedTexts,
     image: PackedTexts,
@@ -175,7 +175,7 @@ struct Padded {
 }
 
 impl Padded {
-    /// From `attn_masks` over the rows of both, and `gather_index` into words followed by regions.
+    /// From `attn_masks` over the combined sequences, and `gather_index` into text positions followed by regions.
     fn of(given: &Given) -> Result<Self, ModelError> {
         let ([rows, words], _) = given.integers("input_ids", 2)? else {
             return Err(ModelError::input("input `input_ids`", "two axes", "others"));
@@ -217,7 +217,7 @@ impl Padded {
     }
 }
 
-/// `position_ids`, one row for all or one each; places of words where there are none.
+/// `position_ids`, one row for all texts or one row each; column numbers where the argument is absent.
 fn positions(given: &Given, text: &PackedTexts) -> Result<Vec<u32>, ModelError> {
     let name = "position_ids";
     if !given.has(name) {

@@ -1,4 +1,4 @@
-//! Pretraining: matches, words, and regions that words are carried to.
+//! Pretraining: image-text matching, masked tokens, and word-region alignment.
 
 use candle_core::Tensor;
 

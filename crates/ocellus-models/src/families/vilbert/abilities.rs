@@ -1,4 +1,4 @@
-//! Pairs, answers, words and regions from the two streams.
+//! The capabilities: matching, answers, masked tokens, masked regions.
 
 use candle_core::{D, Tensor};
 
@@ -12,12 +12,13 @@ use crate::families::regions::{TypedTexts, check_hidden, pick, regions};
 use crate::visual_input::{Regions, Texts, VisualInput};
 use ocellus_nn::Taps;
 
-/// Numbers of the tasks that have a token of their own: captions of pre-training, questions, retrieval of captions.
+/// Task numbers of the task tokens: captions in pretraining, question answering, caption retrieval.
 const CAPTIONS: u32 = 0;
 const QUESTIONS: u32 = 1;
 const RETRIEVAL: u32 = 7;
 
-/// Boxes that cover more than this of a masked region give it away, so they leave the mean of the whole picture.
+/// Regions whose intersection over union with a masked region is above this are left out of the whole-picture mean, since they
+/// would reveal the masked region.
 const OVERLAP: f32 = 0.4;
 
 impl Vilbert {
@@ -40,7 +41,7 @@ impl Vilbert {
     }
 }
 
-/// Regions with their places, behind the mean of all as region 0.
+/// The regions with their geometry; the mean of all of them is inserted as region 0.
 fn see<'a>(pictures: &[Regions], hidden: impl Fn(usize) -> &'a [usize]) -> Result<Seen, ModelError> {
     let (mut features, mut places, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     for (i, picture) in pictures.iter().enumerate() {
@@ -71,7 +72,7 @@ fn see<'a>(pictures: &[Regions], hidden: impl Fn(usize) -> &'a [usize]) -> Resul
     })
 }
 
-/// Intersection over union of boxes whose corners are pixels that belong to them.
+/// Intersection over union of boxes whose corner pixels are inclusive.
 fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let side = |low: f32, high: f32| (high - low + 1.0).max(0.0);
     let area = |b: &[f32; 4]| side(b[0], b[2]) * side(b[1], b[3]);
@@ -81,7 +82,7 @@ fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
 }
 
 impl ImageTextMatcher for Vilbert {
-    /// From the head that retrieval was trained on where there is one, else from the pre-training head, whose class 0 is a match.
+    /// From the retrieval head where there is one, otherwise from the pretraining head, whose class 0 is "match".
     fn scores(&self, visual: &VisualInput, texts: &Texts) -> Result<Vec<PairScore>, ModelError> {
         let (streams, _) = self.pair(visual, texts, RETRIEVAL, None)?;
         let odds = match &self.heads {
@@ -119,7 +120,7 @@ impl MlmHead for Vilbert {
         let mut own = Vec::new();
         let mut start = 0;
         for n in &streams.lengths {
-            // The token of the task stands second and is no word of the text.
+            // The task token stands second and is not a token of the text.
             let task = self.tasks.is_some().then_some(1);
             own.extend((0..*n as u32).filter(|i| Some(*i) != task).map(|i| start + i));
             start += *n as u32;
@@ -138,7 +139,7 @@ impl MaskedRegionHead for Vilbert {
         let (streams, seen) = self.pair(visual, texts, CAPTIONS, Some(hidden))?;
         let (mut index, mut start) = (Vec::new(), 0);
         for (hidden, n) in hidden.iter().zip(&seen.lengths) {
-            // Behind the region of the whole picture.
+            // Region 0 stands for the whole picture, so indices are shifted by one.
             index.extend(hidden.iter().map(|r| start + 1 + *r as u32));
             start += *n as u32;
         }

@@ -1,4 +1,4 @@
-//! The config: two streams, where they meet, and what the heads are for. A missing field has the original's default.
+//! The config: the two streams, their connection layers, and the heads. A missing field has the original's default.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::config::{ConfigError, Fields};
 use crate::families::regions::{Stream, divides, labels};
 
 pub(super) const TASKS: &str = "VILBertForVLTasks";
-/// Answers of the two question heads and rows of the task table: constants of the original's code.
+/// Constants of the original's code: answers of the two question heads, and rows of the task table.
 pub(super) const VQA_ANSWERS: usize = 3129;
 pub(super) const GQA_ANSWERS: usize = 1533;
 pub(super) const TASK_ROWS: usize = 20;
@@ -14,7 +14,7 @@ pub(super) const TASK_ROWS: usize = 20;
 /// The family's id.
 pub(super) const ID: &str = "vilbert";
 
-/// Fields of training, and two that the original writes and never reads.
+/// Fields of training, and two fields that the original writes and never reads.
 const HARMLESS: &[&str] = &[
     "attention_probs_dropout_prob",
     "hidden_dropout_prob",
@@ -31,19 +31,19 @@ const HARMLESS: &[&str] = &[
     "visualization",
 ];
 
-/// How the two pooled vectors become one.
+/// How the two pooled vectors are combined.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Fusion {
     Product,
     Sum,
 }
 
-/// What masked regions are trained towards.
+/// Training targets of masked regions.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Target {
     Classes,
     Features,
-    /// One region among others; has no loss without drawn negatives.
+    /// The right region among negatives; its loss needs sampled negatives.
     Contrast,
 }
 
@@ -57,11 +57,11 @@ pub(super) struct Config {
     pub(super) outputs: usize,
     pub(super) bi_heads: usize,
     pub(super) bi_width: usize,
-    /// Image layers and text layers before each connection.
+    /// For each connection, the number of image layers and text layers before it.
     pub(super) connections: Vec<(usize, usize)>,
     pub(super) fusion: Fusion,
     pub(super) target: Target,
-    /// `None` = as the file has it: the published configs leave it to an argument of the original's programs.
+    /// `None` = present if the file has a task table: published configs leave it to a command-line argument of the original.
     pub(super) task_tokens: Option<bool>,
     pub(super) task_heads: bool,
     pub(super) labels: Vec<String>,

@@ -1,7 +1,7 @@
-//! The connection layer: words attend to regions while regions attend to words.
+//! The connection layer: text tokens attend to regions, and regions attend to text tokens.
 //!
-//! In the names of tensors 1 is the region stream and 2 the words. What words find in regions goes to the words' own
-//! output, so that keys and values of one number meet the output of the other.
+//! In tensor names, 1 is the region stream and 2 the text stream. The attention output of text queries goes to the text stream's
+//! output projection, so the projections of one direction have both numbers in their names.
 
 use candle_core::Tensor;
 use ocellus_nn::attention::Attention;
@@ -36,7 +36,7 @@ const IMAGE_TO_TEXT: Names = &[
     ("norm2", "v_output.LayerNorm"),
 ];
 
-/// Both directions of a connection.
+/// A connection layer with both directions.
 pub(super) struct Connection {
     image: Block,
     text: Block,
@@ -54,7 +54,7 @@ impl Connection {
         })
     }
 
-    /// Both streams with the tokens or regions of each row, each looking at what the other was: regions, then words.
+    /// Both streams and the lengths of their sequences; each attends to the other's input states. Returns regions, then text.
     pub(super) fn forward(
         &self,
         (image, regions): (&Tensor, &[usize]),

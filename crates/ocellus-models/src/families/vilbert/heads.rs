@@ -1,4 +1,4 @@
-//! The heads of the tasks: answers, retrieval, pairs of pictures, entailment, grounding.
+//! The task heads: answers, retrieval, picture pairs, entailment, grounding.
 
 use ocellus_nn::{Linear, Params};
 
@@ -6,7 +6,7 @@ use super::config::{Config, GQA_ANSWERS, VQA_ANSWERS};
 use crate::error::ModelError;
 use crate::families::regions::Answers;
 
-/// One head a task, all over the same states.
+/// One head per task, all on the same states.
 pub(super) struct TaskHeads {
     pub(super) vqa: Answers,
     pub(super) gqa: Answers,

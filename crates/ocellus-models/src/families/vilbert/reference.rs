@@ -1,4 +1,4 @@
-//! The reference as it is called: padded words and regions, every stage, the heads, the losses of pre-training.
+//! Replays the reference's calls: padded texts and regions, all taps, the heads, and the pretraining losses.
 
 use candle_core::Tensor;
 use ocellus_nn::Taps;
@@ -89,7 +89,7 @@ impl Vilbert {
         taps.tap("entailment_logits", &heads.entailment.forward(fused)?);
         let (rows, width) = fused.dims2()?;
         if rows % 2 == 0 {
-            // Two rows are two pictures of one statement.
+            // Two consecutive rows are the two pictures of one statement.
             let pairs = fused.reshape((rows / 2, 2 * width))?;
             taps.tap("nlvr2_logits", &heads.pairs.forward(&pairs)?);
         }
@@ -141,7 +141,7 @@ enum Side {
     Image,
 }
 
-/// Which stream a stage belongs to, if it has a row for every token or region.
+/// The stream that a tap belongs to, if the tap has a row for every token or region.
 fn side(name: &str) -> Option<Side> {
     match name {
         "text_embeds" | "hidden_last_text" | "mlm_logits" | "token_logit" => Some(Side::Text),
@@ -175,7 +175,7 @@ fn region_rows(given: &Given, batch: usize, length: usize) -> Result<PackedTexts
     Ok(PackedTexts::from_mask(length, mask))
 }
 
-/// The rows with one more place behind the first.
+/// The rows with one position inserted behind the first (the task token).
 fn longer(rows: &PackedTexts) -> PackedTexts {
     let length = rows.length + 1;
     let mut mask = vec![0; rows.lengths.len() * length];
@@ -187,7 +187,7 @@ fn longer(rows: &PackedTexts) -> PackedTexts {
     PackedTexts::from_mask(length, &mask)
 }
 
-/// Packed indices of the masked regions, and their targets `[masked, width]`. The arrays leave region 0 out.
+/// Row indices of the masked regions, and their targets `[masked, width]`. The arguments do not include region 0.
 fn masked(given: &Given, image: &PackedTexts) -> Result<(Vec<u32>, Tensor), ModelError> {
     let (shape, labels) = given.integers("image_label", 2)?;
     let wanted = given.tensor("image_target", 3)?;

@@ -10,7 +10,7 @@ use crate::facts::Facts;
 
 /// The family's id.
 pub(super) const ID: &str = "vilt";
-/// The library's classes, a head each.
+/// The library's classes, one per head.
 pub(super) const ARCHITECTURES: &[&str] = &[
     "ViltForQuestionAnswering",
     "ViltForImagesAndTextClassification",
@@ -21,28 +21,28 @@ pub(super) const ARCHITECTURES: &[&str] = &[
 pub(super) struct Config {
     pub kind: HeadKind,
     pub vocab: usize,
-    /// Tokens of the longest text.
+    /// Maximum tokens of a text.
     pub positions: usize,
-    /// Rows of the table of token types.
+    /// Rows of the token type table.
     types: usize,
-    /// Rows of the table that tells words from pictures.
+    /// Rows of the modality table.
     pub kinds: usize,
     pub act: Act,
     layers: usize,
     pub block: block::Spec,
     channels: usize,
     patch: usize,
-    /// Patches along a side of the picture that the position table is for.
+    /// Patches along a side of the picture size that the position table was made for.
     side: usize,
-    /// Most patches of a picture, if there is a bound.
+    /// Maximum patches of a picture, if bounded.
     most_patches: Option<usize>,
     pub labels: Vec<String>,
 }
 
-/// What the checkpoint was trained for.
+/// The head that the checkpoint was trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeadKind {
-    /// From a list, over `pictures` of one text; inside, the head is `widen` times as wide as a layer.
+    /// Answer classification over `pictures` pictures of one text; the hidden layer is `widen` times as wide as a layer.
     Answers {
         pictures: usize,
         widen: usize,
@@ -86,7 +86,7 @@ impl Config {
         };
         fields.only("is_decoder", &[false.into()])?;
         fields.only("add_cross_attention", &[false.into()])?;
-        // The word table is tied whatever the config says.
+        // The MLM head is tied to the token embedding table whatever the config says.
         let harmless = [
             "attention_probs_dropout_prob",
             "hidden_dropout_prob",
@@ -109,7 +109,7 @@ impl Config {
         }
     }
 
-    /// The tower ends where the common layers begin.
+    /// The patch embedding only; the shared layers follow it.
     pub fn patches(&self) -> tower::Spec {
         tower::Spec {
             patch: self.channels * self.patch * self.patch,
@@ -154,7 +154,7 @@ impl Config {
         }
     }
 
-    /// Fails when a picture has more patches than the model reads: which of them to leave out, the reference draws by lot.
+    /// Fails when a picture has more patches than the bound: the reference would drop random ones.
     pub fn check_grids(&self, grids: &[(usize, usize)]) -> Result<(), ModelError> {
         let most = self.most_patches.unwrap_or(usize::MAX);
         match grids.iter().find(|g| g.0 * g.1 > most) {
@@ -238,7 +238,7 @@ fn kind(fields: &Fields) -> Result<HeadKind, ConfigError> {
     }
 }
 
-/// The texts of answers in the order of their scores; the library's two where the config has none.
+/// The answer texts in the order of the logits; the library's two defaults where the config has none.
 fn labels(fields: &Fields) -> Result<Vec<String>, ConfigError> {
     let Some(value) = fields.get("id2label") else {
         return Ok(vec!["LABEL_0".to_owned(), "LABEL_1".to_owned()]);
@@ -256,7 +256,7 @@ fn labels(fields: &Fields) -> Result<Vec<String>, ConfigError> {
         .collect()
 }
 
-/// A text, or a number or truth value that was meant as one.
+/// A label: a text, or a number or boolean that YAML or JSON made of one.
 fn label(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

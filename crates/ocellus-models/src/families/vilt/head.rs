@@ -1,4 +1,4 @@
-//! What stands on top of the last layer: answers from a list, a rank, words.
+//! Heads over the last layer: answer classification, ranking, masked language modelling.
 
 use candle_core::{D, Tensor};
 use ocellus_nn::embeddings::MaskedWords;
@@ -11,16 +11,16 @@ use crate::error::ModelError;
 
 pub(super) enum Head {
     Answers(Answers),
-    /// One score a pair, higher where text and picture fit better.
+    /// One score per pair, higher where text and picture match better.
     Rank(Linear),
     Words {
         words: MaskedWords,
-        /// Scores of "does not match" and "matches", where the pretrained checkpoint has kept them.
+        /// Matching logits (no match, match), where the checkpoint still has this head.
         matching: Option<Linear>,
     },
 }
 
-/// Answers from a list, on the pooled states of one or several pictures side by side.
+/// Answer classification over the pooler outputs of one or several pictures side by side.
 pub(super) struct Answers {
     pictures: usize,
     first: Linear,
@@ -28,7 +28,7 @@ pub(super) struct Answers {
     second: Linear,
 }
 
-/// The bias of the word scores stands with the matrix that is tied to the word table.
+/// The bias of the MLM head is stored with the matrix that is tied to the token embedding table.
 const WORDS: Names = &[
     ("transform.dense.bias", "transform.dense.bias"),
     ("transform.LayerNorm.bias", "transform.LayerNorm.bias"),
@@ -36,7 +36,7 @@ const WORDS: Names = &[
 ];
 
 impl Head {
-    /// `words [vocab, width]` is the word table.
+    /// `words [vocab, width]` is the token embedding table.
     pub fn load(p: &Params, config: &Config, words: &Tensor) -> Result<Self, LoadError> {
         let width = config.block.width;
         Ok(match config.kind {
@@ -46,7 +46,7 @@ impl Head {
                 Self::Answers(Answers {
                     pictures,
                     first: Linear::load(&p.at(0), outer, inner, true)?,
-                    // The reference leaves the library's epsilon here, whatever the config says.
+                    // The reference uses the library's default epsilon here, whatever the config says.
                     norm: Norm::layer(1e-5).load(&p.at(1), inner)?,
                     second: Linear::load(&p.at(3), inner, labels, true)?,
                 })
@@ -54,14 +54,14 @@ impl Head {
             HeadKind::Rank => Self::Rank(Linear::load(&p.at("rank_output"), width, 1, true)?),
             HeadKind::Words => {
                 let head = p.at("mlm_score");
-                // Older files have the bias beside the matrix instead.
+                // Older files store the bias beside the matrix.
                 let head = if head.contains("decoder.bias") || !head.contains("bias") {
                     head.named(WORDS)
                 } else {
                     head
                 };
                 let matching = p.at("itm_score.fc");
-                // Where nothing is there yet, everything that pretraining needs is made.
+                // Training from scratch: create everything that pretraining needs.
                 let scratch = p.trainable() && !head.contains("transform.dense.weight");
                 Self::Words {
                     words: MaskedWords::load(&head, words, config.act, config.block.norm)?,
@@ -74,7 +74,7 @@ impl Head {
         })
     }
 
-    /// Pictures that belong to one text.
+    /// Number of pictures per text.
     pub fn pictures(&self) -> usize {
         match self {
             Self::Answers(answers) => answers.pictures,
@@ -82,7 +82,7 @@ impl Head {
         }
     }
 
-    /// Whether it can tell how well a text and a picture fit.
+    /// Whether it can score image-text matching.
     pub fn matches(&self) -> bool {
         matches!(
             self,
@@ -94,7 +94,7 @@ impl Head {
         )
     }
 
-    /// The head that tells matches, beside the one of words.
+    /// The matching head, present beside the MLM head.
     pub fn matching(&self) -> Option<&Linear> {
         match self {
             Self::Words { matching, .. } => matching.as_ref(),
@@ -102,7 +102,7 @@ impl Head {
         }
     }
 
-    /// Scores of answers or of the rank from pooled states, or of words from states of tokens: `[rows, scores]`.
+    /// Logits of answers or ranks from pooler outputs, or of tokens from token states: `[rows, logits]`.
     pub fn scores(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         Ok(match self {
             Self::Answers(a) => {
@@ -114,8 +114,8 @@ impl Head {
         })
     }
 
-    /// Probability that text and picture fit, from pooled states `[pairs, width]`: of the two classes where there are two; of the
-    /// rank, which was trained among candidates, its sigmoid.
+    /// Probability of a match from pooler outputs `[pairs, width]`: the softmax over the two classes of the matching head, or the
+    /// sigmoid of the rank, which was trained to order candidates.
     pub fn matched(&self, pooled: &Tensor) -> Result<Tensor, ModelError> {
         let odds = match self {
             Self::Words {

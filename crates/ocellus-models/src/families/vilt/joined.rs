@@ -1,21 +1,21 @@
-//! Each text with its picture behind it, in one packed sequence.
+//! Combines each text and its picture in one packed sequence, text first.
 
-/// Where rows of packed texts and of packed pictures go.
+/// Row indices between packed texts, packed pictures, and combined sequences.
 pub(super) struct Joined {
-    /// For each joined row, its place in the texts followed by the pictures.
+    /// For each combined row, its row in all texts followed by all pictures.
     pub order: Vec<u32>,
-    /// For each row of the texts, its joined row.
+    /// For each text row, its combined row.
     pub text: Vec<u32>,
-    /// For each row of the pictures, its joined row.
+    /// For each picture row, its combined row.
     pub picture: Vec<u32>,
-    /// Rows of each pair.
+    /// Rows of each combined sequence.
     pub lengths: Vec<usize>,
-    /// The first row of each pair.
+    /// The first row of each combined sequence.
     pub firsts: Vec<u32>,
 }
 
 impl Joined {
-    /// From tokens of each text and of each picture, one picture a text.
+    /// From the token counts of each text and each picture, one picture per text.
     pub fn new(texts: &[usize], pictures: &[usize]) -> Self {
         let words: usize = texts.iter().sum();
         let mut joined = Self {

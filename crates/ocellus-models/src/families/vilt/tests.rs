@@ -1,4 +1,4 @@
-//! Configs and inputs that are refused, and that the abilities say what the reference says.
+//! Refused configs and inputs, and capabilities compared with the reference.
 
 use candle_core::{D, Tensor};
 use ocellus_nn::Taps;
@@ -9,7 +9,7 @@ use crate::families::testing::{Golden, refused, slices};
 use crate::visual_input::VisualInput;
 
 const PATCH: usize = 16;
-/// Real tokens and sizes in px of the two rows of every case.
+/// Real tokens, and sizes in px, of the two rows of every case.
 const LENGTHS: [usize; 2] = [7, 5];
 const SIZES: [(usize, usize); 2] = [(48, 64), (32, 48)];
 

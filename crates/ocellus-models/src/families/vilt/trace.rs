@@ -1,4 +1,4 @@
-//! The reference's calls, stage by stage, in its padded shapes.
+//! Replays the reference's calls, tap by tap, in its padded shapes.
 
 use candle_core::{Device, Tensor};
 use ocellus_nn::Taps;
@@ -79,7 +79,7 @@ impl Trace for Vilt {
     }
 }
 
-/// Pictures `[texts · each, channels, height, width]`, with or without an axis for the pictures of a text.
+/// Pictures `[texts · each, channels, height, width]`; the argument may have a separate axis for the pictures of a text.
 fn pixels(given: &Given, each: usize) -> Result<Tensor, ModelError> {
     let name = "pixel_values";
     let rank = given.floats.get(name).map_or(0, |(shape, _)| shape.len());
@@ -99,8 +99,8 @@ fn pixels(given: &Given, each: usize) -> Result<Tensor, ModelError> {
     }
 }
 
-/// Real height and width of every picture in pixels, whole patches, as the reference takes them from its mask of pixels: every
-/// patch has one pixel of the first column or row.
+/// The real height and width of every picture in px, a multiple of the patch size, from the reference's pixel mask sampled at the
+/// first row and column of every patch.
 fn sizes(given: &Given, pixels: &Tensor, patch: usize) -> Result<Option<Vec<(usize, usize)>>, ModelError> {
     let name = "pixel_mask";
     let Some((shape, mask)) = given.integers.get(name) else {
@@ -128,7 +128,8 @@ fn sizes(given: &Given, pixels: &Tensor, patch: usize) -> Result<Option<Vec<(usi
     ))
 }
 
-/// Where tokens of the first picture of each text stand in the reference's batch: the class token, then the grid of the batch.
+/// Columns of the tokens of the first picture of each text in the reference's batch: the class token, then the grid of the
+/// largest picture.
 fn places(grids: &[Grid], each: usize, pixels: &Tensor, patch: usize) -> Result<PackedTexts, ModelError> {
     let (_, _, height, width) = pixels.dims4()?;
     let (down, across) = (height / patch, width / patch);
@@ -143,7 +144,7 @@ fn places(grids: &[Grid], each: usize, pixels: &Tensor, patch: usize) -> Result<
     Ok(PackedTexts::from_mask(length, &mask))
 }
 
-/// Joined states as the reference's stages of text and of picture.
+/// Splits combined states into the reference's text and picture taps.
 fn parts(
     name: &str,
     states: &Tensor,
@@ -158,7 +159,7 @@ fn parts(
     Ok(())
 }
 
-/// Over the rows whose label is not negative.
+/// Mean cross-entropy over the rows whose label is not negative.
 fn mean_cross_entropy(logits: &Tensor, labels: &[i64]) -> Result<Tensor, ModelError> {
     let (count, classes) = logits.dims2()?;
     let target = |label: &i64| match u32::try_from(*label) {

@@ -1,4 +1,4 @@
-//! Pretraining: matches, words, and patches that words are carried to.
+//! Pretraining: image-text matching, masked tokens, and word-patch alignment.
 
 use candle_core::Tensor;
 use ocellus_nn::Act;
@@ -57,7 +57,7 @@ impl SingleStream for Vilt {
         self.head.scores(states)
     }
 
-    /// Without the first and last token of texts, and without the class token of pictures.
+    /// Leaves out the first and last token of texts, and the class token of pictures.
     fn alignable(&self, joint: &JointStates) -> Result<(States, States), ModelError> {
         Ok((joint.text.trimmed(1, 1)?, joint.visual.trimmed(1, 0)?))
     }

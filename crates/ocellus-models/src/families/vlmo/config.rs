@@ -1,4 +1,4 @@
-//! The config: the sizes that the original's model definitions fix, and the lengths of its texts.
+//! The config: sizes that the original's model definitions fix, and the length of texts.
 
 use ocellus_nn::attention::Projections;
 use ocellus_nn::block::{self, Order};
@@ -15,25 +15,25 @@ pub(super) const ID: &str = "vlmo";
 
 pub(super) struct Config {
     pub(super) patch: usize,
-    /// Patches along a side of the pictures that the checkpoint was made for.
+    /// Patches along a side of the picture size that the checkpoint was made for.
     pub(super) side: usize,
     pub(super) width: usize,
     pub(super) layers: usize,
     pub(super) heads: usize,
     mlp_width: usize,
-    /// The first layer with an expert for text and picture together.
+    /// The first layer with a vision-language expert.
     pub(super) joint_from: usize,
     pub(super) norm: Norm,
     pub(super) text_norm: Norm,
     pub(super) relative: bool,
     absolute: bool,
-    /// What scales of residual branches start at, where there are such scales.
+    /// Initial value of the residual scales (LayerScale); `None` = the model has none.
     pub(super) scaled: Option<f32>,
     pub(super) vocab: usize,
     pub(super) max_text_len: usize,
-    /// Text length that the relative positions were made for.
+    /// The text length that the relative positions were made for.
     pub(super) text_window: usize,
-    /// Answers that questions are classified into.
+    /// Number of answer classes.
     pub(super) answers: usize,
     pub(super) labels: Vec<String>,
 }
@@ -114,7 +114,7 @@ impl Config {
         }
     }
 
-    /// Class token, patches and positions, without layers.
+    /// Class token, patch embedding and positions, without layers.
     pub(super) fn picture(&self) -> tower::Spec {
         let block = block::Spec {
             width: self.width,
@@ -136,7 +136,7 @@ impl Config {
         }
     }
 
-    /// Texts have absolute positions where there are no relative ones.
+    /// Texts have absolute positions where the model has no relative ones.
     pub(super) fn text(&self) -> embeddings::Spec {
         embeddings::Spec {
             vocab: self.vocab,
@@ -147,7 +147,7 @@ impl Config {
         }
     }
 
-    /// Kinds of tokens: text and picture, and a second picture where two are compared.
+    /// Rows of the modality table: text and picture, and second picture where two are compared.
     pub(super) fn kinds(&self, p: &Params) -> usize {
         if p.contains("nlvr2_classifier.0.weight") {
             3
@@ -172,7 +172,7 @@ impl Config {
     }
 }
 
-/// The answers of `id2label`, in the order of their numbers; none without it.
+/// The answer texts of `id2label` in the order of their ids; empty where absent.
 fn labels(fields: &Fields) -> Result<Vec<String>, ConfigError> {
     let Some(value) = fields.get("id2label") else {
         return Ok(Vec::new());

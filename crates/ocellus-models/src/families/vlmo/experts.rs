@@ -1,4 +1,4 @@
-//! The layers: attention that all tokens share, then for each kind of token its own expert (Bao et al. 2021, section 3.2).
+//! The layers: shared attention, then an expert MLP per modality (Bao et al. 2021, section 3.2).
 
 use candle_core::{Tensor, Var};
 use ocellus_nn::attention::Attention;
@@ -14,7 +14,7 @@ use crate::error::ModelError;
 
 const NAMES: Names = &[("attn.o_proj", "attn.proj")];
 
-/// A norm and a network.
+/// An expert: a norm and an MLP.
 struct Expert {
     norm: NormLayer,
     mlp: MlpLayer,
@@ -23,14 +23,14 @@ struct Expert {
 struct Layer {
     norm: NormLayer,
     attention: Attention,
-    /// What both residual branches are multiplied by.
+    /// Factors of the two residual branches (LayerScale), `[width]` each.
     scales: Option<(Tensor, Tensor)>,
     text: Expert,
     picture: Expert,
     joint: Option<Expert>,
 }
 
-/// Whether layers that have a joint expert use it.
+/// Whether layers that have a vision-language expert use it.
 #[derive(Clone, Copy)]
 pub(super) struct Level {
     joint: bool,
@@ -42,7 +42,7 @@ impl Level {
         Self { joint: true }
     }
 
-    /// One of them alone.
+    /// Text or picture alone.
     pub(super) const fn alone(joint: bool) -> Self {
         Self { joint }
     }
@@ -65,7 +65,7 @@ impl MomeTransformer {
         })
     }
 
-    /// The layers: `x [tokens, width]` → `[tokens, width]`. Taps `hidden_N`.
+    /// Runs the layers: `x [tokens, width]` → `[tokens, width]`. Taps `hidden_N`.
     pub(super) fn forward(
         &self,
         x: &Tensor,
@@ -87,7 +87,7 @@ impl MomeTransformer {
         Ok(x)
     }
 
-    /// The norm behind the last layer.
+    /// The norm after the last layer.
     pub(super) fn finish(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         Ok(self.norm.forward(x)?)
     }

@@ -1,4 +1,4 @@
-//! What stands on the states: a pooler, and as many heads as the checkpoint was trained with.
+//! The pooler, and the heads that the checkpoint has.
 
 use candle_core::{Tensor, Var};
 use ocellus_nn::embeddings::Transform;
@@ -10,25 +10,25 @@ use super::super::packed::unit;
 use super::config::Config;
 use crate::error::ModelError;
 
-/// The norm inside a classifier has its library's epsilon.
+/// The norm in the answer classifier has the default epsilon of its library.
 const CLASSIFIER_NORM: Norm = Norm::Layer { eps: 1e-5 };
 
-/// What cosines are divided by where training starts.
+/// The initial temperature, which cosines are divided by.
 const TEMPERATURE: f32 = 0.07;
 
 pub(super) struct Heads {
     pooler: Linear,
-    /// No match and match.
+    /// Matching logits (no match, match).
     pub(super) matching: Option<Linear>,
-    /// By the experts of text and of pictures.
+    /// Contrast of texts and pictures encoded by the experts of their modality.
     pub(super) contrast: Option<Contrast>,
-    /// By the joint experts.
+    /// Contrast of texts and pictures encoded by the vision-language experts.
     pub(super) joint_contrast: Option<Contrast>,
     pub(super) words: Option<WordHead>,
     pub(super) answers: Option<Answers>,
 }
 
-/// Projections of texts and pictures into one space, and the logarithm of what cosines are multiplied by.
+/// Projections of texts and pictures into a joint embedding space, and the logarithm of the factor of cosines.
 pub(super) struct Contrast {
     text: Linear,
     picture: Linear,
@@ -49,7 +49,7 @@ pub(super) struct Answers {
 impl Heads {
     pub(super) fn load(p: &Params, config: &Config) -> Result<Self, ModelError> {
         let width = config.width;
-        // Where nothing is there yet, everything that pretraining needs is made.
+        // Training from scratch: create everything that pretraining needs.
         let scratch = p.trainable() && !p.contains("transformer.cls_token");
         let has = |name: &str| scratch || p.contains(name);
         let contrast = |text: &str, picture: &str, scale: &str| -> Result<_, ModelError> {
@@ -102,7 +102,7 @@ impl Heads {
         self.matching.is_some() && self.words.is_some()
     }
 
-    /// First tokens `[rows, width]` → `[rows, width]`.
+    /// States of first tokens `[rows, width]` → pooler output `[rows, width]`.
     pub(super) fn pooled(&self, firsts: &Tensor) -> Result<Tensor, ModelError> {
         Ok(activate(&self.pooler.forward(firsts)?, Act::Tanh)?)
     }
@@ -113,7 +113,7 @@ impl Heads {
             .ok_or_else(|| lacks("projections to features"))
     }
 
-    /// States of text tokens `[tokens, width]` → `[tokens, vocab]`.
+    /// MLM logits: states of text tokens `[tokens, width]` → `[tokens, vocab]`.
     pub(super) fn words(&self, states: &Tensor) -> Result<Tensor, ModelError> {
         let head = self
             .words
@@ -122,7 +122,7 @@ impl Heads {
         Ok(head.scores.forward(&head.transform.forward(states)?)?)
     }
 
-    /// First tokens `[rows, width]` → `[rows, answers]`.
+    /// Answer logits: states of first tokens `[rows, width]` → `[rows, answers]`.
     pub(super) fn answers(&self, firsts: &Tensor) -> Result<Tensor, ModelError> {
         let head = self
             .answers
@@ -146,7 +146,7 @@ impl Contrast {
         Ok(self.scale.exp()?.to_scalar::<f32>()?)
     }
 
-    /// Features of both and their scaled cosines, pictures down and texts across, under these names.
+    /// Taps the features of both and their scaled cosines `[pictures, texts]` under these names.
     pub(super) fn trace(
         &self,
         texts: &Tensor,
@@ -161,7 +161,7 @@ impl Contrast {
         Ok(())
     }
 
-    /// Scaled cosines of features, pictures down and texts across.
+    /// Scaled cosines of features, `[pictures, texts]`.
     pub(super) fn scores(&self, pictures: &Tensor, texts: &Tensor) -> Result<Tensor, ModelError> {
         let cosines = pictures.matmul(&texts.t()?)?;
         Ok(cosines.broadcast_mul(&self.scale.exp()?)?)

@@ -1,4 +1,4 @@
-//! How texts and pictures follow one another in packed rows, and where each token stands for the relative positions.
+//! The order of texts and pictures in packed rows, and the position of each token for relative positions.
 
 use candle_core::Tensor;
 use ocellus_nn::Segment;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 use crate::error::ModelError;
 use crate::packed_texts::PackedTexts;
 
-/// What one sequence is made of.
+/// The parts of one sequence.
 pub(super) struct Sequence {
     /// Columns of its text tokens in the padded text.
     pub(super) text: Vec<usize>,
-    /// Rows and columns of its picture, if it has one.
+    /// Rows and columns of patches of its picture, if it has one.
     pub(super) picture: Option<(usize, usize)>,
 }
 
@@ -40,7 +40,7 @@ impl TokenLayout {
         }
     }
 
-    /// Texts alone.
+    /// Sequences of text alone.
     pub(super) fn texts(rows: &PackedTexts) -> Self {
         Self::new(
             columns(rows)
@@ -49,7 +49,7 @@ impl TokenLayout {
         )
     }
 
-    /// Pictures alone.
+    /// Sequences of pictures alone.
     pub(super) fn pictures(grids: &[(usize, usize)]) -> Self {
         let picture = |grid: &(usize, usize)| Sequence {
             text: Vec::new(),
@@ -58,7 +58,7 @@ impl TokenLayout {
         Self::new(grids.iter().map(picture).collect())
     }
 
-    /// Text `i`, then picture `i`.
+    /// Sequences of text `i` followed by picture `i`.
     pub(super) fn together(rows: &PackedTexts, grids: &[(usize, usize)]) -> Self {
         let pair = |(text, grid): (Vec<usize>, &(usize, usize))| Sequence {
             text,
@@ -67,13 +67,13 @@ impl TokenLayout {
         Self::new(columns(rows).zip(grids).map(pair).collect())
     }
 
-    /// All texts `[tokens, width]` and all pictures `[tokens, width]` → sequences, `[tokens, width]`.
+    /// Packed texts `[tokens, width]` and packed pictures `[tokens, width]` → packed sequences `[tokens, width]`.
     pub(super) fn interleave(&self, words: &Tensor, patches: &Tensor) -> Result<Tensor, ModelError> {
         let all = Tensor::cat(&[words, patches], 0)?;
         Ok(select(&all, &self.order())?)
     }
 
-    /// For every token of the sequences, its row when all texts come before all pictures.
+    /// For every token of the sequences, its row in all texts followed by all pictures.
     fn order(&self) -> Vec<u32> {
         let (mut order, mut text) = (Vec::new(), 0);
         let mut picture: usize = self.sequences.iter().map(|s| s.text.len()).sum();
@@ -86,7 +86,7 @@ impl TokenLayout {
         order.into_iter().map(|row| row as u32).collect()
     }
 
-    /// Packed rows of text tokens, and of picture tokens.
+    /// Row indices of text tokens, and of picture tokens.
     fn parts(&self) -> (Vec<u32>, Vec<u32>) {
         let (mut text, mut picture) = (Vec::new(), Vec::new());
         for (sequence, segment) in self.sequences.iter().zip(self.segments.iter()) {
@@ -100,29 +100,30 @@ impl TokenLayout {
         (text, picture)
     }
 
-    /// Whether there is text, and whether there are pictures.
+    /// Whether there are text tokens, and whether there are picture tokens.
     pub(super) fn kinds(&self) -> (bool, bool) {
         let any = |has: fn(&Sequence) -> bool| self.sequences.iter().any(has);
         (any(|s| !s.text.is_empty()), any(|s| s.picture.is_some()))
     }
 
-    /// The rows of text tokens.
+    /// Selects the rows of text tokens.
     pub(super) fn of_text(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         Ok(select(x, &self.parts().0)?)
     }
 
-    /// The rows of picture tokens.
+    /// Selects the rows of picture tokens.
     pub(super) fn of_pictures(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         Ok(select(x, &self.parts().1)?)
     }
 
-    /// The first token of every sequence.
+    /// Selects the first token of every sequence.
     pub(super) fn firsts(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let starts: Vec<u32> = self.segments.iter().map(|s| s.q_start as u32).collect();
         Ok(select(x, &starts)?)
     }
 
-    /// Pictures of one size behind texts that are padded as in `rows`: `[sequences, length, width]`, 0 at padding.
+    /// Pads sequences whose texts are padded as in `rows` and whose pictures have one size: `[sequences, length, width]`, 0 at
+    /// padding.
     pub(super) fn padded(&self, x: &Tensor, rows: &PackedTexts) -> Result<Tensor, ModelError> {
         let text = rows.unpack(&self.of_text(x)?)?;
         let pictures = self.of_pictures(x)?;

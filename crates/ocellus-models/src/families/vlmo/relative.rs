@@ -1,9 +1,9 @@
-//! Relative positions: a learned score for every way in which two tokens can stand to one another, for every head of every
-//! layer, in one table.
+//! Relative position biases: a learned attention bias for each relative position of two tokens, for every head of every layer, in
+//! one table.
 //!
-//! Rows of the table: the distances of two patches in a window of `side` by `side`, then class token to patch, patch to class
-//! token, class token to itself; text to picture, picture to text; the distances of two words, and as the last three the text's
-//! class token to a word, a word to it, and it to itself. Of the rows for words some are never used.
+//! Rows of the table, in order: distances of two patches in a window of `side` by `side`; class token to patch, patch to class
+//! token, class token to itself; text to picture, picture to text; distances of two text tokens; the text's class token to a
+//! token, a token to it, and it to itself. Some rows for distances of text tokens are never used.
 
 use candle_core::Tensor;
 use ocellus_nn::{LoadError, Params, Segment};
@@ -14,7 +14,7 @@ use super::spline;
 use crate::error::ModelError;
 
 pub(super) struct Relative {
-    /// `[rows, heads · layers]`, a layer's heads next to one another.
+    /// `[rows, layers · heads]`; the heads of a layer are adjacent.
     table: Tensor,
     heads: usize,
     /// Patches along a side of the window.
@@ -22,7 +22,7 @@ pub(super) struct Relative {
     text_window: usize,
 }
 
-/// Where a token stands.
+/// The position of a token.
 #[derive(Clone, Copy)]
 enum Place {
     TextClass,
@@ -31,9 +31,9 @@ enum Place {
     Patch(usize, usize),
 }
 
-/// The numbers of rows for a window of patches.
+/// Indices of the table's rows for a window of patches.
 struct RowsOf {
-    /// Distances along rows and columns.
+    /// Numbers of distances along rows and along columns.
     spans: (usize, usize),
     text_window: usize,
 }
@@ -47,7 +47,7 @@ impl RowsOf {
         self.patches() + 3 + 2 + 2 * self.text_window
     }
 
-    /// The row for a token that attends to another.
+    /// The table row for a query token at `from` and a key token at `to`.
     fn row(&self, from: Place, to: Place) -> usize {
         use Place::{Patch, PictureClass, TextClass, Word};
         let (patches, all) = (self.patches(), self.all());
@@ -84,7 +84,7 @@ impl Relative {
         })
     }
 
-    /// The table for pictures of these rows and columns: the window's part interpolated, the rest as it is.
+    /// The table for pictures of `h` by `w` patches: the rows for patch distances are interpolated, the others unchanged.
     fn table_for(&self, (h, w): (usize, usize)) -> Result<Tensor, ModelError> {
         if (h, w) == (self.side, self.side) {
             return Ok(self.table.clone());
@@ -96,7 +96,7 @@ impl Relative {
         Ok(Tensor::cat(&[resized, rest], 0)?)
     }
 
-    /// The rows that the tokens of every sequence look up.
+    /// The table rows for all token pairs of every sequence.
     pub(super) fn place(&self, layout: &TokenLayout) -> Result<Placed, ModelError> {
         let sequence = |(sequence, segment): (&Sequence, &Segment)| {
             let grid = sequence.picture.unwrap_or((self.side, self.side));
@@ -139,19 +139,19 @@ fn places(sequence: &Sequence) -> Vec<Place> {
 struct Looked {
     /// The first token of the sequence.
     start: usize,
-    /// Rows of the table for all pairs of its tokens.
+    /// Table rows of all pairs of its tokens.
     index: Tensor,
     table: Tensor,
 }
 
-/// What the tokens of a call look up.
+/// Table and row indices for one forward pass.
 pub(super) struct Placed {
     heads: usize,
     sequences: Vec<Looked>,
 }
 
 impl Placed {
-    /// Scores of layer `layer` for the sequence `segment`, `[heads, q_len, k_len]`.
+    /// The attention bias of layer `layer` for the sequence `segment`, `[heads, q_len, k_len]`.
     pub(super) fn scores(&self, layer: usize, segment: &Segment) -> ocellus_nn::Result<Tensor> {
         let Some(looked) = self.sequences.iter().find(|l| l.start == segment.q_start) else {
             candle_core::bail!("no sequence starts at token {}", segment.q_start);

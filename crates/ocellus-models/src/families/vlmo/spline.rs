@@ -1,12 +1,12 @@
-//! The scores of a window of patches, brought to a window of another size (Bao et al. 2022, section 3.2 and its published code):
-//! the known distances are spread in a geometric progression over the new ones, so that near distances stay exact, and a cubic
-//! spline through them (its third derivative continuous at the second knots) gives the scores between.
+//! Interpolation of relative position biases to another window size (Bao et al. 2022, section 3.2 and its published code): the
+//! known distances are placed in a geometric progression among the new ones, so that near distances keep their values, and a
+//! not-a-knot cubic spline gives the values between them.
 
 use candle_core::Tensor;
 
 use crate::error::ModelError;
 
-/// `window [from · from, heads]` → `[to.0 · to.1, heads]`, where `from` and `to` count the distances along an axis: an odd number.
+/// `window [from · from, heads]` → `[to.0 · to.1, heads]`. `from` and `to` are numbers of distances along an axis, which are odd.
 pub(super) fn resize(window: &Tensor, from: usize, to: (usize, usize)) -> Result<Tensor, ModelError> {
     if to.0 != to.1 || from < 4 {
         let sides = |n: usize| n / 2 + 1;
@@ -36,14 +36,14 @@ pub(super) fn resize(window: &Tensor, from: usize, to: (usize, usize)) -> Result
         .reshape((to * to, heads))?)
 }
 
-/// The share of every known distance in every new one, `[to, from]`.
+/// The weight of every known distance for every new one, `[to, from]`.
 fn weights(from: usize, to: usize) -> Vec<f32> {
     let (known, reach) = (knots(from, to), (to / 2) as f64);
     let targets = (0..to).map(|i| i as f64 - reach);
     spline(&known, targets).into_iter().map(|w| w as f32).collect()
 }
 
-/// Where the known distances lie among the new ones: 0 in the middle, then steps that grow by one ratio.
+/// Positions of the known distances on the new axis: 0 in the middle, then steps in a geometric progression.
 fn knots(from: usize, to: usize) -> Vec<f64> {
     let (steps, reach) = (from / 2, (to / 2) as f64);
     let (mut left, mut right, mut ratio) = (1.01f64, 1.5f64, 1.01f64);
@@ -65,7 +65,7 @@ fn knots(from: usize, to: usize) -> Vec<f64> {
     negative.chain([0.0]).chain(one_side.iter().copied()).collect()
 }
 
-/// For every target, the factors of the values at `knots` in the cubic spline through them; beyond the ends the value there.
+/// For every target, the weights of the values at `knots` in the cubic spline; beyond the ends, the value at the end.
 fn spline(knots: &[f64], targets: impl Iterator<Item = f64>) -> Vec<f64> {
     let (n, second) = (knots.len(), second_derivatives(knots));
     let mut weights = Vec::new();
@@ -85,11 +85,11 @@ fn spline(knots: &[f64], targets: impl Iterator<Item = f64>) -> Vec<f64> {
     weights
 }
 
-/// The spline's second derivative at every knot as factors of the values there, `[knots, knots]`.
+/// The second derivative of the spline at every knot as weights of the values, `[knots, knots]`.
 fn second_derivatives(knots: &[f64]) -> Vec<f64> {
     let n = knots.len();
     let h: Vec<f64> = knots.windows(2).map(|k| k[1] - k[0]).collect();
-    // Each row: the equation's factors of the second derivatives, then those of the values.
+    // Each row holds the coefficients of the second derivatives, then those of the values.
     let mut rows = vec![vec![0.0; 2 * n]; n];
     for i in 1..n - 1 {
         let row = &mut rows[i];
@@ -107,7 +107,7 @@ fn second_derivatives(knots: &[f64]) -> Vec<f64> {
     rows.iter().flat_map(|row| row[n..].iter().copied()).collect()
 }
 
-/// Gauss–Jordan elimination with row exchange: the left square becomes the identity.
+/// Gauss–Jordan elimination with row exchange, which turns the left square into the identity.
 fn solve(rows: &mut [Vec<f64>]) {
     for at in 0..rows.len() {
         let largest = (at..rows.len()).max_by(|a, b| rows[*a][at].abs().total_cmp(&rows[*b][at].abs()));
@@ -128,7 +128,7 @@ mod tests {
     use super::{knots, resize, spline};
     use candle_core::{Device, Tensor};
 
-    /// A spline of this kind through the values of a cubic is that cubic.
+    /// A not-a-knot spline through the values of a cubic polynomial is that polynomial.
     #[test]
     fn cubics_are_kept_between_uneven_knots() {
         let knots = [-5.5, -3.0, -1.2, 0.0, 1.0, 2.7, 4.0];

@@ -1,4 +1,4 @@
-//! Pretraining in stages: what is read together and apart, and which tensors belong to texts.
+//! Pretraining stages: what is encoded together or apart, and which tensors the text stage trains.
 
 use candle_core::Tensor;
 
@@ -12,7 +12,7 @@ use crate::states::{JointStates, States};
 use crate::visual_input::{Texts, VisualInput};
 use ocellus_nn::Taps;
 
-/// Starts of the names of what texts alone change: their tables and head, and of what is shared the kinds of tokens, the
+/// Prefixes of tensors that the text stage trains: text tables and MLM head, and of the shared parts the modality table, the
 /// relative positions and the last norm.
 const OF_TEXTS: &[&str] = &[
     "text_embeddings.",
@@ -22,7 +22,7 @@ const OF_TEXTS: &[&str] = &[
     "transformer.norm.",
 ];
 
-/// Parts of a layer that are the texts' own.
+/// Parts of a layer that belong to the text expert.
 const EXPERT: &[&str] = &[".mlp_text.", ".norm2_text."];
 
 impl Learner for Vlmo {
