@@ -1,4 +1,4 @@
-//! Who gets in and on: waiting requests are encoded and begin, and what is planned gets its blocks.
+//! Admission: waiting requests are encoded and begin, and planned reads get their KV blocks.
 
 use ocellus_models::Embeddings;
 use ocellus_nn::BLOCK;
@@ -38,7 +38,7 @@ impl Engine<'_> {
         let together: Vec<&[Picture]> = pictures.iter().map(Vec::as_slice).collect();
         let encoded: Vec<Result<Vec<Embeddings>, EngineError>> = match self.encoded(&together) {
             Ok(all) => all.into_iter().map(Ok).collect(),
-            // Whose picture it was shows when each is encoded alone.
+            // When several requests fail together, each is encoded alone to find the one at fault.
             Err(error) if together.len() == 1 => vec![Err(error)],
             Err(_) => together
                 .iter()
@@ -83,7 +83,7 @@ impl Engine<'_> {
             .collect())
     }
 
-    /// Requests begin in their order, as long as all blocks that they need to read what they know can be had.
+    /// Starts waiting requests in order, as long as the pool has all the blocks for their known tokens.
     pub(crate) fn begin_waiting(&mut self) {
         while self.scheduler.running().len() < self.options.running {
             let Some(id) = self.scheduler.waiting().next() else {
@@ -94,7 +94,7 @@ impl Engine<'_> {
                 return;
             }
             let known = sequence.known();
-            // The last known token is read again whatever is kept, since its logits are wanted.
+            // The last known token is always read again, since its logits are needed.
             let whole = (known - 1) / BLOCK;
             let keys = &sequence.keys[..sequence.keys.len().min(whole)];
             let blocks = self.prefixes.take(keys, &mut self.runner.pool);
@@ -122,11 +122,11 @@ impl Engine<'_> {
         }
     }
 
-    /// Gets blocks for what is planned: free ones, then those that are only kept for others, then those of the youngest sequences.
-    /// Returns what can be read.
+    /// Allocates blocks for the planned reads: free ones first, then blocks that only the prefix cache holds, then those of the
+    /// youngest sequences (preemption). Returns what can be read.
     pub(crate) fn make_room(&mut self, plan: Vec<(RequestId, usize)>) -> Vec<(RequestId, usize)> {
         let mut ready: Vec<(RequestId, usize)> = Vec::with_capacity(plan.len());
-        // The oldest first, so that they come to their end.
+        // Oldest first, so that every sequence finishes eventually.
         let mut order = plan;
         order.sort_by_key(|(id, _)| *id);
         for (id, count) in order {
@@ -155,12 +155,12 @@ impl Engine<'_> {
                 }
             }
         }
-        // Those that decode first: their tokens are embedded together.
+        // Decoding sequences first: their tokens are embedded together.
         ready.sort_by_key(|(id, _)| !self.sequences[id].decodes());
         ready
     }
 
-    /// Gives back a block that is only kept for others.
+    /// Frees a block that only the prefix cache holds.
     pub(crate) fn evict(&mut self) -> bool {
         match self.prefixes.evict(&mut self.runner.pool) {
             Some(block) => self.runner.freed(block).is_ok(),

@@ -1,9 +1,8 @@
-//! Beam search: of every request the likeliest few continuations are followed side by side, and the best of those that came
-//! to an end are the answers.
+//! Beam search: for every request the most likely hypotheses are extended side by side; the best finished ones are the answers.
 //!
-//! Scores are sums of log-probabilities, divided by a power of the number of generated tokens when a hypothesis ends (Wu et
-//! al. 2016, section 7, in its simplest form). A search goes on until its best open hypothesis, ended now, would not be better
-//! than the worst of as many ended ones as it keeps.
+//! Scores are sums of log-probabilities, divided by a power of the number of generated tokens when a hypothesis ends (Wu et al.
+//! 2016, section 7, in its simplest form). A search ends when its best open hypothesis, if it ended now, would not be better than
+//! the worst of the `width` finished ones.
 
 use ocellus_base::clock::ManualClock;
 use ocellus_base::limits::HYPOTHESES;
@@ -17,23 +16,23 @@ use crate::hypothesis::{Next, Opened};
 use crate::options::EngineOptions;
 use crate::request::Request;
 
-/// How a search goes.
+/// Options of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Beams {
-    /// Hypotheses that are kept; 1 is greedy.
+    /// Number of hypotheses that are kept (beams); 1 is greedy.
     pub width: usize,
     /// Power of the length that sums are divided by: above 0 favours long answers, 0 is the plain sum.
     pub length_penalty: f64,
 }
 
-/// A continuation that came to its end.
+/// A finished continuation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hypothesis {
     /// Without the end token.
     pub tokens: Vec<Token>,
     /// The end token, unless it ended by its length.
     pub end: Option<u32>,
-    /// Sum of the log-probabilities, the end token's too, over (their number) to the power of the length penalty.
+    /// The sum of log-probabilities, the end token's included, divided by (their number) to the power of the length penalty.
     pub score: f32,
 }
 
@@ -46,7 +45,7 @@ impl Hypothesis {
     }
 }
 
-/// An open continuation.
+/// An open hypothesis.
 struct Run {
     tokens: Vec<Token>,
     sum: f64,
@@ -64,8 +63,7 @@ struct Search<'r> {
     ended: Vec<Hypothesis>,
 }
 
-/// The best continuations of every request, best first, `width` of them where there are so many. Options of sampling do not
-/// count here.
+/// The best continuations of every request, best first, at most `width` of them. Sampling options are ignored.
 ///
 /// Requests are searched side by side and do not influence one another.
 pub fn search(
@@ -104,7 +102,7 @@ impl Engine<'_> {
         done.map(|()| searches.into_iter().map(|s| s.ended).collect())
     }
 
-    /// Steps all searches until none has an open run. `scores` are those behind the prompts.
+    /// Steps all searches until none has an open hypothesis. `scores` are the logits behind the prompts.
     fn follow(&mut self, searches: &mut [Search], mut scores: Vec<Vec<f32>>) -> Result<(), EngineError> {
         loop {
             let mut first = 0;
@@ -112,7 +110,7 @@ impl Engine<'_> {
                 let count = search.runs.len();
                 let before = search.step(&scores[first..first + count]);
                 first += count;
-                // Runs go on in the blocks of those they come from; a run that several come from is copied when they write.
+                // A hypothesis continues in the blocks of the one it extends; a block shared by several is copied on write.
                 let forks: Vec<BlockTable> = before
                     .parents
                     .iter()
@@ -163,13 +161,13 @@ impl Beams {
         Ok(())
     }
 
-    /// A sum of `tokens` log-probabilities as it is compared.
+    /// The score of a sum over `tokens` log-probabilities.
     fn score(&self, sum: f64, tokens: usize) -> f64 {
         sum / (tokens as f64).powf(self.length_penalty)
     }
 }
 
-/// A run with one more token.
+/// A hypothesis extended by one token.
 struct Candidate {
     run: usize,
     token: Token,
@@ -184,8 +182,8 @@ struct Before {
 }
 
 impl Search<'_> {
-    /// One token more: ends what ends, keeps the best of the rest, which have no blocks yet. The search is over when no run is
-    /// left.
+    /// Extends by one token: moves finished candidates to `ended` and keeps the best open ones, which have no blocks yet. The
+    /// search is over when none is left.
     fn step(&mut self, scores: &[Vec<f32>]) -> Before {
         if self.runs.is_empty() || self.request.max_tokens == 0 {
             return Before {
@@ -236,7 +234,8 @@ impl Search<'_> {
         }
     }
 
-    /// The likeliest continuations of all runs, best first: enough of them that `width` go on even if every run could end.
+    /// The most likely candidates of all hypotheses, best first: enough that `width` stay open even if every hypothesis could
+    /// end.
     fn candidates(&self, scores: &[Vec<f32>], tokens: usize) -> Vec<Candidate> {
         let early = tokens <= self.request.min_tokens;
         let mut all = Vec::new();

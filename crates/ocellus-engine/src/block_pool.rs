@@ -1,6 +1,6 @@
-//! Who uses which block of the KV cache.
+//! Reference counts of the blocks of the KV cache.
 
-/// Counts how many tables name each block. A block that several name is not written to: a sequence that goes on in it takes a copy
+/// Counts how many block tables name each block. A shared block is never written to: a sequence that continues in it makes a copy
 /// first.
 #[derive(Debug)]
 pub struct BlockPool {
@@ -12,7 +12,7 @@ pub struct BlockPool {
 }
 
 impl BlockPool {
-    /// At most `capacity` blocks.
+    /// A pool of at most `capacity` blocks.
     pub fn new(capacity: usize) -> Self {
         Self {
             references: Vec::new(),
@@ -21,7 +21,7 @@ impl BlockPool {
         }
     }
 
-    /// Blocks that exist: one more than the largest number that was given out.
+    /// Number of blocks in existence: one more than the largest number ever allocated.
     pub fn len(&self) -> usize {
         self.references.len()
     }
@@ -34,7 +34,7 @@ impl BlockPool {
         self.capacity
     }
 
-    /// Blocks that can be had.
+    /// Number of blocks that can be allocated.
     pub fn available(&self) -> usize {
         self.free.len() + self.capacity - self.references.len()
     }
@@ -52,14 +52,14 @@ impl BlockPool {
         Some(self.references.len() as u32 - 1)
     }
 
-    /// One more table names a block.
+    /// Adds a reference to a block.
     pub fn retain(&mut self, block: u32) {
         let count = &mut self.references[block as usize];
         assert!(*count > 0, "block {block} is free");
         *count += 1;
     }
 
-    /// One table less names a block; true when it is free now.
+    /// Removes a reference; returns whether the block is free now.
     pub fn release(&mut self, block: u32) -> bool {
         let count = &mut self.references[block as usize];
         assert!(*count > 0, "block {block} was released twice");
@@ -75,7 +75,7 @@ impl BlockPool {
         self.references[block as usize] > 1
     }
 
-    /// Fails with a sentence unless exactly these tables name blocks and every other block is free.
+    /// Fails, with a sentence, unless these tables account for all references and every other block is free.
     pub fn check<'a>(&self, tables: impl Iterator<Item = &'a [u32]>) -> Result<(), String> {
         let mut counted = vec![0; self.references.len()];
         for block in tables.flatten() {

@@ -1,4 +1,4 @@
-//! Visual tokens of pictures that were encoded, kept for later requests that show the same picture.
+//! The encoder cache: visual tokens of pictures, kept for later requests with the same picture.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use ocellus_models::{Embeddings, Grid};
 
 use crate::request::{Picture, PictureKey};
 
-/// What decides the visual tokens of a picture.
+/// The picture key, the grid, and the bits of the seconds of a video.
 type Key = (PictureKey, [usize; 3], Option<u32>);
 
 struct Kept {
@@ -15,7 +15,7 @@ struct Kept {
     used: u64,
 }
 
-/// Keeps what was used last, up to a number of bytes.
+/// A least-recently-used cache with a limit in bytes.
 pub struct EncoderCache {
     most_bytes: usize,
     bytes: usize,
@@ -46,7 +46,7 @@ impl EncoderCache {
         Some(kept.tokens.clone())
     }
 
-    /// Keeps the visual tokens of a picture that has a key. What was not used for the longest time makes room.
+    /// Stores the visual tokens of a picture that has a key; the least recently used entries are evicted.
     pub fn keep(&mut self, picture: &Picture, tokens: &Embeddings) {
         let Some(key) = key(picture) else { return };
         let bytes = [&tokens.rows]

@@ -27,7 +27,7 @@ pub struct Engine<'m> {
     pub(crate) sequences: BTreeMap<RequestId, Sequence>,
     pub(crate) options: EngineOptions,
     pub(crate) clock: Box<dyn Clock + 'm>,
-    /// What happened outside of steps.
+    /// Events that happened between steps.
     pub(crate) events: Vec<Event>,
     next: u64,
     pub(crate) timing: Timing,
@@ -35,12 +35,12 @@ pub struct Engine<'m> {
     pub(crate) scratch: Vec<f32>,
 }
 
-/// What is left of an answer after tokens were taken back.
+/// What remains of an answer after a rewind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewound {
     /// Generated tokens that stay.
     pub tokens: usize,
-    /// The text that those had released. What events said beyond it does not hold any more.
+    /// The text released by those tokens. Text beyond it in earlier events is no longer valid.
     pub text: String,
 }
 
@@ -80,22 +80,22 @@ impl<'m> Engine<'m> {
         &self.options
     }
 
-    /// Where the time of all steps so far went.
+    /// Time spent in all steps so far.
     pub fn timing(&self) -> Timing {
         self.timing
     }
 
-    /// How often a sequence gave up its blocks to be read again later.
+    /// Number of preemptions: a sequence gave up its blocks and has to be read again.
     pub fn preemptions(&self) -> u64 {
         self.preemptions
     }
 
-    /// Whether no request runs or waits, and nothing is left to be said.
+    /// Whether no request runs or waits and no event is pending.
     pub fn is_idle(&self) -> bool {
         self.sequences.is_empty() && self.events.is_empty()
     }
 
-    /// Whether another request may wait.
+    /// Whether the queue has room for another request.
     pub fn accepts(&self) -> bool {
         self.scheduler.waits() < self.options.waiting
     }
@@ -108,7 +108,7 @@ impl<'m> Engine<'m> {
         self.submit_with(request, Attached::default())
     }
 
-    /// The same with what goes along with it.
+    /// As [`submit`](Self::submit), with a tokenizer, stop strings and logits processors.
     ///
     /// # Errors
     /// As [`submit`](Self::submit).
@@ -125,7 +125,7 @@ impl<'m> Engine<'m> {
         Ok(id)
     }
 
-    /// Ends a request with what it has generated; false when there is no such request any more. The next step says that it ended.
+    /// Ends a request with the tokens generated so far; false when it no longer exists. The next step reports its end.
     pub fn cancel(&mut self, id: RequestId) -> bool {
         self.finish(id, FinishReason::Cancelled)
     }
@@ -163,8 +163,8 @@ impl<'m> Engine<'m> {
         Some(sequence)
     }
 
-    /// Takes back the last `count` tokens of a request, with everything that followed from them: keys and values, penalties, draws,
-    /// text. `None` when there is no such request any more.
+    /// Removes the last `count` tokens of a request and everything that depends on them: keys and values, penalties, random
+    /// draws, text. `None` when the request no longer exists.
     ///
     /// # Errors
     /// When its tokens cannot be turned into text again.
@@ -195,7 +195,7 @@ impl<'m> Engine<'m> {
         self.sequences.get(&id).map(|s| s.tokens.len())
     }
 
-    /// Fails with a sentence unless every block is named by exactly those that count as its owners.
+    /// Fails, with a sentence, unless the references of every block match its owners.
     pub fn check(&self) -> Result<(), String> {
         let kept = self.prefixes.blocks();
         let tables = self.sequences.values().map(|s| s.table.blocks.as_slice());

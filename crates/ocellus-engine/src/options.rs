@@ -1,28 +1,28 @@
-//! How an engine is set up.
+//! Options of an engine.
 
 use ocellus_base::limits;
 use ocellus_nn::{BLOCK, KvWidth};
 
-/// Bounds and choices of an engine. The defaults serve one caller with few requests.
+/// Limits and options of an engine. The defaults suit one caller with few requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EngineOptions {
-    /// How keys and values are kept.
+    /// Storage format of keys and values.
     pub kv_width: KvWidth,
-    /// Most blocks of the KV cache, of [`BLOCK`] tokens each. Memory is taken as blocks are used.
+    /// Maximum blocks of the KV cache, of [`BLOCK`] tokens each. Memory is allocated as blocks are used.
     pub kv_blocks: usize,
     /// Most requests that run at a time.
     pub running: usize,
     /// Most requests that wait.
     pub waiting: usize,
-    /// Most prompt tokens that are read in a step in which others decode: this bounds how long those wait for their next token.
+    /// Maximum prompt tokens per step while other sequences decode: bounds the time between their tokens.
     pub prefill_tokens: usize,
-    /// The same when no sequence decodes: this bounds memory.
+    /// The same when no sequence decodes: bounds memory.
     pub prefill_tokens_alone: usize,
-    /// Whether full blocks of prompts and answers are kept for requests that start alike.
+    /// Whether full blocks are kept for requests with the same prefix.
     pub prefix_cache: bool,
-    /// Bytes of visual tokens that are kept for requests that show the same picture.
+    /// Bytes of visual tokens that are kept for requests with the same picture.
     pub encoder_cache_bytes: usize,
-    /// Fills free blocks with what is no number, so that a test sees whether one is read before it is written.
+    /// Fills free blocks with NaN, so that tests detect reads of stale values.
     pub poison: bool,
 }
 

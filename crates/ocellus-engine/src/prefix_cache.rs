@@ -1,4 +1,4 @@
-//! Full blocks of prompts and answers, kept for later requests that start alike.
+//! The prefix cache: full blocks of prompts and answers, kept for later requests with the same prefix.
 
 use std::collections::HashMap;
 
@@ -8,19 +8,19 @@ use sha2::{Digest, Sha256};
 use crate::block_pool::BlockPool;
 use crate::request::PictureKey;
 
-/// Stands for everything up to the end of a block: ids, positions, pictures.
+/// A digest of everything up to the end of a block: ids, positions, pictures.
 pub type BlockKey = [u8; 32];
 
-/// A token as far as its keys and values depend on it.
+/// Everything about a token that its keys and values depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Cacheable {
     pub id: u32,
     pub position: [i64; 3],
-    /// The picture whose visual token stands here. The key of the block before says which of its tokens that is.
+    /// The picture of a visual token. Which of its visual tokens it is follows from the key of the block before.
     pub picture: Option<PictureKey>,
 }
 
-/// The key of a full block behind the block with key `before`.
+/// The key of a full block that follows the block with key `before`.
 ///
 /// # Panics
 /// When there are not as many tokens as a block holds.
@@ -51,8 +51,8 @@ struct Kept {
     used: u64,
 }
 
-/// The kept blocks. Each is named by the cache itself, so that it outlives the sequences that wrote it; what no sequence names
-/// can be given back at any time.
+/// The cached blocks. The cache holds a reference to each, so that a block outlives the sequence that wrote it; a block without
+/// other references can be evicted at any time.
 #[derive(Default)]
 pub struct PrefixCache {
     blocks: HashMap<BlockKey, Kept>,
@@ -60,7 +60,7 @@ pub struct PrefixCache {
 }
 
 impl PrefixCache {
-    /// The kept blocks with these keys, in order, up to the first that is missing. Each has one more reference, the caller's.
+    /// The cached blocks for these keys, in order, up to the first miss. The caller gets a reference to each.
     pub fn take(&mut self, keys: &[BlockKey], pool: &mut BlockPool) -> Vec<u32> {
         self.time += 1;
         let mut found = Vec::new();
@@ -75,7 +75,7 @@ impl PrefixCache {
         found
     }
 
-    /// Keeps a full block, unless another with this key is kept already.
+    /// Caches a full block, unless the key is cached already.
     pub fn keep(&mut self, key: BlockKey, block: u32, pool: &mut BlockPool) {
         let used = self.time;
         self.blocks.entry(key).or_insert_with(|| {
@@ -84,10 +84,10 @@ impl PrefixCache {
         });
     }
 
-    /// Gives back the block that was not used for the longest time and that no sequence names; `None` when there is none.
+    /// Evicts the least recently used block without other references; `None` when there is none.
     pub fn evict(&mut self, pool: &mut BlockPool) -> Option<u32> {
         let idle = self.blocks.iter().filter(|(_, kept)| !pool.shared(kept.block));
-        // Of equally old ones the later block first: it is useless without those before it.
+        // Of equally old blocks the later one first: it is useless without those before it.
         let (key, _) = idle.min_by_key(|(_, kept)| (kept.used, std::cmp::Reverse(kept.block)))?;
         let key = *key;
         let kept = self.blocks.remove(&key)?;
@@ -95,7 +95,7 @@ impl PrefixCache {
         Some(kept.block)
     }
 
-    /// Blocks that could be given back now.
+    /// Number of blocks that could be evicted now.
     pub fn idle(&self, pool: &BlockPool) -> usize {
         self.blocks
             .values()

@@ -1,5 +1,5 @@
-//! Answers from a list by how likely the model would write them (Li et al. 2021, section 4: question answering): those whose
-//! first token is likeliest are measured in full.
+//! Ranks the answers of a list by their likelihood (Li et al. 2021, section 4: question answering): those with the most likely
+//! first tokens are scored in full.
 
 use ocellus_base::clock::ManualClock;
 use ocellus_base::limits::HYPOTHESES;
@@ -13,17 +13,17 @@ use crate::hypothesis::{Next, Opened};
 use crate::options::EngineOptions;
 use crate::request::Request;
 
-/// An answer that was measured.
+/// An answer with its likelihood.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ranked {
-    /// Place in the list.
+    /// Index in the list.
     pub answer: usize,
     /// Natural logarithm of the probability of all of its tokens.
     pub log_likelihood: f32,
 }
 
-/// Of `answers`, the `keep` whose first token is likeliest after the request, likeliest as a whole first. Answers are ids with
-/// the token that ends them; of equally likely ones the earlier comes first. Limits and options of generation do not count.
+/// Of `answers`, the `keep` whose first token is most likely after the request, sorted by the likelihood of the whole answer.
+/// Answers are ids, end token included; of equally likely ones the earlier comes first. Generation options are ignored.
 pub fn rank(
     model: &dyn Vlm,
     request: &Request,

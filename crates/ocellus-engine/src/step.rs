@@ -1,4 +1,4 @@
-//! One step: what is read of which sequences, and the tokens that come of it.
+//! One step of the engine: a forward pass over the planned tokens, and the choice of new tokens.
 
 use candle_core::Tensor;
 use ocellus_base::trace::span;
@@ -14,8 +14,8 @@ use crate::runner::{Part, each_row};
 use crate::scheduler::Need;
 
 impl Engine<'_> {
-    /// Lets requests begin for which there is room, reads what they need, chooses a token of each that has read all it knows, and
-    /// returns what happened since the last step, in order. An error of one request ends that request only.
+    /// Starts requests while there is room, reads what was planned, chooses a token for each sequence whose known tokens are all
+    /// read, and returns all events since the last step, in order. An error of one request ends that request only.
     pub fn step(&mut self) -> Vec<Event> {
         self.encode_waiting();
         self.begin_waiting();
@@ -42,7 +42,7 @@ impl Engine<'_> {
         self.scheduler.plan(prefill_tokens, prefill_tokens_alone, need)
     }
 
-    /// Reads what is planned. When reading together fails, each is read alone, and those that fail end.
+    /// Reads the planned tokens in one pass. If that fails, each sequence is read alone, and those that fail end.
     fn run(&mut self, plan: &[(RequestId, usize)]) {
         let started = self.clock.now_ns();
         let prefills = plan.iter().any(|(id, _)| !self.sequences[id].decodes());

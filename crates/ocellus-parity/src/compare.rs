@@ -1,4 +1,4 @@
-//! Expected against produced, one row a tensor.
+//! Comparison of expected and produced tensors, one row per tensor.
 
 use crate::array::{Array, Values};
 use ocellus_session::Quant;
@@ -9,7 +9,7 @@ pub struct Row {
     pub name: String,
     /// The expected shape.
     pub shape: Vec<usize>,
-    /// Largest absolute difference; `None` when there was nothing of this shape to compare.
+    /// Largest absolute difference; `None` when the shapes differ or nothing was produced.
     pub max_abs: Option<f64>,
     pub cosine: Option<f64>,
     pub pass: bool,
@@ -82,12 +82,12 @@ pub fn compare(name: &str, expected: &Array, got: &Array, atol: f64, rtol: f64) 
     }
 }
 
-/// The verdict on what was computed with rounded weights: the root mean square of the differences over that of what was expected
-/// may be as large as the width allows. Tokens that scores decided, and what follows from them, are shown and not judged: a
-/// small difference may choose another one. Other integers must be equal.
+/// The verdict on results computed with rounded weights: the relative root mean square error may be as large as the width allows.
+/// Tokens chosen by scores, and what follows from them, are shown but not judged, since a small difference may select another
+/// token. Other integers must be equal.
 ///
-/// Some models of random weights magnify whatever is rounded, attention without a scale most of all. `bf16` is what the same
-/// case gives in bf16, asked for where it may matter: a width may differ by so much more as its steps are coarser.
+/// Some random models amplify rounding errors, most of all attention without a scale. `bf16` supplies the results of the same
+/// case in bf16 where that matters: a width may then have an error larger in proportion to its coarser steps.
 pub fn rounded<'a>(
     name: &str,
     expected: &Array,
@@ -108,7 +108,7 @@ pub fn rounded<'a>(
     let mut bound = bound(width);
     if error > bound {
         let magnified = bf16().and_then(|bf16| relative(expected, bf16));
-        // What is not right in bf16 excuses nothing.
+        // An error too large for bf16 itself excuses nothing.
         let magnified = magnified.filter(|error| *error <= self::bound(Quant::Bf16));
         bound = bound.max(coarser(width) * magnified.unwrap_or(0.0));
     }
@@ -117,8 +117,7 @@ pub fn rounded<'a>(
     Row { pass, note, ..row }
 }
 
-/// The root mean square of the differences over that of what was expected; nothing when either is not of floats, or they have
-/// different shapes.
+/// The root mean square of the differences divided by that of the expected values; `None` for integers or different shapes.
 fn relative(expected: &Array, got: &Array) -> Option<f64> {
     let floats = matches!(
         (&expected.values, &got.values),
@@ -145,7 +144,7 @@ pub fn decided(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// Relative error that a width may have against f32 on a model of random weights, which forgives less than a trained one.
+/// The relative error against f32 that a width may have on a random model, which is less robust than a trained one.
 fn bound(width: Quant) -> f64 {
     match width {
         Quant::F32 => 1e-4,
@@ -156,8 +155,8 @@ fn bound(width: Quant) -> f64 {
     }
 }
 
-/// How many times as coarse as bf16 a width may be. With values spread as in a bell, rounding to 127 steps of the largest of a
-/// hundred costs 0.6 % of their root mean square, rounding to bf16 0.1 %.
+/// How many times as coarse as bf16 a width may be. For normally distributed values, rounding to 127 steps of the largest of a
+/// hundred has an error of 0.6 % of their root mean square, rounding to bf16 0.1 %.
 fn coarser(width: Quant) -> f64 {
     match width {
         Quant::F32 | Quant::Bf16 => 0.0,
@@ -213,7 +212,7 @@ mod tests {
             ("logits", [nan, -10.0, 0.0], Quant::Q4, None, false),
             ("greedy_margin", [0.0, 0.0, 0.0], Quant::Q8, None, true),
             ("step_logits", [0.0, 0.0, 0.0], Quant::Q8, None, true),
-            // Six times 3.5 % is more than 14 %, six times 0.7 % is not; 7 % is wrong in itself, and so is no number.
+            // Six times 3.5 % is more than 14 %, six times 0.7 % is not; 7 % fails in bf16 itself, and so does NaN.
             ("logits", [12.0, -10.0, 0.0], Quant::Q8, Some(10.5), true),
             ("logits", [12.0, -10.0, 0.0], Quant::Q8, Some(10.1), false),
             ("logits", [12.0, -10.0, 0.0], Quant::Q8, Some(11.0), false),

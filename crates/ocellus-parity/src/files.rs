@@ -1,4 +1,4 @@
-//! The same answer from the picture files themselves: decode, resize, cut, multiply the placeholders, generate.
+//! Repeats the case from the picture files themselves: decode, resize, patchify, expand placeholders, generate.
 //!
 //! Rows of our own, named `files/…`, behind the expected ones. Pixels may differ by one 8-bit step of the resize, three
 //! where the file is lossy in a way that decoders disagree on (JPEG).

@@ -1,4 +1,4 @@
-//! What the passes of a case start from: the model, the rows of its batch, the patches of its pictures.
+//! Inputs of the passes of a case: the model, the rows of its batch, the patches of its pictures.
 
 use candle_core::Tensor;
 use ocellus_models::Embeddings;
@@ -16,7 +16,7 @@ pub struct Patches {
     pub features: usize,
 }
 
-/// What both passes of a case start from: with pictures encoded apart, and everything by the engine.
+/// Inputs of both passes of a case: the one that encodes pictures separately, and the one through the engine.
 pub struct Inputs {
     pub model: Generator,
     pub rows: Rows,
@@ -25,7 +25,7 @@ pub struct Inputs {
     pub videos: Patches,
 }
 
-/// VisualTokens of images and videos, as they replace their tokens.
+/// Visual tokens of images and videos, in the order of their placeholders.
 pub struct VisualTokens {
     pub images: Option<Embeddings>,
     pub videos: Option<Embeddings>,

@@ -1,4 +1,4 @@
-//! One line of text as a training example: its patches, its tokens, and what each loss wants of it.
+//! One line of text as a training example: its patches, its tokens, and the targets of each loss.
 
 use ocellus_media::{Grid, Rgb, patchify_exact};
 use ocellus_nn::ops::loss::IGNORE;
@@ -31,9 +31,9 @@ pub struct Example {
     pub ids: Vec<u32>,
     /// The token that should follow each token, or [`IGNORE`].
     pub targets: Vec<u32>,
-    /// For each frame of each cell, the token whose middle it holds, or 0 for none.
+    /// For each frame of each visual token, the text token whose middle lies in it, or 0 for none.
     pub frames: Vec<u32>,
-    /// For each token, the cell in which the next character stands, or [`IGNORE`].
+    /// For each token, the visual token that contains the next character, or [`IGNORE`].
     pub guide: Vec<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! Many examples in one packed sequence: long matrices, and attention that never leaves an example.
+//! Many examples in one packed sequence: long matrices, and attention within each example only.
 
 use candle_core::{Device, Tensor};
 use ocellus_models::{Grid, PositionRule, VisualSpan, Vlm};
@@ -22,13 +22,13 @@ pub struct Pack {
 /// One query of the attention guide, in rows of the pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guide {
-    /// The token that looks.
+    /// The token whose attention is supervised.
     pub query: usize,
-    /// The first cell of its example.
+    /// The first visual token of its example.
     pub cells: usize,
-    /// Cells of its example.
+    /// Number of visual tokens of its example.
     pub count: usize,
-    /// The cell to attend to, counted from the first.
+    /// The visual token to attend to, counted from the first.
     pub wanted: usize,
 }
 

@@ -1,5 +1,5 @@
-//! A model as small as can be: one layer of random weights, pictures whose patches are their visual tokens. Its attention is the
-//! real one, over the blocks of the engine's KV cache, so that a block in the wrong place changes its logits.
+//! A minimal decoder: one layer of random weights; patches of pictures are their visual tokens. Its attention reads the engine's
+//! KV cache, so that a wrong block changes its logits.
 
 use candle_core::{Device, Tensor};
 use ocellus_engine::{Picture, PictureKey, Request, Sampling};
@@ -84,7 +84,8 @@ pub fn picture(seed: u64, count: usize) -> Picture {
     }
 }
 
-/// Pictures of so many patches each, then `text` tokens. Prompts whose `start` is the same start alike, however long they are.
+/// Pictures with `pictures[i]` patches each, then `text` tokens. Prompts with the same `start` have the same prefix, whatever
+/// their length.
 pub fn request(start: u64, pictures: &[usize], text: usize, max_tokens: usize) -> Request {
     let mut random = Random::new(start);
     let mut ids = Vec::new();
@@ -101,7 +102,7 @@ pub fn request(start: u64, pictures: &[usize], text: usize, max_tokens: usize) -
         pictures,
         max_tokens,
         min_tokens: 0,
-        // Draws, so that answers differ from one another.
+        // Sampled rather than greedy, so that answers differ.
         sampling: Sampling {
             temperature: 1.0,
             seed: start,

@@ -1,5 +1,5 @@
-//! A model of a handful of words and random weights, small enough that everything it could say can be listed. Prompts are read
-//! as a memory that its decoder looks at, so that each sequence depends on its own prompt across and on its own words.
+//! A minimal encoder-decoder: random weights and a vocabulary of four tokens, so that all possible answers can be listed. The
+//! prompt is the cross-attention memory, so that a sequence depends on its own prompt and on its own tokens.
 
 use candle_core::{D, Device, Tensor};
 use ocellus_engine::{Request, Sampling};
@@ -60,7 +60,7 @@ impl TinyEncoderDecoder {
         }
     }
 
-    /// Log-probabilities of the word behind `words`, everything read again from the start.
+    /// Log-probabilities of the token after `words`, computed without a cache.
     #[allow(dead_code)] // Not every test that shares this module lists what could be said.
     pub fn after(&self, prompt: &[u32], words: &[u32]) -> Vec<f64> {
         let ids = [&[START], words].concat();

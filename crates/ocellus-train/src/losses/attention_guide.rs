@@ -1,8 +1,8 @@
 //! Attention supervision: one head is trained to attend to the visual token that holds the next character.
 //!
-//! A line reader must learn *where* to look before it can learn *what* it sees there; the synthesis knows where every
-//! character was drawn. The loss is the cross-entropy of the head's attention over the cells of its own example. It is
-//! a training aid that fades out; nothing of it remains in the model.
+//! A line reader has to learn *where* to attend before it can learn *what* is there; the synthesis knows where every character
+//! was drawn. The loss is the cross-entropy of the head's attention over the visual tokens of its own example. Its weight fades
+//! to zero during the run, and the trained model contains nothing of it.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Attention of one guide over its cells, and its loss.
+/// Attention of one guide over its visual tokens, and its loss.
 fn attend(q: &Rows, k: &Rows, g: &Guide) -> (Vec<f32>, f32) {
     let scale = 1.0 / (q.head_dim as f32).sqrt();
     let dot = |cell| {

@@ -15,9 +15,9 @@ const TEMPERATURES: (f32, f32) = (0.001, 0.5);
 /// How a step is taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MomentumSettings {
-    /// Share of the teacher's opinion in the targets.
+    /// Weight of the teacher's predictions in the targets.
     pub alpha: f64,
-    /// Share that the teacher keeps of itself.
+    /// Weight of the teacher's old value in the EMA update.
     pub momentum: f64,
 }
 
@@ -69,7 +69,7 @@ pub fn ema_update(
     Ok(())
 }
 
-/// Both sides of a batch after they were compared, and who is shown beside whom.
+/// Contrastive features and similarities of a batch, and its negatives.
 pub(super) struct Compared {
     pub student: Side,
     pub teacher: Side,
@@ -139,7 +139,7 @@ fn clamped(temperature: &Tensor) -> Result<Tensor, ModelError> {
     Ok(temperature.clone())
 }
 
-/// What one of the two makes of the pairs.
+/// Features that one of the two models computes of the pairs.
 pub(super) struct Side {
     pub pictures: States,
     pub texts: States,
@@ -239,7 +239,7 @@ pub(super) fn weights(similarity: &Tensor, count: usize, floor: f64) -> Result<T
     Ok(((likely + floor)? * others.reshape((count, count))?)?)
 }
 
-/// One of each row by its weights. Rows without any weight give the first that is not their own.
+/// Draws one column per row by the weights. A row without any weight gives the first column that is not its own.
 pub(super) fn draw(weights: &Tensor, uniform: &mut dyn FnMut() -> f64) -> Result<Vec<usize>, ModelError> {
     let rows = weights.to_vec2::<f32>()?;
     let pick = |(own, row): (usize, &Vec<f32>)| {
