@@ -8,7 +8,7 @@
 //! groups  | i32 [inputs], or none               | none
 //! ```
 //!
-//! A word holds `n = 32 / bits` integers. WordAxis along inputs hold neighbours, the first in the lowest bits; words along outputs
+//! A word holds `n = 32 / bits` integers. Words along inputs hold neighbours, the first in the lowest bits; words along outputs
 //! hold outputs 0, 2, 4, 6, 1, 3, 5, 7 from the lowest bits on, in their zeros as well. A weight is `scale * (value - zero)`.
 
 use crate::{Dtype, Grouped, Result, View, Weights, WeightsError};

@@ -1,23 +1,22 @@
-//! Tensors put together from others, for formats that cut or order them differently.
+//! Tensors assembled from others, for formats that split or order them differently.
 //!
-//! Nothing is computed: bytes of stored tensors stand in another order. They are assembled again for every view, so that no
-//! second copy of a checkpoint stays in memory.
+//! Bytes are rearranged without arithmetic. This is repeated for every view, so that no second copy of a checkpoint stays in
+//! memory.
 
 use crate::header::Entry;
 use crate::{Dtype, Result, View, WeightsError};
 use std::borrow::Cow;
 
-/// How a tensor follows from others, which are named as they are stored.
+/// How a tensor is assembled from stored tensors, which are given by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assembly {
     /// Another name for a tensor.
     As(String),
-    /// The rows of these tensors one after another; of parts in different types the whole is F32.
+    /// The rows of these tensors, concatenated; if their types differ, the result is F32.
     Stacked(Vec<String>),
-    /// The rows in `heads` equal parts, in each of which the even rows come first and the odd ones behind them.
+    /// The rows in `heads` equal parts, with the even rows of each part before its odd rows.
     EvenRowsFirst { of: String, heads: usize },
-    /// The last two axes of each of these tensors become a frame: of parts `[n, channels, h, w]` the whole is
-    /// `[n, channels, parts, h, w]`.
+    /// Adds a frame axis: tensors `[n, channels, h, w]`, one per frame, become `[n, channels, frames, h, w]`.
     Frames(Vec<String>),
 }
 
@@ -30,7 +29,7 @@ impl Assembly {
         }
     }
 
-    /// Type and shape of the tensor that it makes of `parts`; the error says what does not fit.
+    /// Type and shape of the assembled tensor; the error says which part does not fit.
     pub(crate) fn check(&self, parts: &[&Entry]) -> std::result::Result<(Dtype, Vec<usize>), String> {
         let [first, rest @ ..] = parts else {
             return Err("it has no parts".to_string());
@@ -77,7 +76,7 @@ impl Assembly {
         }
     }
 
-    /// The bytes of the tensor of type `dtype` that it makes of `parts`.
+    /// The bytes of the assembled tensor of type `dtype`.
     pub(crate) fn make<'a>(&self, dtype: Dtype, parts: &[View<'a>]) -> Result<Cow<'a, [u8]>> {
         let bytes: Vec<Cow<'a, [u8]>> = parts
             .iter()
@@ -129,7 +128,7 @@ fn shapes(expected: &str, parts: &[&Entry]) -> String {
     format!("its parts have the shapes {found:?}, expected {expected}")
 }
 
-/// A assembly whose parts were checked.
+/// An assembly whose parts were checked.
 pub(crate) struct Made {
     pub assembly: Assembly,
     pub dtype: Dtype,

@@ -56,7 +56,7 @@ impl Plain {
         self.scale(group, output) * level as f32
     }
 
-    /// WordAxis of `rows x outputs` integers that lie along outputs.
+    /// Words of `rows x outputs` integers that lie along outputs.
     fn along_outputs(&self, rows: usize, integer: impl Fn(usize, usize) -> u32) -> Vec<u32> {
         let (bits, n) = (u32::from(self.packing.bits), 32 / usize::from(self.packing.bits));
         let order: Vec<usize> = match self.packing.words {
