@@ -1,18 +1,22 @@
 //! A file's bytes to an upright picture of 8-bit RGB.
 //!
 //! The content decides the format; names and media types are ignored. All bounds are checked against the header
-//! before any pixel is decoded. Then, in this order: the pixels as stored, the first frame of an animation; 16-bit
-//! levels cut to their high byte; grey copied to three channels; transparency laid over white; the orientation of the
-//! EXIF data applied. Colour profiles are ignored: levels are taken as sRGB, as the published processors do.
+//! before any pixel is decoded. Then, in this order: the pixels as stored, the first frame of an animation; the orientation
+//! of the EXIF data applied; 16-bit levels cut to the highest byte that they use; grey copied to three channels; transparency
+//! laid over white, or over black where white letters would vanish. Colour profiles are ignored: levels are taken as sRGB,
+//! as the published processors do.
 
-use std::io::Cursor;
+use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::error::{ImageError, UnsupportedErrorKind};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 
 use crate::format::{Format, ends_early};
-use crate::{Limits, MediaError, Rgb};
+use crate::tiff_page::{Refusal, TiffPage};
+use crate::tiff_pages::View;
+use crate::{Limits, MediaError, Rgb, levels, tiff_pages};
 
 /// Characters of a decoder's own message that are passed on.
 const REASON_CHARS: usize = 160;
@@ -27,8 +31,45 @@ pub struct Decoded {
     pub image: Rgb,
 }
 
-/// Decodes JPEG, PNG, WebP, GIF, BMP or TIFF content, within `limits`.
+/// Decodes JPEG, PNG, WebP, GIF, BMP or TIFF content, within `limits`: the first page of several.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, MediaError> {
+    decode_page(bytes, 0, limits)
+}
+
+/// Decodes one page, counted from 0. Only TIFF files have more than one; [`pages`] counts them.
+pub fn decode_page(bytes: &[u8], page: u32, limits: &Limits) -> Result<Decoded, MediaError> {
+    let format = opened(bytes, limits)?;
+    // The decoders are safe code with assertions in it. One that a hostile file triggers must end this
+    // picture only; no state that it could leave inconsistent is visible here.
+    let read = || match format {
+        Format::Tiff => decode_tiff(bytes, page, limits),
+        _ if page == 0 => decode_as(format, Cursor::new(bytes), bytes, limits),
+        _ => Err(MediaError::NoSuchPage { page, pages: 1 }),
+    };
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(damaged(format, "its data contradicts itself")))
+}
+
+/// How many pages a file has: those of a TIFF file, 1 for every other format. A page that is counted may still be damaged.
+pub fn pages(bytes: &[u8], limits: &Limits) -> Result<u32, MediaError> {
+    Ok(match opened(bytes, limits)? {
+        Format::Tiff => tiff_pages::directories(bytes).len().max(1) as u32,
+        _ => 1,
+    })
+}
+
+/// How many frames an animation has; 1 for a still picture. Only the first is ever decoded.
+pub fn frames(bytes: &[u8], limits: &Limits) -> Result<u32, MediaError> {
+    Ok(match opened(bytes, limits)? {
+        Format::Gif => crate::frames::of_gif(bytes),
+        Format::Png => crate::frames::of_png(bytes),
+        Format::WebP => crate::frames::of_webp(bytes),
+        _ => 1,
+    })
+}
+
+/// The format of a file within its bound.
+fn opened(bytes: &[u8], limits: &Limits) -> Result<Format, MediaError> {
     if bytes.is_empty() {
         return Err(MediaError::Empty);
     }
@@ -39,11 +80,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, MediaError> {
             allowed: limits.encoded_bytes,
         });
     }
-    let format = Format::of(bytes)?;
-    // The decoders are safe code with assertions in it. One that a hostile file triggers must end this
-    // picture only; no state that it could leave inconsistent is visible here.
-    catch_unwind(AssertUnwindSafe(|| decode_as(format, bytes, limits)))
-        .unwrap_or_else(|_| Err(damaged(format, "its data contradicts itself")))
+    Format::of(bytes)
 }
 
 /// Width and height of a picture as stored, px, from its header alone, within `limits`.
@@ -53,18 +90,65 @@ pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), MediaErro
     }
     let format = Format::of(bytes)?;
     let read = || {
-        let reader = ImageReader::with_format(Cursor::new(bytes), format.codec());
-        let size = reader.into_dimensions();
-        let size = size.map_err(|error| translate(format, limits, error))?;
+        let first = tiff_pages::directories(bytes).first().copied();
+        let size = match first.and_then(|first| TiffPage::of(bytes, first)) {
+            Some(page) => page.size,
+            None => {
+                let reader = ImageReader::with_format(Cursor::new(bytes), format.codec());
+                let size = reader.into_dimensions();
+                size.map_err(|error| translate(format, limits, error))?
+            }
+        };
         check_size(size, limits).map(|()| size)
     };
     catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(damaged(format, "its data contradicts itself")))
 }
 
-fn decode_as(format: Format, bytes: &[u8], limits: &Limits) -> Result<Decoded, MediaError> {
+fn decode_tiff(bytes: &[u8], page: u32, limits: &Limits) -> Result<Decoded, MediaError> {
+    let format = Format::Tiff;
+    let directories = tiff_pages::directories(bytes);
+    let Some(&directory) = directories.get(page as usize) else {
+        // A file without any is damaged, which the decoder explains.
+        return match directories.len() {
+            0 if page == 0 => decode_as(format, Cursor::new(bytes), bytes, limits),
+            pages => Err(MediaError::NoSuchPage {
+                page,
+                pages: pages.max(1) as u32,
+            }),
+        };
+    };
+    if let Some(page) = TiffPage::of(bytes, directory) {
+        check_size(page.size, limits)?;
+        let (original, orientation) = (page.size, page.orientation);
+        let picture = page
+            .decode(limits.decode_bytes)
+            .map_err(|refusal| match refusal {
+                Refusal::Unsupported(found) => MediaError::UnsupportedPixels {
+                    format: format.name(),
+                    found: one_line(&found),
+                },
+                Refusal::TooMuchMemory(found) => MediaError::TooMuchMemory {
+                    format: format.name(),
+                    found,
+                    allowed: limits.decode_bytes,
+                },
+                Refusal::Damaged(found) => damaged(format, &found),
+            })?;
+        return finished(format, picture, original, orientation);
+    }
+    let view = View::of_page(bytes, directory).ok_or_else(|| damaged(format, "no directory"))?;
+    decode_as(format, BufReader::new(view), bytes, limits)
+}
+
+fn decode_as(
+    format: Format,
+    source: impl BufRead + Seek,
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<Decoded, MediaError> {
     let refused = |error: ImageError| translate(format, limits, error);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format.codec());
+    let mut reader = ImageReader::with_format(source, format.codec());
     let mut bounds = image::Limits::no_limits();
     bounds.max_alloc = Some(limits.decode_bytes);
     reader.limits(bounds);
@@ -84,13 +168,21 @@ fn decode_as(format: Format, bytes: &[u8], limits: &Limits) -> Result<Decoded, M
         return Err(damaged(format, "no end marker"));
     }
     // Orientation is optional: a valid picture with damaged metadata is not refused.
-    let orientation = decoder
-        .orientation()
-        .unwrap_or(image::metadata::Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
+    finished(format, picture, original, orientation)
+}
+
+/// Turned as its orientation says, as 8-bit RGB.
+fn finished(
+    format: Format,
+    mut picture: DynamicImage,
+    original: (u32, u32),
+    orientation: Orientation,
+) -> Result<Decoded, MediaError> {
     picture.apply_orientation(orientation);
     let oriented = (picture.width(), picture.height());
-    let data = to_rgb(picture).ok_or_else(|| MediaError::UnsupportedPixels {
+    let data = levels::to_rgb(picture).ok_or_else(|| MediaError::UnsupportedPixels {
         format: format.name(),
         found: "floating-point pixels".into(),
     })?;
@@ -136,52 +228,6 @@ fn check_size((width, height): (u32, u32), limits: &Limits) -> Result<(), MediaE
     Ok(())
 }
 
-/// 8-bit RGB of any integer picture; `None` for floating-point ones.
-fn to_rgb(picture: DynamicImage) -> Option<Vec<u8>> {
-    let high = |levels: Vec<u16>| {
-        levels
-            .into_iter()
-            .map(|level| (level >> 8) as u8)
-            .collect::<Vec<u8>>()
-    };
-    Some(match picture {
-        DynamicImage::ImageRgb8(pixels) => pixels.into_raw(),
-        DynamicImage::ImageRgba8(pixels) => over_white::<4>(&pixels),
-        DynamicImage::ImageLuma8(pixels) => triple(&pixels),
-        DynamicImage::ImageLumaA8(pixels) => over_white::<2>(&pixels),
-        DynamicImage::ImageRgb16(pixels) => high(pixels.into_raw()),
-        DynamicImage::ImageRgba16(pixels) => over_white::<4>(&high(pixels.into_raw())),
-        DynamicImage::ImageLuma16(pixels) => triple(&high(pixels.into_raw())),
-        DynamicImage::ImageLumaA16(pixels) => over_white::<2>(&high(pixels.into_raw())),
-        _ => return None,
-    })
-}
-
-fn triple(levels: &[u8]) -> Vec<u8> {
-    levels.iter().flat_map(|&level| [level; 3]).collect()
-}
-
-/// Lays pixels of `CHANNELS` channels, the last of them alpha, over white.
-fn over_white<const CHANNELS: usize>(levels: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(levels.len() / CHANNELS * 3);
-    for pixel in levels.as_chunks::<CHANNELS>().0 {
-        let alpha = u32::from(pixel[CHANNELS - 1]);
-        let colours = if CHANNELS == 4 {
-            [pixel[0], pixel[1], pixel[2]]
-        } else {
-            [pixel[0]; 3]
-        };
-        out.extend(colours.map(|level| divide_by_255(u32::from(level) * alpha + 255 * (255 - alpha))));
-    }
-    out
-}
-
-/// The nearest integer to `value / 255`, for values up to 255 * 255.
-fn divide_by_255(value: u32) -> u8 {
-    let biased = value + 128;
-    ((biased + (biased >> 8)) >> 8) as u8
-}
-
 fn translate(format: Format, limits: &Limits, error: ImageError) -> MediaError {
     let reason = error.to_string();
     match error {
@@ -219,29 +265,4 @@ fn one_line(reason: &str) -> String {
         .chars()
         .take(REASON_CHARS)
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn division_rounds_to_nearest() {
-        for value in 0..=255 * 255u32 {
-            assert_eq!(
-                u32::from(divide_by_255(value)),
-                (value * 2 + 255) / 510,
-                "{value}"
-            );
-        }
-    }
-
-    #[test]
-    fn alpha_is_laid_over_white() {
-        assert_eq!(
-            over_white::<4>(&[10, 20, 30, 255, 10, 20, 30, 0]),
-            [10, 20, 30, 255, 255, 255]
-        );
-        assert_eq!(over_white::<2>(&[0, 128]), [127; 3]);
-    }
 }

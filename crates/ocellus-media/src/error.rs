@@ -22,6 +22,9 @@ pub enum MediaError {
     /// Cut off, or not what its header promises.
     #[error("the {format} picture is damaged or cut off: expected a complete file, found: {found}")]
     Damaged { format: &'static str, found: String },
+    /// A page that the file does not have. Counted from 0 here, from 1 in the sentence.
+    #[error("the file has no such page: expected a page of 1 to {pages}, found {}", page + 1)]
+    NoSuchPage { page: u32, pages: u32 },
     /// A side is zero.
     #[error("the picture has no pixels: expected sides of at least 1 px, found {width} x {height} px")]
     NoPixels { width: u32, height: u32 },

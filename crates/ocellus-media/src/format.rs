@@ -28,6 +28,8 @@ impl Format {
             Ok(other) => Err(MediaError::UnsupportedFormat {
                 found: other.extensions_str().first().unwrap_or(&"?"),
             }),
+            // TIFF with offsets of 64 bits.
+            Err(_) if bytes.starts_with(b"II\x2b\0") || bytes.starts_with(b"MM\0\x2b") => Ok(Self::Tiff),
             Err(_) => match &bytes[4.min(bytes.len())..12.min(bytes.len())] {
                 b"ftypheic" | b"ftypheix" | b"ftypmif1" => {
                     Err(MediaError::UnsupportedFormat { found: "heic" })

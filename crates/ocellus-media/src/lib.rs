@@ -10,9 +10,12 @@
 mod batch;
 mod decode;
 mod error;
+mod fax;
 mod fields;
 mod format;
+mod frames;
 mod interpolate;
+mod levels;
 mod patch;
 mod pixel_config;
 mod pixels;
@@ -23,9 +26,11 @@ pub mod size_rules;
 mod smart_resize;
 pub mod strip;
 mod test_card;
+mod tiff_page;
+mod tiff_pages;
 
 pub use batch::{PixelBatch, pad_batch};
-pub use decode::{Decoded, decode, dimensions};
+pub use decode::{Decoded, decode, decode_page, dimensions, frames, pages};
 pub use error::MediaError;
 pub use ocellus_base::Limits;
 pub use patch::{Grid, Patches, patchify, patchify_exact, patchify_frames};
