@@ -7,7 +7,8 @@
 use ocellus_kernels::unset;
 use rayon::prelude::*;
 
-use crate::{MediaError, Recipe, Rgb, resize, smart_resize};
+use crate::resize::resize_frame;
+use crate::{MediaError, Recipe, Rgb, smart_resize};
 
 /// Below this many values, threads cost more than they save.
 const PARALLEL_VALUES: usize = 1 << 17;
@@ -88,7 +89,7 @@ pub fn patchify_frames(frames: &[Rgb], recipe: &Recipe) -> Result<Patches, Media
     if (width, height) == (first.width, first.height) {
         return Ok(cut(&frames.iter().collect::<Vec<_>>(), recipe));
     }
-    let resized: Vec<Rgb> = frames.iter().map(|frame| resize(frame, width, height)).collect();
+    let resized: Vec<Rgb> = frames.iter().map(|frame| resize_frame(frame, width, height)).collect();
     Ok(cut(&resized.iter().collect::<Vec<_>>(), recipe))
 }
 

@@ -1,9 +1,10 @@
-//! Antialiased resize in fixed point, equal to that of Pillow 13 to the last bit.
+//! Antialiased resize in fixed point, equal to that of Pillow 13 to the last bit, and for frames of videos to that of torchvision.
 //!
 //! The filter is Keys' cubic with a = -1/2 (R. Keys, *Cubic convolution interpolation for digital image
 //! processing*, 1981), or the triangle of linear interpolation. When a picture shrinks, the filter is stretched by
 //! the same factor, so that every source pixel counts. Rows are filtered first, then columns, or the other way round (see [`columns_first`]); each pass rounds
-//! to 8 bits. Weights are integers with 22 fractional bits.
+//! to 8 bits. Weights are integers with 22 fractional bits. References resize the frames of a video as torchvision does, which
+//! filters rows first always and has weights of 16 bits (see [`Rounding`]).
 //!
 //! Both passes are the same sum, [`blend`]: some lanes of one place, times a weight, plus the same lanes of the
 //! next place. For columns the lanes are neighbours in a row. For rows a band of rows is first turned on its side,
@@ -17,10 +18,8 @@ use rayon::prelude::*;
 
 use crate::{Gray, Rgb};
 
-/// Fractional bits of a weight: 32 bits less 8 of the pixel, less 2 for the sign and the overshoot.
+/// Most fractional bits of a weight: 32 bits less 8 of the pixel, less 2 for the sign and the overshoot.
 const WEIGHT_BITS: u32 = 32 - 8 - 2;
-/// Half of a level, so that the final shift rounds.
-const HALF: i32 = 1 << (WEIGHT_BITS - 1);
 /// Columns per step of the vertical pass.
 const LANES: usize = 32;
 /// Lines of the result that go through both passes before the next ones do: what lies between the passes stays in a core's own
@@ -28,6 +27,15 @@ const LANES: usize = 32;
 const STRIP: usize = 64;
 /// Bytes of the result below which threads cost more than they bring.
 const PARALLEL_BYTES: usize = 1 << 17;
+
+/// Whose last bit a result has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rounding {
+    /// Pillow 13: weights of 22 fractional bits, the pass that loses more lines first.
+    Pillow,
+    /// Torchvision on tensors of bytes: weights that fit 16 bits, rows always first.
+    Torchvision,
+}
 
 /// How a pixel's weight falls with its distance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +73,18 @@ pub(crate) fn resize_by(image: &Rgb, falloff: Falloff, width: u32, height: u32) 
     Rgb {
         width,
         height,
-        data: resample::<3, 8, 24, 32>(&image.data, falloff, size, (width, height)),
+        data: resample::<3, 8, 24, 32>(&image.data, (falloff, Rounding::Pillow), size, (width, height)),
+    }
+}
+
+/// Resizes a frame of a video with the cubic filter, as torchvision resizes bytes. Both sides must be at least 1, before and after.
+pub(crate) fn resize_frame(image: &Rgb, width: u32, height: u32) -> Rgb {
+    let how = (Falloff::Cubic, Rounding::Torchvision);
+    let size = (image.width, image.height);
+    Rgb {
+        width,
+        height,
+        data: resample::<3, 8, 24, 32>(&image.data, how, size, (width, height)),
     }
 }
 
@@ -75,13 +94,18 @@ pub fn resize_gray(image: &Gray, width: u32, height: u32) -> Gray {
     Gray {
         width,
         height,
-        data: resample::<1, 16, 16, 16>(&image.data, Falloff::Cubic, size, (width, height)),
+        data: resample::<1, 16, 16, 16>(
+            &image.data,
+            (Falloff::Cubic, Rounding::Pillow),
+            size,
+            (width, height),
+        ),
     }
 }
 
 fn resample<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const PITCH: usize>(
     source: &[u8],
-    falloff: Falloff,
+    (falloff, rounding): (Falloff, Rounding),
     from: (u32, u32),
     to: (u32, u32),
 ) -> Vec<u8> {
@@ -104,8 +128,8 @@ fn resample<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const P
         "the buffer must hold width x height x {CHANNELS} bytes"
     );
 
-    let across = (from.0 != to.0).then(|| Windows::new(falloff, from.0, to.0));
-    let down = (from.1 != to.1).then(|| Windows::new(falloff, from.1, to.1));
+    let across = (from.0 != to.0).then(|| Windows::new(falloff, rounding, from.0, to.0));
+    let down = (from.1 != to.1).then(|| Windows::new(falloff, rounding, from.1, to.1));
     let (from_stride, to_stride) = (from.0 as usize * CHANNELS, to.0 as usize * CHANNELS);
     let arch = Arch::new();
     let mut out = vec![0u8; to.1 as usize * to_stride];
@@ -126,7 +150,7 @@ fn resample<const CHANNELS: usize, const ROWS: usize, const BAND: usize, const P
             (None, None) => out.copy_from_slice(part(&lines)),
             (Some(across), None) => rows(across, part(&lines), out, band),
             (None, Some(down)) => filter_columns(arch, down, lines, (source, 0), (out, to_stride)),
-            (Some(across), Some(down)) if columns_first(from, to) => {
+            (Some(across), Some(down)) if rounding == Rounding::Pillow && columns_first(from, to) => {
                 between.resize(lines.len() * from_stride, 0);
                 filter_columns(arch, down, lines, (source, 0), (between, from_stride));
                 rows(across, between, out, band);
@@ -199,7 +223,7 @@ fn filter_rows<const CHANNELS: usize, const ROWS: usize, const BAND: usize, cons
                 for x in 0..to_stride / CHANNELS {
                     let (first, weights) = windows.at(x);
                     let places = sideways[first..].as_flattened();
-                    levels[..BAND].copy_from_slice(&blend::<BAND>(places, PITCH, weights));
+                    levels[..BAND].copy_from_slice(&blend::<BAND>(places, PITCH, weights, windows.bits));
                     for (row, line) in lines.iter_mut().enumerate() {
                         move_pixel::<CHANNELS>(&mut line[x * CHANNELS..], &levels[row * CHANNELS..]);
                     }
@@ -256,11 +280,11 @@ fn filter_columns(
                 let mut columns = line.chunks_exact_mut(LANES);
                 let mut at = 0;
                 for chunk in &mut columns {
-                    chunk.copy_from_slice(&blend::<LANES>(&source[at..], stride, weights));
+                    chunk.copy_from_slice(&blend::<LANES>(&source[at..], stride, weights, windows.bits));
                     at += LANES;
                 }
                 for level in columns.into_remainder() {
-                    [*level] = blend::<1>(&source[at..], stride, weights);
+                    [*level] = blend::<1>(&source[at..], stride, weights, windows.bits);
                     at += 1;
                 }
             },
@@ -283,9 +307,10 @@ impl<F: FnMut()> WithSimd for Wide<F> {
 
 /// The weighted sum of `N` lanes over places `stride` bytes apart, one per weight, rounded and clipped to 8 bits.
 #[inline(always)]
-fn blend<const N: usize>(source: &[u8], stride: usize, weights: &[i32]) -> [u8; N] {
-    // Cannot overflow: a weight is below 2^22 * 1.2, a level below 2^8, and the weights of a place sum to 2^22.
-    let mut sums = [HALF; N];
+fn blend<const N: usize>(source: &[u8], stride: usize, weights: &[i32], bits: u32) -> [u8; N] {
+    // Cannot overflow: a weight is below 2^bits * 1.2, a level below 2^8, the weights of a place sum to 2^bits, and bits is at
+    // most 22. Half of a level is added, so that the shift rounds.
+    let mut sums = [1 << (bits - 1); N];
     for (place, &weight) in weights.iter().enumerate() {
         let levels = &source[place * stride..][..N];
         for lane in 0..N {
@@ -294,7 +319,7 @@ fn blend<const N: usize>(source: &[u8], stride: usize, weights: &[i32]) -> [u8; 
     }
     let mut out = [0u8; N];
     for lane in 0..N {
-        out[lane] = (sums[lane] >> WEIGHT_BITS).clamp(0, 255) as u8;
+        out[lane] = (sums[lane] >> bits).clamp(0, 255) as u8;
     }
     out
 }
@@ -306,18 +331,19 @@ struct Windows {
     /// `taps` weights per output position; those after the span are unused.
     weights: Vec<i32>,
     taps: usize,
+    /// Fractional bits of the weights.
+    bits: u32,
 }
 
 impl Windows {
-    fn new(falloff: Falloff, from: u32, to: u32) -> Self {
+    fn new(falloff: Falloff, rounding: Rounding, from: u32, to: u32) -> Self {
         let scale = f64::from(from) / f64::from(to);
         let stretch = scale.max(1.0);
         let support = falloff.support() * stretch;
         let taps = support.ceil() as usize * 2 + 1;
         let mut spans = Vec::with_capacity(to as usize);
-        let mut weights = vec![0; to as usize * taps];
-        let mut exact = vec![0.0; taps];
-        for (place, weights) in weights.chunks_exact_mut(taps).enumerate() {
+        let mut exact = vec![0.0; to as usize * taps];
+        for (place, exact) in exact.chunks_exact_mut(taps).enumerate() {
             let centre = (place as f64 + 0.5) * scale;
             // Casts cut towards zero, as the reference does.
             let first = (centre - support + 0.5).max(0.0) as usize;
@@ -329,14 +355,25 @@ impl Windows {
                 *weight = falloff.weight(((tap + first) as f64 - centre + 0.5) * inverse);
                 total += *weight;
             }
-            for (weight, exact) in weights.iter_mut().zip(&exact[..count]) {
-                let exact = if total != 0.0 { exact / total } else { *exact };
-                let half = if exact < 0.0 { -0.5 } else { 0.5 };
-                *weight = (half + exact * f64::from(1u32 << WEIGHT_BITS)) as i32;
+            if total != 0.0 {
+                exact[..count].iter_mut().for_each(|weight| *weight /= total);
             }
             spans.push((first, count));
         }
-        Self { spans, weights, taps }
+        let bits = match rounding {
+            Rounding::Pillow => WEIGHT_BITS,
+            Rounding::Torchvision => bits_of_words(&exact),
+        };
+        let fixed = |exact: &f64| {
+            let half = if *exact < 0.0 { -0.5 } else { 0.5 };
+            (half + exact * f64::from(1u32 << bits)) as i32
+        };
+        Self {
+            spans,
+            weights: exact.iter().map(fixed).collect(),
+            taps,
+            bits,
+        }
     }
 
     /// The source positions that these outputs draw from. Windows move in one direction only.
@@ -351,6 +388,13 @@ impl Windows {
         let (first, count) = self.spans[place];
         (first, &self.weights[place * self.taps..][..count])
     }
+}
+
+/// The fractional bits with which the largest of these weights just fits 16 bits with a sign.
+fn bits_of_words(weights: &[f64]) -> u32 {
+    let largest = weights.iter().fold(0.0f64, |largest, weight| largest.max(*weight));
+    let fits = |bits: &u32| 0.5 + largest * f64::from(1u32 << (bits + 1)) < f64::from(1 << 15);
+    (0..WEIGHT_BITS).find(|bits| !fits(bits)).unwrap_or(WEIGHT_BITS)
 }
 
 /// Keys' cubic at distance `x`, with a = -1/2.
@@ -374,7 +418,7 @@ mod tests {
     /// The definition, one output level at a time, in the order of the text above.
     fn oracle(image: &Gray, width: u32, height: u32) -> Gray {
         let pass = |source: &Gray, width: u32| {
-            let windows = Windows::new(Falloff::Cubic, source.width, width);
+            let windows = Windows::new(Falloff::Cubic, Rounding::Pillow, source.width, width);
             let mut data = Vec::new();
             for y in 0..source.height {
                 for x in 0..width {
@@ -385,7 +429,7 @@ mod tests {
                             i64::from(source.pixel(first as u32 + tap, y)) * i64::from(weight)
                         })
                         .sum();
-                    data.push(((sum + i64::from(HALF)) >> WEIGHT_BITS).clamp(0, 255) as u8);
+                    data.push(((sum + (1 << (WEIGHT_BITS - 1))) >> WEIGHT_BITS).clamp(0, 255) as u8);
                 }
             }
             Gray {

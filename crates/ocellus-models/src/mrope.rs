@@ -13,7 +13,7 @@ pub enum PositionRule {
     /// Time = floor(frame · seconds · rate) in f32; the next position is the largest so far + 1. The published description.
     #[default]
     Published,
-    /// As published, with the seconds cut to a whole number first (transformers 4.50 to 4.57).
+    /// As published, with the seconds cut to a whole number first (transformers 4.57).
     WholeSeconds,
     /// Time = floor(frame · (rate · seconds)); the next position is the start + max(rows, columns) (transformers 5).
     LargestSide,

@@ -22,6 +22,7 @@ mod greedy;
 mod inputs;
 mod loss;
 mod momentum;
+pub mod oracle;
 mod pictures;
 mod planes;
 mod positions;

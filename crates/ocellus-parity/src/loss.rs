@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use candle_core::{Device, Tensor};
-use ocellus_models::{Generator, Grid, Objective, Vlm};
+use ocellus_models::{Facts, Generator, Grid, Objective, Vlm};
 use ocellus_nn::ops::loss::IGNORE;
 use ocellus_nn::{Taps, Trainable};
-use ocellus_train::losses::language::{Sequence, language};
+use ocellus_train::losses::language::{self, Sequence, language};
 use ocellus_train::optimiser::{AdamW, Hyper, ParameterState};
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::case::Case;
 use crate::error::CaseError;
 use crate::gradients::{put_gradients, shapes};
 use crate::produced::Produced;
-use crate::rows::Rows;
+use crate::rows::{Pictures, Rows};
 use crate::{checkpoint, momentum};
 
 pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
@@ -29,7 +29,7 @@ pub fn run(case: &Case, out: &mut Produced) -> Result<(), CaseError> {
     }
     let (model, source) = checkpoint::trainable(case)?;
     let model = Generator::new(model)?;
-    let packed = Packed::read(case, model.vlm())?;
+    let packed = Packed::read(case, model.vlm().facts(), out)?;
     match case.options.get("kind").and_then(Value::as_str) {
         Some("gradients") => gradients(case, model.vlm(), &source, &packed, out),
         Some("curve") => curve(case, model.vlm(), &source, &packed, out),
@@ -130,10 +130,36 @@ fn schedule(case: &Case) -> Result<Vec<Hyper>, CaseError> {
     Ok(rates.into_iter().map(hyper).collect())
 }
 
+/// All patches of one kind of picture with the grids that they form.
+struct Patches {
+    rows: Tensor,
+    grids: Vec<Grid>,
+}
+
+impl Patches {
+    fn read(case: &Case, name: &str, pictures: &Pictures) -> Result<Option<Self>, CaseError> {
+        if pictures.visions.is_empty() {
+            return Ok(None);
+        }
+        let (shape, values) = case.floats(name, 2)?;
+        Ok(Some(Self {
+            rows: Tensor::from_vec(values, shape, &Device::Cpu)?,
+            grids: pictures.grids(),
+        }))
+    }
+
+    fn lent(&self) -> language::Pictures<'_> {
+        language::Pictures {
+            patches: &self.rows,
+            grids: &self.grids,
+        }
+    }
+}
+
 /// All samples of a case in one packed sequence.
 struct Packed {
-    patches: Option<Tensor>,
-    grids: Vec<Grid>,
+    images: Option<Patches>,
+    videos: Option<Patches>,
     ids: Vec<u32>,
     positions: Vec<[i64; 3]>,
     lengths: Vec<usize>,
@@ -141,36 +167,24 @@ struct Packed {
 }
 
 impl Packed {
-    fn read(case: &Case, model: &dyn Vlm) -> Result<Self, CaseError> {
-        let facts = model.facts();
+    /// Puts the positions by the rule of the case, also where the case gives the positions to train with.
+    fn read(case: &Case, facts: &Facts, out: &mut Produced) -> Result<Self, CaseError> {
         let rows = Rows::read(case, facts)?;
-        if !rows.videos.visions.is_empty() {
-            return Err(CaseError::Refused(
-                "training on videos is not supported".to_owned(),
-            ));
-        }
         let lengths = lengths(case, &rows)?;
         let (shape, labels) = case.integers("labels", 2)?;
         if labels.len() != rows.padded.len() {
             return Err(case.wrong_input("labels", "one a token", format!("{shape:?}")));
         }
-        let real = |row: usize| rows.rows[row].columns.iter().map(move |c| (row, *c));
-        let labels: Vec<i64> = (0..rows.rows.len())
-            .flat_map(real)
-            .map(|(r, c)| labels[r * rows.length + c])
-            .collect();
-        let patches = match rows.images.visions.is_empty() {
-            true => None,
-            false => {
-                let (shape, values) = case.floats("pixel_values", 2)?;
-                Some(Tensor::from_vec(values, shape, &Device::Cpu)?)
-            }
-        };
+        if case.stage("position_ids").is_some() {
+            let by_rule = rows.sample_positions(case, facts, &lengths)?;
+            out.put("position_ids", rows.unpack_positions(&by_rule));
+        }
+        let labels: Vec<i64> = rows.places().map(|place| labels[place]).collect();
         Ok(Self {
-            patches,
-            grids: rows.images.grids(),
+            images: Patches::read(case, "pixel_values", &rows.images)?,
+            videos: Patches::read(case, "pixel_values_videos", &rows.videos)?,
             ids: rows.rows.iter().flat_map(|r| r.ids.iter().copied()).collect(),
-            positions: positions(case, model, &rows, &lengths)?,
+            positions: positions(case, facts, &rows, &lengths)?,
             targets: targets(case, &labels, &lengths)?,
             lengths,
         })
@@ -179,8 +193,8 @@ impl Packed {
     /// The summed loss, as a node of the graph.
     fn loss(&self, model: &dyn Vlm) -> Result<Tensor, CaseError> {
         let sequence = Sequence {
-            patches: self.patches.as_ref(),
-            grids: &self.grids,
+            images: self.images.as_ref().map(Patches::lent),
+            videos: self.videos.as_ref().map(Patches::lent),
             ids: &self.ids,
             positions: &self.positions,
             lengths: &self.lengths,
@@ -230,32 +244,17 @@ fn lengths(case: &Case, rows: &Rows) -> Result<Vec<usize>, CaseError> {
 }
 
 /// `position_ids` `[3, batch, length]` of the real tokens, else the positions by the rule of the case.
-fn positions(
-    case: &Case,
-    model: &dyn Vlm,
-    rows: &Rows,
-    lengths: &[usize],
-) -> Result<Vec<[i64; 3]>, CaseError> {
+fn positions(case: &Case, facts: &Facts, rows: &Rows, lengths: &[usize]) -> Result<Vec<[i64; 3]>, CaseError> {
     if !case.has_input("position_ids") {
-        if lengths.len() != rows.rows.len() {
-            return Err(case.wrong_input("position_ids", "positions of packed samples", "none"));
-        }
-        let placed = rows.positions(case, model.facts())?;
-        return Ok(placed.into_iter().flat_map(|p| p.ids).collect());
+        return rows.sample_positions(case, facts, lengths);
     }
     let (shape, values) = case.integers("position_ids", 3)?;
-    let plane = rows.padded.len();
     if shape != [3, rows.rows.len(), rows.length] {
         return Err(case.wrong_input("position_ids", "[3, batch, length]", format!("{shape:?}")));
     }
-    let places = rows
-        .rows
-        .iter()
-        .enumerate()
-        .flat_map(|(i, r)| r.columns.iter().map(move |c| (i, *c)));
-    Ok(places
-        .map(|(i, c)| [0, 1, 2].map(|axis| values[axis * plane + i * rows.length + c]))
-        .collect())
+    let plane = rows.padded.len();
+    let at = |place: usize| [0, 1, 2].map(|axis| values[axis * plane + place]);
+    Ok(rows.places().map(at).collect())
 }
 
 /// What each token is to be followed by: labels shifted by one inside a sample, negative ones left out.

@@ -44,6 +44,16 @@ impl Pictures {
     pub fn grids(&self) -> Vec<Grid> {
         self.visions.iter().map(|v| v.grid).collect()
     }
+
+    /// The pictures from `next` on whose visual tokens stand in `ids` as `token`.
+    fn fill(&self, facts: &Facts, ids: &[u32], token: Option<u32>, next: &mut usize) -> Range<usize> {
+        let (first, mut visual_tokens) = (*next, ids.iter().filter(|id| Some(**id) == token).count());
+        while let Some(vision) = self.visions.get(*next).filter(|_| visual_tokens > 0) {
+            visual_tokens = visual_tokens.saturating_sub(facts.visual_tokens(&vision.grid).max(1));
+            *next += 1;
+        }
+        first..*next
+    }
 }
 
 impl Rows {
@@ -75,16 +85,8 @@ impl Rows {
         {
             let columns: Vec<usize> = (0..shape[1]).filter(|c| mask[*c] != 0).collect();
             let ids: Vec<u32> = columns.iter().map(|c| ids[*c]).collect();
-            let own = |token: Option<u32>, pictures: &Pictures, next: &mut usize| {
-                let (first, mut visual_tokens) = (*next, ids.iter().filter(|id| Some(**id) == token).count());
-                while let Some(vision) = pictures.visions.get(*next).filter(|_| visual_tokens > 0) {
-                    visual_tokens = visual_tokens.saturating_sub(facts.visual_tokens(&vision.grid).max(1));
-                    *next += 1;
-                }
-                first..*next
-            };
-            let images = own(facts.image_token, &images, &mut image);
-            let videos = own(facts.video_token, &videos, &mut video);
+            let images = images.fill(facts, &ids, facts.image_token, &mut image);
+            let videos = videos.fill(facts, &ids, facts.video_token, &mut video);
             rows.push(Sequence {
                 columns,
                 ids,
@@ -121,36 +123,62 @@ impl Rows {
         self.rows.iter().map(place).collect::<Result<_, CaseError>>()
     }
 
+    /// The positions of samples packed one after another in the rows, which restart at 0 with each.
+    pub fn sample_positions(
+        &self,
+        case: &Case,
+        facts: &Facts,
+        lengths: &[usize],
+    ) -> Result<Vec<[i64; 3]>, CaseError> {
+        let (rule, (mut image, mut video)) = (rule(case)?, (0, 0));
+        let ids: Vec<u32> = self.rows.iter().flat_map(|row| row.ids.iter().copied()).collect();
+        let (mut rest, mut positions) = (&ids[..], Vec::with_capacity(ids.len()));
+        for &length in lengths {
+            let (ids, behind) = rest.split_at(length);
+            rest = behind;
+            let images = self.images.fill(facts, ids, facts.image_token, &mut image);
+            let videos = self.videos.fill(facts, ids, facts.video_token, &mut video);
+            let visions = [&self.images.visions[images], &self.videos.visions[videos]].concat();
+            positions.extend(ocellus_models::mrope::positions(facts, ids, &visions, rule)?.ids);
+        }
+        Ok(positions)
+    }
+
     /// `[3, batch, length]`, 0 at padding, and `[batch, 1]`.
     pub fn as_reference(&self, positions: &[Positions]) -> (Array, Array) {
+        let packed: Vec<[i64; 3]> = positions.iter().flat_map(|p| p.ids.iter().copied()).collect();
+        let deltas = positions.iter().map(|p| p.delta).collect();
+        (
+            self.unpack_positions(&packed),
+            Array::integers([self.rows.len(), 1], deltas),
+        )
+    }
+
+    /// Packed positions `[tokens, 3]` → `[3, batch, length]`, 0 at padding.
+    pub fn unpack_positions(&self, packed: &[[i64; 3]]) -> Array {
         let mut ids = vec![0; 3 * self.padded.len()];
-        for (i, (row, positions)) in self.rows.iter().zip(positions).enumerate() {
-            for (column, position) in row.columns.iter().zip(&positions.ids) {
-                for (axis, at) in position.iter().enumerate() {
-                    ids[(axis * self.rows.len() + i) * self.length + column] = *at;
-                }
+        for (place, position) in self.places().zip(packed) {
+            for (axis, at) in position.iter().enumerate() {
+                ids[axis * self.padded.len() + place] = *at;
             }
         }
-        let deltas = positions.iter().map(|p| p.delta).collect();
-        let batch = self.rows.len();
-        (
-            Array::integers([3, batch, self.length], ids),
-            Array::integers([batch, 1], deltas),
-        )
+        Array::integers([3, self.rows.len(), self.length], ids)
     }
 
     /// Packed rows `[tokens, width]` → `[batch, length, width]`, 0 at padding.
     pub fn unpack(&self, packed: &[f32], width: usize) -> Array {
         let mut out = vec![0.0; self.padded.len() * width];
-        let places = self
-            .rows
-            .iter()
-            .enumerate()
-            .flat_map(|(i, row)| row.columns.iter().map(move |c| i * self.length + c));
-        for (place, values) in places.zip(packed.chunks_exact(width.max(1))) {
+        for (place, values) in self.places().zip(packed.chunks_exact(width.max(1))) {
             out[place * width..][..width].copy_from_slice(values);
         }
         Array::floats([self.rows.len(), self.length, width], out)
+    }
+
+    /// Where the real tokens stand in the padded batch, one after another.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        let rows = self.rows.iter().enumerate();
+        let length = self.length;
+        rows.flat_map(move |(i, row)| row.columns.iter().map(move |c| i * length + c))
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::TrainError;
 use crate::example::Example;
 use crate::losses::attention_guide::guide;
-use crate::losses::language::{Sequence, language};
+use crate::losses::language::{Pictures, Sequence, language};
 use crate::optimiser::ParameterState;
 use crate::pack::Pack;
 
@@ -153,8 +153,11 @@ fn losses(
         }
     };
     let sequence = Sequence {
-        patches: Some(&pack.patches),
-        grids: &pack.grids,
+        images: Some(Pictures {
+            patches: &pack.patches,
+            grids: &pack.grids,
+        }),
+        videos: None,
         ids: &pack.ids,
         positions: &pack.positions,
         lengths: &pack.lengths,

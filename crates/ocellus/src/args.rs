@@ -433,8 +433,12 @@ pub struct Plan {
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Folders with case.json, model, inputs.safetensors and expected.safetensors
-    #[arg(required = true, value_name = "CASE_DIR", value_hint = ValueHint::DirPath)]
+    #[arg(required_unless_present = "oracle", value_name = "CASE_DIR", value_hint = ValueHint::DirPath)]
     pub cases: Vec<PathBuf>,
+    /// Files of recorded answers of published programs (JSON lines), or folders of them, instead of cases; the name of a file
+    /// says the kind of its records
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = ["cases", "vocabulary"], value_hint = ValueHint::AnyPath)]
+    pub oracle: Vec<PathBuf>,
     /// Rank file, tekken.json or tokenizer.json of the cases that name their vocabulary by its checksum; may be repeated
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub vocabulary: Vec<PathBuf>,

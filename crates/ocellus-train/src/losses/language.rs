@@ -7,10 +7,16 @@ use ocellus_nn::attention::Batch;
 use ocellus_nn::ops::loss::{IGNORE, cross_entropy};
 use std::sync::Arc;
 
-/// A packed sequence of token ids with its pictures.
-pub struct Sequence<'a> {
-    pub patches: Option<&'a Tensor>,
+/// Pictures or videos of a sequence: patches `[n, patch_features]` of all, and a grid for each.
+pub struct Pictures<'a> {
+    pub patches: &'a Tensor,
     pub grids: &'a [Grid],
+}
+
+/// A packed sequence of token ids with its images and videos, each kind in the order of its tokens.
+pub struct Sequence<'a> {
+    pub images: Option<Pictures<'a>>,
+    pub videos: Option<Pictures<'a>>,
     pub ids: &'a [u32],
     pub positions: &'a [[i64; 3]],
     pub lengths: &'a [usize],
@@ -23,11 +29,12 @@ pub fn language(
     targets: &[u32],
     taps: &mut Taps,
 ) -> Result<Tensor, ModelError> {
-    let cells = sequence
-        .patches
-        .map(|p| model.encode(p, sequence.grids, taps))
-        .transpose()?;
-    let embeds = model.embed(sequence.ids, cells.as_ref(), None, taps)?;
+    let mut encode = |pictures: &Option<Pictures>| match pictures {
+        Some(Pictures { patches, grids }) => model.encode(patches, grids, taps).map(Some),
+        None => Ok(None),
+    };
+    let (images, videos) = (encode(&sequence.images)?, encode(&sequence.videos)?);
+    let embeds = model.embed(sequence.ids, images.as_ref(), videos.as_ref(), taps)?;
     let batch = Batch::of(sequence.lengths.to_vec());
     let hidden = model.forward(&embeds, sequence.positions, &batch, None, taps)?;
     let (rows, wanted): (Vec<u32>, Vec<u32>) = (0u32..)

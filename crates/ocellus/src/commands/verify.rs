@@ -1,7 +1,8 @@
 //! `ocellus verify`: a model against recorded results, tensor by tensor.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use ocellus_parity::oracle::{self, Outcome};
 use ocellus_parity::{CaseReport, Vocabularies};
 
 use crate::args::Verify;
@@ -12,6 +13,9 @@ use crate::values::{Dtype, Format, KvCache, Quant};
 
 /// Checks every case; exit code 0 only when every tensor of every case passes.
 pub fn run(context: &Context, args: Verify) -> Result<(), Failure> {
+    if !args.oracle.is_empty() {
+        return records(&args.oracle, args.format);
+    }
     let all = &args.cases;
     if !all.iter().any(|path| path.join("case.json").is_file()) {
         // What was meant, before what stands beside it; clap asks for one at least.
@@ -50,6 +54,35 @@ pub fn run(context: &Context, args: Verify) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Failure::reported())
+    }
+}
+
+/// Compares recorded answers: exit code 1 when one differs or cannot be read, else 2 when a kind is not known.
+fn records(paths: &[PathBuf], format: Format) -> Result<(), Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        files.extend(oracle::files(path).map_err(|e| Failure::io("list its files", path, &e))?);
+    }
+    if files.is_empty() {
+        let message = format!("{}: no file of records in it", paths[0].display());
+        return Err(Failure::new(message).hint("records are JSON lines in files that end in .jsonl"));
+    }
+    let reports: Vec<_> = files.iter().map(|file| oracle::check(file)).collect();
+    match format {
+        Format::Text => output::write(&oracle::text(&reports))?,
+        Format::Json => output::json(&oracle::json(&reports))?,
+    }
+    let any = |wanted: fn(&Outcome) -> bool| reports.iter().any(|r| wanted(&r.outcome));
+    if any(|o| matches!(o, Outcome::Differs | Outcome::Unreadable(_))) {
+        return Err(Failure::reported());
+    }
+    let unknown = reports.iter().find_map(|r| match &r.outcome {
+        Outcome::UnknownKind(reason) => Some(format!("{}: {reason}", r.file.display())),
+        _ => None,
+    });
+    match unknown {
+        Some(reason) => Err(Failure::usage(reason).hint("name the files of the kinds that can be answered")),
+        None => Ok(()),
     }
 }
 
