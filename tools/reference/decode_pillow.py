@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes tests/goldens/decode-pillow: small picture files of many kinds, and the pixels Pillow reads from them.
+"""Writes tests/pixels/decode-pillow: small picture files of many kinds, and the pixels Pillow reads from them.
 
-    python decode_pillow.py ../../tests/goldens/decode-pillow
+    python decode_pillow.py ../../tests/pixels/decode-pillow
 
 Expected pixels: first frame, EXIF orientation applied, transparency laid over white, 8-bit RGB; 16-bit levels are cut
 to their high byte (those files are written here by hand, so that their levels are known).

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes tests/goldens/resize-filters: Pillow's linear resize and OpenCV's cubic one on float pictures.
+"""Writes tests/pixels/resize-filters: Pillow's linear resize and OpenCV's cubic one on float pictures.
 
 Needs Pillow, opencv-python-headless and safetensors (versions are recorded in case.json):
 
-    python resize_filters.py ../../tests/goldens/resize-filters
+    python resize_filters.py ../../tests/pixels/resize-filters
 """
 
 import json

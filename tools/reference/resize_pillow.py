@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes tests/goldens/resize-pillow: what Pillow's bicubic resize makes of small pictures.
+"""Writes tests/pixels/resize-pillow: what Pillow's bicubic resize makes of small pictures.
 
 Needs Pillow and safetensors (versions are recorded in case.json):
 
-    python resize_pillow.py ../../tests/goldens/resize-pillow
+    python resize_pillow.py ../../tests/pixels/resize-pillow
 """
 
 import json

@@ -266,7 +266,7 @@ impl Lcg {
 
 #[test]
 fn random_damage_never_ends_the_program() {
-    let folder = root().join("decode-pillow");
+    let folder = root().join("../pixels/decode-pillow");
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .expect("golden files")
         .map(|entry| entry.expect("a file").path())

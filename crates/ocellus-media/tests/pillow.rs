@@ -7,7 +7,7 @@ use ocellus_media::{Gray, Limits, MediaError, Rgb, decode, resize, resize_gray};
 
 #[test]
 fn resize_equals_pillow_to_the_last_bit() {
-    let case = Case::open("resize-pillow");
+    let case = Case::open("../pixels/resize-pillow");
     let inputs = read(&case.folder.join("inputs.safetensors"));
     let stages = case.stages();
     assert!(stages.len() >= 40);
@@ -60,7 +60,7 @@ fn tolerance(file: &str) -> u8 {
 
 #[test]
 fn every_kind_of_file_decodes_like_pillow() {
-    let case = Case::open("decode-pillow");
+    let case = Case::open("../pixels/decode-pillow");
     let mut faults = Vec::new();
     for file in case.stages() {
         let (shape, expected) = case.levels(file);

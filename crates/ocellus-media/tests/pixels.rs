@@ -253,7 +253,7 @@ fn plain(filter: Filter, width: usize, height: usize) -> PixelRecipe {
 
 #[test]
 fn other_filters_equal_their_references() {
-    let case = Case::open("resize-filters");
+    let case = Case::open("../pixels/resize-filters");
     let inputs = read(&case.folder.join("inputs.safetensors"));
     for stage in case.stages() {
         let (source, rest) = stage.split_once('/').expect("source/target/filter");
