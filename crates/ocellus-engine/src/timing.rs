@@ -12,6 +12,15 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// The time since an earlier reading of the same engine.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            encode_ns: self.encode_ns.saturating_sub(earlier.encode_ns),
+            prefill_ns: self.prefill_ns.saturating_sub(earlier.prefill_ns),
+            decode_ns: self.decode_ns.saturating_sub(earlier.decode_ns),
+        }
+    }
+
     /// The three parts in milliseconds: encoding, prefill, decoding.
     pub fn ms(&self) -> [u64; 3] {
         [self.encode_ns, self.prefill_ns, self.decode_ns].map(|ns| ns / 1_000_000)

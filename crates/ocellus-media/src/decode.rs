@@ -83,7 +83,8 @@ fn opened(bytes: &[u8], limits: &Limits) -> Result<Format, MediaError> {
     Format::of(bytes)
 }
 
-/// Width and height of a picture as stored, px, from its header alone, within `limits`.
+/// Width and height of a picture as a viewer shows it, after the EXIF orientation, px; from its header alone, within `limits`. Equal
+/// to [`Decoded::oriented`].
 pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), MediaError> {
     if bytes.is_empty() {
         return Err(MediaError::Empty);
@@ -91,15 +92,22 @@ pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), MediaErro
     let format = Format::of(bytes)?;
     let read = || {
         let first = tiff_pages::directories(bytes).first().copied();
-        let size = match first.and_then(|first| TiffPage::of(bytes, first)) {
-            Some(page) => page.size,
+        let ((width, height), orientation) = match first.and_then(|first| TiffPage::of(bytes, first)) {
+            Some(page) => (page.size, page.orientation),
             None => {
-                let reader = ImageReader::with_format(Cursor::new(bytes), format.codec());
-                let size = reader.into_dimensions();
-                size.map_err(|error| translate(format, limits, error))?
+                let decoder = ImageReader::with_format(Cursor::new(bytes), format.codec()).into_decoder();
+                let mut decoder = decoder.map_err(|error| translate(format, limits, error))?;
+                (decoder.dimensions(), orientation(&mut decoder))
             }
         };
-        check_size(size, limits).map(|()| size)
+        check_size((width, height), limits)?;
+        Ok(match orientation {
+            Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH => (height, width),
+            _ => (width, height),
+        })
     };
     catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(damaged(format, "its data contradicts itself")))
@@ -167,8 +175,7 @@ fn decode_as(
     if ends_early(format, bytes) {
         return Err(damaged(format, "no end marker"));
     }
-    // Orientation is optional: a valid picture with damaged metadata is not refused.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = orientation(&mut decoder);
     let picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
     finished(format, picture, original, orientation)
 }
@@ -195,6 +202,11 @@ fn finished(
             data,
         },
     })
+}
+
+/// Orientation is optional: a valid picture with damaged metadata is not refused.
+fn orientation(decoder: &mut impl ImageDecoder) -> Orientation {
+    decoder.orientation().unwrap_or(Orientation::NoTransforms)
 }
 
 fn check_size((width, height): (u32, u32), limits: &Limits) -> Result<(), MediaError> {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use ocellus_engine as engine;
-use ocellus_engine::{Attached, FinishReason, Picture, Request, Timing, Token};
+use ocellus_engine::{Attached, Engine, FinishReason, Picture, Request, Timing, Token};
 use ocellus_media::Decoded;
 use ocellus_models::{Grid, ModelError, PositionRule};
 use ocellus_processor::{PictureGeometry, PixelBounds, PreparedPicture};
@@ -47,6 +47,8 @@ pub struct Answer {
     pub tokens: Vec<Token>,
     pub finish: FinishReason,
     pub timing: Timing,
+    /// Tokens of the prompt that the engine had read already for an earlier request.
+    pub cached_tokens: usize,
 }
 
 impl Answer {
@@ -163,6 +165,21 @@ impl Session {
         stop: &[String],
         listen: &mut Listen,
     ) -> Result<Answer, SessionError> {
+        self.answer_in(&mut self.engine()?, request, stop, listen)
+    }
+
+    /// The same in an engine of this session in which nothing else runs. What [`OpenOptions::engine`](crate::OpenOptions) lets it keep of
+    /// earlier requests, such as the earlier questions of a chat, is not computed again.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub fn answer_in(
+        &self,
+        engine: &mut Engine,
+        request: &Request,
+        stop: &[String],
+        listen: &mut Listen,
+    ) -> Result<Answer, SessionError> {
         let image_tokens = request.pictures.iter().map(|p| self.tokens_of(&p.grid)).sum();
         let started = Event::Started {
             prompt_tokens: request.ids.len(),
@@ -171,13 +188,13 @@ impl Session {
         if listen(started).is_break() {
             return Err(SessionError::Cancelled);
         }
-        let mut engine = self.engine()?;
+        let before = engine.timing();
         let id = engine.submit_with(request.clone(), self.attached(stop)?)?;
-        let (mut whole, mut cancelled) = (String::new(), false);
+        let (mut whole, mut cancelled, mut cached) = (String::new(), false, 0);
         loop {
             for event in engine.step() {
                 match event {
-                    engine::Event::Started { .. } => {}
+                    engine::Event::Started { cached_tokens, .. } => cached = cached_tokens,
                     engine::Event::Token { text, .. } => {
                         whole.push_str(&text);
                         if !cancelled && listen(Event::Text(&text)).is_break() {
@@ -202,7 +219,8 @@ impl Session {
                             text: whole,
                             tokens,
                             finish,
-                            timing: engine.timing(),
+                            timing: engine.timing().since(&before),
+                            cached_tokens: cached,
                         });
                     }
                     engine::Event::Failed { error, .. } => return Err(error.into()),

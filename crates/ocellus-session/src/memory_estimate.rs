@@ -1,6 +1,7 @@
 //! What a use of a model will take, before any of it is loaded; and the refusal of what cannot end well.
 
 use ocellus_base::limits::Limits;
+use ocellus_engine::EngineOptions;
 use ocellus_models::Grid;
 use ocellus_models::plan::{Plan, Shape};
 use ocellus_processor::{PictureGeometry, PictureProcessor, PictureRecipe, PixelBounds, TextFiles};
@@ -20,6 +21,10 @@ pub struct Usage {
     pub text_tokens: u64,
     /// Tokens of the answer.
     pub new_tokens: u64,
+    /// Requests that run at once, each with its own prompt.
+    pub streams: u64,
+    /// Answers of one request that are followed side by side; they share its prompt.
+    pub beams: u64,
 }
 
 /// For an unknown use: a picture of a page and an answer of some length.
@@ -30,12 +35,14 @@ impl Default for Usage {
             bounds: PixelBounds::default(),
             text_tokens: 64,
             new_tokens: 1024,
+            streams: 1,
+            beams: 1,
         }
     }
 }
 
 impl Usage {
-    /// Pictures of these files. One whose size cannot be read counts 0: decoding it reports the error.
+    /// Pictures of these files, upright. One whose size cannot be read counts 0: decoding it reports the error.
     pub fn of_files<'f>(files: impl IntoIterator<Item = &'f Vec<u8>>) -> Self {
         let limits = Limits::default();
         let sizes = files
@@ -53,7 +60,7 @@ pub struct MemoryEstimate {
     pub shape: Shape,
     /// The pictures as the vision tower sees them.
     pub pictures: Vec<PictureGeometry>,
-    /// Pictures, text and answer.
+    /// Pictures, text and answer of one request.
     pub context_tokens: u64,
     pub plan: Plan,
 }
@@ -84,7 +91,18 @@ impl MemoryEstimate {
         let image_tokens: usize = pictures.iter().map(|picture| picture.tokens).sum();
         let context_tokens = image_tokens as u64 + usage.text_tokens + usage.new_tokens;
         let grids: Vec<Grid> = pictures.iter().map(|picture| picture.grid).collect();
-        let plan = shape.plan(&grids, context_tokens, &storage.widths, storage.kv_cache);
+        let mut plan = shape.plan(&grids, context_tokens, &storage.widths, storage.kv_cache);
+        let prompt = context_tokens - usage.new_tokens;
+        let kept = usage
+            .new_tokens
+            .saturating_mul(usage.beams)
+            .saturating_add(prompt);
+        plan.cache_bytes = shape.cache_bytes(kept.saturating_mul(usage.streams), storage.kv_cache);
+        // Pictures of requests whose prompts are read in one pass are encoded together.
+        let together = EngineOptions::default().prefill_tokens_alone as u64 / prompt.max(1);
+        let together = together.clamp(1, usage.streams.max(1));
+        plan.vision_bytes = plan.vision_bytes.saturating_mul(together);
+        plan.prefill_bytes = plan.prefill_bytes.saturating_mul(together);
         Ok(Some(Self {
             shape,
             pictures,

@@ -41,8 +41,8 @@ impl Default for OpenOptions {
 
 /// What the kernels of this program use of its processor.
 ///
-/// The tensor library has a pool of its own beside theirs, which spins while it waits. Its size can be set by the variable
-/// `CANDLE_NUM_THREADS` alone, before the program starts; 1 is best where everything runs on the CPU.
+/// The tensor library has a pool of its own for large elementwise operations, which spins while it waits. Its size can be set by the
+/// variable `CANDLE_NUM_THREADS` alone, before the program starts; 1 is best for training.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CpuOptions {
     /// `None` = as many as the machine lets this process use.

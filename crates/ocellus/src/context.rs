@@ -100,7 +100,12 @@ impl Context {
 
     /// Opens a model for a use that is known already; what the machine cannot hold is refused, and what takes no text.
     pub fn open_for(&self, checkpoint: &Checkpoint, usage: Usage) -> Result<Session, Failure> {
-        let session = Session::open(checkpoint, &self.options(usage))?;
+        self.open_with(checkpoint, &self.options(usage))
+    }
+
+    /// Opens a model that takes text.
+    pub fn open_with(&self, checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Session, Failure> {
+        let session = Session::open(checkpoint, options)?;
         session.text()?;
         Ok(session)
     }

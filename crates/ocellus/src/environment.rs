@@ -6,17 +6,13 @@ use ocellus_hub::{Proxy, Source, Token};
 
 use crate::error::Failure;
 
-/// Restarts the program with the tensor library's own pool disabled, unless its size is set.
+/// Restarts the program with one thread in the tensor library's pool, unless its size is set; for training.
 ///
-/// Our kernels spread their work themselves. The library's pool spins while it waits, so beside ours it only takes the
-/// processor away: a training step takes four times as long. Its size can be set by this variable alone, and a process
-/// cannot change its own variables safely. Where the program cannot be replaced, everything works, slower.
-///
-/// The allocator is told in the same way to ask for large pages: what a layer writes is fresh memory of tens of megabytes, and
-/// the first touch of each small page costs more than the values that go there.
+/// That pool serves large elementwise operations and spins while it waits. Data-parallel workers, who are threads already, take
+/// turns in it, so that a step takes several times as long. Its size can be set by this variable alone, and a process cannot
+/// change its own variables safely. Where the program cannot be replaced, everything works, slower.
 pub fn settle_threads() {
     const POOL: &str = "CANDLE_NUM_THREADS";
-    const LARGE_PAGES: &str = "MIMALLOC_ALLOW_LARGE_OS_PAGES";
     #[cfg(unix)]
     if std::env::var_os(POOL).is_none()
         && let Ok(program) = std::env::current_exe()
@@ -26,10 +22,6 @@ pub fn settle_threads() {
         let _ = std::process::Command::new(program)
             .args(std::env::args_os().skip(1))
             .env(POOL, "1")
-            .env(
-                LARGE_PAGES,
-                std::env::var_os(LARGE_PAGES).unwrap_or_else(|| "1".into()),
-            )
             .exec();
     }
 }

@@ -2,23 +2,23 @@
 
 use std::ops::ControlFlow;
 
-use ocellus_engine::Request;
+use ocellus_engine::{Engine, Request};
 use ocellus_session::{Answer, Event, Session};
 
 use crate::error::Failure;
 use crate::interrupt::Listener;
 use crate::output;
 
-/// Answers a request; with `stream` the text is written as it comes. Ctrl-C ends the answer with what there is.
+/// Answers a request in an engine of the session; with `stream` the text is written as it comes. Ctrl-C ends the answer with what there is.
 pub fn written(
-    session: &Session,
+    (session, engine): (&Session, &mut Engine),
     request: &Request,
     stop: &[String],
     stream: bool,
 ) -> Result<Answer, Failure> {
     let listener = Listener::new();
     let mut failed = None;
-    let answer = session.answer(request, stop, &mut |event| {
+    let answer = session.answer_in(engine, request, stop, &mut |event| {
         if let Event::Text(text) = event
             && stream
             && let Err(failure) = output::write(text)

@@ -69,7 +69,12 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
         ocellus_tasks::ask::conversation(pictures.len(), args.question(), args.system.as_deref());
     let request = session.request(&conversation, &pictures, &options)?;
     let stream = args.format == Format::Text && !args.no_stream;
-    let answer = written(&session, &request, &options.stop, stream)?;
+    let answer = written(
+        (&session, &mut session.engine()?),
+        &request,
+        &options.stop,
+        stream,
+    )?;
     match args.format {
         Format::Text if stream => output::line("")?,
         Format::Text => output::line(&answer.text)?,
@@ -143,7 +148,7 @@ fn phrase(
         return rank(session, &request, list, args.format);
     }
     let stream = args.format == Format::Text && !args.no_stream;
-    let answer = written(session, &request, &options.stop, stream)?;
+    let answer = written((session, &mut session.engine()?), &request, &options.stop, stream)?;
     let [encode_ms, prefill_ms, decode_ms] = answer.timing.ms();
     match args.format {
         Format::Text if stream => output::line("")?,

@@ -40,6 +40,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         pictures: vec![(size.width_px, size.height_px)],
         text_tokens: work.prompt_tokens as u64,
         new_tokens: work.tokens as u64,
+        streams: args.streams.iter().copied().max().unwrap_or(1).into(),
         ..args.pixels.usage()
     };
     let session = context.open_for(&checkpoint, usage)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ocellus_engine::Request;
 use ocellus_models::Task;
-use ocellus_session::Session;
+use ocellus_session::{Session, Usage};
 use serde_json::json;
 
 use crate::args::Caption;
@@ -15,7 +15,13 @@ use crate::{inputs, output};
 
 /// Prints a caption for every picture; one that fails is reported and the rest go on.
 pub fn run(context: &Context, args: Caption) -> Result<(), Failure> {
-    let session = context.open(args.model.model.as_deref())?;
+    let usage = Usage {
+        new_tokens: args.max_tokens.get() as u64,
+        beams: args.beams.into(),
+        ..Usage::default()
+    };
+    let checkpoint = context.checkpoint(args.model.model.as_deref())?;
+    let session = context.open_for(&checkpoint, usage)?;
     if !session.describes() {
         return Err(session.cannot(Task::Caption).into());
     }

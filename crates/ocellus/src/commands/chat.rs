@@ -3,8 +3,9 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
+use ocellus_engine::{Engine, EngineOptions};
 use ocellus_models::Task;
-use ocellus_session::{PreparedPicture, Session};
+use ocellus_session::{OpenOptions, PreparedPicture, Session, Usage};
 use ocellus_text::{Conversation, Message, Part, Role};
 use serde_json::json;
 
@@ -22,8 +23,13 @@ const HELP: &str = "\
 /exit         leave (as does the end of input)
 ";
 
+/// Bytes of visual tokens that are kept between questions.
+const ENCODER_CACHE_BYTES: usize = 256 << 20;
+
 /// What has been said and shown so far.
 struct Talk {
+    /// Keeps what it read of earlier questions and answers.
+    engine: Engine<'static>,
     conversation: Conversation,
     pictures: Vec<PreparedPicture>,
     /// Pictures that go with the next question.
@@ -31,18 +37,28 @@ struct Talk {
 }
 
 impl Talk {
-    fn new() -> Self {
-        Self {
+    fn new(session: &Session) -> Result<Self, Failure> {
+        Ok(Self {
+            engine: session.engine()?,
             conversation: Conversation::default(),
             pictures: Vec::new(),
             waiting: Vec::new(),
-        }
+        })
     }
 }
 
 /// Talks until the end of standard input or `/exit`.
 pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
-    let session = context.open(args.model.model.as_deref())?;
+    let options = context.options(Usage::default());
+    let options = OpenOptions {
+        engine: EngineOptions {
+            prefix_cache: true,
+            encoder_cache_bytes: ENCODER_CACHE_BYTES,
+            ..options.engine
+        },
+        ..options
+    };
+    let session = context.open_with(&context.checkpoint(args.model.model.as_deref())?, &options)?;
     if session.reads_lines() {
         return Err(
             Failure::new(format!("{} reads lines of print, it cannot talk", session.name()))
@@ -57,7 +73,7 @@ pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
             session.name()
         ));
     }
-    let mut talk = Talk::new();
+    let mut talk = Talk::new(&session)?;
     let mut lines = std::io::stdin().lock().lines();
     loop {
         if asks {
@@ -84,7 +100,7 @@ fn turn(session: &Session, talk: &mut Talk, args: &Chat, line: &str) -> Result<(
     match command {
         "/help" => output::write(HELP),
         "/reset" => {
-            *talk = Talk::new();
+            *talk = Talk::new(session)?;
             Ok(())
         }
         "/image" | "/save" if rest.is_empty() => {
@@ -113,16 +129,14 @@ fn answer(session: &Session, talk: &mut Talk, args: &Chat, text: &str) -> Result
     let pictures: Vec<PreparedPicture> = talk.pictures.iter().chain(&talk.waiting).cloned().collect();
     let options = args.sampling.options();
     let request = session.request(&conversation, &pictures, &options)?;
-    let answer = written(session, &request, &options.stop, true)?;
+    let answer = written((session, &mut talk.engine), &request, &options.stop, true)?;
     output::line("")?;
     conversation
         .messages
         .push(Message::text(Role::Assistant, answer.text));
-    *talk = Talk {
-        conversation,
-        pictures,
-        waiting: Vec::new(),
-    };
+    talk.conversation = conversation;
+    talk.pictures = pictures;
+    talk.waiting.clear();
     Ok(())
 }
 

@@ -43,8 +43,10 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
             | Command::Bench(_)
             | Command::Models(Models::Quantize(_))
     );
-    if computes {
+    if matches!(command, Command::Train(_)) {
         environment::settle_threads();
+    }
+    if computes {
         context.settle_kernels()?;
     }
     match command {

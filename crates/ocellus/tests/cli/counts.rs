@@ -1,7 +1,15 @@
 //! `models plan` and `ask` count the same tokens, and a question that spells special tokens is a question.
 
 use std::fs;
+use std::ops::ControlFlow;
 
+use ocellus_engine::EngineOptions;
+use ocellus_hub::Checkpoint;
+use ocellus_session::{
+    Event, GenerationOptions, MemoryEstimate, OpenOptions, PixelBounds, Session, StorageDtype, TextFiles,
+    Usage,
+};
+use ocellus_text::{Conversation, Message, Role};
 use serde_json::{Value, json};
 
 use crate::checkpoints::{Marks, PICTURE, checkpoint, goldens, sights};
@@ -93,6 +101,85 @@ fn plan_counts_the_tokens_that_ask_uses() {
     }
     assert_eq!(counts[..3], counts[3..], "both files say the same");
     assert!(counts[0] > counts[1], "{counts:?}");
+}
+
+/// The second question of a chat computes only what is new, and its answer is the one that an engine gives that has read nothing.
+#[test]
+fn a_kept_engine_reads_what_is_new() {
+    let place = place();
+    let options = OpenOptions {
+        engine: EngineOptions {
+            prefix_cache: true,
+            encoder_cache_bytes: 1 << 20,
+            ..EngineOptions::default()
+        },
+        ..OpenOptions::default()
+    };
+    let session = Session::open(&Checkpoint::folder(place.path().join("model")), &options).unwrap();
+    let bytes = fs::read(place.path().join(PICTURE)).unwrap();
+    let bounds = PixelBounds {
+        min_pixels: Some(80_000),
+        max_pixels: Some(120_000),
+    };
+    let pictures = [session.picture(&bytes, bounds).unwrap()];
+    let sampled = GenerationOptions {
+        max_tokens: Some(3),
+        ..GenerationOptions::default()
+    };
+    let mut engine = session.engine().unwrap();
+    let mut talk = Conversation::about_images(1, "what is this");
+    let mut before = 0;
+    for (turn, question) in ["what is that", "and this", "why"].into_iter().enumerate() {
+        let request = session.request(&talk, &pictures, &sampled).unwrap();
+        let mut go_on = |_: Event<'_>| ControlFlow::Continue(());
+        let kept = session.answer_in(&mut engine, &request, &[], &mut go_on).unwrap();
+        let fresh = session.answer(&request, &[], &mut go_on).unwrap();
+        assert_eq!(kept.tokens, fresh.tokens, "turn {turn}");
+        assert_eq!(fresh.cached_tokens, 0);
+        // Whole blocks are kept.
+        let new = (before / 64 * 64..=before).contains(&kept.cached_tokens);
+        assert!(new, "turn {turn}: {} of {before} tokens", kept.cached_tokens);
+        before = request.ids.len();
+        talk.messages.push(Message::text(Role::Assistant, kept.text));
+        talk.messages.push(Message::text(Role::User, question));
+    }
+}
+
+#[test]
+fn memory_is_counted_for_all_that_runs_at_once_and_for_upright_pictures() {
+    let place = place();
+    let files = TextFiles::Folder(place.path().join("model"));
+    let storage = StorageDtype::of(&Default::default(), None);
+    let of = |streams, beams| {
+        let usage = Usage {
+            pictures: vec![(600, 40)],
+            streams,
+            beams,
+            ..Usage::default()
+        };
+        let estimate = MemoryEstimate::new(&files, &files.config().unwrap(), &usage, &storage);
+        let estimate = estimate.unwrap().unwrap();
+        (estimate.context_tokens, estimate.plan)
+    };
+    let (context, one) = of(1, 1);
+    let token = one.cache_bytes / context;
+    for (streams, beams) in [(1, 3), (4, 1), (64, 1), (2, 3)] {
+        let (same, plan) = of(streams, beams);
+        assert_eq!(same, context);
+        let tokens = streams * (context - 1024 + beams * 1024);
+        assert_eq!(
+            plan.cache_bytes,
+            tokens * token,
+            "{streams} requests, {beams} beams"
+        );
+        assert!(plan.vision_bytes <= streams * one.vision_bytes && plan.vision_bytes >= one.vision_bytes);
+    }
+    assert_eq!(of(4, 1).1.vision_bytes, 4 * one.vision_bytes, "encoded together");
+
+    let turned = fs::read(goldens().join("images/d5_exif.jpg")).unwrap();
+    let decoded = ocellus_media::decode(&turned, &Default::default()).unwrap();
+    assert_ne!(decoded.original, decoded.oriented, "the file turns its picture");
+    assert_eq!(Usage::of_files([&turned]).pictures, [decoded.oriented]);
 }
 
 #[test]
