@@ -1,4 +1,4 @@
-//! What the engine says of its requests.
+//! Events of requests.
 
 use crate::error::EngineError;
 use crate::request::RequestId;
@@ -33,7 +33,7 @@ impl FinishReason {
 /// Something that happened to a request. Every request ends with exactly one `Finished` or `Failed`.
 #[derive(Debug)]
 pub enum Event {
-    /// Its prompt is being read. `cached_tokens` of `prompt_tokens` were there already, from a prompt that starts alike.
+    /// Its prefill began. `cached_tokens` of its `prompt_tokens` came from the prefix cache.
     Started {
         id: RequestId,
         prompt_tokens: usize,

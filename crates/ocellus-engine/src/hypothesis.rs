@@ -11,10 +11,10 @@ use crate::prompt::{Input, check};
 use crate::request::{Picture, Request};
 use crate::runner::{Part, each_row};
 
-/// A prompt that was read.
+/// A prefilled prompt.
 pub(crate) struct Opened(Input);
 
-/// Tokens that are read next behind those of a table.
+/// Tokens to process next, which follow those in a block table.
 pub(crate) struct Next<'t> {
     pub ids: Vec<u32>,
     pub positions: Vec<[i64; 3]>,
@@ -33,11 +33,11 @@ impl Opened {
     }
 }
 
-/// Prompts with their blocks.
+/// Prefilled prompts with their KV blocks.
 type OpenedWithTables = Vec<(Opened, BlockTable)>;
 
 impl Engine<'_> {
-    /// Reads the prompts of requests, and gives the logits behind each.
+    /// Prefills the prompts of requests; the logits of each prompt's last token.
     pub(crate) fn open(
         &mut self,
         requests: &[Request],
@@ -79,7 +79,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Reads tokens behind those of tables, and gives the logits behind every token.
+    /// Processes tokens that follow those in block tables; the logits of every token.
     pub(crate) fn read_next(&mut self, next: Vec<Next>) -> Result<Vec<Vec<f32>>, EngineError> {
         let _span = span("decode");
         let ids: Vec<u32> = next.iter().flat_map(|n| n.ids.iter().copied()).collect();
@@ -116,7 +116,7 @@ impl Engine<'_> {
         self.runner.forward(&mut parts, embeds)
     }
 
-    /// Gives back the blocks of a table.
+    /// Releases the blocks of a table.
     pub(crate) fn close(&mut self, table: &mut BlockTable) -> Result<(), EngineError> {
         self.runner.truncate(table, 0)
     }

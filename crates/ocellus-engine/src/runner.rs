@@ -14,11 +14,11 @@ pub(crate) struct Runner<'m> {
     model: ModelHandle<'m>,
     cache: KvCache,
     pub pool: BlockPool,
-    /// Free blocks are filled with what is no number.
+    /// Whether free blocks are filled with NaN (for tests).
     poison: bool,
 }
 
-/// Rows of one sequence, which go behind the tokens of its table.
+/// New tokens of one sequence, which follow those in its block table.
 pub(crate) struct Part<'t> {
     pub positions: Vec<[i64; 3]>,
     pub table: &'t mut BlockTable,
@@ -104,7 +104,7 @@ impl<'m> Runner<'m> {
         Ok(())
     }
 
-    /// A block became free.
+    /// Called when a block became free.
     pub fn freed(&mut self, block: u32) -> Result<(), EngineError> {
         if self.poison {
             self.cache.poison(block)?;

@@ -1,24 +1,24 @@
-//! Who runs, who waits, and what is read in a step.
+//! The scheduler: which requests run, which wait, and how many tokens of each a step processes.
 
 use std::collections::VecDeque;
 
 use crate::request::RequestId;
 
-/// What a running sequence has to read.
+/// The work left of a running sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Need {
-    /// Known tokens that were not read.
+    /// Tokens that the decoder has not processed yet.
     pub pending: usize,
-    /// It reads its own tokens, one at a time.
+    /// It decodes: one generated token a step.
     pub decodes: bool,
 }
 
 /// First come, first served; a sequence joins while others decode.
 #[derive(Debug, Default)]
 pub(crate) struct Scheduler {
-    /// In the order in which they are to begin.
+    /// Waiting requests, first to start in front.
     waiting: VecDeque<RequestId>,
-    /// In the order in which they came, oldest first.
+    /// Running requests, oldest first.
     running: Vec<RequestId>,
 }
 
@@ -39,7 +39,7 @@ impl Scheduler {
         self.waiting.len()
     }
 
-    /// The first that waits begins.
+    /// Moves the first waiting request to the running ones.
     pub fn begin(&mut self) -> Option<RequestId> {
         let id = self.waiting.pop_front()?;
         let place = self.running.partition_point(|other| *other < id);
@@ -63,7 +63,7 @@ impl Scheduler {
         self.running.retain(|other| *other != id);
     }
 
-    /// What every running sequence reads in the next step: a token of each that decodes, then of the others what the budgets
+    /// How many tokens of every running sequence the next step processes: one of each that decodes, then of the others what the budgets
     /// allow, oldest first. `beside` is the budget when others decode, `alone` when none does.
     pub fn plan(
         &self,

@@ -1,4 +1,4 @@
-//! A request while it runs. Whatever grows with its tokens stands here, so that all of it is taken back together.
+//! A running request. All state that depends on its tokens is kept here, so that a rewind takes all of it back together.
 
 use ocellus_models::Vlm;
 use ocellus_nn::BlockTable;
@@ -14,25 +14,25 @@ use crate::text::TextState;
 
 pub(crate) struct Sequence {
     pub request: Request,
-    /// Once its pictures are encoded.
+    /// `None` until its pictures are encoded.
     pub input: Option<Input>,
-    /// Blocks of the tokens that were read.
+    /// The KV blocks of the tokens that the decoder has processed.
     pub table: BlockTable,
     pub tokens: Vec<Token>,
-    /// Ids of the same.
+    /// Ids of those tokens.
     generated: Vec<u32>,
     text: Option<TextState>,
     processors: Vec<Box<dyn LogitsProcessor>>,
     /// Known tokens as far as others may use their keys and values, and the keys of the blocks they fill.
     cacheable: Vec<Cacheable>,
     pub keys: Vec<BlockKey>,
-    /// Whether it was said that it started.
+    /// Whether its `Started` event was sent.
     pub announced: bool,
 }
 
-/// What a sequence makes of its logits.
+/// How the next token is chosen from the logits.
 pub(crate) struct Chosen {
-    /// Nothing for an end token.
+    /// `None` for an end token.
     pub token: Option<Token>,
     pub text: String,
     pub finish: Option<FinishReason>,
@@ -79,22 +79,22 @@ impl Sequence {
         self.input().ids.len()
     }
 
-    /// Tokens that are known: the prompt's, and those generated.
+    /// Number of prompt tokens and generated tokens.
     pub fn known(&self) -> usize {
         self.prompt_tokens() + self.tokens.len()
     }
 
-    /// Known tokens that were not read.
+    /// Tokens that the decoder has not processed yet.
     pub fn pending(&self) -> usize {
         self.known() - self.table.len
     }
 
-    /// Whether it reads its own tokens, one at a time.
+    /// Whether it decodes: its prompt is prefilled, and each step processes one generated token.
     pub fn decodes(&self) -> bool {
         self.pending() == 1 && !self.tokens.is_empty()
     }
 
-    /// Generated tokens among the next `count` to be read.
+    /// How many of the next `count` tokens to process are generated ones.
     pub fn generated_next(&self, count: usize) -> &[u32] {
         let prompt = self.prompt_tokens();
         let from = self.table.len.max(prompt) - prompt;
@@ -102,7 +102,7 @@ impl Sequence {
         &self.generated[from..to]
     }
 
-    /// Where the next `count` tokens to be read stand.
+    /// Positions of the next `count` tokens to process.
     pub fn positions_next(&self, count: usize) -> Vec<[i64; 3]> {
         let (input, prompt) = (self.input(), self.prompt_tokens());
         (self.table.len..self.table.len + count)

@@ -89,7 +89,10 @@ pub fn patchify_frames(frames: &[Rgb], recipe: &Recipe) -> Result<Patches, Media
     if (width, height) == (first.width, first.height) {
         return Ok(cut(&frames.iter().collect::<Vec<_>>(), recipe));
     }
-    let resized: Vec<Rgb> = frames.iter().map(|frame| resize_frame(frame, width, height)).collect();
+    let resized: Vec<Rgb> = frames
+        .iter()
+        .map(|frame| resize_frame(frame, width, height))
+        .collect();
     Ok(cut(&resized.iter().collect::<Vec<_>>(), recipe))
 }
 

@@ -392,7 +392,9 @@ impl Windows {
 
 /// The fractional bits with which the largest of these weights just fits 16 bits with a sign.
 fn bits_of_words(weights: &[f64]) -> u32 {
-    let largest = weights.iter().fold(0.0f64, |largest, weight| largest.max(*weight));
+    let largest = weights
+        .iter()
+        .fold(0.0f64, |largest, weight| largest.max(*weight));
     let fits = |bits: &u32| 0.5 + largest * f64::from(1u32 << (bits + 1)) < f64::from(1 << 15);
     (0..WEIGHT_BITS).find(|bits| !fits(bits)).unwrap_or(WEIGHT_BITS)
 }

@@ -202,7 +202,7 @@ impl Packed {
         Ok(language(model, &sequence, &self.targets, &mut Taps::none())?)
     }
 
-    /// The summed loss and its gradient for every slot; zeros where the loss does not depend on it.
+    /// The summed loss and its gradient for every parameter; zeros where the loss does not depend on it.
     fn gradients(
         &self,
         model: &dyn Vlm,

@@ -48,7 +48,7 @@ impl DataParallel {
         Self(shards)
     }
 
-    /// Gradients of the summed losses, one vector a slot, and the sums. `make(i)` gives example `i` of `count`.
+    /// Gradients of the summed losses, one vector a parameter, and the sums. `make(i)` gives example `i` of `count`.
     pub fn gradients(
         &self,
         student: &TrainedModel,

@@ -1,4 +1,4 @@
-//! The loop.
+//! The training loop: steps, validation, and the state of a run.
 
 use candle_core::Device;
 use ocellus_base::clock::Clock;
@@ -62,7 +62,7 @@ fn file(folder: &Path, name: &str) -> Result<(PathBuf, String), TrainError> {
 }
 
 impl Trainer {
-    /// Sets a run up: at random, from the recipe's weights, or from where `resume` stopped.
+    /// Starts a run from random weights, from the recipe's weights, or from the state that `resume` holds.
     pub fn new(recipe: TrainingRecipe, resume: Option<&Path>) -> Result<Self, TrainError> {
         let folder = &recipe.model.folder;
         let tokenizer = Tokenizer::from_dir(folder)?;

@@ -46,13 +46,22 @@ fn all_recorded_answers_of_followed_programs_are_equal() {
 fn the_first_answer_that_differs_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let text = fs::read_to_string(records().join("smart_resize.jsonl")).unwrap();
-    let changed = text.replacen(r#""transformers 5.24.0": [784, 112]"#, r#""transformers 5.24.0": [784, 140]"#, 1);
+    let changed = text.replacen(
+        r#""transformers 5.24.0": [784, 112]"#,
+        r#""transformers 5.24.0": [784, 140]"#,
+        1,
+    );
     assert_ne!(text, changed);
     let file = folder.path().join("smart_resize_more.jsonl");
     fs::write(&file, changed).unwrap();
     let (code, out, _) = oracle(&[&file], &[]);
     assert_eq!(code, 1, "{out}");
-    for part in ["159 of 160 equal", "first that differs: smart_resize-d000", "[784,140]", "[784,112]"] {
+    for part in [
+        "159 of 160 equal",
+        "first that differs: smart_resize-d000",
+        "[784,140]",
+        "[784,112]",
+    ] {
         assert!(out.contains(part), "{part}: {out}");
     }
 }
@@ -62,11 +71,31 @@ fn what_cannot_be_answered_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let line = r#"{"id": "a", "in": {"height": 28, "width": 28, "factor": 28}, "ref": {"transformers 5.24.0": [56, 56]}}"#;
     for (name, content, code, part) in [
-        ("sampling.jsonl", line, 2, "no kind of records is called `sampling`"),
+        (
+            "sampling.jsonl",
+            line,
+            2,
+            "no kind of records is called `sampling`",
+        ),
         ("smart_resize.jsonl", "{", 1, "line 1: EOF"),
-        ("smart_resize_a.jsonl", r#"{"id": "a", "in": {"height": -1}, "ref": {"transformers 5.24.0": 1}}"#, 1, "a: invalid value"),
-        ("smart_resize_b.jsonl", r#"{"id": "a", "in": {}, "ref": {"other 1": 1}}"#, 1, "no answer of a program that is followed"),
-        ("smart_resize_c.jsonl", "", 1, "no answer of a program that is followed"),
+        (
+            "smart_resize_a.jsonl",
+            r#"{"id": "a", "in": {"height": -1}, "ref": {"transformers 5.24.0": 1}}"#,
+            1,
+            "a: invalid value",
+        ),
+        (
+            "smart_resize_b.jsonl",
+            r#"{"id": "a", "in": {}, "ref": {"other 1": 1}}"#,
+            1,
+            "no answer of a program that is followed",
+        ),
+        (
+            "smart_resize_c.jsonl",
+            "",
+            1,
+            "no answer of a program that is followed",
+        ),
         (
             "mrope_time_ids_a.jsonl",
             r#"{"id": "b", "in": {"text_before": 1, "text_after": 1, "video_grid_thw": [4294967296, 4294967296, 4], "second_per_grid_ts": 1, "tokens_per_second": 2}, "ref": {"transformers 5.24.0": {}}}"#,

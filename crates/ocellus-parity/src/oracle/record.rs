@@ -58,7 +58,11 @@ mod tests {
             (json!(2), json!(2.0), true),
             (json!({"a": [1]}), json!({"a": [1], "b": 2}), true),
             (json!({"a": [1], "b": 2}), json!({"a": [1]}), false),
-            (json!({"error": "ValueError"}), json!({"error": "too narrow"}), true),
+            (
+                json!({"error": "ValueError"}),
+                json!({"error": "too narrow"}),
+                true,
+            ),
             (json!({"error": "ValueError"}), json!([1, 2]), false),
             (json!([1, 2]), json!({"error": "too narrow"}), false),
             (json!("nan"), json!("nan"), true),

@@ -16,11 +16,21 @@ pub fn text(reports: &[OracleReport]) -> String {
             Outcome::UnknownKind(_) => "UNKNOWN KIND",
             Outcome::Unreadable(_) => "UNREADABLE",
         };
-        let _ = writeln!(out, "{}  {} cases  {verdict}", report.file.display(), report.cases);
+        let _ = writeln!(
+            out,
+            "{}  {} cases  {verdict}",
+            report.file.display(),
+            report.cases
+        );
         if let Outcome::UnknownKind(reason) | Outcome::Unreadable(reason) = &report.outcome {
             let _ = writeln!(out, "  {reason}");
         }
-        let width = report.programs.iter().map(|p| p.name.chars().count()).max().unwrap_or(0);
+        let width = report
+            .programs
+            .iter()
+            .map(|p| p.name.chars().count())
+            .max()
+            .unwrap_or(0);
         for program in &report.programs {
             let said = match program.followed {
                 true => format!("{} of {} equal", program.equal, program.answers),
@@ -29,7 +39,11 @@ pub fn text(reports: &[OracleReport]) -> String {
             let _ = writeln!(out, "  {:width$}  {said}", program.name);
             if let Some(first) = &program.first {
                 let _ = writeln!(out, "    first that differs: {}", first.id);
-                for (name, value) in [("in", &first.input), ("expected", &first.expected), ("found", &first.found)] {
+                for (name, value) in [
+                    ("in", &first.input),
+                    ("expected", &first.expected),
+                    ("found", &first.found),
+                ] {
                     let _ = writeln!(out, "      {name:8}  {value}");
                 }
             }

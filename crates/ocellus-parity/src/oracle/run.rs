@@ -85,7 +85,9 @@ pub fn check(file: &Path) -> OracleReport {
         programs: Vec::new(),
         outcome: Outcome::Equal,
     };
-    let stem = file.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    let stem = file
+        .file_stem()
+        .map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let Some(kind) = kinds::of(&stem) else {
         report.outcome = Outcome::UnknownKind(format!(
             "no kind of records is called `{stem}`; this program answers {}",

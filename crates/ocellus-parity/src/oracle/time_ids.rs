@@ -47,7 +47,9 @@ fn place(input: &Input, rule: PositionRule) -> Result<Value, String> {
     let [t, h, w] = input.video_grid_thw;
     let patches = t.checked_mul(h).and_then(|n| n.checked_mul(w));
     if patches.is_none_or(|n| n == 0 || n > MOST) || input.text_before.max(input.text_after) > MOST {
-        return Err(format!("expected 1 to {MOST} patches and at most {MOST} tokens of text"));
+        return Err(format!(
+            "expected 1 to {MOST} patches and at most {MOST} tokens of text"
+        ));
     }
     let facts = facts(input.tokens_per_second);
     let vision = VisualSpan {
