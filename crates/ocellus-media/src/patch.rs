@@ -8,7 +8,7 @@ use ocellus_kernels::unset;
 use rayon::prelude::*;
 
 use crate::resize::resize_frame;
-use crate::{MediaError, Recipe, Rgb, smart_resize};
+use crate::{MediaError, Recipe, Rgb, resize, smart_resize};
 
 /// Below this many values, threads cost more than they save.
 const PARALLEL_VALUES: usize = 1 << 17;
@@ -45,9 +45,10 @@ pub struct Patches {
     pub resized: (u32, u32),
 }
 
-/// Resizes a picture by the recipe's rule and cuts it into patches.
+/// Resizes a picture by the recipe's rule, as Pillow resizes it, and cuts it into patches.
 pub fn patchify(image: &Rgb, recipe: &Recipe) -> Result<Patches, MediaError> {
-    patchify_frames(std::slice::from_ref(image), recipe)
+    image.check()?;
+    resized(std::slice::from_ref(image), recipe, resize)
 }
 
 /// Cuts a picture into patches as it is. Both sides must be multiples of `patch_size * merge_size`.
@@ -67,7 +68,7 @@ pub fn patchify_exact(image: &Rgb, recipe: &Recipe) -> Result<Patches, MediaErro
     Ok(cut(&[image], recipe))
 }
 
-/// Resizes the frames of a video by the recipe's rule and cuts them into patches.
+/// Resizes the frames of a video by the recipe's rule, as torchvision resizes bytes, and cuts them into patches.
 ///
 /// All frames must have the same size. Every patch spans `temporal_patch_size` frames; where frames are missing at
 /// the end, the last one is repeated.
@@ -84,15 +85,22 @@ pub fn patchify_frames(frames: &[Rgb], recipe: &Recipe) -> Result<Patches, Media
         }
         frame.check()?;
     }
+    resized(frames, recipe, resize_frame)
+}
+
+/// Brings frames of one size to that of the recipe's rule by `resize`, and cuts them into patches.
+fn resized(
+    frames: &[Rgb],
+    recipe: &Recipe,
+    resize: fn(&Rgb, u32, u32) -> Rgb,
+) -> Result<Patches, MediaError> {
+    let first = &frames[0];
     let (min, max) = (recipe.min_pixels, recipe.max_pixels);
     let (height, width) = smart_resize(first.height, first.width, recipe.factor(), min, max)?;
     if (width, height) == (first.width, first.height) {
         return Ok(cut(&frames.iter().collect::<Vec<_>>(), recipe));
     }
-    let resized: Vec<Rgb> = frames
-        .iter()
-        .map(|frame| resize_frame(frame, width, height))
-        .collect();
+    let resized: Vec<Rgb> = frames.iter().map(|frame| resize(frame, width, height)).collect();
     Ok(cut(&resized.iter().collect::<Vec<_>>(), recipe))
 }
 
