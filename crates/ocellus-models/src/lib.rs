@@ -27,7 +27,7 @@ pub use capabilities::{
     Alignment, ClassScore, Classifier, Detections, Detector, Embedder, ImageTextMatcher, MaskedRegionHead,
     MlmHead, PairScore, RegionPredictions, WordRegionAligner,
 };
-pub use config::ConfigError;
+pub use config::{ConfigError, ConfigFile, ModelWarning};
 pub use dual_encoder::{DualEncoder, FusionEncoder};
 pub use embeddings::Embeddings;
 pub use error::ModelError;

@@ -23,6 +23,7 @@ const HARMLESS: &[&str] = &[
     "do_fuse",
     "exllama_config",
     "fuse_max_seq_len",
+    "hyb_act",
     "iters",
     "lm_head",
     "max_input_length",
@@ -44,9 +45,13 @@ const HARMLESS: &[&str] = &[
     "use_exllama",
 ];
 
-/// The packing that the top level of the config states, if any.
-pub fn read(config: &Fields, family: &str) -> Result<Option<Packing>, ConfigError> {
-    let Some(fields) = config.object("quantization_config")? else {
+/// The packing that the config on its top level names, where it names one.
+///
+/// `text` is the object of the language model, which some writers put it into.
+pub fn read(config: &Fields, text: Option<&Fields>, family: &str) -> Result<Option<Packing>, ConfigError> {
+    let inside = text.map(|text| text.object("quantization_config"));
+    let own = config.object("quantization_config")?;
+    let Some(fields) = own.or(inside.transpose()?.flatten()) else {
         return Ok(None);
     };
     let packing = match fields.text("quant_method")? {
@@ -55,6 +60,7 @@ pub fn read(config: &Fields, family: &str) -> Result<Option<Packing>, ConfigErro
         other => return Err(refused(&fields, "quant_method", "gptq or awq", &json!(other))),
     };
     fields.only("pack_dtype", &[json!("int32")])?;
+    fields.refuse(&["rotation"])?;
     fields.finish(family, HARMLESS)?;
     Ok(Some(packing))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::find;
-use ocellus_models::{Grid, Model, ModelError, PositionRule, Prompt, VisualInput, VisualSpan};
+use ocellus_models::{ConfigFile, Grid, Model, ModelError, PositionRule, Prompt, Vision, VisualInput};
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{Frozen, Params, Precision, Taps, Trainable};
 use ocellus_testkit::Random;
@@ -13,9 +13,9 @@ use ocellus_testkit::case::goldens_dir;
 use ocellus_weights::Weights;
 use serde_json::{Value, json};
 
-fn config(case: &str) -> Value {
+fn config(case: &str) -> ConfigFile {
     let path = goldens_dir().join(case).join("model/config.json");
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    ocellus_models::families::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// The model of a case.
@@ -27,17 +27,17 @@ fn golden(case: &str) -> Box<dyn Model> {
 }
 
 /// A model of random weights.
-fn random(config: &Value) -> Result<Box<dyn Model>, ModelError> {
+fn random(config: &ConfigFile) -> Result<Box<dyn Model>, ModelError> {
     let source = Rc::new(Trainable::random(1, 0.2, Device::Cpu));
     let params = Params::new(source, Precision::F32);
     (find(config)?.load)(config, &params)
 }
 
 /// The case's config with fields of a section changed; null takes a field away.
-fn changed(case: &str, section: &str, fields: &Value) -> Value {
+fn changed(case: &str, section: &str, fields: &Value) -> ConfigFile {
     let mut config = config(case);
     let place = if section.is_empty() {
-        &mut config
+        &mut *config
     } else {
         &mut config[section]
     };
@@ -232,11 +232,9 @@ fn prompts_that_cannot_be() {
 #[test]
 fn configs_that_cannot_be() {
     let table = [
-        ("blip-caption", "", json!({"new_field": 3})),
         ("blip-caption", "text_config", json!({"is_decoder": false})),
         ("blip-caption", "text_config", json!({"num_attention_heads": 5})),
         ("blip-caption", "text_config", json!({"hidden_act": "elu"})),
-        ("blip-caption", "vision_config", json!({"rotary": true})),
         ("blip-vqa", "vision_config", json!({"hidden_size": 64})),
         ("blip_2-opt", "text_config", json!({"model_type": "bloom"})),
         ("blip_2-opt", "text_config", json!({"word_embed_proj_dim": 16})),

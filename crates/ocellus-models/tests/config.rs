@@ -2,7 +2,7 @@
 
 use ocellus_models::families::{find, parse};
 use ocellus_models::plan::Shape;
-use ocellus_models::{ConfigError, ModelError};
+use ocellus_models::{ConfigError, ConfigFile, ModelError};
 use ocellus_nn::decoder::{Head, Positions};
 use ocellus_nn::rope::{Rope, Yarn};
 use ocellus_testkit::case::goldens_dir;
@@ -10,21 +10,21 @@ use ocellus_testkit::test_each;
 use serde_json::{Value, json};
 
 /// Everything on one level, as the first checkpoints were published.
-fn flat() -> Value {
+fn flat() -> ConfigFile {
     golden("qwen2_5_vl-multi-449")
 }
 
 /// The decoder under `text_config`, as newer libraries write it.
-fn nested() -> Value {
+fn nested() -> ConfigFile {
     golden("qwen2_5_vl-multi-457")
 }
 
-fn golden(case: &str) -> Value {
+fn golden(case: &str) -> ConfigFile {
     let path = goldens_dir().join(case).join("model/config.json");
     parse(&std::fs::read_to_string(path).expect("the golden config is there")).expect("it is JSON")
 }
 
-fn shape(config: &Value) -> Result<Shape, ConfigError> {
+fn shape(config: &ConfigFile) -> Result<Shape, ConfigError> {
     (find(config)?.shape.unwrap())(config).map_err(|e| match e {
         ModelError::Config(e) => e,
         other => panic!("not a config error: {other}"),
@@ -32,9 +32,9 @@ fn shape(config: &Value) -> Result<Shape, ConfigError> {
 }
 
 /// `config` with the field at a dotted path set, or removed for `null`.
-fn with(mut config: Value, path: &str, value: Value) -> Value {
+fn with(mut config: ConfigFile, path: &str, value: Value) -> ConfigFile {
     let (parents, key) = path.rsplit_once('.').unwrap_or(("", path));
-    let mut at = &mut config;
+    let mut at = &mut *config;
     for parent in parents.split('.').filter(|p| !p.is_empty()) {
         at = &mut at[parent];
     }
@@ -51,34 +51,17 @@ fn with(mut config: Value, path: &str, value: Value) -> Value {
 enum Wanted {
     Missing(&'static str),
     Value(&'static str),
-    Unread(&'static str),
 }
 
 #[test]
 fn each_wrong_field_is_named() {
-    use Wanted::{Missing, Unread, Value as Wrong};
+    use Wanted::{Missing, Value as Wrong};
     let table = [
-        (flat(), "hidden_size", json!(null), Missing("hidden_size")),
-        (flat(), "image_token_id", json!(null), Missing("image_token_id")),
-        (flat(), "rms_norm_eps", json!(null), Missing("rms_norm_eps")),
-        (flat(), "vision_config", json!(null), Missing("vision_config")),
-        (
-            flat(),
-            "vision_config.depth",
-            json!(null),
-            Missing("vision_config.depth"),
-        ),
         (
             flat(),
             "rope_scaling",
             json!(null),
             Missing("rope_scaling.mrope_section"),
-        ),
-        (
-            nested(),
-            "text_config.vocab_size",
-            json!(null),
-            Missing("text_config.vocab_size"),
         ),
         (
             nested(),
@@ -207,40 +190,14 @@ fn each_wrong_field_is_named() {
             json!(500.0),
             Wrong("vision_config.rope_parameters.rope_theta"),
         ),
-        (flat(), "logit_scale", json!(2.0), Unread("logit_scale")),
         (
             flat(),
             "quantization_config",
             json!({ "quant_method": "awq", "bits": 3 }),
             Wrong("quantization_config.bits"),
         ),
-        (
-            flat(),
-            "vision_config.qk_norm",
-            json!(true),
-            Unread("vision_config.qk_norm"),
-        ),
-        (
-            flat(),
-            "rope_scaling.long_factor",
-            json!([1.0]),
-            Unread("rope_scaling.long_factor"),
-        ),
-        // A factor without the kind of scaling that it belongs to.
-        (
-            flat(),
-            "rope_scaling.factor",
-            json!(4.0),
-            Unread("rope_scaling.factor"),
-        ),
-        (
-            nested(),
-            "text_config.qk_norm",
-            json!(false),
-            Unread("text_config.qk_norm"),
-        ),
         // A copy of a nested field that says something else.
-        (nested(), "hidden_size", json!(64), Unread("hidden_size")),
+        (nested(), "hidden_size", json!(64), Wrong("hidden_size")),
     ];
     let named = table
         .into_iter()
@@ -250,12 +207,128 @@ fn each_wrong_field_is_named() {
         let (right, name) = match (&error, wanted) {
             (ConfigError::Missing { field }, Missing(name)) => (field == name, name),
             (ConfigError::Value { field, .. }, Wrong(name)) => (field == name, name),
-            (ConfigError::Unread { field, .. }, Unread(name)) => (field == name, name),
-            (_, Missing(name) | Wrong(name) | Unread(name)) => (false, name),
+            (_, Missing(name) | Wrong(name)) => (false, name),
         };
         assert!(right, "{error:?}, expected {wanted:?}");
         assert!(error.to_string().contains(name), "{error}");
     });
+}
+
+/// What the reference does not know either: the model runs, and a warning names it.
+#[test]
+fn a_field_that_nobody_knows_is_a_warning() {
+    let table = [
+        (flat(), "logit_scale", json!(2.0), "logit_scale"),
+        (
+            flat(),
+            "vision_config.qk_norm",
+            json!(true),
+            "vision_config.qk_norm",
+        ),
+        (
+            nested(),
+            "text_config.qk_norm",
+            json!(false),
+            "text_config.qk_norm",
+        ),
+        (
+            flat(),
+            "rope_scaling.long_factor",
+            json!([1.0]),
+            "rope_scaling.long_factor",
+        ),
+        // A factor without the kind of scaling that it belongs to.
+        (flat(), "rope_scaling.factor", json!(4.0), "rope_scaling.factor"),
+        (flat(), "attention_bias", json!(false), "attention_bias"),
+    ];
+    let named = table.map(|(base, path, value, field)| (path, (with(base, path, value), field)));
+    test_each(named, |(config, field)| {
+        shape(config).unwrap();
+        let said = config.warnings();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].to_string().contains(field), "{}", said[0]);
+        let error = config.strict().expect_err("strictly an error").to_string();
+        assert_eq!(error, said[0].to_string());
+    });
+}
+
+/// Fields of base classes, trainers and exporters, a class's own fields at their defaults, and what is null.
+#[test]
+fn a_field_that_does_not_reach_the_computation_is_accepted() {
+    for (path, value) in [
+        ("unsloth_fixed", json!(true)),
+        ("attn_implementation", json!("flash_attention_2")),
+        ("_attn_implementation", json!("sdpa")),
+        ("_attn_implementation_autoset", json!(true)),
+        ("keys_to_ignore_at_inference", json!(["past_key_values"])),
+        ("auto_map", json!({"AutoModel": "modeling.Model"})),
+        ("id2label", json!({"0": "LABEL_0"})),
+        ("tokenizer_padding_side", json!("right")),
+        ("freeze_vision_tower", json!(true)),
+        ("image_max_pixels", json!(1003520)),
+        ("transformers.js_config", json!({})),
+        ("add_cross_attention", json!(false)),
+        ("pruned_heads", json!({})),
+        ("max_length", json!(20)),
+        ("something_new", json!(null)),
+        ("vision_config._attn_implementation_autoset", json!(true)),
+        ("vision_config.initializer_range", json!(0.01)),
+        ("vision_config.in_channels", json!(3)),
+        ("vision_config.torch_dtype", json!("bfloat16")),
+    ] {
+        let mut config = flat();
+        let (parents, key) = path
+            .rsplit_once("vision_config.")
+            .map_or(("", path), |(_, key)| ("vision_config", key));
+        let object = if parents.is_empty() {
+            &mut *config
+        } else {
+            &mut config[parents]
+        };
+        object.as_object_mut().unwrap().insert(key.to_owned(), value);
+        shape(&config).unwrap();
+        assert!(config.warnings().is_empty(), "{path}: {:?}", config.warnings());
+    }
+    for (path, value) in [("is_decoder", json!(true)), ("pruned_heads", json!({"0": [1]}))] {
+        let error = shape(&with(flat(), path, value))
+            .err()
+            .expect("it changes numbers")
+            .to_string();
+        assert!(error.contains(path), "{error}");
+    }
+}
+
+/// A file that lists only differences has the defaults of the reference's classes.
+#[test]
+fn what_a_file_leaves_out_is_as_in_the_references_class() {
+    let mut config = golden("qwen2_5_vl-multi-449");
+    config["vision_config"] =
+        json!({ "hidden_size": 1280, "out_hidden_size": 48, "model_type": "qwen2_5_vl" });
+    let tower = shape(&config).unwrap().vision;
+    assert_eq!(
+        (tower.windows.unwrap().side, tower.windows.unwrap().whole),
+        (8, 4)
+    );
+    assert!(config.warnings().is_empty());
+    let mut config = golden("qwen2_vl-multi-449");
+    config["vision_config"] = json!({ "in_chans": 3, "spatial_patch_size": 14 });
+    for field in [
+        "rms_norm_eps",
+        "num_key_value_heads",
+        "image_token_id",
+        "max_position_embeddings",
+    ] {
+        config.as_object_mut().unwrap().remove(field);
+    }
+    config["num_attention_heads"] = json!(24);
+    config["rope_scaling"]["mrope_section"] = json!([0, 0, 1]);
+    let read = shape(&config).unwrap();
+    assert_eq!(read.decoder.block.attention.kv_heads, 8);
+    assert_eq!(
+        (read.facts.image_token, read.facts.max_positions),
+        (Some(151655), 32768)
+    );
+    assert_eq!(read.facts.patch_features, 3 * 2 * 14 * 14);
 }
 
 #[test]
@@ -314,14 +387,15 @@ fn fields_on_both_levels_must_agree() {
         "text_config.logit_scale",
         json!(2.0),
     );
-    assert!(matches!(shape(&unknown), Err(ConfigError::Unread { .. })));
+    shape(&unknown).unwrap();
+    assert_eq!(unknown.warnings().len(), 2);
 }
 
-fn is_tied(config: &Value) -> bool {
+fn is_tied(config: &ConfigFile) -> bool {
     matches!(shape(config).unwrap().decoder.head, Head::Tied { .. })
 }
 
-fn rope(config: &Value) -> Rope {
+fn rope(config: &ConfigFile) -> Rope {
     match shape(config).unwrap().decoder.positions {
         Positions::Rotary(rope) => rope,
         other => panic!("{other:?}"),
@@ -378,12 +452,32 @@ fn yarn_is_read_and_changes_the_angles() {
     assert_eq!((rope.theta, rope.yarn), (5000.0, Some(expected)));
 
     for field in ["factor", "original_max_position_embeddings"] {
-        let config = with(
-            flat(),
-            "rope_scaling",
-            with(published.clone(), field, json!(null)),
-        );
+        let mut short = published.clone();
+        short.as_object_mut().unwrap().remove(field);
+        let config = with(flat(), "rope_scaling", short);
         let error = shape(&config).err().expect("it must be there").to_string();
         assert!(error.contains(&format!("rope_scaling.{field}")), "{error}");
     }
+}
+
+/// The block that READMEs print beside the other fields, where the reference does not read it.
+#[test]
+fn a_block_in_the_wrong_place_is_a_warning_that_names_the_right_one() {
+    let mut config = flat();
+    for (key, value) in [
+        ("type", json!("yarn")),
+        ("factor", json!(4.0)),
+        ("mrope_section", json!([1, 2, 3])),
+        ("original_max_position_embeddings", json!(32768)),
+    ] {
+        config.as_object_mut().unwrap().insert(key.to_owned(), value);
+    }
+    assert_eq!(rope(&config).yarn, None);
+    let said = config.warnings();
+    assert_eq!(said.len(), 1, "{said:?}");
+    let text = said[0].to_string();
+    assert!(
+        text.contains("factor, mrope_section") && text.contains("`rope_scaling`"),
+        "{text}"
+    );
 }

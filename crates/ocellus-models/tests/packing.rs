@@ -170,7 +170,7 @@ fn case() -> Case {
 
 fn plain_config() -> Value {
     let text = std::fs::read_to_string(case().model_dir().join("config.json")).unwrap();
-    parse(&text).unwrap()
+    Value::clone(&parse(&text).unwrap())
 }
 
 /// The tensors of the case as they are.
@@ -226,7 +226,7 @@ fn load(config: &Value, stored: &Stored) -> Result<Box<dyn Model>, String> {
     let source = source(stored);
     let family = find(config).unwrap();
     let params = Params::new(source.clone(), Precision::F32);
-    let model = (family.load)(config, &params).map_err(|e| e.to_string())?;
+    let model = (family.load)(&config.clone().into(), &params).map_err(|e| e.to_string())?;
     source
         .finish(|name| family.ignores(name))
         .map_err(|e| e.to_string())?;
@@ -302,7 +302,13 @@ fn integers_compute_what_they_stand_for() {
         // As tensors they are exactly the rounded weights.
         let source = source(&rounded.packed);
         let packing = find(&rounded.config).unwrap().load;
-        drop(packing(&rounded.config, &Params::new(source.clone(), Precision::F32)).unwrap());
+        drop(
+            packing(
+                &rounded.config.clone().into(),
+                &Params::new(source.clone(), Precision::F32),
+            )
+            .unwrap(),
+        );
         for (matrix, (shape, values)) in &rounded.matrices {
             assert!(source.contains(matrix) && !source.contains("model.layers.0.mlp.weight"));
             let tensor = source.tensor(matrix, shape).unwrap();
@@ -373,7 +379,7 @@ fn what_does_not_fit_is_refused_in_one_sentence() {
         Rc::new(Trainable::from_weights(weights(&rounded.packed), Device::Cpu)),
         Precision::F32,
     );
-    let error = (find(&rounded.config).unwrap().load)(&rounded.config, &params)
+    let error = (find(&rounded.config).unwrap().load)(&rounded.config.clone().into(), &params)
         .err()
         .unwrap();
     assert_eq!(error.to_string(), LoadError::Integers.to_string());
@@ -385,7 +391,7 @@ fn configs_that_are_not_computed_are_refused_by_name() {
         let mut config = plain_config();
         config["quantization_config"] = writer.config();
         config["quantization_config"][key] = value;
-        (find(&config).unwrap().shape.unwrap())(&config)
+        (find(&config).unwrap().shape.unwrap())(&config.into())
             .err()
             .map(|e| e.to_string())
     };

@@ -1,8 +1,8 @@
 //! The sizes of published checkpoints, computed from their configs alone.
 
-use ocellus_models::Grid;
 use ocellus_models::families::find;
 use ocellus_models::plan::{Shape, Width, Widths};
+use ocellus_models::{ConfigFile, Grid};
 use serde_json::{Value, json};
 
 /// The fields that decide sizes, in the published layout.
@@ -40,7 +40,8 @@ fn qwen2_5_vl(decoder: Value) -> Shape {
 }
 
 fn shape(config: &Value) -> Shape {
-    (find(config).unwrap().shape.unwrap())(config).unwrap()
+    let config = ConfigFile::from(config.clone());
+    (find(&config).unwrap().shape.unwrap())(&config).unwrap()
 }
 
 fn three_b() -> Shape {

@@ -76,6 +76,8 @@ impl Decoder {
     pub fn load(p: &Params, head: &Params, spec: Spec) -> std::result::Result<Self, LoadError> {
         let width = spec.block.width;
         let place = p.at("embed_tokens");
+        // Where config and file disagree on whether the head is tied, the file is right.
+        let own_head = head.contains("weight");
         let embedding = match spec.head {
             Head::Transformed { .. } => Table::Tensor(place.tensor("weight", &[spec.vocab, width])?),
             Head::Tied { .. } | Head::Own => place.table("weight", [spec.vocab, width])?,
@@ -95,9 +97,17 @@ impl Decoder {
             Positions::Relative(buckets) => (None, Some(RelativeScores::load(&p.at("relative"), *buckets)?)),
         };
         let head = match spec.head {
+            Head::Tied { scale } if own_head => Scores::Linear {
+                matrix: Linear::load(head, width, spec.vocab, false)?,
+                scale,
+            },
             Head::Tied { scale } => Scores::Linear {
                 matrix: Linear::tied(&embedding, spec.vocab, width, head)?,
                 scale,
+            },
+            Head::Own if !own_head && place.contains("weight") => Scores::Linear {
+                matrix: Linear::tied(&embedding, spec.vocab, width, head)?,
+                scale: 1.0,
             },
             Head::Own => Scores::Linear {
                 matrix: Linear::load(head, width, spec.vocab, false)?,

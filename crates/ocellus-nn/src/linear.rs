@@ -82,12 +82,6 @@ impl Linear {
             }
             Table::Stored(rows) => rows,
         };
-        // A checkpoint saved in packed form contains the packed head beside the table.
-        if p.contains("weight")
-            && let Some(Stored::Packed(packed)) = p.stored("weight", [vocab, width])?
-        {
-            return Self::packed(p.resident(&packed), None, None);
-        }
         let matrix = p.pack_stored((vocab, width), rows);
         rows.release();
         Self::packed(matrix, None, p.columns(width))

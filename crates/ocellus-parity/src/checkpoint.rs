@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::Device;
-use ocellus_models::{CONFIG_FILES, Facts, Learner, Model, Trace, families};
+use ocellus_models::{CONFIG_FILES, ConfigFile, Facts, Learner, Model, Trace, families};
 use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_weights::Weights;
 
@@ -16,21 +16,32 @@ use ocellus_session::Compute;
 /// For inference, on the CPU at the case's width.
 pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
     let weights = Arc::new(Weights::open(&case.model())?);
-    Ok(Compute::on_cpu(case.width).build(&config(case)?, weights)?)
+    let config = config(case)?;
+    let model = Compute::on_cpu(case.width).build(&config, weights)?;
+    config.strict()?;
+    Ok(model)
 }
 
 /// As [`frozen`], for a family that replays its reference forward pass.
 pub fn trace(case: &Case) -> Result<Option<Box<dyn Trace>>, CaseError> {
     let weights = Arc::new(Weights::open(&case.model())?);
-    Ok(Compute::on_cpu(case.width).trace(&config(case)?, weights)?)
+    let config = config(case)?;
+    let model = Compute::on_cpu(case.width).trace(&config, weights)?;
+    config.strict()?;
+    Ok(model)
 }
 
 /// A model with what its training objective needs, on the CPU in f32, with the variables that it is made of.
 pub fn learner(case: &Case) -> Result<(Box<dyn Learner>, Rc<Trainable>), CaseError> {
     let (config, source) = (config(case)?, trainable_source(case)?);
-    let family = ocellus_models::find(&families::parse(&config)?)?;
+    let family = ocellus_models::find(&config)?;
     let params = Params::new(source.clone(), Precision::F32);
-    let learner = families::load_learner(&config, &params)?.ok_or_else(|| momentum::none(family.id))?;
+    let learner = match family.learner {
+        Some(load) => load(&config, &params)?,
+        None => None,
+    };
+    let learner = learner.ok_or_else(|| momentum::none(family.id))?;
+    config.strict()?;
     source.finish(|name| family.ignores(name))?;
     Ok((learner, source))
 }
@@ -43,15 +54,16 @@ fn trainable_source(case: &Case) -> Result<Rc<Trainable>, CaseError> {
 /// For training, on the CPU in f32, with the variables that it is made of.
 pub fn trainable(case: &Case) -> Result<(Box<dyn Model>, Rc<Trainable>), CaseError> {
     let (config, source) = (config(case)?, trainable_source(case)?);
-    let family = ocellus_models::find(&families::parse(&config)?)?;
-    let model = ocellus_models::load(&config, &Params::new(source.clone(), Precision::F32))?;
+    let family = ocellus_models::find(&config)?;
+    let model = (family.load)(&config, &Params::new(source.clone(), Precision::F32))?;
+    config.strict()?;
     source.finish(|name| family.ignores(name))?;
     Ok((model, source))
 }
 
 /// What a config says without its weights.
 pub fn facts(case: &Case) -> Result<Facts, CaseError> {
-    let config = ocellus_models::families::parse(&config(case)?)?;
+    let config = config(case)?;
     let family = ocellus_models::find(&config)?;
     match family.shape {
         Some(shape) => Ok(shape(&config)?.facts),
@@ -62,11 +74,12 @@ pub fn facts(case: &Case) -> Result<Facts, CaseError> {
     }
 }
 
-fn config(case: &Case) -> Result<String, CaseError> {
+fn config(case: &Case) -> Result<ConfigFile, CaseError> {
     let mut names = CONFIG_FILES.iter().map(|name| case.model().join(name));
-    read_text(
+    let text = read_text(
         &names
             .find(|path| path.exists())
             .unwrap_or_else(|| case.model().join(CONFIG_FILES[0])),
-    )
+    )?;
+    Ok(families::parse(&text)?)
 }

@@ -28,7 +28,7 @@ impl GenerationDefaults {
     ///
     /// # Errors
     /// A file that cannot be read or is not JSON.
-    pub fn read(files: &TextFiles, config: &str, tokenizer: &Tokenizer) -> Result<Self> {
+    pub fn read(files: &TextFiles, config: &Value, tokenizer: &Tokenizer) -> Result<Self> {
         let file = files.json("generation_config.json")?.unwrap_or_default();
         let number = |key: &str| file.get(key).and_then(Value::as_f64).map(|n| n as f32);
         let ids = |value: Option<&Value>| -> Vec<u32> {
@@ -41,7 +41,6 @@ impl GenerationDefaults {
         };
         let mut end = ids(file.get("eos_token_id"));
         if end.is_empty() {
-            let config: Value = serde_json::from_str(config).unwrap_or_default();
             end = ids(config
                 .get("eos_token_id")
                 .or_else(|| config.get("text_config")?.get("eos_token_id")));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use ocellus_text::{Template, TextError, TextForm, Tokenizer};
 
 use crate::error::Result;
@@ -25,7 +27,7 @@ impl TextProcessor {
     pub fn open(
         files: &TextFiles,
         made: Option<(Tokenizer, Option<Template>)>,
-        config: &str,
+        config: &Value,
         picture_tokens: Option<usize>,
     ) -> Result<Self> {
         let (tokenizer, template) = match made {

@@ -140,8 +140,11 @@ impl Session {
                 return Err(SessionError::Cancelled);
             }
         }
-        if self.reads_lines() && listen(Event::Warning(&self.only_reads())).is_break() {
-            return Err(SessionError::Cancelled);
+        let only_reads = self.reads_lines().then(|| self.only_reads());
+        for warning in self.warnings().iter().chain(&only_reads) {
+            if listen(Event::Warning(warning)).is_break() {
+                return Err(SessionError::Cancelled);
+            }
         }
         let request = self.request(conversation, pictures, options)?;
         self.answer(&request, &options.stop, listen)

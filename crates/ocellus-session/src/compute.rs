@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device as Place};
 use ocellus_models::families::Load;
-use ocellus_models::{Family, Model, ModelError, Trace, families, find};
+use ocellus_models::{ConfigFile, Family, Model, ModelError, Trace, find};
 use ocellus_nn::{Format, Frozen, Measured, Params, Precision};
 use ocellus_weights::Weights;
-use serde_json::Value;
 
 use crate::error::SessionError;
 use crate::widths::{Device, Dtype, KvCache, Quant};
@@ -94,11 +93,12 @@ impl Compute {
         Self { measured, ..self }
     }
 
-    /// Builds the model of a config from a set of tensors; an unused tensor is an error.
+    /// Builds the model of a config from a set of tensors; an unused tensor of the model is an error, and others are warnings of the
+    /// config.
     ///
     /// # Errors
     /// A config that no family reads, and weights that do not belong to it.
-    pub fn build(&self, config: &str, weights: Arc<Weights>) -> Result<Box<dyn Model>, ModelError> {
+    pub fn build(&self, config: &ConfigFile, weights: Arc<Weights>) -> Result<Box<dyn Model>, ModelError> {
         self.assemble(config, &Rc::new(self.source(weights)))
     }
 
@@ -106,10 +106,9 @@ impl Compute {
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn assemble(&self, config: &str, source: &Rc<Frozen>) -> Result<Box<dyn Model>, ModelError> {
-        let config = families::parse(config)?;
-        let family = find(&config)?;
-        self.load(family, family.load, &config, source)
+    pub fn assemble(&self, config: &ConfigFile, source: &Rc<Frozen>) -> Result<Box<dyn Model>, ModelError> {
+        let family = find(config)?;
+        self.load(family, family.load, config, source)
     }
 
     /// As [`build`](Self::build), for a model that replays its reference forward pass; `None` where its family has no description
@@ -117,11 +116,14 @@ impl Compute {
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn trace(&self, config: &str, weights: Arc<Weights>) -> Result<Option<Box<dyn Trace>>, ModelError> {
-        let config = families::parse(config)?;
-        let family = find(&config)?;
+    pub fn trace(
+        &self,
+        config: &ConfigFile,
+        weights: Arc<Weights>,
+    ) -> Result<Option<Box<dyn Trace>>, ModelError> {
+        let family = find(config)?;
         let source = Rc::new(self.source(weights));
-        let load = |load| self.load(family, load, &config, &source);
+        let load = |load| self.load(family, load, config, &source);
         family.trace.map(load).transpose()
     }
 
@@ -129,7 +131,7 @@ impl Compute {
         &self,
         family: &Family,
         load: Load<M>,
-        config: &Value,
+        config: &ConfigFile,
         source: &Rc<Frozen>,
     ) -> Result<M, ModelError> {
         let mut params = Params::new(source.clone(), self.precision);
@@ -137,7 +139,7 @@ impl Compute {
             params = params.rounded(format);
         }
         let model = load(config, &params)?;
-        source.finish(|name| family.ignores(name))?;
+        family.finish(config, source)?;
         Ok(model)
     }
 

@@ -77,6 +77,9 @@ pub enum SessionError {
         needed: Needed,
         available_bytes: u64,
     },
+    /// What is a warning unless a checkpoint is opened strictly.
+    #[error("{0}")]
+    Strict(String),
     /// The model cannot do a task.
     #[error("{who} cannot {}", deed(*task))]
     Unable {

@@ -2,8 +2,8 @@
 
 use ocellus_base::limits::Limits;
 use ocellus_engine::EngineOptions;
-use ocellus_models::Grid;
 use ocellus_models::plan::{Plan, Shape};
+use ocellus_models::{ConfigFile, Grid};
 use ocellus_processor::{PictureGeometry, PictureProcessor, PictureRecipe, PixelBounds, TextFiles};
 use ocellus_weights::Weights;
 
@@ -72,15 +72,14 @@ impl MemoryEstimate {
     /// A config or a recipe that cannot be used.
     pub fn new(
         files: &TextFiles,
-        config: &str,
+        config: &ConfigFile,
         usage: &Usage,
         storage: &StorageDtype,
     ) -> Result<Option<Self>, SessionError> {
-        let config = ocellus_models::families::parse(config)?;
-        let Some(shape) = ocellus_models::find(&config)?.shape else {
+        let Some(shape) = ocellus_models::find(config)?.shape else {
             return Ok(None);
         };
-        let shape = shape(&config)?;
+        let shape = shape(config)?;
         let processor = PictureProcessor::of_shape(files, &shape)?;
         let sizes = match processor.recipe() {
             PictureRecipe::Regions { .. } => &[][..],
@@ -131,7 +130,7 @@ impl MemoryEstimate {
 pub fn check(
     available_bytes: u64,
     (name, storage): (&str, &StorageDtype),
-    (config, weights): (&str, &Weights),
+    (config, weights): (&ConfigFile, &Weights),
     files: &TextFiles,
     usage: &Usage,
 ) -> Result<(), SessionError> {

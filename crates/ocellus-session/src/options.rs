@@ -22,6 +22,8 @@ pub struct OpenOptions {
     pub usage: Usage,
     /// Bounds and caches of engines; the dtype of keys and values is that of `compute`.
     pub engine: EngineOptions,
+    /// A checkpoint that would open with warnings is refused.
+    pub strict: bool,
     /// The clock that times answers. Without one all times are 0.
     pub clock: Arc<dyn Clock>,
 }
@@ -34,6 +36,7 @@ impl Default for OpenOptions {
             available_bytes: None,
             usage: Usage::default(),
             engine: EngineOptions::default(),
+            strict: false,
             clock: Arc::new(ManualClock::default()),
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use ocellus_hub::{Checkpoint, Location};
+use ocellus_models::{ConfigFile, families};
 use ocellus_nn::stored::{self, Kept};
 use ocellus_nn::{Frozen, Matrix};
 use ocellus_processor::TextFiles;
@@ -29,7 +30,7 @@ pub struct Unquantised<'c> {
     name: &'c str,
     folder: &'c Path,
     weights: Arc<Weights>,
-    config: String,
+    config: ConfigFile,
 }
 
 impl<'c> Unquantised<'c> {
@@ -51,7 +52,7 @@ impl<'c> Unquantised<'c> {
             name,
             folder,
             weights,
-            config: TextFiles::Folder(folder.clone()).config()?,
+            config: families::parse(&TextFiles::Folder(folder.clone()).config()?)?,
         })
     }
 

@@ -6,7 +6,7 @@ use ocellus_base::clock::Clock;
 use ocellus_engine::{Engine, EngineOptions, ModelHandle};
 use ocellus_hub::Checkpoint;
 use ocellus_models::plan::Shape;
-use ocellus_models::{Model, Task, Vlm};
+use ocellus_models::{Model, Task, Vlm, families, find};
 use ocellus_nn::Measured;
 use ocellus_processor::{PictureProcessor, TextFiles, TextProcessor};
 
@@ -31,6 +31,7 @@ pub struct Session {
     /// `None` = the model takes no text.
     text: Option<TextProcessor>,
     labels: [Vec<String>; 2],
+    warnings: Vec<String>,
     engine: EngineOptions,
     clock: Arc<dyn Clock>,
 }
@@ -69,13 +70,14 @@ impl Session {
         let about = |error: SessionError| error.about(name);
         let mut files = CheckpointFiles::open(&checkpoint.location)?;
         let config = files.texts.config().map_err(|error| about(error.into()))?;
+        let config = families::parse(&config).map_err(|error| about(error.into()))?;
         let storage = match measuring {
             // Matrices that are measured are not quantised yet.
             Some(_) => StorageDtype::at(Quant::Bf16),
             None => StorageDtype::of(&options.compute, Some(&files.weights)),
         };
         if let Some(available) = options.available_bytes {
-            let model = (&config[..], &*files.weights);
+            let model = (&config, &*files.weights);
             memory_estimate::check(available, (name, &storage), model, &files.texts, &options.usage)?;
         }
         let compute = match measuring {
@@ -89,7 +91,8 @@ impl Session {
         if options.compute.kv_cache != KvCache::Full && !narrows {
             return Err(SessionError::KvCache { name: name.clone() });
         }
-        let shape = shape(&config);
+        let shape = find(&config).map_err(|error| about(error.into()))?.shape;
+        let shape = shape.and_then(|shape| shape(&config).ok());
         let pictures = PictureProcessor::of_model(&files.texts, &*model, shape.as_ref());
         let pictures = pictures.map_err(|error| about(error.into()))?;
         let text = match model.detector() {
@@ -100,6 +103,10 @@ impl Session {
                 Some(text.map_err(|error| about(error.into()))?)
             }
         };
+        let warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
+        if let Some(warning) = warnings.first().filter(|_| options.strict) {
+            return Err(about(SessionError::Strict(warning.clone())));
+        }
         Ok(Self {
             name: name.clone(),
             model: model.into(),
@@ -108,6 +115,7 @@ impl Session {
             pictures,
             text,
             labels: labels(&files.texts)?,
+            warnings,
             engine: EngineOptions {
                 kv_width: options.compute.kv_cache.width(),
                 ..options.engine
@@ -123,6 +131,11 @@ impl Session {
 
     pub fn model(&self) -> &dyn Model {
         &*self.model
+    }
+
+    /// What a user should know of the checkpoint, in sentences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The model's sizes, where the family computes them from the config.
@@ -222,12 +235,6 @@ impl Session {
     pub(crate) fn own<T>(&self, result: Result<T, impl Into<SessionError>>) -> Result<T, SessionError> {
         result.map_err(|error| error.into().about(&self.name))
     }
-}
-
-/// The sizes of a config's model, where its family computes them.
-fn shape(config: &str) -> Option<Shape> {
-    let config = ocellus_models::families::parse(config).ok()?;
-    (ocellus_models::find(&config).ok()?.shape?)(&config).ok()
 }
 
 fn labels(files: &TextFiles) -> Result<[Vec<String>; 2], SessionError> {

@@ -50,6 +50,9 @@ pub struct Global {
     /// No progress, no notes; errors only
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Refuse a model that would run with a warning: config fields and tensors that nothing knows
+    #[arg(long, global = true)]
+    pub strict: bool,
     /// What to log: off, error, warn, info, debug or trace [default: OCELLUS_LOG, else warn]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<log::LevelFilter>,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use ocellus_hub::{Checkpoint, Hub, HubConfig, Reference};
 
-use ocellus_session::{ComputeOptions, CpuOptions, OpenOptions, Session, Usage};
+use ocellus_session::{ComputeOptions, CpuOptions, OpenOptions, Session, SessionError, Usage};
 
 use crate::args::Global;
 use crate::environment::{Allowance, Environment};
 use crate::error::Failure;
 use crate::memory;
+use crate::output;
 use crate::progress::Downloads;
 use crate::values::Device;
 use ocellus::SystemClock;
@@ -107,7 +108,22 @@ impl Context {
     pub fn open_with(&self, checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Session, Failure> {
         let session = Session::open(checkpoint, options)?;
         session.text()?;
+        self.warn(session.warnings())?;
         Ok(session)
+    }
+
+    /// Prints warnings about a model, unless `--quiet`.
+    ///
+    /// # Errors
+    /// The first of them with `--strict`.
+    pub fn warn(&self, warnings: &[String]) -> Result<(), Failure> {
+        if let Some(warning) = warnings.first().filter(|_| self.global.strict) {
+            return Err(SessionError::Strict(warning.clone()).into());
+        }
+        for warning in warnings.iter().filter(|_| !self.global.quiet) {
+            output::note(&format!("warning: {warning}"));
+        }
+        Ok(())
     }
 
     /// How models are opened.
@@ -118,6 +134,7 @@ impl Context {
             cpu: CpuOptions::default(),
             available_bytes: self.available_bytes(),
             usage,
+            strict: self.global.strict,
             clock: Arc::new(SystemClock::start()),
             ..OpenOptions::default()
         }

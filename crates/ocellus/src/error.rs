@@ -190,15 +190,16 @@ impl From<HubError> for Failure {
     }
 }
 
+/// What to do about a warning that `--strict` made an error.
+const STRICT: &str = "leave out --strict to run the model all the same; a newer version may know it";
+
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let hint = match &error {
             ModelError::Config(ConfigError::Architecture { .. } | ConfigError::Unnamed { .. }) => {
                 "`ocellus models families` lists what can be run"
             }
-            ModelError::Config(ConfigError::Unread { .. }) => {
-                "a newer version may know it; running without it could give wrong answers"
-            }
+            ModelError::Config(ConfigError::Strict(_)) => STRICT,
             ModelError::Config(ConfigError::Value { .. }) => {
                 "it asks for something that this version does not compute, or the config is damaged"
             }
@@ -410,6 +411,7 @@ impl From<SessionError> for Failure {
             SessionError::Regions(error) => return error.into(),
             SessionError::Io { action, path, source } => return Self::io(action, &path, &source),
             SessionError::Cancelled => return Self::interrupted(),
+            SessionError::Strict(_) => STRICT.into(),
             SessionError::InstructionSet { asked, known } => {
                 return Self::usage(format!(
                     "the environment variable OCELLUS_ISA is `{asked}`, which this processor does not have"

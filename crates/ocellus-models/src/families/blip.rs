@@ -6,10 +6,10 @@
 //! question.
 
 use ocellus_nn::Params;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::family::{Family, Task};
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile};
 use crate::error::ModelError;
 use crate::learner::Learner;
 use crate::reference::Trace;
@@ -27,11 +27,11 @@ pub(super) mod vision;
 
 use answer::AnswerGenerator;
 use caption::Captioner;
-use fields::{ID, LIBRARY, section, size};
+use fields::{ID, LIBRARY};
 use pretraining::{Pretraining, Student};
 use retrieval::Retrieval;
 use text::TextConfig;
-use vision::{RECIPE, VisionConfig, VisionDefaults};
+use vision::{RECIPE, VisionConfig};
 
 pub(super) const FAMILY: Family = Family {
     id: ID,
@@ -67,21 +67,7 @@ pub(super) const FAMILY: Family = Family {
 /// The original's class for pretraining, which transformers does not have.
 const PRETRAINING: &str = "BLIP_Pretrain";
 
-/// Defaults of the library's class for towers.
-const VISION_DEFAULTS: VisionDefaults = VisionDefaults {
-    width: 768,
-    inner: 3072,
-    layers: 12,
-    heads: 12,
-    image_size: 384,
-    patch_size: 16,
-    eps: 1e-5,
-};
-
-/// Label smoothing of the reference's loss, which is read from the text config instead.
-const HARMLESS: &[&str] = &["label_smoothing"];
-
-/// A parsed config.
+/// A config, read.
 struct Config {
     architecture: String,
     vision: VisionConfig,
@@ -93,19 +79,19 @@ struct Config {
 }
 
 impl Config {
-    fn read(config: &Value) -> Result<Self, ModelError> {
-        let top = Fields::new("", config)?;
+    fn read(config: &ConfigFile) -> Result<Self, ModelError> {
+        let top = config.fields()?.of("BlipConfig");
         top.only("tie_word_embeddings", &[json!(true)])?;
-        let vision = VisionConfig::read(section(&top, "vision_config")?, ID, &VISION_DEFAULTS)?;
-        let text = TextConfig::read(section(&top, "text_config")?, ID, vision.width())?;
-        let joint = size(&top, "image_text_hidden_size", 256)?;
-        let scale = top.number_or("logit_scale_init_value", 2.6592)?.exp() as f32;
+        let vision = VisionConfig::read(top.part("vision_config")?.of("BlipVisionConfig"), ID)?;
+        let text = TextConfig::read(top.part("text_config")?.of("BlipTextConfig"), ID, vision.width())?;
+        let joint = top.size("image_text_hidden_size")?;
+        let scale = top.number("logit_scale_init_value")?.exp() as f32;
         let architecture = config["architectures"][0].as_str().unwrap_or_default();
         let pretraining = match architecture {
             PRETRAINING => Some(pretraining::Spec::read(&top, text.start)?),
             _ => None,
         };
-        top.finish(ID, &[LIBRARY, HARMLESS].concat())?;
+        top.finish(ID, LIBRARY)?;
         Ok(Self {
             architecture: architecture.to_owned(),
             vision,
@@ -117,7 +103,7 @@ impl Config {
     }
 }
 
-fn load(config: &Value, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
+fn load(config: &ConfigFile, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
     let Config {
         architecture,
         vision,
@@ -148,8 +134,8 @@ fn load(config: &Value, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
     })
 }
 
-/// `None` for classes other than the one for pretraining, and for checkpoints without a teacher.
-fn learner(config: &Value, p: &Params) -> Result<Option<Box<dyn Learner>>, ModelError> {
+/// `None` for classes that are not the one for pretraining, and for checkpoints that hold no teacher.
+fn learner(config: &ConfigFile, p: &Params) -> Result<Option<Box<dyn Learner>>, ModelError> {
     let Config {
         vision,
         text,

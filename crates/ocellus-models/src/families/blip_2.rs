@@ -5,9 +5,9 @@
 //! a picture is the highest cosine over the picture's queries.
 
 use ocellus_nn::Params;
-use serde_json::Value;
 
 use super::family::{Family, Task};
+use crate::config::ConfigFile;
 use crate::error::ModelError;
 use crate::learner::Learner;
 use crate::reference::Trace;
@@ -55,7 +55,7 @@ pub(super) fn trains(name: &str) -> bool {
         .any(|frozen| name.starts_with(frozen))
 }
 
-fn load(config: &Value, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
+fn load(config: &ConfigFile, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
     let mut config = Config::read(config)?;
     let picture_queries = PictureQueries::load(&config, p)?;
     Ok(match config.language.take() {
@@ -64,9 +64,8 @@ fn load(config: &Value, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
     })
 }
 
-/// The learner of the first stage. `None` for generators, which the second stage trains, and for checkpoints without the tensors
-/// of the first stage.
-fn learner(config: &Value, p: &Params) -> Result<Option<Box<dyn Learner>>, ModelError> {
+/// The first stage. `None` for generators, which the second stage trains, and for checkpoints without what the first needs.
+fn learner(config: &ConfigFile, p: &Params) -> Result<Option<Box<dyn Learner>>, ModelError> {
     if !retrieves(config) || !first_stage::is_there(p) {
         return Ok(None);
     }

@@ -9,12 +9,12 @@ use ocellus_testkit::Case;
 use ocellus_weights::Weights;
 use serde_json::Value;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, ConfigFile};
 use crate::error::ModelError;
 use crate::model::Model;
 
-/// The config of a case, from whichever of the two file names it has.
-pub fn config(case: &str) -> Value {
+/// The config of a case, whichever of the two files it has.
+pub fn config(case: &str) -> ConfigFile {
     let dir = Case::golden(case).model_dir();
     let paths = ["config.json", "params.json"].map(|name| dir.join(name));
     let path = paths.iter().find(|path| path.exists()).expect("a config");
@@ -22,10 +22,10 @@ pub fn config(case: &str) -> Value {
 }
 
 /// `config` with the field at a dotted path set, or removed without a value.
-pub fn with(mut config: Value, path: &str, value: Option<Value>) -> Value {
+pub fn with(mut config: ConfigFile, path: &str, value: Option<Value>) -> ConfigFile {
     let (parents, key) = path.rsplit_once('.').unwrap_or(("", path));
     let parents = parents.split('.').filter(|p| !p.is_empty());
-    let object = parents.fold(&mut config, |at, parent| &mut at[parent]);
+    let object = parents.fold(&mut *config, |at, parent| &mut at[parent]);
     let object = object.as_object_mut().expect("the path leads to an object");
     match value {
         Some(value) => drop(object.insert(key.to_owned(), value)),
@@ -42,16 +42,14 @@ pub fn params(case: &str) -> Params {
 }
 
 /// The model of a case with this config.
-pub fn load(case: &str, config: &Value) -> Result<Box<dyn Model>, ModelError> {
+pub fn load(case: &str, config: &ConfigFile) -> Result<Box<dyn Model>, ModelError> {
     (super::registry::find(config)?.load)(config, &params(case))
 }
 
 /// The field that a config error names.
 pub fn field(error: ConfigError) -> String {
     match error {
-        ConfigError::Missing { field }
-        | ConfigError::Value { field, .. }
-        | ConfigError::Unread { field, .. } => field,
+        ConfigError::Missing { field } | ConfigError::Value { field, .. } => field,
         other => panic!("not about a field: {other}"),
     }
 }

@@ -11,11 +11,10 @@ use ocellus_nn::losses::contrastive::contrastive;
 use ocellus_nn::norm::NormLayer;
 use ocellus_nn::tower::Tower;
 use ocellus_nn::{Linear, Params, Taps};
-use serde_json::Value;
 
 use super::family::{Family, Task};
 use crate::capabilities::{Embedder, ImageTextMatcher, PairScore};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, ConfigFile};
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::InputSpec;
@@ -64,7 +63,7 @@ pub(super) const FAMILY: Family = Family {
     trains: |_| true,
 };
 
-fn read(config: &Value) -> Result<Config, ConfigError> {
+fn read(config: &ConfigFile) -> Result<Config, ConfigError> {
     match open::is_open(config) {
         true => open::read(config),
         false => library::read(config),

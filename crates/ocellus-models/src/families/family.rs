@@ -1,20 +1,21 @@
 //! What is known of a family before anything is loaded.
 
 use ocellus_media::PixelRecipe;
-use ocellus_nn::Params;
+use ocellus_nn::{Frozen, Params};
 use serde_json::Value;
 
+use crate::config::{ConfigFile, ModelWarning};
 use crate::error::ModelError;
 use crate::learner::Learner;
 use crate::model::Model;
 use crate::plan::Shape;
 use crate::reference::Trace;
 
-/// Loads something from a config and its tensors.
-pub type Load<T> = fn(&Value, &Params) -> Result<T, ModelError>;
+/// Builds something from a config and its tensors.
+pub type Load<T> = fn(&ConfigFile, &Params) -> Result<T, ModelError>;
 
 /// Reads the sizes of a model from its config.
-pub type ReadShape = fn(&Value) -> Result<Shape, ModelError>;
+pub type ReadShape = fn(&ConfigFile) -> Result<Shape, ModelError>;
 
 /// A family of checkpoints that share a config format and an architecture.
 pub struct Family {
@@ -80,11 +81,33 @@ impl Task {
     }
 }
 
-/// Buffers that old files contain and that are computed here.
+/// Names that a warning shows.
+const SHOWN: usize = 5;
+
+/// Buffers that old files carry and that are computed instead.
 const COMPUTED: &[&str] = &["rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", "position_ids"];
 
 impl Family {
-    /// Whether a tensor with this name may remain unused.
+    /// Ends the loading of a model from `source`: of tensors that no layer took, those in modules that the model does not have
+    /// are a warning of its config.
+    ///
+    /// # Errors
+    /// Any other tensor that no layer took and that the family has a use for.
+    pub fn finish(&self, config: &ConfigFile, source: &Frozen) -> Result<(), ModelError> {
+        let mut beside = source.beside();
+        beside.retain(|name| !self.ignores(name));
+        source.finish(|name| self.ignores(name) || beside.iter().any(|extra| extra == name))?;
+        if !beside.is_empty() {
+            let more = beside.len().saturating_sub(SHOWN);
+            beside.truncate(SHOWN);
+            config
+                .log()
+                .warn(ModelWarning::ExtraTensors { names: beside, more });
+        }
+        Ok(())
+    }
+
+    /// Whether a tensor of this name may be left over.
     pub fn ignores(&self, name: &str) -> bool {
         let within = |part: &str| name.starts_with(part) || name.contains(&format!(".{part}"));
         let fits = |end: &&str| name.ends_with(*end) || (end.ends_with('.') && within(end));

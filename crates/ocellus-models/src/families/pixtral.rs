@@ -12,7 +12,7 @@ use ocellus_nn::tower::Tower;
 use ocellus_nn::{Act, Linear, Params, Taps};
 
 use super::family::{Family, Task};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, ConfigFile};
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
@@ -22,8 +22,6 @@ use crate::mrope::{PositionRule, Positions, VisualSpan};
 use crate::reference::{Given, ReferencePrompt, Trace, prompts};
 use crate::vlm::{Slot, Vlm, placeholders_match};
 use ocellus_media::Grid;
-
-use serde_json::Value;
 
 mod config;
 mod library;
@@ -56,7 +54,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 /// How pictures are scaled for a checkpoint of this layout.
-fn read(config: &Value) -> Result<Config, ConfigError> {
+fn read(config: &ConfigFile) -> Result<Config, ConfigError> {
     match config.get("vision_encoder") {
         Some(_) => publisher::read(config),
         None => library::read(config),

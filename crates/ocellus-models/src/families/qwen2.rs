@@ -10,7 +10,7 @@ use ocellus_weights::Packing;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile, Fields};
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::VisualFormat;
@@ -26,8 +26,6 @@ const HARMLESS: &[&str] = &[
     "vision_start_token_id",
     "vision_end_token_id",
     "vision_token_id",
-    "base_config_key",
-    "sub_configs",
 ];
 
 /// The decoder, and the facts that do not depend on the vision tower.
@@ -40,16 +38,26 @@ pub(super) struct TextConfig {
     pub packing: Option<Packing>,
 }
 
-/// Reads everything outside `vision_config`, from the flat layout or from `text_config`.
-pub(super) fn text(config: &Value, family: &str, style: Style) -> Result<TextConfig, ConfigError> {
-    let top = Fields::new("", config)?;
+/// Reads everything outside `vision_config`, from the flat layout or the one nested under `text_config`.
+///
+/// `classes` are the reference's, of the whole and of its text.
+pub(super) fn text(
+    config: &ConfigFile,
+    family: &str,
+    style: Style,
+    classes: [&str; 2],
+) -> Result<TextConfig, ConfigError> {
+    let top = config.fields()?.of(classes[0]);
     top.get("vision_config");
-    let packing = packing::read(&top, family)?;
-    let nested = top.object("text_config")?;
+    let (nested, top) = match top.object("text_config")? {
+        Some(nested) => (Some(nested.of(classes[1])), top),
+        None => (None, top.of(classes[1])),
+    };
+    let packing = packing::read(&top, nested.as_ref(), family)?;
     let (image_token, video_token) = (top.id("image_token_id")?, top.id("video_token_id")?);
     let tied_head = match &nested {
         Some(text)
-            if text.get("tie_word_embeddings").is_some() && top.get("tie_word_embeddings").is_none() =>
+            if text.own("tie_word_embeddings").is_some() && top.own("tie_word_embeddings").is_none() =>
         {
             text.flag_or("tie_word_embeddings", false)?
         }
@@ -59,12 +67,12 @@ pub(super) fn text(config: &Value, family: &str, style: Style) -> Result<TextCon
         let fields = nested.as_ref().unwrap_or(&top);
         (
             decoder(fields, family, style, tied_head)?,
-            fields.size_or("max_position_embeddings")?.unwrap_or(32768),
+            fields.size("max_position_embeddings")?,
         )
     };
     if let Some(text) = nested {
-        top.accept_copies(&text);
-        text.accept_copies(&top);
+        top.accept_copies(&text)?;
+        text.accept_copies(&top)?;
         text.finish(family, HARMLESS)?;
     }
     top.finish(family, HARMLESS)?;
@@ -101,7 +109,10 @@ fn decoder(
     style: Style,
     tied_head: bool,
 ) -> Result<decoder::Spec, ConfigError> {
-    fields.only("attention_bias", &[json!(style.bias.q)])?;
+    // Where the class has no such field, the reference's layers have their biases whatever a file says.
+    if !style.bias.q {
+        fields.only("attention_bias", &[json!(false)])?;
+    }
     fields.only("hidden_act", &[json!("silu")])?;
     fields.only("use_sliding_window", &[json!(false)])?;
     let sliding = match fields.get("layer_types") {
@@ -116,7 +127,10 @@ fn decoder(
         });
     }
     let (width, heads) = (fields.size("hidden_size")?, fields.size("num_attention_heads")?);
-    let kv_heads = fields.size_or("num_key_value_heads")?.unwrap_or(heads);
+    let kv_heads = match fields.is_null("num_key_value_heads") {
+        true => heads,
+        false => fields.size("num_key_value_heads")?,
+    };
     let head_dim = fields.size_or("head_dim")?.unwrap_or(width / heads);
     if heads % kv_heads != 0 || head_dim % 2 != 0 {
         return Err(ConfigError::Value {
@@ -176,7 +190,8 @@ fn rope(fields: &Fields, family: &str, style: Style, head_dim: usize) -> Result<
         Some(parameters) => Some(parameters),
         None => fields.object("rope_scaling")?,
     };
-    let beside = fields.number_or("rope_theta", 1e6)?;
+    fields.get("rope_scaling");
+    let beside = fields.number("rope_theta")?;
     let Some(inner) = inner else {
         return Err(ConfigError::Missing {
             field: fields.name("rope_scaling.mrope_section"),
@@ -231,20 +246,20 @@ pub(super) struct Patching {
 
 impl Patching {
     /// `act` is the activation that the family's tower computes.
-    pub fn read(vision: &Fields, act: &str) -> Result<Self, ConfigError> {
+    pub fn read(vision: &Fields, family: &str, act: &str) -> Result<Self, ConfigError> {
         let channels = vision.size_or("in_channels")?;
         vision.only("hidden_act", &[json!(act)])?;
         if let Some(axial) = vision.object("rope_parameters")? {
             axial.only("rope_theta", &[json!(10000.0), json!(10000)])?;
             axial.only("rope_type", &[json!("axial"), json!("default")])?;
-            axial.finish("vision_config", &[])?;
+            axial.finish(family, &[])?;
         }
         let chans = vision.size_or("in_chans")?;
         Ok(Self {
             patch_size: vision.size("patch_size")?,
-            merge: vision.size_or("spatial_merge_size")?.unwrap_or(2),
-            temporal_patch_size: vision.size_or("temporal_patch_size")?.unwrap_or(2),
-            // Published files use either name; a library that writes both puts its default into the other.
+            merge: vision.size("spatial_merge_size")?,
+            temporal_patch_size: vision.size("temporal_patch_size")?,
+            // Published files carry either name; a library that writes both fills the other with its default.
             channels: chans.or(channels).unwrap_or(3),
         })
     }

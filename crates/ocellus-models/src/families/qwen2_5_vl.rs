@@ -9,12 +9,11 @@ use ocellus_nn::attention::segments;
 use ocellus_nn::decoder::Decoder;
 use ocellus_nn::vit::{self, Vit};
 use ocellus_nn::{Act, Mlp, Norm, Params, Segment, Taps};
-use serde_json::Value;
 use std::sync::Arc;
 
 use super::family::{Family, Task};
 use super::qwen2;
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile};
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
@@ -48,6 +47,9 @@ pub(super) const FAMILY: Family = Family {
     trains: |_| true,
 };
 
+/// The reference's classes of the whole and of its text.
+const CLASSES: [&str; 2] = ["Qwen2_5_VLConfig", "Qwen2_5_VLTextConfig"];
+
 struct Config {
     text: qwen2::TextConfig,
     patching: qwen2::Patching,
@@ -62,14 +64,14 @@ struct Config {
 }
 
 impl Config {
-    fn read(config: &Value) -> Result<Self, ConfigError> {
-        let text = qwen2::text(config, FAMILY.id, qwen2::Style::SECOND)?;
-        let missing = || ConfigError::Missing {
-            field: "vision_config".to_owned(),
-        };
-        let vision = Fields::new("vision_config", config.get("vision_config").ok_or_else(missing)?)?;
+    fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let text = qwen2::text(config, FAMILY.id, qwen2::Style::SECOND, CLASSES)?;
+        let vision = config
+            .fields()?
+            .part("vision_config")?
+            .of("Qwen2_5_VLVisionConfig");
         let config = Self {
-            patching: qwen2::Patching::read(&vision, "silu")?,
+            patching: qwen2::Patching::read(&vision, FAMILY.id, "silu")?,
             depth: vision.size("depth")?,
             hidden_size: vision.size("hidden_size")?,
             intermediate_size: vision.size("intermediate_size")?,
@@ -77,7 +79,7 @@ impl Config {
             out_hidden_size: vision.size("out_hidden_size")?,
             window_size: vision.size("window_size")?,
             fullatt_block_indexes: vision.sizes("fullatt_block_indexes")?,
-            tokens_per_second: vision.number_or("tokens_per_second", 4.0)?,
+            tokens_per_second: vision.number("tokens_per_second")?,
             text,
         };
         vision.finish(FAMILY.id, &["spatial_patch_size"])?;

@@ -7,11 +7,10 @@ use candle_core::Tensor;
 use ocellus_nn::decoder::Decoder;
 use ocellus_nn::vit::{self, Vit};
 use ocellus_nn::{Act, Mlp, Norm, Params, Taps};
-use serde_json::Value;
 
 use super::family::{Family, Task};
 use super::qwen2;
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile};
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
@@ -39,6 +38,9 @@ pub(super) const FAMILY: Family = Family {
     trains: |_| true,
 };
 
+/// The reference's classes of the whole and of its text.
+const CLASSES: [&str; 2] = ["Qwen2VLConfig", "Qwen2VLTextConfig"];
+
 struct Config {
     text: qwen2::TextConfig,
     patching: qwen2::Patching,
@@ -50,14 +52,11 @@ struct Config {
 }
 
 impl Config {
-    fn read(config: &Value) -> Result<Self, ConfigError> {
-        let text = qwen2::text(config, FAMILY.id, qwen2::Style::SECOND)?;
-        let missing = || ConfigError::Missing {
-            field: "vision_config".to_owned(),
-        };
-        let vision = Fields::new("vision_config", config.get("vision_config").ok_or_else(missing)?)?;
+    fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let text = qwen2::text(config, FAMILY.id, qwen2::Style::SECOND, CLASSES)?;
+        let vision = config.fields()?.part("vision_config")?.of("Qwen2VLVisionConfig");
         let config = Self {
-            patching: qwen2::Patching::read(&vision, "quick_gelu")?,
+            patching: qwen2::Patching::read(&vision, FAMILY.id, "quick_gelu")?,
             depth: vision.size("depth")?,
             embed_dim: vision.size("embed_dim")?,
             hidden_size: vision.size("hidden_size")?,

@@ -11,11 +11,10 @@ use ocellus_nn::merger::{self, Merger};
 use ocellus_nn::position_table::{Interpolation, resize};
 use ocellus_nn::vit::{self, Vit};
 use ocellus_nn::{Act, Bias, Mlp, Names, Norm, Params, Taps};
-use serde_json::Value;
 
 use super::family::{Family, Task};
 use super::qwen2;
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile};
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
@@ -54,6 +53,9 @@ const VISION_NAMES: Names = &[
     ("fc2", "linear_fc2"),
 ];
 
+/// The reference's classes of the whole and of its text.
+const CLASSES: [&str; 2] = ["Qwen3VLConfig", "Qwen3VLTextConfig"];
+
 struct Config {
     text: qwen2::TextConfig,
     patching: qwen2::Patching,
@@ -68,16 +70,13 @@ struct Config {
 }
 
 impl Config {
-    fn read(config: &Value) -> Result<Self, ConfigError> {
-        let text = qwen2::text(config, FAMILY.id, STYLE)?;
-        let missing = || ConfigError::Missing {
-            field: "vision_config".to_owned(),
-        };
-        let vision = Fields::new("vision_config", config.get("vision_config").ok_or_else(missing)?)?;
+    fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let text = qwen2::text(config, FAMILY.id, STYLE, CLASSES)?;
+        let vision = config.fields()?.part("vision_config")?.of("Qwen3VLVisionConfig");
         let rows = vision.size("num_position_embeddings")?;
         let side = rows.isqrt();
         let config = Self {
-            patching: qwen2::Patching::read(&vision, "gelu_pytorch_tanh")?,
+            patching: qwen2::Patching::read(&vision, FAMILY.id, "gelu_pytorch_tanh")?,
             depth: vision.size("depth")?,
             hidden_size: vision.size("hidden_size")?,
             intermediate_size: vision.size("intermediate_size")?,

@@ -9,7 +9,7 @@ use super::{
     albef, blip, blip_2, clip, frcnn, pixtral, qwen, qwen2_5_vl, qwen2_vl, qwen3_vl, uniter, vilbert, vilt,
     vlmo,
 };
-use crate::config::ConfigError;
+use crate::config::{ConfigError, ConfigFile};
 use crate::error::ModelError;
 use crate::learner::Learner;
 use crate::model::{Generator, Model};
@@ -99,12 +99,13 @@ pub fn load_generator(config: &str, params: &Params) -> Result<Generator, ModelE
     Generator::new(load(config, params)?)
 }
 
-/// A config text, JSON or YAML, as JSON. What does not begin as a JSON object is YAML.
-pub fn parse(config: &str) -> Result<Value, ConfigError> {
-    if config.trim_start().starts_with('{') {
-        return serde_json::from_str(config).map_err(|e| ConfigError::Json(e.to_string()));
-    }
-    serde_saphyr::from_str(config).map_err(|e| ConfigError::Yaml(e.to_string()))
+/// A config text, JSON or YAML, parsed. What does not begin as a JSON object is YAML.
+pub fn parse(config: &str) -> Result<ConfigFile, ConfigError> {
+    let value: Value = match config.trim_start().starts_with('{') {
+        true => serde_json::from_str(config).map_err(|e| ConfigError::Json(e.to_string()))?,
+        false => serde_saphyr::from_str(config).map_err(|e| ConfigError::Yaml(e.to_string()))?,
+    };
+    Ok(value.into())
 }
 
 /// The recipe of a processor that prepares planes, by the name that cases and files use.

@@ -12,6 +12,7 @@ use ocellus_weights::{Dtype, Weights, encode, f32_bytes};
 use serde_json::Value;
 
 use super::registry::{CONFIG_FILES, find, parse};
+use crate::config::ConfigFile;
 use crate::error::ModelError;
 use crate::patches::patch_rows;
 use crate::reference::{Given, Trace};
@@ -20,7 +21,7 @@ use crate::visual_input::VisualInput;
 /// A case whose config and tensors may be changed before loading.
 pub(super) struct Golden {
     pub case: Case,
-    config: Value,
+    config: ConfigFile,
     tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
 }
 
@@ -49,7 +50,7 @@ impl Golden {
     /// Sets the field at a dotted path of the config, or removes it for `null`.
     pub fn set(mut self, path: &str, value: Value) -> Self {
         let (parents, key) = path.rsplit_once('.').unwrap_or(("", path));
-        let mut at = &mut self.config;
+        let mut at = &mut *self.config;
         for parent in parents.split('.').filter(|p| !p.is_empty()) {
             at = &mut at[parent];
         }
@@ -87,7 +88,7 @@ impl Golden {
         let source = Rc::new(Frozen::new(Arc::new(self.weights()), Device::Cpu, DType::F32));
         let family = find(&self.config)?;
         let model = (family.trace.unwrap())(&self.config, &Params::new(source.clone(), Precision::F32))?;
-        source.finish(|name| family.ignores(name))?;
+        family.finish(&self.config, &source)?;
         Ok(model)
     }
 

@@ -5,24 +5,24 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::{find, parse};
-use ocellus_models::{Model, ModelError, Regions, VisualInput};
+use ocellus_models::{ConfigFile, Model, ModelError, Regions, VisualInput};
 use ocellus_nn::{Frozen, Params, Precision};
 use ocellus_testkit::Case;
 use ocellus_testkit::case::{Values, goldens_dir};
 use ocellus_weights::Weights;
-use serde_json::Value;
 
-pub fn config(case: &str) -> Value {
+pub fn config(case: &str) -> ConfigFile {
     let path = goldens_dir().join(case).join("model/config.json");
     parse(&std::fs::read_to_string(path).expect("the config is there")).expect("it is JSON")
 }
 
-pub fn load(case: &str, config: &Value) -> Result<Box<dyn Model>, ModelError> {
+pub fn load(case: &str, config: &ConfigFile) -> Result<Box<dyn Model>, ModelError> {
     let weights = Weights::open(&goldens_dir().join(case).join("model")).expect("the checkpoint opens");
     let source = Rc::new(Frozen::new(Arc::new(weights), Device::Cpu, DType::F32));
     let params = Params::new(source.clone(), Precision::F32);
-    let model = (find(config)?.load)(config, &params)?;
-    source.finish(|name| find(config).unwrap().ignores(name))?;
+    let family = find(config)?;
+    let model = (family.load)(config, &params)?;
+    family.finish(config, &source)?;
     Ok(model)
 }
 

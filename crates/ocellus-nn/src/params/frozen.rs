@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use ocellus_kernels::matrix::Matrix;
 use ocellus_weights::{Integers, Packing, Weights};
 
-use super::read::{checked, read, read_integers, untaken};
+use super::read::{beside, checked, finish, read, read_integers};
 use crate::load_error::LoadError;
 use crate::measured::Measured;
 use crate::rows::Rows;
@@ -91,7 +91,12 @@ impl Frozen {
 
     /// Fails when a tensor of the checkpoint was not used, except those for which `ignored` returns true.
     pub fn finish(&self, ignored: impl Fn(&str) -> bool) -> Result<(), LoadError> {
-        untaken(&self.weights, &self.taken.borrow(), ignored)
+        finish(&self.weights, &self.taken.borrow(), ignored)
+    }
+
+    /// Tensors that no layer took, in modules that the model does not have.
+    pub fn beside(&self) -> Vec<String> {
+        beside(&self.weights, &self.taken.borrow())
     }
 }
 

@@ -7,24 +7,51 @@ use ocellus_weights::{View, Weights};
 
 use crate::load_error::LoadError;
 
-pub(super) fn untaken(
+/// Fails when there are tensors that nobody took, except those for which `ignored` holds.
+pub(super) fn finish(
     weights: &Weights,
     taken: &BTreeSet<String>,
     ignored: impl Fn(&str) -> bool,
 ) -> Result<(), LoadError> {
     const SHOWN: usize = 5;
-    let mut names: Vec<String> = weights
-        .names()
-        .filter(|n| !taken.contains(*n) && !ignored(n))
-        .map(str::to_owned)
-        .collect();
-    names.sort();
+    let mut names = untaken(weights, taken);
+    names.retain(|name| !ignored(name));
     if names.is_empty() {
         return Ok(());
     }
     let more = names.len().saturating_sub(SHOWN);
     names.truncate(SHOWN);
     Err(LoadError::Untaken { names, more })
+}
+
+fn untaken(weights: &Weights, taken: &BTreeSet<String>) -> Vec<String> {
+    let names = weights.names().filter(|name| !taken.contains(*name));
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort();
+    names
+}
+
+/// Tensors that nobody took in modules beside those of the model: no module that something was taken from holds them, or only
+/// the outermost one does.
+pub(super) fn beside(weights: &Weights, taken: &BTreeSet<String>) -> Vec<String> {
+    // Where names were translated, a name that was not keeps nothing of what it was in.
+    if weights.gguf().is_some() {
+        return Vec::new();
+    }
+    let within = |module: &str| {
+        let first = format!("{module}.");
+        let next = taken.range(first.clone()..).next();
+        next.is_some_and(|name| name.starts_with(&first))
+    };
+    let foreign = |name: &String| {
+        let path: Vec<&str> = name.split('.').collect();
+        let outer = usize::from(path[0] == "model");
+        // A tensor without a module of its own belongs to the model.
+        path.len() > outer + 1 && !within(&path[..=outer].join("."))
+    };
+    let mut names = untaken(weights, taken);
+    names.retain(foreign);
+    names
 }
 
 pub(super) fn checked<'w>(weights: &'w Weights, name: &str, shape: &[usize]) -> Result<View<'w>, LoadError> {

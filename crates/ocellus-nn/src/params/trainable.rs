@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use candle_core::{Device, Tensor, Var};
 use ocellus_weights::Weights;
 
-use super::read::{read, read_integers, untaken};
+use super::read::{finish, read, read_integers};
 use crate::load_error::LoadError;
 use crate::source::Source;
 
@@ -79,7 +79,7 @@ impl Trainable {
                 let mut taken: BTreeSet<String> = vars.keys().chain(states.keys()).cloned().collect();
                 taken.extend(self.fixed.borrow().keys().cloned());
                 taken.extend(self.counters.borrow().iter().cloned());
-                untaken(weights, &taken, ignored)
+                finish(weights, &taken, ignored)
             }
             Start::Random { .. } => Ok(()),
         }

@@ -99,6 +99,7 @@ fn conversation_json(
         "text": answer.text,
         "finish_reason": answer.finish.as_str(),
         "model": session.name(),
+        "warnings": session.warnings(),
         "seed": request.sampling.seed,
         "token_ids": answer.tokens.iter().map(|t| t.id).collect::<Vec<_>>(),
         "usage": {

@@ -4,9 +4,9 @@
 use ocellus_nn::block::{self, Order};
 use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Params, encoder, tower};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile, Fields};
 use crate::facts::Facts;
 use crate::families::planes;
 use ocellus_media::PixelRecipe;
@@ -61,8 +61,8 @@ pub(super) struct Config {
 }
 
 impl Config {
-    pub(super) fn read(config: &Value) -> Result<Self, ConfigError> {
-        let fields = Fields::new("", config)?;
+    pub(super) fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let fields = config.fields()?;
         let bert = fields
             .object("bert_config")?
             .ok_or_else(|| ConfigError::Missing {

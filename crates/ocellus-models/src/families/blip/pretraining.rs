@@ -8,7 +8,7 @@ use ocellus_nn::{Params, Taps};
 use std::sync::Arc;
 
 use super::features::unit;
-use super::fields::{ID, size, token};
+use super::fields::ID;
 use super::retrieval::Retrieval;
 use super::text::TextConfig;
 use super::towers::{Packed, Towers};
@@ -46,9 +46,9 @@ pub(super) struct Spec {
 impl Spec {
     pub fn read(top: &Fields, start: u32) -> Result<Self, ConfigError> {
         Ok(Self {
-            queue: size(top, "queue_size", 57600)?,
+            queue: top.size_or("queue_size")?.unwrap_or(57600),
             temperature: top.number_or("temp", 0.07)?,
-            image_grounded: token(top, "enc_token_id", start + 1)?,
+            image_grounded: top.id_or("enc_token_id")?.unwrap_or(start + 1),
         })
     }
 }

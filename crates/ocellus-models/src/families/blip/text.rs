@@ -10,7 +10,7 @@ use ocellus_nn::{Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, Taps, blo
 use serde_json::json;
 use std::sync::Arc;
 
-use super::fields::{LIBRARY, act, head_dim, size, token};
+use super::fields::{LIBRARY, act, head_dim};
 use crate::config::{ConfigError, Fields};
 use crate::error::ModelError;
 
@@ -55,29 +55,29 @@ impl TextConfig {
         fields.only("is_decoder", &[json!(true)])?;
         fields.only("tie_word_embeddings", &[json!(true)])?;
         fields.only("position_embedding_type", &[json!("absolute")])?;
-        let width = size(&fields, "hidden_size", 768)?;
-        let heads = size(&fields, "num_attention_heads", 8)?;
+        let width = fields.size("hidden_size")?;
+        let heads = fields.size("num_attention_heads")?;
         let dim = head_dim(&fields, "num_attention_heads", width, heads)?;
         let text = Self {
-            vocab: size(&fields, "vocab_size", 30524)?,
-            layers: size(&fields, "num_hidden_layers", 12)?,
+            vocab: fields.size("vocab_size")?,
+            layers: fields.size("num_hidden_layers")?,
             block: block::Spec {
                 width,
                 attention: Attn::full(heads, dim, Bias::ALL),
-                norm: Norm::layer(fields.number_or("layer_norm_eps", 1e-12)?),
+                norm: Norm::layer(fields.number("layer_norm_eps")?),
                 order: Order::NormLast,
                 mlp: Mlp::Plain {
-                    act: act(&fields, "hidden_act", "gelu")?,
-                    width: size(&fields, "intermediate_size", 3072)?,
+                    act: act(&fields, "hidden_act")?,
+                    width: fields.size("intermediate_size")?,
                     bias: true,
                 },
                 memory: Some(memory),
             },
-            positions: size(&fields, "max_position_embeddings", 512)?,
-            start: token(&fields, "bos_token_id", 30522)?,
-            end: token(&fields, "sep_token_id", 102)?,
-            pad: token(&fields, "pad_token_id", 0)?,
-            smoothing: fields.number_or("label_smoothing", 0.0)?,
+            positions: fields.size("max_position_embeddings")?,
+            start: fields.id("bos_token_id")?,
+            end: fields.id("sep_token_id")?,
+            pad: fields.id("pad_token_id")?,
+            smoothing: fields.number("label_smoothing")?,
         };
         fields.get("encoder_hidden_size");
         fields.finish(family, LIBRARY)?;

@@ -8,7 +8,7 @@ use ocellus_nn::tower::{self, Tower};
 use ocellus_nn::{Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, Taps};
 use std::sync::Arc;
 
-use super::fields::{LIBRARY, act, head_dim, size};
+use super::fields::{LIBRARY, act, head_dim};
 use crate::config::{ConfigError, Fields};
 use crate::error::ModelError;
 use crate::facts::Facts;
@@ -21,17 +21,6 @@ use ocellus_media::PixelRecipe;
 
 /// The recipe of published checkpoints.
 pub const RECIPE: PixelRecipe = planes::web(planes::square(384));
-
-/// Defaults of the library's class for fields that a config may leave out.
-pub struct VisionDefaults {
-    pub width: usize,
-    pub inner: usize,
-    pub layers: usize,
-    pub heads: usize,
-    pub image_size: usize,
-    pub patch_size: usize,
-    pub eps: f64,
-}
 
 const NAMES: Names = &[
     ("patch", "embeddings.patch_embedding"),
@@ -52,13 +41,13 @@ pub struct VisionConfig {
 }
 
 impl VisionConfig {
-    pub fn read(fields: Fields, family: &str, class: &VisionDefaults) -> Result<Self, ConfigError> {
-        let width = size(&fields, "hidden_size", class.width)?;
-        let heads = size(&fields, "num_attention_heads", class.heads)?;
-        let patch_size = size(&fields, "patch_size", class.patch_size)?;
-        let channels = size(&fields, "num_channels", 3)?;
-        let side = size(&fields, "image_size", class.image_size)? / patch_size;
-        let norm = Norm::layer(fields.number_or("layer_norm_eps", class.eps)?);
+    pub fn read(fields: Fields, family: &str) -> Result<Self, ConfigError> {
+        let width = fields.size("hidden_size")?;
+        let heads = fields.size("num_attention_heads")?;
+        let patch_size = fields.size("patch_size")?;
+        let channels = fields.size_or("num_channels")?.unwrap_or(3);
+        let side = fields.size("image_size")? / patch_size;
+        let norm = Norm::layer(fields.number("layer_norm_eps")?);
         let qkv = fields.flag_or("qkv_bias", true)?;
         let bias = Bias {
             q: qkv,
@@ -75,15 +64,15 @@ impl VisionConfig {
             interpolation: Interpolation::Bicubic,
             norm_before: None,
             encoder: encoder::Spec::new(
-                size(&fields, "num_hidden_layers", class.layers)?,
+                fields.size("num_hidden_layers")?,
                 block::Spec {
                     width,
                     attention: Attn::full(heads, dim, bias).fused(),
                     norm,
                     order: Order::NormFirst,
                     mlp: Mlp::Plain {
-                        act: act(&fields, "hidden_act", "gelu")?,
-                        width: size(&fields, "intermediate_size", class.inner)?,
+                        act: act(&fields, "hidden_act")?,
+                        width: fields.size("intermediate_size")?,
                         bias: true,
                     },
                     memory: None,

@@ -5,25 +5,14 @@ use ocellus_nn::{Attn, Bias, Mlp, Norm};
 use serde_json::Value;
 
 use super::language::LanguageConfig;
-use crate::config::{ConfigError, Fields};
-use crate::families::blip::fields::{LIBRARY, act, head_dim, section, size, token};
-use crate::families::blip::vision::{VisionConfig, VisionDefaults};
+use crate::config::{ConfigError, ConfigFile, Fields};
+use crate::families::blip::fields::{LIBRARY, act, head_dim};
+use crate::families::blip::vision::VisionConfig;
 
 /// The family's id.
 pub const ID: &str = "blip-2";
 
-/// Defaults of the library's class for towers.
-const VISION_DEFAULTS: VisionDefaults = VisionDefaults {
-    width: 1408,
-    inner: 6144,
-    layers: 39,
-    heads: 16,
-    image_size: 224,
-    patch_size: 14,
-    eps: 1e-6,
-};
-
-/// Redundant fields: the text config itself says which kind of language model there is.
+/// Which kind of language model there is, the text's fields say themselves.
 const HARMLESS: &[&str] = &["use_decoder_only_language_model", "image_token_id"];
 
 /// A parsed config.
@@ -48,17 +37,20 @@ pub struct Tables {
 }
 
 impl Config {
-    pub fn read(config: &Value) -> Result<Self, ConfigError> {
-        let top = Fields::new("", config)?;
-        let vision = VisionConfig::read(section(&top, "vision_config")?, ID, &VISION_DEFAULTS)?;
-        let (qformer, tables) = qformer(section(&top, "qformer_config")?, vision.width())?;
-        let queries = size(&top, "num_query_tokens", 32)?;
-        let joint = size(&top, "image_text_hidden_size", 256)?;
+    pub fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let top = config.fields()?.of("Blip2Config");
+        let vision = VisionConfig::read(top.part("vision_config")?.of("Blip2VisionConfig"), ID)?;
+        let (qformer, tables) = qformer(
+            top.part("qformer_config")?.of("Blip2QFormerConfig"),
+            vision.width(),
+        )?;
+        let queries = top.size("num_query_tokens")?;
+        let joint = top.size("image_text_hidden_size")?;
         let image_token = match top.get("image_token_index") {
-            Some(_) => Some(token(&top, "image_token_index", 0)?),
+            Some(_) => Some(top.id("image_token_index")?),
             None => None,
         };
-        let text = section(&top, "text_config")?;
+        let text = top.part("text_config")?;
         let language = match retrieves(config) {
             // A retrieval config carries the library's default language model, which has no weights in the checkpoint.
             true => None,
@@ -96,26 +88,26 @@ pub fn retrieves(config: &Value) -> bool {
 }
 
 fn qformer(fields: Fields, memory: usize) -> Result<(qformer::Spec, Tables), ConfigError> {
-    let width = size(&fields, "hidden_size", 768)?;
-    let heads = size(&fields, "num_attention_heads", 12)?;
+    let width = fields.size("hidden_size")?;
+    let heads = fields.size("num_attention_heads")?;
     let dim = head_dim(&fields, "num_attention_heads", width, heads)?;
     let spec = qformer::Spec {
-        layers: size(&fields, "num_hidden_layers", 12)?,
+        layers: fields.size("num_hidden_layers")?,
         width,
         attention: Attn::full(heads, dim, Bias::ALL),
-        norm: Norm::layer(fields.number_or("layer_norm_eps", 1e-12)?),
+        norm: Norm::layer(fields.number("layer_norm_eps")?),
         mlp: Mlp::Plain {
-            act: act(&fields, "hidden_act", "gelu")?,
-            width: size(&fields, "intermediate_size", 3072)?,
+            act: act(&fields, "hidden_act")?,
+            width: fields.size("intermediate_size")?,
             bias: true,
         },
         memory,
-        frequency: size(&fields, "cross_attention_frequency", 2)?,
+        frequency: fields.size("cross_attention_frequency")?,
         text: fields.flag_or("use_qformer_text_input", false)?,
     };
     let texts = Tables {
-        vocab: size(&fields, "vocab_size", 30522)?,
-        positions: size(&fields, "max_position_embeddings", 512)?,
+        vocab: fields.size("vocab_size")?,
+        positions: fields.size("max_position_embeddings")?,
     };
     fields.only("position_embedding_type", &["absolute".into()])?;
     // The reference takes the image tower's width, whatever this field says.

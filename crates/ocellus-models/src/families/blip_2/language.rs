@@ -10,7 +10,7 @@ use serde_json::json;
 use super::language_model::{LanguageModel, PromptEncoder};
 use crate::config::{ConfigError, Fields};
 use crate::error::ModelError;
-use crate::families::blip::fields::{LIBRARY, act, head_dim, size, token};
+use crate::families::blip::fields::{LIBRARY, act, head_dim};
 
 const OPT: Names = &[
     ("positions", "embed_positions"),
@@ -71,19 +71,8 @@ const T5_DECODER: Names = &[
 /// Most tokens of an encoder-decoder's prompt and of its answer: relative distances set no bound themselves.
 const MOST_POSITIONS: usize = 2048;
 
-/// Fields of both kinds that do not change the computation: dropout, initialisation, and values derived from other fields.
-const HARMLESS: &[&str] = &[
-    "_attn_implementation",
-    "activation_dropout",
-    "dense_act_fn",
-    "dropout_rate",
-    "gradient_checkpointing",
-    "init_std",
-    "is_gated_act",
-    "layerdrop",
-    "n_positions",
-    "output_past",
-];
+/// Fields of the two that are derived from others, and two of old versions that are no longer read.
+const HARMLESS: &[&str] = &["dense_act_fn", "is_gated_act", "n_positions", "output_past"];
 
 /// Specs of a language model, read from its config.
 pub struct LanguageConfig {
@@ -99,9 +88,15 @@ pub struct LanguageConfig {
 
 impl LanguageConfig {
     pub fn read(fields: Fields, family: &str) -> Result<Self, ConfigError> {
-        let language = match fields.text_or("model_type", "opt")? {
-            "opt" => Self::opt(&fields)?,
-            "t5" => Self::t5(&fields)?,
+        let (language, fields) = match fields.text_or("model_type", "opt")? {
+            "opt" => {
+                let fields = fields.of("OPTConfig");
+                (Self::opt(&fields)?, fields)
+            }
+            "t5" => {
+                let fields = fields.of("T5Config");
+                (Self::t5(&fields)?, fields)
+            }
             other => {
                 return Err(ConfigError::Value {
                     field: fields.name("model_type"),
@@ -115,8 +110,8 @@ impl LanguageConfig {
     }
 
     fn opt(fields: &Fields) -> Result<Self, ConfigError> {
-        let width = size(fields, "hidden_size", 768)?;
-        let heads = size(fields, "num_attention_heads", 12)?;
+        let width = fields.size("hidden_size")?;
+        let heads = fields.size("num_attention_heads")?;
         let dim = head_dim(fields, "num_attention_heads", width, heads)?;
         fields.only("word_embed_proj_dim", &[json!(width)])?;
         fields.only("layer_norm_elementwise_affine", &[json!(true)])?;
@@ -126,20 +121,20 @@ impl LanguageConfig {
         );
         let removed = fields.flag_or("_remove_final_layer_norm", false)?;
         let norm = Norm::layer(1e-5);
-        let positions = size(fields, "max_position_embeddings", 2048)?;
+        let positions = fields.size("max_position_embeddings")?;
         let tied = fields.flag_or("tie_word_embeddings", true)?;
         Ok(Self {
             decoder: decoder::Spec {
-                vocab: size(fields, "vocab_size", 50272)?,
-                layers: size(fields, "num_hidden_layers", 12)?,
+                vocab: fields.size("vocab_size")?,
+                layers: fields.size("num_hidden_layers")?,
                 block: block::Spec {
                     width,
                     attention: Attn::full(heads, dim, if bias { Bias::ALL } else { Bias::NONE }),
                     norm,
                     order: if first { Order::NormFirst } else { Order::NormLast },
                     mlp: Mlp::Plain {
-                        act: act(fields, "activation_function", "relu")?,
-                        width: size(fields, "ffn_dim", 3072)?,
+                        act: act(fields, "activation_function")?,
+                        width: fields.size("ffn_dim")?,
                         bias,
                     },
                     memory: None,
@@ -155,16 +150,16 @@ impl LanguageConfig {
             encoder: None,
             tied,
             positions,
-            start: token(fields, "bos_token_id", 2)?,
-            pad: token(fields, "pad_token_id", 1)?,
+            start: fields.id("bos_token_id")?,
+            pad: fields.id("pad_token_id")?,
         })
     }
 
     fn t5(fields: &Fields) -> Result<Self, ConfigError> {
-        let (width, heads) = (size(fields, "d_model", 512)?, size(fields, "num_heads", 8)?);
+        let (width, heads) = (fields.size("d_model")?, fields.size("num_heads")?);
         let buckets = Buckets {
-            buckets: size(fields, "relative_attention_num_buckets", 32)?,
-            max_distance: size(fields, "relative_attention_max_distance", 128)?,
+            buckets: fields.size("relative_attention_num_buckets")?,
+            max_distance: fields.size("relative_attention_max_distance")?,
             both_ways: true,
             heads,
         };
@@ -175,27 +170,27 @@ impl LanguageConfig {
                 found: buckets.buckets.to_string(),
             });
         }
-        let norm = Norm::rms(fields.number_or("layer_norm_epsilon", 1e-6)?);
+        let norm = Norm::rms(fields.number("layer_norm_epsilon")?);
         let block = block::Spec {
             width,
             attention: Attn {
                 scale: Some(1.0),
-                ..Attn::full(heads, size(fields, "d_kv", 64)?, Bias::NONE)
+                ..Attn::full(heads, fields.size("d_kv")?, Bias::NONE)
             },
             norm,
             order: Order::NormFirst,
             mlp: t5_mlp(fields)?,
             memory: None,
         };
-        let layers = size(fields, "num_layers", 6)?;
-        // With a tied head the decoder's states are scaled by `width^-0.5` before the head.
+        let layers = fields.size("num_layers")?;
+        // Models with one table for words and scores bring the states of their decoder down to the table's size.
         let tied = fields.flag_or("tie_word_embeddings", true)?;
         let scale = if tied { (width as f64).powf(-0.5) } else { 1.0 };
-        let pad = token(fields, "pad_token_id", 0)?;
+        let pad = fields.id("pad_token_id")?;
         Ok(Self {
             decoder: decoder::Spec {
-                vocab: size(fields, "vocab_size", 32128)?,
-                layers: size(fields, "num_decoder_layers", layers)?,
+                vocab: fields.size("vocab_size")?,
+                layers: fields.size_or("num_decoder_layers")?.unwrap_or(layers),
                 block: block::Spec {
                     memory: Some(width),
                     ..block
@@ -211,7 +206,7 @@ impl LanguageConfig {
             encoder: Some((encoder::Spec::new(layers, block), buckets, norm)),
             tied,
             positions: MOST_POSITIONS,
-            start: token(fields, "decoder_start_token_id", pad)?,
+            start: fields.id_or("decoder_start_token_id")?.unwrap_or(pad),
             pad,
         })
     }
@@ -249,7 +244,7 @@ impl LanguageConfig {
 }
 
 fn t5_mlp(fields: &Fields) -> Result<Mlp, ConfigError> {
-    let (width, bias) = (size(fields, "d_ff", 2048)?, false);
+    let (width, bias) = (fields.size("d_ff")?, false);
     Ok(match fields.text_or("feed_forward_proj", "relu")? {
         "relu" => Mlp::Plain {
             act: Act::Relu,

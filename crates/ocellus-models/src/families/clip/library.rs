@@ -6,51 +6,29 @@ use serde_json::{Map, Value};
 use super::config::ID;
 use super::config::{Config, EndOfText, TextConfig, layer, tower};
 use super::layout::Publication;
-use crate::config::{BOOKKEEPING, ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile, Fields};
 
-/// Default sizes: the library's config classes have those of the smallest published model.
-struct Defaults {
-    width: usize,
-    heads: usize,
-    inner: usize,
-}
-
-const TEXT: Defaults = Defaults {
-    width: 512,
-    heads: 8,
-    inner: 2048,
-};
-
-const VISION: Defaults = Defaults {
-    width: 768,
-    heads: 12,
-    inner: 3072,
-};
-
-pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
+pub(super) fn read(config: &ConfigFile) -> Result<Config, ConfigError> {
     let (text_object, vision_object) = (part(config, "text_config")?, part(config, "vision_config")?);
-    let text_fields = Fields::new("text_config", &text_object)?;
+    let text_fields = Fields::new("text_config", &text_object, config.log())?.of("CLIPTextConfig");
     let text = TextConfig {
-        vocab: text_fields.size_or("vocab_size")?.unwrap_or(49408),
-        positions: text_fields.size_or("max_position_embeddings")?.unwrap_or(77),
-        encoder: stack(&text_fields, &TEXT)?,
+        vocab: text_fields.size("vocab_size")?,
+        positions: text_fields.size("max_position_embeddings")?,
+        encoder: stack(&text_fields)?,
     };
-    let end = match text_fields.get("eos_token_id") {
-        None => EndOfText::First(49407),
-        Some(_) => match text_fields.id("eos_token_id")? {
-            // The first published configs state end token 2 whatever the vocabulary.
-            2 => EndOfText::Highest,
-            id => EndOfText::First(id),
-        },
+    let end = match text_fields.id("eos_token_id")? {
+        // What the first published configs have for every vocabulary.
+        2 => EndOfText::Highest,
+        id => EndOfText::First(id),
     };
     finish(text_fields)?;
 
-    let vision_fields = Fields::new("vision_config", &vision_object)?;
-    let channels = vision_fields.size_or("num_channels")?.unwrap_or(3);
-    let (vision, patch_size) = tower(&vision_fields, (channels, 32), stack(&vision_fields, &VISION)?)?;
+    let vision_fields = Fields::new("vision_config", &vision_object, config.log())?.of("CLIPVisionConfig");
+    let channels = vision_fields.size("num_channels")?;
+    let (vision, patch_size) = tower(&vision_fields, (channels, 32), stack(&vision_fields)?)?;
     finish(vision_fields)?;
 
-    let top = Fields::new("", config)?;
+    let top = config.fields()?.of("CLIPConfig");
     for key in [
         "text_config",
         "vision_config",
@@ -59,7 +37,7 @@ pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
     ] {
         top.get(key);
     }
-    let embed = top.size_or("projection_dim")?.unwrap_or(512);
+    let embed = top.size("projection_dim")?;
     finish(top)?;
     Ok(Config {
         layout: Publication::Library,
@@ -71,38 +49,24 @@ pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
     })
 }
 
-fn stack(fields: &Fields, defaults: &Defaults) -> Result<encoder::Spec, ConfigError> {
-    let size = |key: &str, default: usize| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
+fn stack(fields: &Fields) -> Result<encoder::Spec, ConfigError> {
     let block = layer(
         fields,
-        (
-            size("hidden_size", defaults.width)?,
-            size("num_attention_heads", defaults.heads)?,
-        ),
-        Norm::layer(fields.number_or("layer_norm_eps", 1e-5)?),
+        (fields.size("hidden_size")?, fields.size("num_attention_heads")?),
+        Norm::layer(fields.number("layer_norm_eps")?),
         (
             fields.act("hidden_act", "quick_gelu")?,
-            size("intermediate_size", defaults.inner)?,
+            fields.size("intermediate_size")?,
         ),
     )?;
-    Ok(encoder::Spec::new(size("num_hidden_layers", 12)?, block))
+    Ok(encoder::Spec::new(fields.size("num_hidden_layers")?, block))
 }
 
-/// Checks fields that have only one supported value, and ignores harmless ones: both parts repeat the width of the joint
-/// embedding space, which the top level states.
+/// What changes nothing: both parts repeat the width of the common space, which the top
+/// level says.
 fn finish(fields: Fields) -> Result<(), ConfigError> {
-    for key in ["is_decoder", "is_encoder_decoder", "add_cross_attention"] {
-        fields.only(key, &[false.into()])?;
-    }
-    fields.only("pruned_heads", &[Value::Object(Map::new())])?;
-    let harmless = [
-        "dropout",
-        "logit_scale_init_value",
-        "projection_dim",
-        "tie_encoder_decoder",
-        "tie_word_embeddings",
-    ];
-    fields.finish(ID, &[BOOKKEEPING, &harmless].concat())
+    let harmless = ["logit_scale_init_value", "projection_dim", "tie_word_embeddings"];
+    fields.finish(ID, &harmless)
 }
 
 /// The object `key`, completed by `{key}_dict` of older configs, whose values take precedence in the library. A config in which

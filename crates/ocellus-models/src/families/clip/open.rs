@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::config::ID;
 use super::config::{Config, EndOfText, TextConfig, layer, tower};
 use super::layout::Publication;
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile, Fields};
 
 /// Whether this is a config of OpenCLIP.
 pub(super) fn is_open(config: &Value) -> bool {
@@ -16,8 +16,8 @@ pub(super) fn is_open(config: &Value) -> bool {
         .all(|key| model.get(key).is_some())
 }
 
-pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
-    let top = Fields::new("", config)?;
+pub(super) fn read(config: &ConfigFile) -> Result<Config, ConfigError> {
+    let top = config.fields()?;
     let inner = top.object("model_cfg")?;
     let model = inner.as_ref().unwrap_or(&top);
     let part = |key: &str| {
@@ -28,6 +28,7 @@ pub(super) fn read(config: &Value) -> Result<Config, ConfigError> {
     let quick = model.flag_or("quick_gelu", false)?;
     let embed = model.size("embed_dim")?;
     model.only("custom_text", &[json!(false)])?;
+    model.refuse(&["init_logit_bias", "multimodal_cfg"])?;
 
     let fields = part("text_cfg")?;
     let size = |key: &str, default: usize| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
@@ -105,6 +106,8 @@ fn block(fields: &Fields, size: (usize, usize), quick: bool) -> Result<ocellus_n
     let eps = match fields.object("norm_kwargs")? {
         Some(options) => {
             let eps = options.number_or("eps", 1e-5)?;
+            options.only("bias", &[json!(true)])?;
+            options.only("elementwise_affine", &[json!(true)])?;
             options.finish(ID, &[])?;
             eps
         }
@@ -121,6 +124,7 @@ fn block(fields: &Fields, size: (usize, usize), quick: bool) -> Result<ocellus_n
         fields.only(key, &[json!(false)])?;
     }
     fields.only("block_type", &[json!("default")])?;
+    fields.refuse(&["ls_init_value"])?;
     let mut block = layer(fields, size, Norm::layer(eps), (act, inner))?;
     block.attention = block.attention.fused();
     Ok(block)
@@ -129,6 +133,7 @@ fn block(fields: &Fields, size: (usize, usize), quick: bool) -> Result<ocellus_n
 fn finish_text(fields: Fields) -> Result<(), ConfigError> {
     fields.only("pool_type", &[json!("argmax"), json!("eos")])?;
     fields.only("proj_type", &[json!("linear")])?;
+    fields.refuse(&["hf_model_name"])?;
     for key in ["embed_cls", "no_causal_mask", "proj_bias"] {
         fields.only(key, &[json!(false)])?;
     }
@@ -154,6 +159,7 @@ fn finish_vision(fields: Fields) -> Result<(), ConfigError> {
     fields.only("pool_type", &[json!("tok")])?;
     fields.only("pos_embed_type", &[json!("learnable")])?;
     fields.only("attentional_pool", &[json!(false)])?;
+    fields.refuse(&["global_average_pool", "input_patchnorm", "timm_model_name"])?;
     let harmless = [
         // Patches are dropped in training only.
         "patch_dropout",

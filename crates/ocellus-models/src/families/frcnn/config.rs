@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::backbone::{BLOCKS, Net};
 use super::boxes::around_a_point;
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile, Fields};
 
 /// The family's id.
 pub(super) const ID: &str = "frcnn";
@@ -136,9 +136,9 @@ pub(super) fn claims(config: &Value) -> bool {
 }
 
 impl Config {
-    pub(super) fn read(config: &Value) -> Result<Self, ConfigError> {
-        let config = small_letters(config);
-        let fields = Fields::new("", &config)?;
+    pub(super) fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let small = small_letters(config);
+        let fields = Fields::new("", &small, config.log())?;
         fields.only("size_divisibility", &[json!(0)])?;
         let (fewest, most) = (
             fields.size("min_detections")?,

@@ -12,9 +12,10 @@ use ocellus_testkit::gguf::{BOOL, F32, File, TEXT, U32, text};
 use ocellus_testkit::{Case, test_each};
 use ocellus_text::{Conversation, Message, Part, RenderOptions, Role};
 use ocellus_weights::Weights;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Assembled, GgufError, assemble};
+use crate::config::ConfigFile;
 use crate::error::ModelError;
 use crate::families::changed::{config, with};
 use crate::families::{find, parse};
@@ -44,11 +45,11 @@ fn put_together([language, tower]: [File; 2]) -> Result<Assembled, GgufError> {
     assemble(weights(language, "model.gguf"), weights(tower, "mmproj.gguf"))
 }
 
-fn load(config: &Value, weights: Weights) -> Result<Box<dyn Model>, ModelError> {
+fn load(config: &ConfigFile, weights: Weights) -> Result<Box<dyn Model>, ModelError> {
     let source = Rc::new(Frozen::new(Arc::new(weights), Device::Cpu, DType::F32));
     let family = find(config)?;
     let model = (family.load)(config, &Params::new(source.clone(), Precision::F32))?;
-    source.finish(|name| family.ignores(name))?;
+    family.finish(config, &source)?;
     Ok(model)
 }
 
@@ -187,7 +188,7 @@ fn words_and_turns() {
     assert_eq!((ids.len(), ids[2]), (4, 8));
     assert_eq!(tokenizer.decode(&ids).unwrap(), "the thex");
     assert!(tokenizer.is_special(2) && !tokenizer.is_special(20));
-    assert_eq!(parse(&generation).unwrap(), json!({ "eos_token_id": [2, 0] }));
+    assert_eq!(*parse(&generation).unwrap(), json!({ "eos_token_id": [2, 0] }));
     let conversation = Conversation::new(vec![Message::new(Role::User, vec![Part::Text("hi".to_owned())])]);
     let prompt = template
         .unwrap()

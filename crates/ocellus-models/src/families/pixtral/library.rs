@@ -7,58 +7,52 @@ use serde_json::{Value, json};
 use super::config::ID;
 use super::config::{Config, SpecialTokens, TextConfig, VisionConfig};
 use super::names::Publication;
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile, Fields};
 
-pub fn read(config: &Value) -> Result<Config, ConfigError> {
-    let top = Fields::new("", config)?;
+pub fn read(config: &ConfigFile) -> Result<Config, ConfigError> {
+    let top = config.fields()?.of("LlavaConfig");
     let part = |name: &str| {
         let missing = || ConfigError::Missing {
             field: name.to_owned(),
         };
         top.object(name)?.ok_or_else(missing)
     };
-    let (vision, text) = (part("vision_config")?, part("text_config")?);
+    let (vision, text) = (
+        part("vision_config")?.of("PixtralVisionConfig"),
+        part("text_config")?.of("MistralConfig"),
+    );
     top.only("projector_hidden_act", &[json!("gelu")])?;
-    // Other values of these two fields would select another layer or drop a token.
-    top.number("vision_feature_layer")?;
+    // Without these two the library takes another layer and drops a token.
     top.only("vision_feature_layer", &[json!(-1)])?;
-    top.text("vision_feature_select_strategy")?;
     top.only("vision_feature_select_strategy", &[json!("full")])?;
     let image_token = match top.get("image_token_id") {
         Some(_) => top.id("image_token_id")?,
         None => top.id("image_token_index")?,
     };
-    let tied = match top.get("tie_word_embeddings") {
+    let tied = match top.own("tie_word_embeddings") {
         Some(_) => &top,
         None => &text,
     }
     .flag_or("tie_word_embeddings", false)?;
-    text.get("tie_word_embeddings");
+    text.own("tie_word_embeddings");
     let read = Config {
         layout: Publication::Library,
         vision_config: vision_config(&vision)?,
-        text_config: text_config(&text, &config["text_config"], tied)?,
+        text_config: text_config(&text, tied)?,
         adapter_bias: top.flag_or("multimodal_projector_bias", true)?,
         special_tokens: SpecialTokens::read(image_token, &top)?,
     }
     .check(&vision, &text)?;
-    vision.finish(
-        ID,
-        &["is_composition", "initializer_factor", "tie_word_embeddings"],
-    )?;
-    text.finish(ID, &["is_composition"])?;
-    top.finish(
-        ID,
-        // A number of visual tokens; the processor computes it for every picture instead.
-        &["ignore_index", "image_seq_length", "processor_class"],
-    )?;
+    vision.finish(ID, &["tie_word_embeddings"])?;
+    text.finish(ID, &[])?;
+    // A number of tokens that the processor computes for every picture instead.
+    top.finish(ID, &["image_seq_length"])?;
     Ok(read)
 }
 
 fn vision_config(vision: &Fields) -> Result<VisionConfig, ConfigError> {
     vision.only("model_type", &[json!("pixtral")])?;
-    let size = |key: &str, default: usize| Ok::<_, ConfigError>(vision.size_or(key)?.unwrap_or(default));
-    let act = match vision.text_or("hidden_act", "gelu")? {
+    let act = match vision.text("hidden_act")? {
         "silu" => Act::Silu,
         "gelu" => Act::Gelu,
         other => {
@@ -69,31 +63,29 @@ fn vision_config(vision: &Fields) -> Result<VisionConfig, ConfigError> {
             });
         }
     };
-    let (width, heads) = (size("hidden_size", 1024)?, size("num_attention_heads", 16)?);
+    let (width, heads) = (vision.size("hidden_size")?, vision.size("num_attention_heads")?);
     vision.only("head_dim", &[json!(width / heads)])?;
     Ok(VisionConfig {
         width,
-        layers: size("num_hidden_layers", 24)?,
+        layers: vision.size("num_hidden_layers")?,
         heads,
-        inner: size("intermediate_size", 4096)?,
+        inner: vision.size("intermediate_size")?,
         act,
-        channels: size("num_channels", 3)?,
-        patch_size: size("patch_size", 16)?,
-        image_size: size("image_size", 1024)?,
-        theta: theta(vision)?,
+        channels: vision.size("num_channels")?,
+        patch_size: vision.size("patch_size")?,
+        image_size: vision.size("image_size")?,
+        theta: theta(vision, "axial")?,
     })
 }
 
-fn text_config(text: &Fields, raw: &Value, tied: bool) -> Result<TextConfig, ConfigError> {
+fn text_config(text: &Fields, tied: bool) -> Result<TextConfig, ConfigError> {
     text.only("model_type", &[json!("mistral")])?;
     text.only("hidden_act", &[json!("silu")])?;
-    let size = |key: &str, default: usize| Ok::<_, ConfigError>(text.size_or(key)?.unwrap_or(default));
-    let (width, heads) = (size("hidden_size", 4096)?, size("num_attention_heads", 32)?);
-    let max_positions = size("max_position_embeddings", 131_072)?;
-    let window = match raw.get("sliding_window") {
-        Some(_) => text.size_or("sliding_window")?,
-        // The library's default where the field is absent.
-        None => Some(4096),
+    let (width, heads) = (text.size("hidden_size")?, text.size("num_attention_heads")?);
+    let max_positions = text.size("max_position_embeddings")?;
+    let window = match text.is_null("sliding_window") {
+        true => None,
+        false => text.size_or("sliding_window")?,
     };
     // A sliding window at least as long as the longest prompt has no effect.
     if let Some(window) = window.filter(|w| *w < max_positions) {
@@ -104,28 +96,29 @@ fn text_config(text: &Fields, raw: &Value, tied: bool) -> Result<TextConfig, Con
         });
     }
     Ok(TextConfig {
-        vocab: size("vocab_size", 32000)?,
+        vocab: text.size("vocab_size")?,
         width,
-        layers: size("num_hidden_layers", 32)?,
+        layers: text.size("num_hidden_layers")?,
         heads,
-        kv_heads: size("num_key_value_heads", 8)?,
-        head_dim: size("head_dim", width / heads)?,
-        inner: size("intermediate_size", 14336)?,
-        eps: text.number_or("rms_norm_eps", 1e-6)?,
-        theta: theta(text)?,
+        kv_heads: text.size("num_key_value_heads")?,
+        head_dim: text.size_or("head_dim")?.unwrap_or(width / heads),
+        inner: text.size("intermediate_size")?,
+        eps: text.number("rms_norm_eps")?,
+        theta: theta(text, "default")?,
         tied,
         max_positions,
     })
 }
 
 /// `rope_theta`, beside the other fields or under `rope_parameters`; scaled positions are refused.
-fn theta(fields: &Fields) -> Result<f64, ConfigError> {
-    let beside = fields.number_or("rope_theta", 1e4)?;
+fn theta(fields: &Fields, kind: &str) -> Result<f64, ConfigError> {
+    let beside = fields.number("rope_theta")?;
     fields.only("rope_scaling", &[Value::Null])?;
     let Some(inner) = fields.object("rope_parameters")? else {
         return Ok(beside);
     };
-    inner.only("rope_type", &[json!("default")])?;
+    // The tower turns by its axes under either name.
+    inner.only("rope_type", &[json!("default"), json!(kind)])?;
     let theta = inner.number_or("rope_theta", beside)?;
     inner.finish(ID, &[])?;
     Ok(theta)

@@ -1,18 +1,18 @@
 //! `params.json`, as the publisher writes it.
 
 use ocellus_nn::Act;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::config::ID;
 use super::config::{Config, SpecialTokens, TextConfig, VisionConfig};
 use super::names::Publication;
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile};
 
 /// Maximum positions of the published model; its own config omits them.
 const PUBLISHED_POSITIONS: usize = 131_072;
 
-pub fn read(config: &Value) -> Result<Config, ConfigError> {
-    let top = Fields::new("", config)?;
+pub fn read(config: &ConfigFile) -> Result<Config, ConfigError> {
+    let top = config.fields()?;
     let missing = || ConfigError::Missing {
         field: "vision_encoder".to_owned(),
     };
@@ -53,7 +53,17 @@ pub fn read(config: &Value) -> Result<Config, ConfigError> {
         special_tokens: SpecialTokens::read(vision.id("image_token_id")?, &vision)?,
     }
     .check(&vision, &top)?;
-    // A bound of the preprocessing, not of the model.
+    top.refuse(&[
+        "attn_chunk_size",
+        "llama_4_scaling",
+        "lora",
+        "moe",
+        "quantization",
+        "rope_scaling",
+        "sliding_window",
+        "yarn",
+    ])?;
+    // How large a picture the preprocessing makes.
     vision.finish(ID, &["max_image_size"])?;
     top.finish(ID, &[])?;
     Ok(read)

@@ -1,11 +1,15 @@
 //! Configs of both layouts, refusals and the fields that they name, pictures in prompts, and packed pictures.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use ocellus_nn::attention::Projections;
-use ocellus_nn::{Act, Mlp, Taps};
-use ocellus_testkit::test_each;
+use ocellus_nn::{Act, Frozen, Mlp, Params, Precision, Taps};
+use ocellus_testkit::{Case, test_each};
+use ocellus_weights::Weights;
 use serde_json::{Value, json};
+use std::rc::Rc;
+use std::sync::Arc;
 
+use crate::config::ConfigFile;
 use crate::error::ModelError;
 use crate::families::changed::{config, field, load, with};
 use crate::mrope::{PositionRule, VisualSpan};
@@ -30,7 +34,6 @@ fn patches(model: &dyn Vlm, grids: &[Grid]) -> Tensor {
 #[test]
 fn each_wrong_field_is_named() {
     let table = [
-        (LIBRARY, "image_token_index", None),
         (LIBRARY, "text_config", None),
         (LIBRARY, "vision_config", None),
         (LIBRARY, "projector_hidden_act", Some(json!("relu"))),
@@ -43,7 +46,6 @@ fn each_wrong_field_is_named() {
         (LIBRARY, "text_config.sliding_window", Some(json!(512))),
         (LIBRARY, "text_config.head_dim", Some(json!(15))),
         (LIBRARY, "text_config.rope_scaling", Some(json!({"factor": 2.0}))),
-        (LIBRARY, "text_config.attention_bias", Some(json!(true))),
         (
             LIBRARY,
             "vision_config.model_type",
@@ -52,7 +54,6 @@ fn each_wrong_field_is_named() {
         (LIBRARY, "vision_config.hidden_act", Some(json!("quick_gelu"))),
         (LIBRARY, "vision_config.head_dim", Some(json!(8))),
         (PUBLISHER, "vision_encoder.num_attention_heads", Some(json!(3))),
-        (LIBRARY, "vision_config.window_size", Some(json!(7))),
         (PUBLISHER, "dim", None),
         (PUBLISHER, "norm_eps", None),
         (PUBLISHER, "sliding_window", Some(json!(4096))),
@@ -93,7 +94,7 @@ fn a_window_that_no_prompt_leaves_is_none() {
 
 #[test]
 fn what_a_published_config_leaves_out() {
-    let published = json!({
+    let published = ConfigFile::from(json!({
         "model_type": "llava", "image_token_index": 10, "vision_feature_layer": -1, "vision_feature_select_strategy": "full",
         "text_config": {
             "model_type": "mistral", "hidden_size": 5120, "head_dim": 128, "num_hidden_layers": 40,
@@ -101,7 +102,7 @@ fn what_a_published_config_leaves_out() {
             "sliding_window": null, "max_position_embeddings": 1024000, "vocab_size": 131072,
         },
         "vision_config": {"model_type": "pixtral", "head_dim": 64, "hidden_act": "silu", "rope_theta": 1e4},
-    });
+    }));
     let read = super::read(&published).unwrap();
     let (tower, decoder) = (read.tower(), read.decoder());
     assert_eq!((tower.patch, tower.encoder.layers), (3 * 16 * 16, 24));
@@ -135,9 +136,24 @@ fn the_publisher_keeps_rotations_side_by_side() {
 }
 
 #[test]
-fn a_tied_head_needs_no_tensor() {
-    let tied = with(config(LIBRARY), "tie_word_embeddings", Some(json!(true)));
-    let model = load(LIBRARY, &tied).unwrap();
+fn a_head_of_its_own_counts_whatever_the_config_says() {
+    let logits = |tied: bool| {
+        let config = with(config(LIBRARY), "tie_word_embeddings", Some(json!(tied)));
+        let model = load(LIBRARY, &config).unwrap();
+        let vlm = model.generator().unwrap();
+        let scores = vlm.logits(&vlm.decoder().embed(&[7]).unwrap()).unwrap();
+        scores.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    assert_eq!(logits(true), logits(false));
+}
+
+#[test]
+fn a_head_that_is_absent_is_tied() {
+    let weights = Weights::open(&Case::golden(LIBRARY).model_dir()).unwrap();
+    let weights = weights.without(|name| name.contains("lm_head"));
+    let source = Rc::new(Frozen::new(Arc::new(weights), Device::Cpu, DType::F32));
+    let params = Params::new(source, Precision::F32);
+    let model = (super::FAMILY.load)(&config(LIBRARY), &params).unwrap();
     let vlm = model.generator().unwrap();
     let hidden = vlm.decoder().embed(&[7]).unwrap();
     let scores = vlm.logits(&hidden).unwrap();

@@ -3,10 +3,10 @@
 use ocellus_nn::decoder::{self, Head, Positions};
 use ocellus_nn::rope::{Long, Rope};
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::visual;
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile};
 use crate::facts::Facts;
 
 /// The family's id.
@@ -38,14 +38,15 @@ const HARMLESS: &[&str] = &[
 ];
 
 impl Config {
-    pub fn read(config: &Value) -> Result<Self, ConfigError> {
-        let top = Fields::new("", config)?;
+    pub fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let top = config.fields()?;
         let missing = || ConfigError::Missing {
             field: "visual".to_owned(),
         };
         let visual = top.object("visual")?.ok_or_else(missing)?;
         top.only("rotary_pct", &[json!(1.0), json!(1)])?;
         top.only("scale_attn_weights", &[json!(true)])?;
+        top.refuse(&["use_cache_quantization", "use_cache_kernel"])?;
         let (width, heads) = (top.size("hidden_size")?, top.size("num_attention_heads")?);
         let head_dim = top.size_or("kv_channels")?.unwrap_or(width / heads);
         if head_dim * heads != width || head_dim % 2 != 0 || head_dim < 4 {

@@ -46,7 +46,6 @@ fn each_wrong_field_is_named() {
         ("visual.output_dim", Some(json!(385))),
         ("use_dynamic_ntk", Some(json!("yes"))),
         ("use_cache_quantization", Some(json!(true))),
-        ("visual.class_token", Some(json!(true))),
     ];
     let named = table.map(|(path, value)| (path, (path, value)));
     test_each(named, |(path, value)| {

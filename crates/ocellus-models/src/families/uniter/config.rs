@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile};
 use crate::families::regions::{Stream, labels};
 
 /// The token type of regions.
@@ -48,8 +48,8 @@ pub(super) struct Config {
 }
 
 impl Config {
-    pub(super) fn read(config: &Value) -> Result<Self, ConfigError> {
-        let fields = Fields::new("", config)?;
+    pub(super) fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let fields = config.fields()?;
         let size = |key: &str, default| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
         let architecture = config.get("architectures").and_then(|a| a.get(0));
         let answers = size("num_answer", 3129)?;

@@ -1,8 +1,8 @@
 //! The config: the two streams, their connection layers, and the heads. A missing field has the original's default.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile, Fields};
 use crate::families::regions::{Stream, divides, labels};
 
 pub(super) const TASKS: &str = "VILBertForVLTasks";
@@ -68,8 +68,8 @@ pub(super) struct Config {
 }
 
 impl Config {
-    pub(super) fn read(config: &Value) -> Result<Self, ConfigError> {
-        let fields = Fields::new("", config)?;
+    pub(super) fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let fields = config.fields()?;
         let size = |key: &str, default| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
         for (key, value) in [
             ("model", json!("bert")),

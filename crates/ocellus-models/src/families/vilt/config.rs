@@ -4,7 +4,7 @@ use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, embeddings, encoder, tower};
 use serde_json::Value;
 
-use crate::config::{BOOKKEEPING, ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile, Fields};
 use crate::error::ModelError;
 use crate::facts::Facts;
 
@@ -52,17 +52,16 @@ pub(super) enum HeadKind {
 }
 
 impl Config {
-    pub fn read(config: &Value) -> Result<Self, ConfigError> {
-        let fields = Fields::new("", config)?;
-        let size = |key: &str, default: usize| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
-        let (image, patch) = (size("image_size", 384)?, size("patch_size", 32)?);
+    pub fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let fields = config.fields()?.of("ViltConfig");
+        let (image, patch) = (fields.size("image_size")?, fields.size("patch_size")?);
         if patch > image {
             let expected = format!("at most image_size {image}");
             return Err(wrong(&fields, "patch_size", expected, patch));
         }
-        let limit = fields.number_or("max_image_length", -1.0)?;
+        let limit = fields.number("max_image_length")?;
         let kind = kind(&fields)?;
-        let kinds = size("modality_type_vocab_size", 2)?;
+        let kinds = fields.size("modality_type_vocab_size")?;
         if let HeadKind::Answers { pictures, .. } = kind
             && kinds <= pictures
         {
@@ -71,31 +70,21 @@ impl Config {
         }
         let config = Self {
             kind,
-            vocab: size("vocab_size", 30522)?,
-            positions: size("max_position_embeddings", 40)?,
-            types: size("type_vocab_size", 2)?,
+            vocab: fields.size("vocab_size")?,
+            positions: fields.size("max_position_embeddings")?,
+            types: fields.size("type_vocab_size")?,
             kinds,
             act: fields.act("hidden_act", "gelu")?,
-            layers: size("num_hidden_layers", 12)?,
+            layers: fields.size("num_hidden_layers")?,
             block: layer(&fields)?,
-            channels: size("num_channels", 3)?,
+            channels: fields.size("num_channels")?,
             patch,
             side: image / patch,
             most_patches: (limit >= 0.0).then_some(limit as usize),
             labels: labels(&fields)?,
         };
-        fields.only("is_decoder", &[false.into()])?;
-        fields.only("add_cross_attention", &[false.into()])?;
-        // The MLM head is tied to the token embedding table whatever the config says.
-        let harmless = [
-            "attention_probs_dropout_prob",
-            "hidden_dropout_prob",
-            "is_encoder_decoder",
-            "pruned_heads",
-            "tie_encoder_decoder",
-            "tie_word_embeddings",
-        ];
-        fields.finish(ID, &[BOOKKEEPING, &harmless].concat())?;
+        // The word table is tied whatever the config says.
+        fields.finish(ID, &["tie_word_embeddings"])?;
         Ok(config)
     }
 
@@ -177,8 +166,7 @@ fn wrong(fields: &Fields, key: &str, expected: String, found: impl ToString) -> 
 }
 
 fn layer(fields: &Fields) -> Result<block::Spec, ConfigError> {
-    let size = |key: &str, default: usize| Ok::<_, ConfigError>(fields.size_or(key)?.unwrap_or(default));
-    let (width, heads) = (size("hidden_size", 768)?, size("num_attention_heads", 12)?);
+    let (width, heads) = (fields.size("hidden_size")?, fields.size("num_attention_heads")?);
     if width % heads != 0 {
         let expected = format!("a divisor of hidden_size {width}");
         return Err(wrong(fields, "num_attention_heads", expected, heads));
@@ -193,11 +181,11 @@ fn layer(fields: &Fields) -> Result<block::Spec, ConfigError> {
     Ok(block::Spec {
         width,
         attention: Attn::full(heads, width / heads, bias),
-        norm: Norm::layer(fields.number_or("layer_norm_eps", 1e-12)?),
+        norm: Norm::layer(fields.number("layer_norm_eps")?),
         order: Order::NormFirst,
         mlp: Mlp::Plain {
             act: fields.act("hidden_act", "gelu")?,
-            width: size("intermediate_size", 3072)?,
+            width: fields.size("intermediate_size")?,
             bias: true,
         },
         memory: None,
@@ -205,7 +193,7 @@ fn layer(fields: &Fields) -> Result<block::Spec, ConfigError> {
 }
 
 fn kind(fields: &Fields) -> Result<HeadKind, ConfigError> {
-    let pictures = fields.number_or("num_images", -1.0)?;
+    let pictures = fields.number("num_images")?;
     let architecture = fields.get("architectures").and_then(|a| a.get(0));
     match architecture.and_then(Value::as_str) {
         Some("ViltForQuestionAnswering") => Ok(HeadKind::Answers {

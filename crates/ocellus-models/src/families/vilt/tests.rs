@@ -69,12 +69,6 @@ fn what_cannot_be_computed_is_refused_by_name() {
         ),
         (
             "vilt-vqa",
-            "position_embedding_type",
-            json!("relative"),
-            "position_embedding_type",
-        ),
-        (
-            "vilt-vqa",
             "type_vocab_size",
             json!(3),
             "token_type_embeddings.weight",

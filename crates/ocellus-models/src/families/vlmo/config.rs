@@ -5,9 +5,8 @@ use ocellus_nn::block::{self, Order};
 use ocellus_nn::embeddings;
 use ocellus_nn::position_table::Interpolation;
 use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Params, encoder, tower};
-use serde_json::Value;
 
-use crate::config::{ConfigError, Fields};
+use crate::config::{ConfigError, ConfigFile, Fields};
 use crate::facts::Facts;
 
 /// The family's id.
@@ -39,8 +38,8 @@ pub(super) struct Config {
 }
 
 impl Config {
-    pub(super) fn read(config: &Value) -> Result<Self, ConfigError> {
-        let fields = Fields::new("", config)?;
+    pub(super) fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+        let fields = config.fields()?;
         let wrong = |field: &str, expected: String, found: String| ConfigError::Value {
             field: field.to_owned(),
             expected,

@@ -1,6 +1,7 @@
 //! `ocellus models plan`: memory and work, before anything is loaded.
 
 use ocellus_hub::Reference;
+use ocellus_models::families;
 use ocellus_session::{MemoryEstimate, StorageDtype, Usage, checkpoint};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let reference = Reference::parse(&args.model)?;
     let found = context.hub()?.resolve(&reference, &context.downloads())?;
     let texts = checkpoint::texts(&found.location)?;
-    let config = texts.config()?;
+    let config = families::parse(&texts.config()?)?;
     let picture = (args.image_size.width_px, args.image_size.height_px);
     let usage = Usage {
         pictures: vec![picture; usize::from(args.images)],
@@ -27,7 +28,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     };
     let storage = StorageDtype::of(&context.compute(), None);
     let Some(estimate) = MemoryEstimate::new(&texts, &config, &usage, &storage)? else {
-        let family = ocellus_models::find(&ocellus_models::families::parse(&config)?)?;
+        let family = ocellus_models::find(&config)?;
         let able = ocellus_models::FAMILIES.iter().filter(|f| f.shape.is_some());
         let able: Vec<&str> = able.map(|f| f.id).collect();
         return Err(
@@ -35,6 +36,8 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
                 .hint(format!("families that can: {}", able.join(", "))),
         );
     };
+    let warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
+    context.warn(&warnings)?;
     let image_tokens = estimate.image_tokens();
     let grids = estimate.grids();
     let (width, height) = estimate
@@ -57,7 +60,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let available = context.available_bytes();
     if args.format == Format::Json {
         return output::json(&json!({
-            "model": args.model, "parameters": parameters, "weights": storage.name, "resized": [width, height],
+            "model": args.model, "warnings": warnings, "parameters": parameters, "weights": storage.name, "resized": [width, height],
             "image_tokens": image_tokens, "prompt_tokens": prompt, "context_tokens": context_tokens,
             "weights_bytes": plan.weights_bytes, "cache_bytes": plan.cache_bytes,
             "vision_bytes": plan.vision_bytes, "prefill_bytes": plan.prefill_bytes,

@@ -66,7 +66,7 @@ fn card(context: &Context, reference: &Reference) -> Result<Card, Failure> {
         }
         Location::Gguf(paths) => {
             let made = ocellus_session::checkpoint::open_gguf(&paths)?;
-            let mut card = summarise(&checkpoint.name, &made.weights, parse(&made.config)?);
+            let mut card = summarise(&checkpoint.name, &made.weights, parse(&made.config)?.into());
             card.location = paths.language[0].display().to_string();
             for path in paths.language.iter().chain([&paths.tower]) {
                 let size = std::fs::metadata(path)
@@ -151,7 +151,8 @@ fn config(folder: &Path) -> Result<Value, Failure> {
             .hint("the file is damaged; download the model again")
     };
     match path.extension().is_some_and(|e| e == "yaml") {
-        true => parse(&String::from_utf8_lossy(&bytes)).map_err(|error| damaged(&error, "YAML")),
+        true => (parse(&String::from_utf8_lossy(&bytes)).map(Value::from))
+            .map_err(|error| damaged(&error, "YAML")),
         false => serde_json::from_slice(&bytes).map_err(|error| damaged(&error, "JSON")),
     }
 }
