@@ -6,16 +6,15 @@ use std::sync::Arc;
 use candle_core::Device;
 use ocellus_models::{CONFIG_FILES, ConfigFile, Facts, Learner, Model, Trace, families};
 use ocellus_nn::{Params, Precision, Trainable};
-use ocellus_weights::Weights;
 
 use crate::case::{Case, read_text};
 use crate::error::CaseError;
 use crate::momentum;
-use ocellus_session::Compute;
+use ocellus_session::{Compute, checkpoint};
 
 /// For inference, on the CPU at the case's width.
 pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
-    let weights = Arc::new(Weights::open(&case.model())?);
+    let weights = Arc::new(checkpoint::weights(&case.model())?);
     let config = config(case)?;
     let model = Compute::on_cpu(case.width).build(&config, weights)?;
     config.strict()?;
@@ -24,7 +23,7 @@ pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
 
 /// As [`frozen`], for a family that replays its reference forward pass.
 pub fn trace(case: &Case) -> Result<Option<Box<dyn Trace>>, CaseError> {
-    let weights = Arc::new(Weights::open(&case.model())?);
+    let weights = Arc::new(checkpoint::weights(&case.model())?);
     let config = config(case)?;
     let model = Compute::on_cpu(case.width).trace(&config, weights)?;
     config.strict()?;
@@ -47,7 +46,7 @@ pub fn learner(case: &Case) -> Result<(Box<dyn Learner>, Rc<Trainable>), CaseErr
 }
 
 fn trainable_source(case: &Case) -> Result<Rc<Trainable>, CaseError> {
-    let weights = Weights::open(&case.model())?;
+    let weights = checkpoint::weights(&case.model())?;
     Ok(Rc::new(Trainable::from_weights(weights, Device::Cpu)))
 }
 

@@ -1,13 +1,16 @@
 //! A checkpoint's files, opened.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use ocellus_hub::{GgufFiles, Location, built_in};
 use ocellus_models::families::gguf::{Assembled, assemble};
+use ocellus_models::families::{self, arranged};
+use ocellus_models::find;
 use ocellus_processor::TextFiles;
 use ocellus_text::{Template, Tokenizer};
-use ocellus_weights::Weights;
+use ocellus_weights::{Weights, WeightsError};
 
 use crate::error::SessionError;
 
@@ -33,8 +36,8 @@ impl CheckpointFiles {
                 made: None,
             },
             Location::Folder(folder) => Self {
+                weights: weights(folder)?.into(),
                 texts: TextFiles::Folder(folder.clone()),
-                weights: Weights::open(folder)?.into(),
                 made: None,
             },
             Location::Gguf(files) => {
@@ -56,6 +59,21 @@ impl CheckpointFiles {
     pub(crate) fn take_made(&mut self) -> Option<(Tokenizer, Option<Template>)> {
         self.made.take()
     }
+}
+
+/// The weights in a folder, under the names that its family asks for.
+///
+/// # Errors
+/// Weights that cannot be used.
+pub fn weights(folder: &Path) -> Result<Weights, WeightsError> {
+    let weights = Weights::open(folder)?;
+    // Whoever loads the model reports a config that cannot be used.
+    let config = TextFiles::Folder(folder.into()).config().ok();
+    let config = config.and_then(|text| families::parse(&text).ok());
+    Ok(match config.and_then(|config| find(&config).ok()) {
+        Some(family) => arranged(family, weights)?,
+        None => weights,
+    })
 }
 
 /// The texts of a checkpoint without its weights, where they can be had so.

@@ -14,6 +14,7 @@ use ocellus_weights::{Dtype, TensorRef, Weights, write_refs};
 use std::sync::Arc;
 
 use crate::calibrate::Calibration;
+use crate::checkpoint;
 use crate::compute::Compute;
 use crate::error::SessionError;
 use crate::widths::Quant;
@@ -43,7 +44,7 @@ impl<'c> Unquantised<'c> {
         let Location::Folder(folder) = &checkpoint.location else {
             return Err(SessionError::NotAFolder { name: name.clone() });
         };
-        let weights = Arc::new(Weights::open(folder)?);
+        let weights = Arc::new(checkpoint::weights(folder)?);
         let quantised = |key: &String| key.starts_with(stored::LAYOUT);
         if weights.metadata().keys().any(quantised) {
             return Err(SessionError::QuantisedBefore { name: name.clone() });

@@ -18,13 +18,17 @@ pub enum Assembly {
     EvenRowsFirst { of: String, heads: usize },
     /// Adds a frame axis: tensors `[n, channels, h, w]`, one per frame, become `[n, channels, frames, h, w]`.
     Frames(Vec<String>),
+    /// The last axis behind the first one: of `[n, h, w, channels]` the whole is `[n, channels, h, w]`.
+    ChannelsFirst(String),
 }
 
 impl Assembly {
     /// The tensors that go into it.
     pub fn parts(&self) -> &[String] {
         match self {
-            Assembly::As(one) | Assembly::EvenRowsFirst { of: one, .. } => std::slice::from_ref(one),
+            Assembly::As(one) | Assembly::EvenRowsFirst { of: one, .. } | Assembly::ChannelsFirst(one) => {
+                std::slice::from_ref(one)
+            }
             Assembly::Stacked(parts) | Assembly::Frames(parts) => parts,
         }
     }
@@ -59,6 +63,13 @@ impl Assembly {
                 if !even.is_some_and(|halves| rows.is_multiple_of(halves)) || blocks {
                     return Err(shapes(&format!("rows for {heads} heads of an even size"), parts));
                 }
+                Ok((first.dtype, shape))
+            }
+            Assembly::ChannelsFirst(_) => {
+                if shape.len() < 3 || first.dtype.is_quantised() {
+                    return Err(shapes("whole values on three axes or more", parts));
+                }
+                shape[1..].rotate_right(1);
                 Ok((first.dtype, shape))
             }
             Assembly::Frames(_) => {
@@ -107,6 +118,23 @@ impl Assembly {
                 let order =
                     (0..frames).flat_map(|at| bytes.iter().map(move |part| &part[at * frame..][..frame]));
                 Cow::Owned(order.flatten().copied().collect())
+            }
+            (Assembly::ChannelsFirst(_), [bytes]) => {
+                let [outputs, inner @ .., channels] = &parts[0].shape[..] else {
+                    return Ok(bytes.clone());
+                };
+                let (places, size) = (inner.iter().product::<usize>(), dtype.size_bytes());
+                let order = (0..*outputs).flat_map(|output| {
+                    let channel =
+                        move |channel| (0..places).map(move |at| (output * places + at) * channels + channel);
+                    (0..*channels).flat_map(channel)
+                });
+                Cow::Owned(
+                    order
+                        .flat_map(|at| &bytes[at * size..][..size])
+                        .copied()
+                        .collect(),
+                )
             }
             (_, [bytes]) => bytes.clone(),
             _ => Cow::Owned(bytes.concat()),

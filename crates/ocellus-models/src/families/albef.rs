@@ -20,6 +20,7 @@ use model::Albef;
 pub(super) const FAMILY: Family = Family {
     id: ID,
     architectures: &["ALBEF"],
+    anchors: &["visual_encoder.cls_token"],
     tasks: &[Task::Ask, Task::Score, Task::Embed, Task::Classify, Task::Fill],
     also: &[],
     claims: |_| false,

@@ -41,6 +41,10 @@ pub(super) const FAMILY: Family = Family {
         "BlipForImageTextRetrieval",
         PRETRAINING,
     ],
+    anchors: &[
+        "vision_model.embeddings.class_embedding",
+        "visual_encoder.cls_token",
+    ],
     also: &[],
     claims: |_| false,
     tasks: &[Task::Caption, Task::Ask, Task::Score, Task::Embed, Task::Classify],

@@ -28,6 +28,7 @@ use retrieval::Retrieval;
 pub(super) const FAMILY: Family = Family {
     id: ID,
     architectures: &["Blip2ForConditionalGeneration", "Blip2ForImageTextRetrieval"],
+    anchors: &["vision_model.embeddings.class_embedding"],
     also: &["blip_2"],
     claims: |_| false,
     tasks: &[Task::Caption, Task::Ask, Task::Score, Task::Embed, Task::Classify],

@@ -50,6 +50,10 @@ const FORM: TextForm = TextForm {
 pub(super) const FAMILY: Family = Family {
     id: ID,
     architectures: &["CLIPModel"],
+    anchors: &[
+        "text_model.embeddings.token_embedding.weight",
+        "token_embedding.weight",
+    ],
     also: &["open_clip"],
     claims: open::is_open,
     tasks: &[Task::Embed, Task::Score, Task::Classify],

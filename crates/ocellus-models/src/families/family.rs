@@ -25,7 +25,10 @@ pub struct Family {
     pub architectures: &'static [&'static str],
     /// Other names of the family, in files and in what users type.
     pub also: &'static [&'static str],
-    /// Whether the family accepts a config without a known `model_type` or architecture.
+    /// Names of tensors that all of its checkpoints have, in each of the published layouts: what stands in front of one of them
+    /// in a file stands in front of all names of the model, and is none of it.
+    pub anchors: &'static [&'static str],
+    /// Whether a config without a known `model_type` or architecture is one of its own.
     pub claims: fn(&Value) -> bool,
     /// Tasks that its models offer on the command line.
     pub tasks: &'static [Task],

@@ -32,6 +32,7 @@ use pool::Planes;
 pub(super) const FAMILY: Family = Family {
     id: ID,
     architectures: &["GeneralizedRCNN"],
+    anchors: &[],
     also: &["faster_rcnn", "faster-rcnn"],
     processors: &[],
     claims: config::claims,

@@ -1,6 +1,7 @@
 //! Families of models, a file or folder each, and the registry that finds them.
 
 mod albef;
+mod arranged;
 mod blip;
 mod blip_2;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod vilbert;
 mod vilt;
 mod vlmo;
 
+pub use arranged::arranged;
 pub use family::{Family, Load, Task};
 pub use registry::{
     CONFIG_FILES, FAMILIES, find, load, load_generator, load_learner, load_trace, named, parse, processor,

@@ -38,6 +38,7 @@ use recipes::{LIBRARY, PUBLISHER, visual_format};
 pub(super) const FAMILY: Family = Family {
     id: ID,
     architectures: &["LlavaForConditionalGeneration"],
+    anchors: names::ANCHORS,
     tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     also: &[],
     claims: |config| {

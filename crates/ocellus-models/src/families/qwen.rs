@@ -37,6 +37,7 @@ const RECIPE: PixelRecipe = planes::web(planes::square(448));
 pub(super) const FAMILY: Family = Family {
     id: ID,
     architectures: &["QWenLMHeadModel"],
+    anchors: &["transformer.wte.weight", "transformer.visual.proj"],
     tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     also: &["qwen_vl"],
     claims: |_| false,

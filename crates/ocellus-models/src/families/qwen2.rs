@@ -303,24 +303,39 @@ impl Patching {
     }
 }
 
-/// Prefixes of vision tower, decoder and head: `visual.*`, `model.*`, `lm_head` as published, or `model.visual.*`,
-/// `model.language_model.*` in newer library versions.
+/// Names of the word table in the published layouts; see [`roots_with`].
+pub(super) const ANCHORS: &[&str] = &[
+    "model.language_model.embed_tokens.weight",
+    "language_model.model.embed_tokens.weight",
+    "language_model.embed_tokens.weight",
+    "model.embed_tokens.weight",
+];
+
+/// Where tower, decoder and head are; see [`roots_with`].
 pub(super) fn roots(p: &Params) -> (Params, Params, Params) {
     roots_with(p, VISION_NAMES)
 }
 
-/// As [`roots`], with other tensor names in the vision tower.
+/// Where tower, decoder and head are, the tower with these names: `visual`, `model` and `lm_head` as published; `model.visual` and
+/// `model.language_model` as newer library versions keep them, which for a while kept the decoder at `model`; `vision_tower`,
+/// `language_model.model` and `language_model.lm_head` as a converter calls them.
 pub(super) fn roots_with(p: &Params, vision: Names) -> (Params, Params, Params) {
-    let model = p.at("model");
-    if model.at("language_model").at("embed_tokens").contains("weight") {
-        (
-            model.at("visual").named(vision),
-            model.at("language_model").named(NAMES),
-            p.at("lm_head"),
-        )
-    } else {
-        (p.at("visual").named(vision), model.named(NAMES), p.at("lm_head"))
-    }
+    let at = |places: &[&str], holds: &str| {
+        let place = places.iter().find(|place| p.at(place).contains(holds));
+        p.at(place.unwrap_or(&places[0]))
+    };
+    let towers = ["visual", "model.visual", "vision_tower", "model.vision_tower"];
+    let decoders = [
+        "model",
+        "model.language_model",
+        "language_model.model",
+        "language_model",
+    ];
+    (
+        at(&towers, "patch_embed.proj.weight").named(vision),
+        at(&decoders, "embed_tokens.weight").named(NAMES),
+        at(&["lm_head", "language_model.lm_head"], "weight"),
+    )
 }
 
 /// Row and column of every patch, in patch order: frame by frame, visual tokens in raster order, and inside a visual token its

@@ -25,6 +25,7 @@ use ocellus_media::Grid;
 pub(super) const FAMILY: Family = Family {
     id: "qwen2_5_vl",
     architectures: &["Qwen2_5_VLForConditionalGeneration"],
+    anchors: qwen2::ANCHORS,
     tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     also: &[],
     claims: |_| false,

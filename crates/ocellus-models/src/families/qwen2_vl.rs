@@ -22,6 +22,7 @@ use ocellus_media::Grid;
 pub(super) const FAMILY: Family = Family {
     id: "qwen2_vl",
     architectures: &["Qwen2VLForConditionalGeneration"],
+    anchors: qwen2::ANCHORS,
     tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],
     also: &[],
     claims: |_| false,

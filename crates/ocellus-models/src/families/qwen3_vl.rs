@@ -26,6 +26,7 @@ use ocellus_media::Grid;
 pub(super) const FAMILY: Family = Family {
     id: "qwen3_vl",
     architectures: &["Qwen3VLForConditionalGeneration"],
+    anchors: qwen2::ANCHORS,
     also: &[],
     claims: |_| false,
     tasks: &[Task::Ask, Task::Chat, Task::Ocr, Task::Caption],

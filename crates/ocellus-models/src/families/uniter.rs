@@ -37,6 +37,7 @@ use pretrained::Pretrained;
 pub(super) const FAMILY: Family = Family {
     id: ID,
     architectures: &[PRETRAINING, QUESTIONS],
+    anchors: &["uniter.embeddings.word_embeddings.weight"],
     also: &[],
     claims,
     tasks: &[Task::Score, Task::Ask, Task::Fill],

@@ -35,6 +35,7 @@ use heads::TaskHeads;
 pub(super) const FAMILY: Family = Family {
     id: ID,
     architectures: &["BertForMultiModalPreTraining", TASKS],
+    anchors: &["bert.embeddings.word_embeddings.weight"],
     also: &[],
     claims: |config| {
         config.get("v_biattention_id").is_some() || config.get("bi_num_attention_heads").is_some()

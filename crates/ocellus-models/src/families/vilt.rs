@@ -46,6 +46,7 @@ const RECIPE: PixelRecipe = planes::halves(Resize::ShorterSideBounded {
 pub(super) const FAMILY: Family = Family {
     id: ID,
     architectures: ARCHITECTURES,
+    anchors: &["vilt.embeddings.text_embeddings.word_embeddings.weight"],
     also: &[],
     claims: |_| false,
     tasks: &[Task::Ask, Task::Score, Task::Fill],

@@ -45,6 +45,7 @@ const RECIPE: PixelRecipe = planes::halves(planes::square(224));
 pub(super) const FAMILY: Family = Family {
     id: ID,
     architectures: &["VLMo"],
+    anchors: &["transformer.cls_token"],
     tasks: &[Task::Ask, Task::Score, Task::Embed, Task::Classify, Task::Fill],
     also: &[],
     claims: |_| false,

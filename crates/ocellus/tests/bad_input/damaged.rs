@@ -43,14 +43,14 @@ fn checkpoints() {
             "`hidden_act` is \"gelu\", expected \"silu\"",
         ),
         (
-            "an unknown field",
-            |f| edit(&f.join("config.json"), json!({ "some_new_field": 1 })),
-            "`some_new_field` = 1 is not known to family `qwen2_5_vl`",
+            "a field of the library that is not as it always is",
+            |f| edit(&f.join("config.json"), json!({ "add_cross_attention": true })),
+            "`add_cross_attention` is true",
         ),
         (
             "a field that is missing",
-            |f| edit(&f.join("config.json"), json!({ "hidden_size": null })),
-            "`hidden_size` is missing",
+            |f| edit(&f.join("config.json"), json!({ "rope_scaling": null })),
+            "`rope_scaling.mrope_section` is missing",
         ),
         (
             "no heads",
@@ -121,10 +121,15 @@ fn checkpoints() {
             "a tensor too many",
             |f| {
                 reweigh(f, |tensors| {
-                    tensors.push(("model.extra.weight".into(), Dtype::F32, vec![1], vec![0; 4]))
+                    tensors.push((
+                        "model.layers.0.extra.weight".into(),
+                        Dtype::F32,
+                        vec![1],
+                        vec![0; 4],
+                    ))
                 });
             },
-            "nobody takes the tensors model.extra.weight",
+            "nobody takes the tensors model.layers.0.extra.weight",
         ),
         (
             "no tokenizer",

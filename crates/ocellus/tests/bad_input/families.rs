@@ -368,10 +368,10 @@ fn foreign_and_damaged_checkpoints() {
             "the config names no architecture, by `architectures` or `model_type`; known: ",
         ),
         (
-            "a field that is not known",
+            "a field of the library that is not as it always is",
             "space",
-            |f| configure(f, json!({"new_attention": 2})),
-            "`new_attention` = 2 is not known to family `clip`",
+            |f| configure(f, json!({"is_decoder": true})),
+            "`is_decoder` is true",
         ),
         (
             "a value that is not supported",

@@ -9,7 +9,14 @@ pub enum Publication {
     Publisher,
 }
 
-/// Where the parts of a checkpoint lie.
+/// Names of the word table in the published layouts.
+pub const ANCHORS: &[&str] = &[
+    "language_model.model.embed_tokens.weight",
+    "model.language_model.embed_tokens.weight",
+    "tok_embeddings.weight",
+];
+
+/// Where the parts of a checkpoint are.
 pub struct Roots {
     pub tower: Params,
     pub adapter: [Params; 2],
@@ -69,19 +76,27 @@ impl Publication {
                 head: p.at("output"),
             };
         }
-        // Newer library versions store everything but the head under `model`.
-        let newer = p.at("model.language_model.embed_tokens").contains("weight");
-        let (outer, decoder, head) = match newer {
-            true => (p.at("model"), p.at("model.language_model"), p.at("lm_head")),
-            false => (
-                p.clone(),
-                p.at("language_model.model"),
-                p.at("language_model.lm_head"),
-            ),
+        let at = |places: &[&str], holds: &str| {
+            let place = places.iter().find(|place| p.at(place).contains(holds));
+            p.at(place.unwrap_or(&places[0]))
         };
-        let adapter = outer.at("multi_modal_projector");
+        // Newer library versions keep everything but the head under `model`; a converter keeps the tower one step deeper.
+        let towers = [
+            "vision_tower",
+            "model.vision_tower",
+            "vision_tower.vision_model",
+            "model.vision_tower.vision_model",
+        ];
+        let tower = at(&towers, "patch_conv.weight");
+        let decoder = at(
+            &["language_model.model", "model.language_model"],
+            "embed_tokens.weight",
+        );
+        let head = at(&["language_model.lm_head", "lm_head"], "weight");
+        let adapters = ["multi_modal_projector", "model.multi_modal_projector"];
+        let adapter = at(&adapters, "linear_1.weight");
         Roots {
-            tower: outer.at("vision_tower").named(LIBRARY_TOWER),
+            tower: tower.named(LIBRARY_TOWER),
             adapter: [adapter.at("linear_1"), adapter.at("linear_2")],
             decoder: decoder.named(LIBRARY_DECODER),
             head,
