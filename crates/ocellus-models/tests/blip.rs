@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::find;
-use ocellus_models::{ConfigFile, Grid, Model, ModelError, PositionRule, Prompt, Vision, VisualInput};
+use ocellus_models::{ConfigFile, Grid, Model, ModelError, PositionRule, Prompt, VisualInput, VisualSpan};
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{Frozen, Params, Precision, Taps, Trainable};
 use ocellus_testkit::Random;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use ocellus_models::families::{find, named, parse};
 use ocellus_models::{
-    ConfigFile, Given, Grid, Model, ModelError, ModelWarning, PositionRule, Prompt, Vision, VisualInput, Vlm,
-    patches::patch_rows,
+    ConfigFile, Given, Grid, Model, ModelError, ModelWarning, PositionRule, Prompt, VisualInput, VisualSpan,
+    Vlm, patches::patch_rows,
 };
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{Frozen, Params, Precision, Taps};
