@@ -1,5 +1,7 @@
 //! A case as it lies in its folder: `case.json`, inputs, expected tensors with their tolerances.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,10 @@ pub struct Case {
     pub options: Value,
     /// What its weights are rounded to; a case expects f32.
     pub width: Quant,
+    /// Whether a checkpoint that would load with warnings is an error.
+    pub strict: bool,
+    /// What its checkpoint warned of otherwise, each once.
+    pub warnings: RefCell<BTreeSet<String>>,
     /// From early to late; tensors of the file that `stages` forgets come last.
     pub stages: Vec<Stage>,
     inputs: Option<Weights>,
@@ -42,9 +48,16 @@ impl Case {
             task: text(&json, "task")?.to_owned(),
             stages: stages(&json, &Weights::from_file(folder.join("expected.safetensors"))?)?,
             width,
+            strict: true,
+            warnings: RefCell::default(),
             options: json.get("options").cloned().unwrap_or_default(),
             inputs: inputs.exists().then(|| Weights::from_file(&inputs)).transpose()?,
         })
+    }
+
+    /// The same case, which takes a checkpoint that loads with warnings or does not.
+    pub fn strictly(self, strict: bool) -> Self {
+        Self { strict, ..self }
     }
 
     pub fn stage(&self, name: &str) -> Option<&Stage> {

@@ -11,6 +11,8 @@ pub struct CaseReport {
     pub family: String,
     /// A row for every expected tensor, from early to late, then rows of our own.
     pub rows: Vec<Row>,
+    /// What its checkpoint warned of, where that is no error.
+    pub warnings: Vec<String>,
     /// Why the case could not be read or run to its end.
     pub trouble: Option<String>,
 }

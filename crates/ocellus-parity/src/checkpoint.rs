@@ -17,7 +17,7 @@ pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
     let weights = Arc::new(checkpoint::weights(&case.model())?);
     let config = config(case)?;
     let model = Compute::on_cpu(case.width).build(&config, weights)?;
-    config.strict()?;
+    allow(case, &config)?;
     Ok(model)
 }
 
@@ -26,7 +26,7 @@ pub fn trace(case: &Case) -> Result<Option<Box<dyn Trace>>, CaseError> {
     let weights = Arc::new(checkpoint::weights(&case.model())?);
     let config = config(case)?;
     let model = Compute::on_cpu(case.width).trace(&config, weights)?;
-    config.strict()?;
+    allow(case, &config)?;
     Ok(model)
 }
 
@@ -40,7 +40,7 @@ pub fn learner(case: &Case) -> Result<(Box<dyn Learner>, Rc<Trainable>), CaseErr
         None => None,
     };
     let learner = learner.ok_or_else(|| momentum::none(family.id))?;
-    config.strict()?;
+    allow(case, &config)?;
     source.finish(|name| family.ignores(name))?;
     Ok((learner, source))
 }
@@ -55,7 +55,7 @@ pub fn trainable(case: &Case) -> Result<(Box<dyn Model>, Rc<Trainable>), CaseErr
     let (config, source) = (config(case)?, trainable_source(case)?);
     let family = ocellus_models::find(&config)?;
     let model = (family.load)(&config, &Params::new(source.clone(), Precision::F32))?;
-    config.strict()?;
+    allow(case, &config)?;
     source.finish(|name| family.ignores(name))?;
     Ok((model, source))
 }
@@ -71,6 +71,16 @@ pub fn facts(case: &Case) -> Result<Facts, CaseError> {
             family.id
         ))),
     }
+}
+
+/// What a config warned of is an error, unless the case is run with warnings.
+fn allow(case: &Case, config: &ConfigFile) -> Result<(), CaseError> {
+    if case.strict {
+        return Ok(config.strict()?);
+    }
+    let warnings = config.warnings().into_iter().map(|warning| warning.to_string());
+    case.warnings.borrow_mut().extend(warnings);
+    Ok(())
 }
 
 fn config(case: &Case) -> Result<ConfigFile, CaseError> {

@@ -41,5 +41,5 @@ pub use case_report::CaseReport;
 pub use compare::Row;
 pub use error::CaseError;
 pub use report::{json, text};
-pub use run::verify;
+pub use run::{verify, verify_with_warnings};
 pub use vocabulary::Vocabularies;

@@ -121,6 +121,7 @@ mod tests {
             case: "c".to_owned(),
             family: "f".to_owned(),
             rows,
+            warnings: Vec::new(),
             trouble: trouble.map(str::to_owned),
         }
     }

@@ -22,6 +22,8 @@ pub enum WeightsError {
          (`git lfs pull` fetches it)"
     )]
     LfsPointer { file: String },
+    #[error("{}: the shard {shard} is missing, and {of} belong together", dir.display())]
+    NoShard { dir: PathBuf, shard: String, of: usize },
 
     #[error("{file} is not a safetensors file: {reason}")]
     NotSafetensors { file: String, reason: String },

@@ -6,6 +6,7 @@ use crate::index::Index;
 use crate::rebuilt::Made;
 use crate::storage::Storage;
 use crate::{Result, View, WeightsError, torch};
+use ocellus_base::limits;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,10 +40,11 @@ impl Weights {
     ///
     /// 1. `model.safetensors`, or the shards that `model.safetensors.index.json` lists
     /// 2. the shards that the only other `*.safetensors.index.json` lists
-    /// 3. `consolidated.safetensors`, or the only other `*.safetensors`
-    /// 4. `pytorch_model.bin`, or the shards that `pytorch_model.bin.index.json` lists
-    /// 5. the shards that the only other `*.bin.index.json` lists
-    /// 6. the only `*.bin`, `*.pt`, `*.pth`, `*.ckpt` or `*.th`, if there are no safetensors at all
+    /// 3. the shards `*-00001-of-0000N.safetensors`, whose own headers say what they hold
+    /// 4. `consolidated.safetensors`, or the only other `*.safetensors`
+    /// 5. `pytorch_model.bin`, or the shards that `pytorch_model.bin.index.json` lists
+    /// 6. the shards that the only other `*.bin.index.json` lists, or the shards `*-00001-of-0000N.bin`
+    /// 7. the only `*.bin`, `*.pt`, `*.pth`, `*.ckpt` or `*.th`, if there are no safetensors at all
     pub fn open(dir: &Path) -> Result<Weights> {
         let io = |source| WeightsError::Io {
             file: dir.to_path_buf(),
@@ -54,8 +56,19 @@ impl Weights {
         }
         names.sort();
         match choose(&names) {
-            Some(name) if name.ends_with(".index.json") => Weights::from_index(dir.join(name)),
-            Some(name) => Weights::from_file(dir.join(name)),
+            Some(Chosen::Index(name)) => Weights::from_index(dir.join(name)),
+            Some(Chosen::File(name)) => Weights::from_file(dir.join(name)),
+            Some(Chosen::Shards(shards)) => {
+                if let Some(shard) = shards.iter().find(|shard| !names.contains(shard)) {
+                    return Err(WeightsError::NoShard {
+                        dir: dir.to_path_buf(),
+                        shard: shard.clone(),
+                        of: shards.len(),
+                    });
+                }
+                let paths: Vec<_> = shards.iter().map(|shard| dir.join(shard)).collect();
+                Weights::from_files(&paths)
+            }
             None => Err(WeightsError::NoWeights {
                 dir: dir.to_path_buf(),
                 found: weight_like(&names),
@@ -302,7 +315,12 @@ impl std::fmt::Debug for Weights {
 }
 
 /// The file or index of a folder to open, of its sorted `names`; the order is that of [`Weights::open`].
-fn choose(names: &[String]) -> Option<&str> {
+fn choose(names: &[String]) -> Option<Chosen<'_>> {
+    let shards = |ending: &str| series(names, ending).map(Chosen::Shards);
+    let one = |name| match str::ends_with(name, ".index.json") {
+        true => Chosen::Index(name),
+        false => Chosen::File(name),
+    };
     let named = |wanted: &[&str]| -> Option<&str> {
         let mut found = wanted
             .iter()
@@ -318,14 +336,55 @@ fn choose(names: &[String]) -> Option<&str> {
             .filter(|_| found.next().is_none())
             .map(String::as_str)
     };
-    named(&["model.safetensors", "model.safetensors.index.json"])
+    let first = named(&["model.safetensors", "model.safetensors.index.json"])
         .or_else(|| only(&[".safetensors.index.json"]))
-        .or_else(|| named(&["consolidated.safetensors"]))
-        .or_else(|| only(&[".safetensors"]))
-        .or_else(|| named(&["pytorch_model.bin", "pytorch_model.bin.index.json"]))
-        .or_else(|| only(&[".bin.index.json"]))
+        .map(one)
+        .or_else(|| shards(".safetensors"));
+    let first = first.or_else(|| {
+        named(&["consolidated.safetensors"])
+            .or_else(|| only(&[".safetensors"]))
+            .or_else(|| named(&["pytorch_model.bin", "pytorch_model.bin.index.json"]))
+            .or_else(|| only(&[".bin.index.json"]))
+            .map(one)
+    });
+    let last = || {
         // Beside several safetensors, a lone `.bin` is more likely a trainer's state than the weights.
-        .or_else(|| only(torch::ENDINGS).filter(|_| !names.iter().any(|name| name.ends_with(".safetensors"))))
+        only(torch::ENDINGS)
+            .filter(|_| !names.iter().any(|name| name.ends_with(".safetensors")))
+            .map(one)
+    };
+    first.or_else(|| shards(".bin")).or_else(last)
+}
+
+/// The shards of the only model in a folder that has several of `name-00001-of-0000N` with this ending: their names, whether they
+/// are there or not.
+fn series(names: &[String], ending: &str) -> Option<Vec<String>> {
+    let of = |name: &String| {
+        let (stem, count) = name.strip_suffix(ending)?.rsplit_once("-of-")?;
+        let (stem, number) = stem.rsplit_once('-')?;
+        let width = number.len();
+        let count: usize = count
+            .parse()
+            .ok()
+            .filter(|count| (2..=limits::SHARDS).contains(count))?;
+        number.parse::<usize>().ok()?;
+        Some((stem.to_owned(), count, width))
+    };
+    let mut all: Vec<_> = names.iter().filter_map(of).collect();
+    all.dedup();
+    let [(stem, count, width)] = &all[..] else {
+        return None;
+    };
+    let name = |at| format!("{stem}-{at:0width$}-of-{count:0width$}{ending}");
+    Some((1..=*count).map(name).collect())
+}
+
+/// What a folder's weights are read from.
+enum Chosen<'n> {
+    File(&'n str),
+    Index(&'n str),
+    /// All of a model's shards, without an index.
+    Shards(Vec<String>),
 }
 
 /// The files of a folder that look like weights of another format, for the message that ours are absent.

@@ -333,7 +333,7 @@ impl<'a> Fields<'a> {
                     found: shortened(value),
                 });
             }
-            if OF_ROTATION.contains(&key) {
+            if OF_ROTATION.contains(&key) && !self.path.contains("rope_") {
                 misplaced.push(self.name(key));
                 continue;
             }

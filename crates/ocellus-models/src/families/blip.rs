@@ -117,11 +117,18 @@ fn load(config: &ConfigFile, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
         pretraining,
     } = Config::read(config)?;
     let width = vision.width();
+    // A config that names no class of the library is of the one whose tensors are there.
+    let architecture = match &architecture[..] {
+        known if FAMILY.architectures.contains(&known) => known,
+        _ if p.at("itm_head").contains("weight") => "BlipForImageTextRetrieval",
+        _ if p.at("text_encoder.embeddings.word_embeddings").contains("weight") => "BlipForQuestionAnswering",
+        _ => "BlipForConditionalGeneration",
+    };
     if let Some(spec) = pretraining {
         return Ok(Box::new(Student::load(p, &vision, &text, joint, &spec)?.model));
     }
     let pictures = vision.load(p, ID, text.positions)?;
-    Ok(match &architecture[..] {
+    Ok(match architecture {
         "BlipForQuestionAnswering" if text.width() == width => {
             Box::new(AnswerGenerator::load(p, pictures, text)?)
         }

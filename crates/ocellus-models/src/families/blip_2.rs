@@ -57,7 +57,7 @@ pub(super) fn trains(name: &str) -> bool {
 }
 
 fn load(config: &ConfigFile, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
-    let mut config = Config::read(config)?;
+    let mut config = Config::read(config, p)?;
     let picture_queries = PictureQueries::load(&config, p)?;
     Ok(match config.language.take() {
         Some(language) => Box::new(Generate::load(p, picture_queries, &config, language)?),
@@ -67,10 +67,10 @@ fn load(config: &ConfigFile, p: &Params) -> Result<Box<dyn Trace>, ModelError> {
 
 /// The first stage. `None` for generators, which the second stage trains, and for checkpoints without what the first needs.
 fn learner(config: &ConfigFile, p: &Params) -> Result<Option<Box<dyn Learner>>, ModelError> {
-    if !retrieves(config) || !first_stage::is_there(p) {
+    if !retrieves(config, p) || !first_stage::is_there(p) {
         return Ok(None);
     }
-    let config = Config::read(config)?;
+    let config = Config::read(config, p)?;
     let model = Retrieval::load(p, PictureQueries::load(&config, p)?, &config)?;
     Ok(Some(first_stage::load(p, model, &config.qformer)?))
 }

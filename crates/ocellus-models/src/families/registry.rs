@@ -41,25 +41,44 @@ pub const FAMILIES: &[Family] = &[
     frcnn::FAMILY,
 ];
 
-/// The family of a config: found by `architectures`, by the families' `claims`, or by `model_type`.
+/// Ends of the `model_type` of a family's parts.
+const PARTS: &[&str] = &["", "_text", "_vision", "_text_model", "_vision_model"];
+
+/// The family of a config: found by `model_type`, by `architectures`, by the families' `claims`, and where a config names nothing
+/// at its top level by the `model_type` of its parts. The order is the reference's: a `model_type` that it knows decides.
 pub fn find(config: &Value) -> Result<&'static Family, ConfigError> {
-    let model_type = config
-        .get("model_type")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let type_of = |config: &Value| {
+        config
+            .get("model_type")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let model_type = type_of(config).unwrap_or_default();
     let architecture = config
         .get("architectures")
         .and_then(|a| a.get(0))
         .and_then(Value::as_str)
         .unwrap_or_default();
     let by = |fits: &dyn Fn(&Family) -> bool| FAMILIES.iter().find(|f| fits(f));
-    by(&|f| f.architectures.contains(&architecture))
+    let of_part = |part: &str| {
+        let own = type_of(config.get(part)?)?;
+        let of = |f: &Family| {
+            own.strip_prefix(&f.id.replace('-', "_"))
+                .is_some_and(|rest| PARTS.contains(&rest))
+        };
+        by(&of)
+    };
+    by(&|f| f.id == model_type)
+        .or_else(|| by(&|f| f.architectures.contains(&architecture)))
         .or_else(|| by(&|f| (f.claims)(config)))
-        .or_else(|| by(&|f| f.id == model_type))
+        .or_else(|| match model_type.is_empty() && architecture.is_empty() {
+            true => of_part("text_config").or_else(|| of_part("vision_config")),
+            false => None,
+        })
         .ok_or_else(|| {
             let known: Vec<&str> = FAMILIES.iter().flat_map(|f| f.architectures).copied().collect();
             let known = known.join(", ");
-            match [architecture, model_type]
+            match [architecture, &model_type]
                 .into_iter()
                 .find(|name| !name.is_empty())
             {

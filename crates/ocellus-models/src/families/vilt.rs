@@ -50,14 +50,14 @@ pub(super) const FAMILY: Family = Family {
     also: &[],
     claims: |_| false,
     tasks: &[Task::Ask, Task::Score, Task::Fill],
-    load: |config, params| Ok(Box::new(Vilt::load(Config::read(config)?, params)?)),
+    load: |config, params| Ok(Box::new(Vilt::load(Config::read(config, params)?, params)?)),
     shape: None,
     // Copies of the token embedding table, and of its bias under the name in older files.
     processors: &[("vilt", RECIPE)],
     unused: &["mlm_score.decoder.weight", "mlm_score.bias"],
-    trace: Some(|config, params| Ok(Box::new(Vilt::load(Config::read(config)?, params)?))),
+    trace: Some(|config, params| Ok(Box::new(Vilt::load(Config::read(config, params)?, params)?))),
     learner: Some(|config, params| {
-        let model = Vilt::load(Config::read(config)?, params)?;
+        let model = Vilt::load(Config::read(config, params)?, params)?;
         Ok(model
             .head
             .matching()

@@ -8,15 +8,9 @@ use crate::config::{ConfigError, Fields};
 /// The family's id.
 pub const ID: &str = "blip";
 
-/// Fields that say nothing here: which of the model's parts cross-attend its own class fixes, and the word table is tied to the
-/// head in every one.
-pub const LIBRARY: &[&str] = &[
-    "add_cross_attention",
-    "is_decoder",
-    "projection_dim",
-    "pruned_heads",
-    "tie_word_embeddings",
-];
+/// Fields that say nothing here: which parts of the model are decoders its own class fixes, and the word table is tied to the head
+/// in every one.
+pub const LIBRARY: &[&str] = &["is_decoder", "projection_dim", "tie_word_embeddings"];
 
 /// The activation that a field names.
 pub fn act(fields: &Fields, key: &str) -> Result<Act, ConfigError> {

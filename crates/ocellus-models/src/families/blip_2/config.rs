@@ -1,7 +1,7 @@
 //! The config.
 
 use ocellus_nn::qformer;
-use ocellus_nn::{Attn, Bias, Mlp, Norm};
+use ocellus_nn::{Attn, Bias, Mlp, Norm, Params};
 use serde_json::Value;
 
 use super::language::LanguageConfig;
@@ -37,7 +37,7 @@ pub struct Tables {
 }
 
 impl Config {
-    pub fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+    pub fn read(config: &ConfigFile, p: &Params) -> Result<Self, ConfigError> {
         let top = config.fields()?.of("Blip2Config");
         let vision = VisionConfig::read(top.part("vision_config")?.of("Blip2VisionConfig"), ID)?;
         let (qformer, tables) = qformer(
@@ -51,7 +51,7 @@ impl Config {
             None => None,
         };
         let text = top.part("text_config")?;
-        let language = match retrieves(config) {
+        let language = match retrieves(config, p) {
             // A retrieval config carries the library's default language model, which has no weights in the checkpoint.
             true => None,
             false => Some(LanguageConfig::read(text, ID)?),
@@ -83,8 +83,13 @@ impl Config {
 }
 
 /// Whether the config describes a retrieval model.
-pub fn retrieves(config: &Value) -> bool {
-    config["architectures"][0] == "Blip2ForImageTextRetrieval"
+pub fn retrieves(config: &Value, p: &Params) -> bool {
+    match config["architectures"][0].as_str() {
+        Some("Blip2ForImageTextRetrieval") => true,
+        Some("Blip2ForConditionalGeneration") => false,
+        // A config that names no class of the library is of the one whose head is there.
+        _ => p.at("itm_head").contains("weight"),
+    }
 }
 
 fn qformer(fields: Fields, memory: usize) -> Result<(qformer::Spec, Tables), ConfigError> {

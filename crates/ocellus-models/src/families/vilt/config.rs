@@ -1,7 +1,7 @@
 //! The config, with the library's defaults where a field is absent.
 
 use ocellus_nn::position_table::Interpolation;
-use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, embeddings, encoder, tower};
+use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, Params, block, embeddings, encoder, tower};
 use serde_json::Value;
 
 use crate::config::{ConfigError, ConfigFile, Fields};
@@ -52,7 +52,8 @@ pub(super) enum HeadKind {
 }
 
 impl Config {
-    pub fn read(config: &ConfigFile) -> Result<Self, ConfigError> {
+    /// The head of a config that names none of the library's classes is the one that `p` holds.
+    pub fn read(config: &ConfigFile, p: &Params) -> Result<Self, ConfigError> {
         let fields = config.fields()?.of("ViltConfig");
         let (image, patch) = (fields.size("image_size")?, fields.size("patch_size")?);
         if patch > image {
@@ -60,7 +61,7 @@ impl Config {
             return Err(wrong(&fields, "patch_size", expected, patch));
         }
         let limit = fields.number("max_image_length")?;
-        let kind = kind(&fields)?;
+        let kind = kind(&fields, p)?;
         let kinds = fields.size("modality_type_vocab_size")?;
         if let HeadKind::Answers { pictures, .. } = kind
             && kinds <= pictures
@@ -192,10 +193,26 @@ fn layer(fields: &Fields) -> Result<block::Spec, ConfigError> {
     })
 }
 
-fn kind(fields: &Fields) -> Result<HeadKind, ConfigError> {
+fn kind(fields: &Fields, p: &Params) -> Result<HeadKind, ConfigError> {
     let pictures = fields.number("num_images")?;
     let architecture = fields.get("architectures").and_then(|a| a.get(0));
-    match architecture.and_then(Value::as_str) {
+    let named = architecture
+        .and_then(Value::as_str)
+        .filter(|name| ARCHITECTURES.contains(name));
+    let held = || {
+        let answers = match pictures >= 1.0 {
+            true => ARCHITECTURES[1],
+            false => ARCHITECTURES[0],
+        };
+        let heads = [
+            ("classifier.0.weight", answers),
+            ("rank_output.weight", ARCHITECTURES[2]),
+            ("mlm_score.transform.dense.weight", ARCHITECTURES[3]),
+        ];
+        let head = heads.iter().find(|(tensor, _)| p.contains(tensor));
+        head.map(|(_, name)| *name)
+    };
+    match named.or_else(held) {
         Some("ViltForQuestionAnswering") => Ok(HeadKind::Answers {
             pictures: 1,
             widen: 2,

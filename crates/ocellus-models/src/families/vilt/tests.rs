@@ -30,7 +30,6 @@ fn what_cannot_be_computed_is_refused_by_name() {
             "vilt.embeddings.position_embeddings",
         ),
         ("vilt-vqa", "hidden_act", json!("mish"), "hidden_act"),
-        ("vilt-vqa", "architectures", json!(["ViltModel"]), "architectures"),
         (
             "vilt-vqa",
             "architectures",
