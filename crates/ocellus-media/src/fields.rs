@@ -8,6 +8,7 @@ use crate::MediaError;
 /// depends on them.
 pub(crate) const WITHOUT_EFFECT: &[&str] = &[
     "_processor_class",
+    "_valid_processor_keys",
     "auto_map",
     "cap_pixels_per_frame",
     "data_format",
@@ -38,6 +39,17 @@ pub(crate) fn object(text: &str) -> Result<Map<String, Value>, MediaError> {
         Err(error) => Err(MediaError::RecipeJson {
             found: error.to_string(),
         }),
+    }
+}
+
+/// Fails when there are fields of a JSON text that we do not know.
+pub(crate) fn known(text: &str, unknown: Vec<String>) -> Result<(), MediaError> {
+    match unknown.first() {
+        None => Ok(()),
+        Some(name) => {
+            let value = object(text)?.remove(name).unwrap_or_default();
+            Err(refused(name, "no such field", &value))
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 use serde_json::{Map, Value};
 
 use crate::MediaError;
-use crate::fields::{WITHOUT_EFFECT, channels, extent, field, first_unknown, number, object, refused, side};
+use crate::fields::{
+    WITHOUT_EFFECT, channels, extent, field, first_unknown, known, number, object, refused, side,
+};
 use crate::pixels::{Filter, PixelRecipe, Resize};
 
 /// A size as configurations state it, px.
@@ -26,6 +28,16 @@ impl PixelRecipe {
     /// [`pad_batch`](crate::pad_batch)'s. A field that asks for a computation other than ours, or that we do not
     /// know, is an error that names the field.
     pub fn from_json(text: &str, default: Self) -> Result<Self, MediaError> {
+        let mut unknown = Vec::new();
+        let recipe = Self::read(text, default, &mut unknown)?;
+        known(text, unknown).map(|()| recipe)
+    }
+
+    /// The same; names of fields that we do not know, and leave out, are added to `unknown`.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json) for fields that we know.
+    pub fn read(text: &str, default: Self, unknown: &mut Vec<String>) -> Result<Self, MediaError> {
         let fields = object(text)?;
         let mut recipe = default;
         let mut crop = recipe.crop;
@@ -51,7 +63,7 @@ impl PixelRecipe {
                 "do_convert_rgb" if flag(name, value)? => {}
                 "do_convert_rgb" => return Err(refused(name, "true", value)),
                 other if WITHOUT_EFFECT.contains(&other) => {}
-                other => return Err(refused(other, "no such field", value)),
+                other => unknown.push(other.to_owned()),
             }
         }
         let asked = |name: &str| fields.get(name).map(|value| value.as_bool().unwrap_or(false));

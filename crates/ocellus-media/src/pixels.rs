@@ -68,6 +68,8 @@ pub struct PixelRecipe {
     pub resize: Resize,
     /// `(height, width)` cut out of the middle after the resize; what lies outside the picture is black.
     pub crop: Option<(u32, u32)>,
+    /// Half an odd number of pixels too many is rounded to the even number, as torchvision does it, not down.
+    pub crop_to_even: bool,
     pub filter: Filter,
     /// Factor from a level to the scale 0..1.
     pub rescale: f32,
@@ -179,8 +181,16 @@ impl PixelRecipe {
     /// none outside the picture.
     fn normalise(&self, size: (u32, u32), value: impl Fn(usize, Option<usize>) -> f32) -> Pixels {
         let (height, width) = self.crop.unwrap_or(size);
-        // Half the surplus, rounded down also where there is less than is asked for.
-        let offset = |from: u32, to: u32| (i64::from(from) - i64::from(to)).div_euclid(2);
+        let offset = |from: u32, to: u32| {
+            let spare = i64::from(from) - i64::from(to);
+            match self.crop_to_even {
+                // Missing rows and columns are added after the picture first.
+                true if spare < 0 => spare / 2,
+                true => spare / 2 + i64::from(spare % 4 == 3),
+                // Rounded down also where there is less than is asked for.
+                false => spare.div_euclid(2),
+            }
+        };
         let (top, left) = (offset(size.0, height), offset(size.1, width));
         let inside = |at: u32, offset: i64, side: u32| {
             let at = i64::from(at) + offset;
@@ -214,6 +224,7 @@ mod tests {
     const PLAIN: PixelRecipe = PixelRecipe {
         resize: Resize::Keep,
         crop: None,
+        crop_to_even: false,
         filter: Filter::Bicubic8,
         rescale: 1.0,
         mean: [0.0; 3],
@@ -288,6 +299,28 @@ mod tests {
                 expected,
                 "{crop:?} of {width} x {height}"
             );
+        }
+    }
+
+    #[test]
+    fn the_middle_of_an_odd_surplus() {
+        for (to_even, width, expected) in [
+            (false, 3, 0.),
+            (false, 5, 1.),
+            (false, 7, 2.),
+            (true, 3, 0.),
+            (true, 4, 1.),
+            (true, 5, 2.),
+            (true, 7, 2.),
+            (true, 9, 4.),
+        ] {
+            let recipe = PixelRecipe {
+                crop: Some((1, 2)),
+                crop_to_even: to_even,
+                ..PLAIN
+            };
+            let first = recipe.apply(&picture(width, 1)).unwrap().values[0];
+            assert_eq!(first, expected, "{width} px, to the even: {to_even}");
         }
     }
 

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::MediaError;
-use crate::fields::{WITHOUT_EFFECT, area, channels, field, first_unknown, number, object, refused, side};
+use crate::fields::{
+    WITHOUT_EFFECT, area, channels, field, first_unknown, known, number, object, refused, side,
+};
 use crate::pixels::{WEB_MEAN, WEB_STD};
 
 /// How pictures become patches. All fields are read from the checkpoint; a missing one has the published default.
@@ -50,7 +52,6 @@ const SWITCHES: &[(&str, bool)] = &[
     ("do_convert_rgb", true),
     ("do_center_crop", false),
     ("do_pad", false),
-    ("default_to_square", false),
 ];
 
 impl Recipe {
@@ -60,8 +61,18 @@ impl Recipe {
     /// `shortest_edge` and `longest_edge`; where both are given, the outer ones count. A field that asks for a
     /// computation other than ours, or that we do not know, is an error that names the field.
     pub fn from_json(text: &str) -> Result<Self, MediaError> {
+        let mut unknown = Vec::new();
+        let recipe = Self::read(text, Self::default(), &mut unknown)?;
+        known(text, unknown).map(|()| recipe)
+    }
+
+    /// The same over the recipe of a family; names of fields that we do not know, and leave out, are added to `unknown`.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json) for fields that we know.
+    pub fn read(text: &str, default: Self, unknown: &mut Vec<String>) -> Result<Self, MediaError> {
         let fields = object(text)?;
-        let mut recipe = Self::default();
+        let mut recipe = default;
         if let Some(size) = fields.get("size").filter(|value| !value.is_null()) {
             recipe.read_size(size)?;
         }
@@ -83,7 +94,11 @@ impl Recipe {
                         return Err(refused(name, "3 (bicubic)", value));
                     }
                 }
-                other => check_inert(other, value)?,
+                other => {
+                    if !is_inert(other, value)? {
+                        unknown.push(other.to_owned());
+                    }
+                }
             }
         }
         recipe.check()?;
@@ -135,7 +150,7 @@ impl Recipe {
     }
 }
 
-fn check_inert(name: &str, value: &Value) -> Result<(), MediaError> {
+fn is_inert(name: &str, value: &Value) -> Result<bool, MediaError> {
     if let Some((_, ours)) = SWITCHES.iter().find(|(switch, _)| *switch == name) {
         let asked = if value.is_null() {
             Some(false)
@@ -143,15 +158,12 @@ fn check_inert(name: &str, value: &Value) -> Result<(), MediaError> {
             value.as_bool()
         };
         return if asked == Some(*ours) {
-            Ok(())
+            Ok(true)
         } else {
             Err(refused(name, &ours.to_string(), value))
         };
     }
-    if WITHOUT_EFFECT.contains(&name) {
-        return Ok(());
-    }
-    Err(refused(name, "no such field", value))
+    Ok(name == "default_to_square" || WITHOUT_EFFECT.contains(&name))
 }
 
 #[cfg(test)]

@@ -36,6 +36,14 @@ pub trait Classifier {
     fn answers(&self, visual: &VisualInput, questions: &Texts) -> Result<Tensor, ModelError>;
     /// The text of every answer, in the order of the logits; empty where the config lists none.
     fn labels(&self) -> &[String];
+    /// Whether each answer has a probability of its own, the sigmoid of its logit, and not a share of one.
+    fn independent(&self) -> bool {
+        false
+    }
+    /// Pictures of one question.
+    fn picture_count(&self) -> usize {
+        1
+    }
 }
 
 /// A masked language modelling (MLM) head.

@@ -1,6 +1,6 @@
 //! The form in which pictures and texts enter a model.
 
-use ocellus_media::PixelRecipe;
+use ocellus_media::{PixelRecipe, Recipe};
 use ocellus_text::TextForm;
 
 /// The input that a model expects. The default is a model for conversations about pictures of any size.
@@ -11,16 +11,22 @@ pub struct InputSpec {
     pub text: TextForm,
     /// `None` = conversations, formatted by the checkpoint's chat template.
     pub prompts: Option<TaskPrompts>,
+    /// What a conversation without a system message opens with, where a checkpoint has no chat template of its own.
+    pub system: Option<&'static str>,
     /// Ids that end an answer, where they differ from the checkpoint's `generation_config.json`.
     pub end_tokens: Vec<u32>,
 }
 
+/// The system message that most of these models were trained with.
+pub const DEFAULT_SYSTEM: Option<&str> = Some("You are a helpful assistant.");
+
 impl Default for InputSpec {
     fn default() -> Self {
         Self {
-            visual: VisualFormat::VisualTokens,
+            visual: VisualFormat::VisualTokens(Recipe::default()),
             text: TextForm::BARE,
             prompts: None,
+            system: DEFAULT_SYSTEM,
             end_tokens: Vec::new(),
         }
     }
@@ -29,8 +35,8 @@ impl Default for InputSpec {
 /// The form in which a model takes pictures.
 #[derive(Clone, Debug, PartialEq)]
 pub enum VisualFormat {
-    /// Pictures of any size become visual tokens of the prompt, by the recipe in the checkpoint's `preprocessor_config.json`.
-    VisualTokens,
+    /// Pictures of any size become visual tokens of the prompt, by this recipe (the checkpoint's files may override it).
+    VisualTokens(Recipe),
     /// Pictures become planes by this recipe (the checkpoint's files may override it), then patches.
     Planes(PixelRecipe),
     /// Regions of a detector with `width` features each.

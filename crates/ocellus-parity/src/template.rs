@@ -3,6 +3,8 @@
 //! The text is part of `options`, not of the tensors; each conversation has a row of our own, `rendered/<number>`, in
 //! which the bytes are compared.
 
+use ocellus_models::input::DEFAULT_SYSTEM;
+use ocellus_session::TextFiles;
 use ocellus_text::{RenderOptions, Template};
 use serde_json::Value;
 
@@ -22,10 +24,13 @@ pub fn run(case: &Case, vocabularies: &Vocabularies, out: &mut Produced) -> Resu
         .as_array()
         .ok_or_else(wrong)?;
     let template = match case.model().is_dir() {
-        true => Template::from_dir(&case.model())?,
+        true => {
+            let found = TextFiles::Folder(case.model()).template();
+            found.map_err(|error| CaseError::Refused(error.to_string()))?
+        }
         false => None,
     };
-    let template = template.unwrap_or_else(Template::chatml_vision);
+    let template = template.unwrap_or_else(|| Template::chatml_vision(DEFAULT_SYSTEM));
     let mut prompts = Vec::with_capacity(conversations.len());
     for (i, value) in conversations.iter().enumerate() {
         let flag = |name: &str| value.get(name).and_then(Value::as_bool).unwrap_or(false);

@@ -27,6 +27,13 @@ pub enum ProcessorError {
         #[source]
         source: io::Error,
     },
+    #[error("{} is a Git LFS pointer, not the file itself, which was not downloaded", path.display())]
+    LfsPointer { path: PathBuf },
+    #[error(
+        "the vocabulary has no token {id}, which stands for a picture: its special tokens are in tokenizer.json or \
+         tokenizer_config.json, and neither is there with it"
+    )]
+    NoImageToken { id: u32 },
     #[error("config.json is missing")]
     NoConfig,
     #[error("{file} is not valid JSON: {reason}")]

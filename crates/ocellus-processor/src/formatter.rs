@@ -17,14 +17,16 @@ pub enum PromptFormatter {
 
 impl PromptFormatter {
     /// The format of a checkpoint without a template: the one its vocabulary was made for.
-    pub fn without_template(tokenizer: &Tokenizer) -> Self {
+    ///
+    /// `system` is what a conversation without a system message opens with.
+    pub fn without_template(tokenizer: &Tokenizer, system: Option<&str>) -> Self {
         let has = |tokens: &[&str]| tokens.iter().all(|t| tokenizer.token_id(t).is_some());
         if has(&["[INST]", "[/INST]"]) {
             Self::Instruct
         } else if has(&["<img>", "</img>"]) {
             Self::Template(Box::new(Template::chatml_addressed()))
         } else {
-            Self::Template(Box::new(Template::chatml_vision()))
+            Self::Template(Box::new(Template::chatml_vision(system)))
         }
     }
 

@@ -10,6 +10,7 @@ mod error;
 mod formatter;
 mod generation;
 mod picture;
+mod places;
 mod recipe;
 mod text;
 mod text_files;

@@ -49,6 +49,7 @@ pub struct PictureProcessor {
     recipe: PictureRecipe,
     facts: Facts,
     tokens: PictureTokens,
+    warnings: Vec<String>,
 }
 
 /// How many tokens a picture takes in the prompt.
@@ -66,10 +67,12 @@ impl PictureProcessor {
     /// # Errors
     /// As [`PictureRecipe::read`].
     pub fn of_shape(files: &TextFiles, shape: &Shape) -> Result<Self> {
+        let mut warnings = Vec::new();
         Ok(Self {
-            recipe: PictureRecipe::read(files, &shape.input, &shape.facts)?,
+            recipe: PictureRecipe::read(files, &shape.input, &shape.facts, &mut warnings)?,
             facts: shape.facts.clone(),
             tokens: PictureTokens::Rows { ends: shape.row_ends },
+            warnings,
         })
     }
 
@@ -81,7 +84,8 @@ impl PictureProcessor {
         if let Some(shape) = shape {
             return Self::of_shape(files, shape);
         }
-        let recipe = PictureRecipe::read(files, &model.input().visual, model.facts())?;
+        let mut warnings = Vec::new();
+        let recipe = PictureRecipe::read(files, &model.input().visual, model.facts(), &mut warnings)?;
         let tokens = match (&recipe, model.generator()) {
             // Every picture is resized to the same size.
             (PictureRecipe::Planes(_), Some(vlm)) => {
@@ -93,12 +97,18 @@ impl PictureProcessor {
             recipe,
             facts: model.facts().clone(),
             tokens,
+            warnings,
         })
     }
 
     /// Whether it reads one line of print at a time.
     pub fn reads_lines(&self) -> bool {
         matches!(self.recipe, PictureRecipe::Strip(_))
+    }
+
+    /// What a user should know of the files that it was made from, in sentences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     pub fn recipe(&self) -> &PictureRecipe {

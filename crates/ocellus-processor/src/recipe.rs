@@ -5,6 +5,7 @@ use ocellus_models::{Facts, VisualFormat};
 use serde_json::Value;
 
 use crate::error::{ProcessorError, Result};
+use crate::places::{self, Part};
 use crate::text_files::TextFiles;
 
 /// How pictures become a model's input.
@@ -24,25 +25,42 @@ pub enum PictureRecipe {
 }
 
 impl PictureRecipe {
-    /// Reads `preprocessor_config.json`, else the part of `processor_config.json` that newer library versions write instead, else
-    /// `params.json`; what none of them says is the family's.
+    /// Reads the part about pictures, else `params.json`; what neither says is the family's. Fields that nothing knows are told in
+    /// `warnings`.
     ///
     /// # Errors
     /// A file that cannot be read, asks for what is not computed, or does not belong to the config.
-    pub fn read(files: &TextFiles, format: &VisualFormat, facts: &Facts) -> Result<Self> {
-        Ok(match format {
-            VisualFormat::VisualTokens => {
-                let recipe = patches(files, facts)?;
+    pub fn read(
+        files: &TextFiles,
+        format: &VisualFormat,
+        facts: &Facts,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self> {
+        let found = places::find(files, Part::Pictures)?;
+        let mut unknown = Vec::new();
+        let recipe = match format {
+            VisualFormat::VisualTokens(default) => {
+                let recipe = patches(found.as_ref(), default, facts, &mut unknown)?;
                 match reads_lines(files)? {
                     true => Self::Strip(recipe),
                     false => Self::Patches(recipe),
                 }
             }
-            VisualFormat::Planes(default) => Self::Planes(planes(files, default.clone())?),
+            VisualFormat::Planes(default) => {
+                Self::Planes(planes(files, found.as_ref(), default.clone(), &mut unknown)?)
+            }
             VisualFormat::Regions { width } => Self::Regions { width: *width },
-        })
+        };
+        let file = found.map_or("", |found| found.0);
+        let warned =
+            |field| format!("{file}: the field `{field}` is not known, and pictures are prepared without it");
+        warnings.extend(unknown.into_iter().map(warned));
+        Ok(recipe)
     }
 }
+
+/// A file and what stands in it.
+type Found = (&'static str, Value);
 
 /// Whether the model reads one line of print at a time, as `ocellus.json` says.
 fn reads_lines(files: &TextFiles) -> Result<bool> {
@@ -51,20 +69,19 @@ fn reads_lines(files: &TextFiles) -> Result<bool> {
     Ok(reads == Some("lines"))
 }
 
-fn patches(files: &TextFiles, facts: &Facts) -> Result<Recipe> {
-    let text = match files.text("preprocessor_config.json")? {
-        Some(text) => Some(text),
-        None => files
-            .json("processor_config.json")?
-            .and_then(|processor| processor.get("image_processor").map(Value::to_string)),
-    };
-    let recipe = match text {
-        Some(text) => Recipe::from_json(&text)?,
+fn patches(
+    found: Option<&Found>,
+    default: &Recipe,
+    facts: &Facts,
+    unknown: &mut Vec<String>,
+) -> Result<Recipe> {
+    let recipe = match found {
+        Some((_, value)) => Recipe::read(&value.to_string(), default.clone(), unknown)?,
         None => Recipe {
             patch_size: facts.patch_size as u32,
             merge_size: facts.merge as u32,
             temporal_patch_size: facts.temporal_patch_size as u32,
-            ..Recipe::default()
+            ..default.clone()
         },
     };
     let found = (recipe.features(), recipe.merge_size as usize);
@@ -75,9 +92,14 @@ fn patches(files: &TextFiles, facts: &Facts) -> Result<Recipe> {
     }
 }
 
-fn planes(files: &TextFiles, default: PixelRecipe) -> Result<PixelRecipe> {
-    if let Some(text) = files.text("preprocessor_config.json")? {
-        return Ok(PixelRecipe::from_json(&text, default)?);
+fn planes(
+    files: &TextFiles,
+    found: Option<&Found>,
+    default: PixelRecipe,
+    unknown: &mut Vec<String>,
+) -> Result<PixelRecipe> {
+    if let Some((_, value)) = found {
+        return Ok(PixelRecipe::read(&value.to_string(), default, unknown)?);
     }
     match files.text("params.json")? {
         Some(text) => Ok(PixelRecipe::from_params(&text, default)?),

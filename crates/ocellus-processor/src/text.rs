@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use ocellus_models::InputSpec;
 use ocellus_text::{Template, TextError, TextForm, Tokenizer};
 
-use crate::error::Result;
+use crate::error::{ProcessorError, Result};
 use crate::formatter::PromptFormatter;
 use crate::generation::GenerationDefaults;
 use crate::text_files::TextFiles;
@@ -29,11 +30,16 @@ impl TextProcessor {
         made: Option<(Tokenizer, Option<Template>)>,
         config: &Value,
         picture_tokens: Option<usize>,
+        input: &InputSpec,
+        image_token: Option<u32>,
     ) -> Result<Self> {
         let (tokenizer, template) = match made {
             Some(made) => made,
             None => files.tokenizer_and_template()?,
         };
+        if let Some(id) = image_token.filter(|id| tokenizer.token(*id).is_none()) {
+            return Err(ProcessorError::NoImageToken { id });
+        }
         let tokenizer = match picture_tokens {
             Some(count) => tokenizer.with_span_ids(count)?,
             None => tokenizer,
@@ -46,7 +52,7 @@ impl TextProcessor {
                 let turn_end = tokenizer.token_id("<|im_end|>");
                 let ends = &mut generation.end;
                 ends.extend(turn_end.filter(|id| !ends.contains(id)));
-                PromptFormatter::without_template(&tokenizer)
+                PromptFormatter::without_template(&tokenizer, input.system)
             }
         };
         Ok(Self {

@@ -99,8 +99,12 @@ pub enum SessionError {
     LooksAtPictures { name: String },
     #[error("{name} sees pictures as part of its text")]
     PicturesInText { name: String },
-    #[error("{name} answers questions about exactly one picture, not {found}")]
-    OnePicture { name: String, found: usize },
+    #[error("{name} answers questions about exactly {}, not {found}", pictures(*expected))]
+    PictureCount {
+        name: String,
+        expected: usize,
+        found: usize,
+    },
     #[error("{name}: the vocabulary has no {token}")]
     NoToken { name: String, token: String },
     #[error("an answer of {tokens} tokens does not fit beside the question")]
@@ -156,6 +160,13 @@ impl From<MediaError> for SessionError {
 impl From<candle_core::Error> for SessionError {
     fn from(error: candle_core::Error) -> Self {
         ModelError::from(error).into()
+    }
+}
+
+fn pictures(count: usize) -> String {
+    match count {
+        1 => "one picture".to_owned(),
+        count => format!("{count} pictures"),
     }
 }
 

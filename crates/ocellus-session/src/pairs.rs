@@ -30,7 +30,7 @@ impl Session {
         let name = self.name().to_owned();
         match (self.model().input().visual, regions) {
             (VisualFormat::Regions { .. }, false) => Err(SessionError::LooksAtRegions { name }),
-            (VisualFormat::VisualTokens | VisualFormat::Planes(_), true) => {
+            (VisualFormat::VisualTokens(_) | VisualFormat::Planes(_), true) => {
                 Err(SessionError::LooksAtPictures { name })
             }
             _ => Ok(()),
@@ -42,16 +42,26 @@ impl Session {
     /// # Errors
     /// What is no picture; a model that takes pictures in its text, or regions.
     pub fn sight(&self, picture: &[u8]) -> Result<VisualInput, SessionError> {
+        self.sights(&[picture])
+    }
+
+    /// The same of several pictures that belong together.
+    ///
+    /// # Errors
+    /// As [`sight`](Self::sight).
+    pub fn sights(&self, pictures: &[&[u8]]) -> Result<VisualInput, SessionError> {
         self.check_sight(false)?;
-        if self.model().input().visual == VisualFormat::VisualTokens {
+        if matches!(self.model().input().visual, VisualFormat::VisualTokens(_)) {
             return Err(SessionError::PicturesInText {
                 name: self.name().to_owned(),
             });
         }
-        let picture = self.picture(picture, PixelBounds::default())?;
+        let prepared = pictures.iter().map(|p| self.picture(p, PixelBounds::default()));
+        let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
+        let patches: Vec<&Tensor> = prepared.iter().map(|picture| &picture.patches).collect();
         Ok(VisualInput::Pictures {
-            patches: picture.patches,
-            grids: vec![picture.geometry.grid],
+            patches: Tensor::cat(&patches, 0)?,
+            grids: prepared.iter().map(|picture| picture.geometry.grid).collect(),
         })
     }
 
@@ -178,7 +188,10 @@ impl Session {
             let known = classifier.labels().get(id as usize).cloned();
             known.unwrap_or_else(|| format!("#{id}"))
         };
-        let best = ocellus_tasks::classify::likeliest(&scores, ANSWERS);
+        let best = match classifier.independent() {
+            true => ocellus_tasks::classify::likeliest_each(&scores, ANSWERS),
+            false => ocellus_tasks::classify::likeliest(&scores, ANSWERS),
+        };
         Ok(best.into_iter().map(|(id, p)| (label(id), p)).collect())
     }
 }

@@ -10,6 +10,8 @@ use ocellus_models::{Model, Task, Vlm, families, find};
 use ocellus_nn::Measured;
 use ocellus_processor::{PictureProcessor, TextFiles, TextProcessor};
 
+use ocellus_weights::Weights;
+
 use crate::checkpoint::CheckpointFiles;
 use crate::compute::Compute;
 use crate::error::SessionError;
@@ -99,11 +101,21 @@ impl Session {
             Some(_) => None,
             None => {
                 let made = files.take_made();
-                let text = TextProcessor::open(&files.texts, made, &config, pictures.fixed_tokens());
+                let (input, image) = (model.input(), model.generator().and(model.facts().image_token));
+                let text = TextProcessor::open(
+                    &files.texts,
+                    made,
+                    &config,
+                    pictures.fixed_tokens(),
+                    &input,
+                    image,
+                );
                 Some(text.map_err(|error| about(error.into()))?)
             }
         };
-        let warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
+        let mut warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
+        warnings.extend(pictures.warnings().iter().cloned());
+        warnings.extend(blank(&files.weights));
         if let Some(warning) = warnings.first().filter(|_| options.strict) {
             return Err(about(SessionError::Strict(warning.clone())));
         }
@@ -235,6 +247,21 @@ impl Session {
     pub(crate) fn own<T>(&self, result: Result<T, impl Into<SessionError>>) -> Result<T, SessionError> {
         result.map_err(|error| error.into().about(&self.name))
     }
+}
+
+/// The warning about matrices of nothing but zeros, if there are any.
+fn blank(weights: &Weights) -> Option<String> {
+    let blank = weights.blank();
+    let first = blank.first()?;
+    let of = weights.name();
+    Some(match blank.len() {
+        1 => format!(
+            "{of}: the matrix `{first}` holds nothing but zeros; the file may not have been fetched to its end"
+        ),
+        count => format!(
+            "{of}: {count} matrices hold nothing but zeros, `{first}` among them; the file may not have been fetched to its end"
+        ),
+    })
 }
 
 fn labels(files: &TextFiles) -> Result<[Vec<String>; 2], SessionError> {

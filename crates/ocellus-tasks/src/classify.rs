@@ -13,7 +13,19 @@ pub fn shares(similarities: &[f32], scale: f32) -> Vec<f32> {
 
 /// The `count` largest scores as `(index, share of the softmax)`, largest first.
 pub fn likeliest(scores: &[f32], count: usize) -> Vec<(u32, f32)> {
-    let mut ranked: Vec<(u32, f32)> = (0u32..).zip(shares(scores, 1.0)).collect();
+    ranked(shares(scores, 1.0), count)
+}
+
+/// The `count` largest scores as `(index, sigmoid)`, largest first: each answer is right or wrong by itself.
+pub fn likeliest_each(scores: &[f32], count: usize) -> Vec<(u32, f32)> {
+    ranked(
+        scores.iter().map(|score| 1.0 / (1.0 + (-score).exp())).collect(),
+        count,
+    )
+}
+
+fn ranked(probabilities: Vec<f32>, count: usize) -> Vec<(u32, f32)> {
+    let mut ranked: Vec<(u32, f32)> = (0u32..).zip(probabilities).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     ranked.truncate(count);
     ranked
@@ -29,6 +41,13 @@ mod tests {
         let order: Vec<u32> = found.iter().map(|f| f.0).collect();
         assert_eq!(order, [1, 3, 2]);
         assert!(found[0].1 == found[1].1 && found[1].1 > found[2].1);
+    }
+
+    #[test]
+    fn answers_that_are_right_by_themselves() {
+        let found = likeliest_each(&[0.0, 2.0, -100.0], 2);
+        assert_eq!((found[0].0, found[1]), (1, (0, 0.5)));
+        assert!((found[0].1 - 0.880_797).abs() < 1e-6);
     }
 
     #[test]

@@ -103,10 +103,14 @@ impl Template {
         }
     }
 
-    /// The template of the Qwen2-VL and Qwen2.5-VL instruct models.
-    pub fn chatml_vision() -> Template {
+    /// The template of the Qwen2-VL and Qwen2.5-VL instruct models, whose conversations open with `system` where they have no system
+    /// message; later ones open with nothing.
+    pub fn chatml_vision(system: Option<&str>) -> Template {
         match Template::new(include_str!("chatml_vision.jinja")) {
-            Ok(template) => template,
+            Ok(template) => match system {
+                Some(system) => template.with_text("default_system", system),
+                None => template,
+            },
             Err(error) => unreachable!("the built-in template compiles, which a test checks: {error}"),
         }
     }

@@ -1,18 +1,8 @@
 //! Where a checkpoint folder keeps its chat template.
 
-use crate::files::{parse, read};
 use crate::{Result, Template, TextError};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::path::Path;
-
-/// The part of `tokenizer_config.json` or `chat_template.json` that concerns templates.
-#[derive(Deserialize)]
-struct Config {
-    chat_template: Option<Source>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
-}
 
 /// One template, or several by name.
 #[derive(Deserialize)]
@@ -54,50 +44,30 @@ impl Source {
 }
 
 impl Template {
-    /// The chat template of the checkpoint folder `dir`: `chat_template.jinja`, else `chat_template.json`, else the
-    /// `chat_template` of `tokenizer_config.json`; `None` when there is none. Of several named ones, `default` is taken.
-    /// Texts such as `bos_token` are defined as `tokenizer_config.json` gives them.
-    pub fn from_dir(dir: &Path) -> Result<Option<Template>> {
-        let (plain, json, config) = (
-            dir.join("chat_template.jinja"),
-            dir.join("chat_template.json"),
-            dir.join("tokenizer_config.json"),
-        );
-        let mut source = None;
-        if plain.exists() {
-            let damaged = |reason: String| TextError::Damaged {
-                file: plain.display().to_string(),
-                reason,
-            };
-            source = Some(String::from_utf8(read(&plain)?).map_err(|e| damaged(e.to_string()))?);
-        } else if json.exists() {
-            source = chosen(parse::<Config>(&json)?.chat_template, &json)?;
-        }
-        let mut rest = Map::new();
-        if config.exists() {
-            let config_file: Config = parse(&config)?;
-            rest = config_file.rest;
-            if source.is_none() {
-                source = chosen(config_file.chat_template, &config)?;
-            }
-        }
-        let Some(source) = source else { return Ok(None) };
-        let mut template = Template::new(&source)?;
-        for name in ["bos_token", "eos_token", "pad_token", "unk_token"] {
-            if let Some(text) = rest.get(name).and_then(token_text) {
-                template = template.with_text(name, text);
-            }
-        }
-        Ok(Some(template))
+    /// The source of a chat template as files state it: a text, or several by name, of which one is called `default` or there is
+    /// only one. Messages call the file `file`.
+    ///
+    /// # Errors
+    /// What states none.
+    pub fn chosen(source: Value, file: &str) -> Result<String> {
+        let damaged = |reason: String| TextError::Damaged {
+            file: file.to_owned(),
+            reason,
+        };
+        let source: Source = serde_json::from_value(source).map_err(|e| damaged(e.to_string()))?;
+        let none = || damaged("of several chat templates none is called `default`".to_owned());
+        source.choose().ok_or_else(none)
     }
-}
 
-fn chosen(source: Option<Source>, file: &Path) -> Result<Option<String>> {
-    let Some(source) = source else { return Ok(None) };
-    source.choose().map(Some).ok_or_else(|| TextError::Damaged {
-        file: file.display().to_string(),
-        reason: "of several chat templates none is called `default`".to_string(),
-    })
+    /// The same with the texts of the special tokens of `tokenizer_config.json`, which templates read by name.
+    pub fn with_tokens_of(mut self, config: &Value) -> Template {
+        for name in ["bos_token", "eos_token", "pad_token", "unk_token"] {
+            if let Some(text) = config.get(name).and_then(token_text) {
+                self = self.with_text(name, text);
+            }
+        }
+        self
+    }
 }
 
 /// A token is written as its text, or as an object with its text under `content`.

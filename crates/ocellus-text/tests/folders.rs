@@ -2,7 +2,7 @@
 
 mod support;
 
-use ocellus_text::{Conversation, RenderOptions, Special, Template, TextError, Tokenizer};
+use ocellus_text::{Special, TextError, Tokenizer};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -146,66 +146,6 @@ fn damaged_folders_name_the_file() {
         write_vocabulary(dir.path());
         fs::write(dir.path().join(file), content).unwrap();
         let message = Tokenizer::from_dir(dir.path()).expect_err(content).to_string();
-        assert!(message.contains(expected), "{file} {content}: {message}");
-    }
-}
-
-#[test]
-fn templates_are_found_in_their_order() {
-    let dir = tempfile::tempdir().unwrap();
-    let write = |file: &str, content: &str| fs::write(dir.path().join(file), content).unwrap();
-    let rendered = || {
-        let template = Template::from_dir(dir.path()).unwrap()?;
-        Some(
-            template
-                .render(&Conversation::about_images(1, "p"), &RenderOptions::default())
-                .unwrap(),
-        )
-    };
-    assert_eq!(rendered(), None);
-    write(
-        "tokenizer_config.json",
-        r#"{"bos_token": {"content": "<s>"}, "eos_token": "</s>"}"#,
-    );
-    assert_eq!(rendered(), None);
-    write(
-        "tokenizer_config.json",
-        r#"{"bos_token": {"content": "<s>"}, "eos_token": "</s>", "chat_template": "{{ bos_token }}config{{ eos_token }}"}"#,
-    );
-    assert_eq!(rendered().as_deref(), Some("<s>config</s>"));
-    write(
-        "tokenizer_config.json",
-        r#"{"bos_token": "<s>", "chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "named"}]}"#,
-    );
-    assert_eq!(rendered().as_deref(), Some("named"));
-    write(
-        "chat_template.json",
-        r#"{"chat_template": "{{ bos_token }}json"}"#,
-    );
-    assert_eq!(rendered().as_deref(), Some("<s>json"));
-    write("chat_template.jinja", "jinja");
-    assert_eq!(rendered().as_deref(), Some("jinja"));
-}
-
-#[test]
-fn template_files_that_cannot_be_used() {
-    for (file, content, expected) in [
-        (
-            "tokenizer_config.json",
-            r#"{"chat_template": [{"name": "a", "template": ""}, {"name": "b", "template": ""}]}"#,
-            "none is called `default`",
-        ),
-        (
-            "tokenizer_config.json",
-            r#"{"chat_template": 3}"#,
-            "tokenizer_config.json is damaged",
-        ),
-        ("chat_template.json", "nothing", "chat_template.json is damaged"),
-        ("chat_template.jinja", "{% for %}", "not valid (line 1)"),
-    ] {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(file), content).unwrap();
-        let message = Template::from_dir(dir.path()).expect_err(content).to_string();
         assert!(message.contains(expected), "{file} {content}: {message}");
     }
 }

@@ -38,7 +38,7 @@ fn ids_decode_to_the_composed_text() {
 #[test]
 fn rendered_prompts() {
     let case = Case::open("qwen2_5_vl-chat-template");
-    let template = Template::chatml_vision();
+    let template = Template::chatml_vision(Some("You are a helpful assistant."));
     let conversations = case.options["conversations"].as_array().unwrap();
     assert_eq!(conversations.len(), case.count());
     for (i, item) in conversations.iter().enumerate() {

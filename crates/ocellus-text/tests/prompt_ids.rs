@@ -28,7 +28,7 @@ fn asked(parts: &[&str]) -> Conversation {
 
 #[test]
 fn typed_special_tokens_are_text_and_the_templates_own_are_not() {
-    let template = Template::chatml_vision();
+    let template = Template::chatml_vision(Some("You are a helpful assistant."));
     let written = special(
         qwen(),
         &template.encode(qwen(), &asked(&["hello"]), &OPTIONS).unwrap(),
@@ -202,7 +202,7 @@ fn answers_keep_added_tokens_that_are_not_special() {
 #[test]
 fn a_conversation_with_every_possible_mark_is_refused_and_not_misread() {
     let text = "\u{1bb}\u{1c0}\u{1c1}\u{1c2}\u{1c3}";
-    let error = Template::chatml_vision()
+    let error = Template::chatml_vision(Some("You are a helpful assistant."))
         .encode(qwen(), &asked(&[text]), &OPTIONS)
         .unwrap_err();
     assert!(matches!(error, TextError::Conversation { .. }), "{error}");
@@ -220,7 +220,7 @@ proptest! {
             Message::text(Role::Assistant, answer),
             Message::text(Role::User, user),
         ]);
-        for template in [Template::chatml_vision(), Template::new("<|im_start|>{% for m in messages %}{{ m.content if m.content is string else m.content[1].text | trim }}{% endfor %}").unwrap()] {
+        for template in [Template::chatml_vision(Some("You are a helpful assistant.")), Template::new("<|im_start|>{% for m in messages %}{{ m.content if m.content is string else m.content[1].text | trim }}{% endfor %}").unwrap()] {
             let rendered = template.render(&talk, &OPTIONS).unwrap();
             let expected = qwen().encode(&rendered).unwrap();
             prop_assert_eq!(template.encode(qwen(), &talk, &OPTIONS).unwrap(), expected);
@@ -234,9 +234,9 @@ proptest! {
     ]), 0..12), cut in 0usize..12) {
         let (a, b) = pieces.split_at(cut.min(pieces.len()));
         let talk = asked(&[&a.concat(), &b.concat()]);
-        let ids = Template::chatml_vision().encode(qwen(), &talk, &OPTIONS).unwrap();
+        let ids = Template::chatml_vision(Some("You are a helpful assistant.")).encode(qwen(), &talk, &OPTIONS).unwrap();
         prop_assert_eq!(special(qwen(), &ids).len(), 5);
-        let rendered = Template::chatml_vision().render(&talk, &OPTIONS).unwrap();
+        let rendered = Template::chatml_vision(Some("You are a helpful assistant.")).render(&talk, &OPTIONS).unwrap();
         prop_assert_eq!(qwen().decode_with(&ids, Special::Keep).unwrap(), rendered);
     }
 }

@@ -286,14 +286,15 @@ fn deep_templates_that_are_small_enough_render() {
 fn conversations_have_a_limit_and_long_ones_fit() {
     let render = |bytes: usize| {
         let conversation = Conversation::about_images(1, "a".repeat(bytes));
-        Template::chatml_vision().render(&conversation, &RenderOptions::default())
+        Template::chatml_vision(Some("You are a helpful assistant."))
+            .render(&conversation, &RenderOptions::default())
     };
     assert!(render(4 << 20).unwrap().len() > 4 << 20);
     assert!(matches!(render(17 << 20), Err(TextError::TooLarge { .. })));
     let turns: Vec<Message> = (0..2000)
         .map(|_| Message::new(Role::User, vec![Part::Image, "a".into()]))
         .collect();
-    let rendered = Template::chatml_vision()
+    let rendered = Template::chatml_vision(Some("You are a helpful assistant."))
         .render(&Conversation::new(turns), &RenderOptions::default())
         .unwrap();
     assert_eq!(rendered.matches("<|image_pad|>").count(), 2000);

@@ -74,6 +74,12 @@ impl Dtype {
         TABLE.iter().map(|row| row.0).filter(|dtype| dtype.is_quantised())
     }
 
+    /// Whether its values are whole numbers.
+    pub fn is_integer(self) -> bool {
+        let name = self.name();
+        name == "BOOL" || (name.starts_with(['U', 'I']) && !self.is_quantised())
+    }
+
     pub fn is_quantised(self) -> bool {
         self.block_elements() > 1
     }

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+mod blank;
 mod joined;
 
 /// Named tensors of one checkpoint. Cheap to open: tensor data is not read until a [`View`] is.

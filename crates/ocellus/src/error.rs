@@ -190,6 +190,14 @@ impl From<HubError> for Failure {
     }
 }
 
+fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
 /// What to do about a warning that `--strict` made an error.
 const STRICT: &str = "leave out --strict to run the model all the same; a newer version may know it";
 
@@ -203,9 +211,9 @@ impl From<ModelError> for Failure {
             ModelError::Config(ConfigError::Value { .. }) => {
                 "it asks for something that this version does not compute, or the config is damaged"
             }
-            ModelError::Config(_) => "the config is damaged or of another kind; download the model again",
+            ModelError::Config(_) => "the config was changed, or is of another kind of model",
             ModelError::Load(LoadError::Weights(_) | LoadError::Missing { .. } | LoadError::Shape { .. }) => {
-                "weights and config.json do not belong together; download the model again"
+                "weights and config.json do not belong together: both have to come from one checkpoint"
             }
             ModelError::Load(LoadError::Integers) => {
                 "use the checkpoint that it was made from for training, and on other devices than the CPU"
@@ -276,7 +284,7 @@ impl From<MediaError> for Failure {
             | MediaError::TooManyPixels { .. }
             | MediaError::TooMuchMemory { .. } => "cut the picture into parts, or scale it down",
             MediaError::RecipeJson { .. } | MediaError::RecipeField { .. } => {
-                "the model's preprocessor_config.json cannot be used; download the model again"
+                "the model's preprocessor_config.json asks for something that is not computed here, or was changed"
             }
             _ => "JPEG, PNG, WebP, GIF, BMP and TIFF are read; converting the picture may help",
         };
@@ -287,7 +295,7 @@ impl From<MediaError> for Failure {
 impl From<TextError> for Failure {
     fn from(error: TextError) -> Self {
         Self::new(&error)
-            .hint("the model's tokenizer or chat template cannot be used; download the model again")
+            .hint("the model's tokenizer or chat template cannot be used; the publisher's repository may have others")
     }
 }
 
@@ -333,7 +341,7 @@ impl From<WeightsError> for Failure {
                 "the file is damaged, or stored in a way that is not read; another file of the model may be"
             }
             WeightsError::LfsPointer { .. } => "run `git lfs pull` in the model folder",
-            WeightsError::ShardMissing { .. } => {
+            WeightsError::ShardMissing { .. } | WeightsError::NoShard { .. } => {
                 "download the model again (`ocellus models pull`), it continues"
             }
             _ => "the file is damaged; download the model again",
@@ -391,9 +399,16 @@ impl From<ProcessorError> for Failure {
                 "a model folder holds config.json, or params.json in the layout of some publishers"
             }
             ProcessorError::Patches { .. } => {
-                "the two files belong to different models; download the model again"
+                "the two files belong to different models: both have to come from one checkpoint"
             }
-            _ => "download the model again",
+            ProcessorError::NoImageToken { .. } => {
+                "take tokenizer.json and tokenizer_config.json from the publisher's repository"
+            }
+            ProcessorError::LfsPointer { .. } => "run `git lfs pull` in the model folder",
+            ProcessorError::Json { .. } => {
+                "the file was changed or cut off; get it again from where the model came from"
+            }
+            _ => "`ocellus models show` lists the files of a model",
         };
         Self::new(&error).hint(hint)
     }
@@ -423,7 +438,9 @@ impl From<SessionError> for Failure {
                     .hint("use --dtype bf16 or f16 on this device");
             }
             SessionError::KvCache { .. } => return Self::usage(&error).hint("leave out --kv-cache"),
-            SessionError::OnePicture { .. } => return Self::usage(&error).hint("give one --image"),
+            SessionError::PictureCount { expected, .. } => {
+                return Self::usage(&error).hint(format!("give --image {}", times(expected)));
+            }
             SessionError::LooksAtPictures { .. } => return Self::usage(&error).hint("leave out --regions"),
             SessionError::LooksAtRegions { .. } => {
                 "give the features with --regions FILE.npz, or make them with `ocellus detect`".into()

@@ -4,6 +4,7 @@ use crate::{WEB_MEAN, WEB_STD};
 const SHORT: PixelRecipe = PixelRecipe {
     resize: Resize::ShorterSide { to: 224 },
     crop: Some((224, 224)),
+    crop_to_even: false,
     filter: Filter::Bicubic8,
     rescale: 1.0 / 255.0,
     mean: WEB_MEAN,

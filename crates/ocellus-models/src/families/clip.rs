@@ -77,6 +77,7 @@ fn read(config: &ConfigFile) -> Result<Config, ConfigError> {
 struct Clip {
     facts: Facts,
     vocab: usize,
+    recipe: PixelRecipe,
     end: EndOfText,
     words: Tensor,
     positions: Tensor,
@@ -97,6 +98,7 @@ impl Clip {
         Ok(Self {
             facts: config.facts(),
             vocab: config.text.vocab,
+            recipe: config.recipe.clone(),
             end: config.end,
             words: text.at("words").tensor("weight", &[config.text.vocab, width])?,
             positions: text.tensor("positions", &[config.text.positions, width])?,
@@ -157,7 +159,7 @@ impl Model for Clip {
     fn input(&self) -> InputSpec {
         let table = self.vision.spec().positions.unwrap_or((7, 7));
         InputSpec {
-            visual: planes::sized(RECIPE, table, self.facts.patch_size),
+            visual: planes::sized(self.recipe.clone(), table, self.facts.patch_size),
             text: planes::within(FORM, self.facts.max_positions),
             ..InputSpec::default()
         }

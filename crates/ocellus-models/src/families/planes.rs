@@ -10,6 +10,7 @@ pub(super) const fn web(resize: Resize) -> PixelRecipe {
     PixelRecipe {
         resize,
         crop: None,
+        crop_to_even: false,
         filter: Filter::Bicubic8,
         rescale: 1.0 / 255.0,
         mean: WEB_MEAN,

@@ -16,7 +16,7 @@ use crate::facts::Facts;
 use crate::input::VisualFormat;
 use crate::packing;
 use crate::plan::{Shape, TowerShape};
-use ocellus_media::Grid;
+use ocellus_media::{Grid, Recipe};
 
 /// Fields of the decoder that do not change the computation here: sliding windows are refused where they would be enabled, and
 /// `max_window_layers` only states from which layer on.
@@ -397,7 +397,7 @@ pub(super) fn shape(text: &TextConfig, vision: TowerShape, facts: Facts) -> Shap
         decoder: text.decoder.clone(),
         vision,
         facts,
-        input: VisualFormat::VisualTokens,
+        input: VisualFormat::VisualTokens(Recipe::default()),
         row_ends: 0,
     }
 }

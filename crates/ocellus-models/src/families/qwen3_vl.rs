@@ -18,10 +18,11 @@ use crate::config::{ConfigError, ConfigFile};
 use crate::embeddings::Embeddings;
 use crate::error::ModelError;
 use crate::facts::Facts;
+use crate::input::{InputSpec, VisualFormat};
 use crate::model::Model;
-use crate::plan::TowerShape;
+use crate::plan::{Shape, TowerShape};
 use crate::vlm::Vlm;
-use ocellus_media::Grid;
+use ocellus_media::{Grid, Recipe};
 
 pub(super) const FAMILY: Family = Family {
     id: "qwen3_vl",
@@ -33,13 +34,28 @@ pub(super) const FAMILY: Family = Family {
     load: |config, params| Ok(Box::new(Qwen3Vl::load(Config::read(config)?, params)?)),
     shape: Some(|config| {
         let config = Config::read(config)?;
-        Ok(qwen2::shape(&config.text, config.planned(), config.facts()))
+        Ok(Shape {
+            input: VisualFormat::VisualTokens(RECIPE),
+            ..qwen2::shape(&config.text, config.planned(), config.facts())
+        })
     }),
     processors: &[],
     unused: &[],
     trace: None,
     learner: None,
     trains: |_| true,
+};
+
+/// The recipe of published checkpoints.
+const RECIPE: Recipe = Recipe {
+    patch_size: 16,
+    merge_size: 2,
+    temporal_patch_size: 2,
+    min_pixels: 1 << 16,
+    max_pixels: 1 << 24,
+    mean: [0.5; 3],
+    std: [0.5; 3],
+    rescale: 1.0 / 255.0,
 };
 
 const STYLE: qwen2::Style = qwen2::Style {
@@ -211,6 +227,14 @@ impl Qwen3Vl {
 impl Model for Qwen3Vl {
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn input(&self) -> InputSpec {
+        InputSpec {
+            visual: VisualFormat::VisualTokens(RECIPE),
+            system: None,
+            ..InputSpec::default()
+        }
     }
 
     fn generator(&self) -> Option<&dyn Vlm> {

@@ -253,6 +253,15 @@ impl Classifier for Vilt {
     fn labels(&self) -> &[String] {
         &self.config.labels
     }
+
+    /// Several answers to a question about one picture may be right; two pictures are told apart by one.
+    fn independent(&self) -> bool {
+        self.head.pictures() == 1
+    }
+
+    fn picture_count(&self) -> usize {
+        self.head.pictures()
+    }
 }
 
 impl MlmHead for Vilt {

@@ -47,7 +47,7 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
     let model = session.model();
     if model.generator().is_none() && model.classifier().is_some() {
         takes_only(&session, &args, &["--regions"])?;
-        return choose(&session, &args);
+        return choose(&session, &args, &files);
     }
     if model.generator().is_none() {
         return Err(session.cannot(Task::Ask).into());
@@ -141,7 +141,7 @@ fn phrase(
     options: &GenerationOptions,
 ) -> Result<(), Failure> {
     let [file] = files else {
-        return Err(one_picture(session, files.len()).into());
+        return Err(picture_count(session, 1, files.len()).into());
     };
     let picture = session.picture(file, Default::default())?;
     let request = session.phrase_request(picture, args.question(), options)?;
@@ -169,9 +169,10 @@ fn phrase(
     complete(&answer)
 }
 
-fn one_picture(session: &Session, found: usize) -> SessionError {
-    SessionError::OnePicture {
+fn picture_count(session: &Session, expected: usize, found: usize) -> SessionError {
+    SessionError::PictureCount {
         name: session.name().to_owned(),
+        expected,
         found,
     }
 }
@@ -210,14 +211,21 @@ fn rank(session: &Session, request: &Request, list: &Path, format: Format) -> Re
 }
 
 /// A model that chooses its answer from a fixed list: prints the likeliest, or with JSON the likeliest few.
-fn choose(session: &Session, args: &Ask) -> Result<(), Failure> {
-    let picture = match (&args.images[..], &args.regions) {
-        ([picture], _) => picture,
+fn choose(session: &Session, args: &Ask, files: &[Vec<u8>]) -> Result<(), Failure> {
+    let expected = session
+        .model()
+        .classifier()
+        .map_or(1, |classifier| classifier.picture_count());
+    let sight = match (&args.images[..], &args.regions) {
+        ([picture], regions) if expected == 1 => sight(session, picture, regions.as_deref())?,
         // The regions are the model's whole input from the picture.
-        ([], Some(found)) => found,
-        (pictures, _) => return Err(one_picture(session, pictures.len()).into()),
+        ([], Some(found)) => sight(session, found, Some(found))?,
+        (pictures, None) if pictures.len() == expected => {
+            let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+            session.sights(&files)?
+        }
+        (pictures, _) => return Err(picture_count(session, expected, pictures.len()).into()),
     };
-    let sight = sight(session, picture, args.regions.as_deref())?;
     let answers = session.choose_answer(&sight, args.question())?;
     let text = answers.first().map_or("", |(answer, _)| answer);
     match args.format {

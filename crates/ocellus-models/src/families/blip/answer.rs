@@ -67,6 +67,7 @@ impl Model for AnswerGenerator {
 
     fn input(&self) -> InputSpec {
         InputSpec {
+            system: None,
             visual: self.pictures.format(RECIPE),
             text: planes::within(planes::SENTENCE, self.pictures.facts.max_positions),
             prompts: Some(TaskPrompts {

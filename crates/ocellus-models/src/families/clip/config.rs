@@ -6,12 +6,15 @@ use ocellus_nn::{Act, Attn, Bias, Mlp, Norm, Order, block, encoder, tower};
 use super::layout::Publication;
 use crate::config::{ConfigError, Fields};
 use crate::facts::Facts;
+use ocellus_media::PixelRecipe;
 
 /// The family's id.
 pub(super) const ID: &str = "clip";
 
 pub(super) struct Config {
     pub layout: Publication,
+    /// How pictures are prepared where no file says more; the size is the tower's.
+    pub recipe: PixelRecipe,
     pub embed: usize,
     pub end: EndOfText,
     pub text: TextConfig,

@@ -3,6 +3,7 @@
 use ocellus_nn::{Norm, encoder};
 use serde_json::{Map, Value};
 
+use super::RECIPE;
 use super::config::ID;
 use super::config::{Config, EndOfText, TextConfig, layer, tower};
 use super::layout::Publication;
@@ -41,6 +42,7 @@ pub(super) fn read(config: &ConfigFile) -> Result<Config, ConfigError> {
     finish(top)?;
     Ok(Config {
         layout: Publication::Library,
+        recipe: RECIPE,
         embed,
         end,
         text,

@@ -3,10 +3,12 @@
 use ocellus_nn::{Act, Norm, encoder};
 use serde_json::{Value, json};
 
+use super::RECIPE;
 use super::config::ID;
 use super::config::{Config, EndOfText, TextConfig, layer, tower};
 use super::layout::Publication;
 use crate::config::{ConfigError, ConfigFile, Fields};
+use ocellus_media::PixelRecipe;
 
 /// Whether this is a config of OpenCLIP.
 pub(super) fn is_open(config: &Value) -> bool {
@@ -56,6 +58,7 @@ pub(super) fn read(config: &ConfigFile) -> Result<Config, ConfigError> {
     }
     finish_vision(fields)?;
 
+    let recipe = recipe(&top)?;
     // `init_logit_scale` is where training starts; the others say how tensors are stored and returned.
     let harmless = [
         "init_logit_scale",
@@ -66,15 +69,48 @@ pub(super) fn read(config: &ConfigFile) -> Result<Config, ConfigError> {
     if let Some(inner) = inner {
         inner.finish(ID, &harmless)?;
     }
-    top.finish(ID, &[&harmless[..], &["preprocess_cfg"]].concat())?;
+    top.finish(ID, &harmless)?;
     Ok(Config {
         layout: Publication::Open,
+        recipe,
         embed,
         end,
         text,
         vision,
         patch_size,
     })
+}
+
+/// Pictures as torchvision prepares them, by the mean and deviation of `preprocess_cfg`.
+fn recipe(top: &Fields) -> Result<PixelRecipe, ConfigError> {
+    let recipe = PixelRecipe {
+        crop_to_even: true,
+        ..RECIPE
+    };
+    let Some(fields) = top.object("preprocess_cfg")? else {
+        return Ok(recipe);
+    };
+    let levels = |key: &str, published: [f32; 3]| match fields.get(key) {
+        None => Ok(published),
+        Some(_) => {
+            let levels: Vec<f32> = fields.numbers(key)?.into_iter().map(|v| v as f32).collect();
+            <[f32; 3]>::try_from(levels).map_err(|found| ConfigError::Value {
+                field: fields.name(key),
+                expected: "three numbers".to_owned(),
+                found: format!("{found:?}"),
+            })
+        }
+    };
+    let recipe = PixelRecipe {
+        mean: levels("mean", recipe.mean)?,
+        std: levels("std", recipe.std)?,
+        ..recipe
+    };
+    fields.only("interpolation", &[json!("bicubic")])?;
+    fields.only("resize_mode", &[json!("shortest")])?;
+    fields.only("mode", &[json!("RGB")])?;
+    fields.finish(ID, &["fill_color", "size"])?;
+    Ok(recipe)
 }
 
 /// The spec of a layer of either tower.

@@ -222,6 +222,7 @@ fn seen(fields: &Fields) -> Result<(PixelRecipe, bool, bool), ConfigError> {
             longer: side("max_size_test")?,
         },
         crop: None,
+        crop_to_even: false,
         filter: Filter::LinearF32,
         rescale: 1.0,
         mean,
