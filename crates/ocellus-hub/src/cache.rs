@@ -56,6 +56,25 @@ impl Repository {
         is_hex(commit, 40).then(|| commit.to_owned())
     }
 
+    /// The snapshot that this folder of a cache stands for without a revision: that of the usual branch, else the only one.
+    pub fn usual(root: &Path) -> Option<(PathBuf, String)> {
+        let repository = Self {
+            root: root.into(),
+            locks: PathBuf::new(),
+        };
+        let branches = ["main", "master"].into_iter();
+        let commit = branches
+            .filter_map(|branch| repository.commit(&Revision::parse(branch).ok()?))
+            .next();
+        let commit = commit.or_else(|| {
+            let mut all = fs::read_dir(repository.snapshots()).ok()?.flatten();
+            let only = all.next()?.file_name().into_string().ok()?;
+            all.next().is_none().then_some(only)
+        })?;
+        let folder = repository.snapshot(&commit);
+        folder.is_dir().then_some((folder, commit))
+    }
+
     /// Stores the commit of a branch or tag. Written last: a reference means that its snapshot is complete.
     pub fn remember(&self, revision: &Revision, commit: &str) -> Result<(), HubError> {
         if revision.as_str() == commit {

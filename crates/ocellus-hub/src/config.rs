@@ -102,6 +102,10 @@ pub struct HubConfig {
     pub endpoint: String,
     /// The cache of Hugging Face files; ModelScope's is its subfolder `modelscope`.
     pub cache_dir: PathBuf,
+    /// Further folders in the cache's layout. They are only read.
+    pub other_caches: Vec<PathBuf>,
+    /// Caches of ModelScope's own client. They are only read.
+    pub modelscope_caches: Vec<PathBuf>,
     /// Sent to the official Hugging Face host over https only.
     pub token: Option<Token>,
     /// Never touch the network.
@@ -122,6 +126,8 @@ impl HubConfig {
             source,
             endpoint: source.endpoint().into(),
             cache_dir,
+            other_caches: Vec::new(),
+            modelscope_caches: Vec::new(),
             token: None,
             offline: false,
             proxy: None,

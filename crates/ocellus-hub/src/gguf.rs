@@ -103,11 +103,61 @@ fn with_tower(language: Vec<PathBuf>, files: &[PathBuf]) -> Result<GgufFiles, Hu
         [] => Err(HubError::NoTower {
             path: language[0].clone(),
         }),
-        _ => Err(HubError::SeveralTowers {
-            path: language[0].clone(),
-            found: names(&towers),
-        }),
+        _ => match of_one_tower(&towers) {
+            Some(tower) => Ok(GgufFiles { language, tower }),
+            None => Err(HubError::SeveralTowers {
+                path: language[0].clone(),
+                found: names(&towers),
+            }),
+        },
     }
+}
+
+/// Widths that a tower is published at, the one to take first.
+const WIDTHS: &[&str] = &["f16", "bf16", "f32", "q8_0"];
+
+/// Of files that hold one tower at several widths, by their names, the one to take.
+fn of_one_tower(towers: &[PathBuf]) -> Option<PathBuf> {
+    let rank = |path: &PathBuf| {
+        let name = name(path).to_ascii_lowercase();
+        // `bf16` has `f16` in it, and is looked for first.
+        let width = ["bf16", "f16", "f32", "q8_0"]
+            .into_iter()
+            .find(|width| name.contains(width))?;
+        let rank = WIDTHS.iter().position(|known| *known == width)?;
+        Some((rank, name.replacen(width, "", 1), path.clone()))
+    };
+    let mut ranked: Vec<_> = towers.iter().map(rank).collect::<Option<_>>()?;
+    ranked.sort();
+    let (_, stem, first) = ranked.first()?.clone();
+    ranked.iter().all(|(_, other, _)| *other == stem).then_some(first)
+}
+
+/// Of the files of a repository: those of the model that `file` is one shard of, and its tower.
+pub(crate) fn of_repository<'n>(names: &[&'n str], file: &str) -> Vec<&'n str> {
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let shard = |name: &str| match numbered(file) {
+        Some((stem, of)) => numbered(name) == Some((stem, of)),
+        None => name == file,
+    };
+    let beside = |name: &str| name.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+    let mut wanted: Vec<&str> = names.iter().copied().filter(|name| shard(name)).collect();
+    let towers: Vec<PathBuf> = names
+        .iter()
+        .map(PathBuf::from)
+        .filter(|path| is_gguf(path) && is_tower(path) && beside(&path.to_string_lossy()))
+        .collect();
+    let tower = match &towers[..] {
+        [only] => Some(only.clone()),
+        _ => of_one_tower(&towers),
+    };
+    wanted.extend(
+        names
+            .iter()
+            .copied()
+            .filter(|name| tower.as_deref() == Some(Path::new(name))),
+    );
+    wanted
 }
 
 /// All shards of the model that `file` is one of; a file without a number is the whole model.

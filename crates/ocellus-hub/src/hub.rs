@@ -13,7 +13,7 @@ use crate::http::{self, Client, Failure};
 use crate::listing::{self, Listing, RemoteFile};
 use crate::lock::Lock;
 use crate::{BUILT_IN, Cached, HubConfig, HubError, Progress, Reference, RepositoryId, Revision, Source};
-use crate::{inventory, selection};
+use crate::{inventory, modelscope, selection};
 
 /// Room left free beside the files themselves.
 const SPARE_BYTES: u64 = 64 << 20;
@@ -105,10 +105,20 @@ impl Hub {
     /// # Errors
     /// Any [`HubError`]; the cache then shows either nothing new or only complete, checked files.
     pub fn resolve(&self, reference: &Reference, progress: &dyn Progress) -> Result<Checkpoint, HubError> {
-        let (id, revision) = match self.local(reference)? {
+        let (id, revision, file) = match self.local(reference)? {
             Found::Here(checkpoint) => return Ok(checkpoint),
-            Found::OnHub(id, revision) => (id, revision),
+            Found::OnHub(id, revision, file) => (id, revision, file),
         };
+        if let Some(file) = file {
+            return match self.cached_file(reference, id, &revision, file) {
+                Some(checkpoint) => Ok(checkpoint),
+                None if self.config.offline => Err(HubError::Offline {
+                    what: reference.to_string(),
+                    missing: vec![file.to_owned()],
+                }),
+                None => self.download(reference, id, &revision, Some(file), progress),
+            };
+        }
         let repository = Repository::new(&self.cache_dir(), id);
         let cached = repository
             .commit(&revision)
@@ -123,12 +133,62 @@ impl Hub {
                 location: Location::Folder(folder),
                 commit: Some(commit),
             }),
-            _ if self.config.offline => Err(HubError::Offline {
-                what: reference.to_string(),
-                missing: absent,
-            }),
-            _ => self.download(reference, id, &revision, progress),
+            _ => match self.elsewhere(reference, id, &revision) {
+                Some(checkpoint) => Ok(checkpoint),
+                None if self.config.offline => Err(HubError::Offline {
+                    what: reference.to_string(),
+                    missing: absent,
+                }),
+                None => self.download(reference, id, &revision, None, progress),
+            },
         }
+    }
+
+    /// A complete checkpoint in a cache of another program.
+    fn elsewhere(&self, reference: &Reference, id: &RepositoryId, revision: &Revision) -> Option<Checkpoint> {
+        let in_layout = self.config.other_caches.iter().filter_map(|cache| {
+            let repository = Repository::new(cache, id);
+            let commit = repository.commit(revision)?;
+            Some((repository.snapshot(&commit), Some(commit)))
+        });
+        // Folders of the other client say no revision.
+        let named = matches!(reference, Reference::Repository { revision: None, .. });
+        let caches = self.config.modelscope_caches.iter().filter(|_| named);
+        let by_name = caches
+            .flat_map(|cache| modelscope::folders(cache, id))
+            .map(|folder| (folder, None));
+        let complete = |(folder, _): &(PathBuf, _)| folder.is_dir() && selection::missing(folder).is_empty();
+        let (folder, commit) = in_layout.chain(by_name).find(complete)?;
+        Some(Checkpoint {
+            name: reference.to_string(),
+            location: Location::Folder(folder),
+            commit,
+        })
+    }
+
+    /// A file of a repository with its tower, where a cache holds both.
+    fn cached_file(
+        &self,
+        reference: &Reference,
+        id: &RepositoryId,
+        revision: &Revision,
+        file: &str,
+    ) -> Option<Checkpoint> {
+        let own = self.cache_dir();
+        let caches = std::iter::once(&own).chain(&self.config.other_caches);
+        let found = |cache: &PathBuf| {
+            let repository = Repository::new(cache, id);
+            let commit = repository.commit(revision)?;
+            let path = repository.snapshot(&commit).join(file);
+            let files = gguf::of_file(&path).ok().filter(|_| path.is_file())?;
+            Some((files, commit))
+        };
+        let (files, commit) = caches.filter_map(found).next()?;
+        Some(Checkpoint {
+            name: reference.to_string(),
+            location: Location::Gguf(files),
+            commit: Some(commit),
+        })
     }
 
     /// Like [`Hub::resolve`], but asks the hub for the revision's current commit and fetches what is new.
@@ -141,7 +201,7 @@ impl Hub {
         }
         match self.local(reference)? {
             Found::Here(checkpoint) => Ok(checkpoint),
-            Found::OnHub(id, revision) => self.download(reference, id, &revision, progress),
+            Found::OnHub(id, revision, file) => self.download(reference, id, &revision, file, progress),
         }
     }
 
@@ -188,6 +248,23 @@ impl Hub {
                     kind: "folder",
                 });
             }
+            Reference::Folder(path) if path.join("snapshots").is_dir() => {
+                let Some((folder, commit)) = Repository::usual(path) else {
+                    return Err(HubError::NotACheckpoint {
+                        path: path.clone(),
+                        expected: "`refs/main`, or a single snapshot, in this folder of a cache",
+                    });
+                };
+                let location = match Self::gguf(&folder)? {
+                    Some(files) => Location::Gguf(files),
+                    None => Location::Folder(folder),
+                };
+                return Ok(Found::Here(Checkpoint {
+                    name: reference.to_string(),
+                    location,
+                    commit: Some(commit),
+                }));
+            }
             Reference::Folder(path) => {
                 if let Some(files) = Self::gguf(path)? {
                     return Ok(Found::Here(Checkpoint {
@@ -205,7 +282,7 @@ impl Hub {
                 }
                 Location::Folder(path.clone())
             }
-            Reference::Repository { id, revision } => {
+            Reference::Repository { id, revision } | Reference::RepositoryFile { id, revision, .. } => {
                 let default = || Revision::parse(self.config.source.default_revision());
                 let revision = match revision {
                     Some(revision) => revision.clone(),
@@ -214,7 +291,11 @@ impl Hub {
                         reason,
                     })?,
                 };
-                return Ok(Found::OnHub(id, revision));
+                let file = match reference {
+                    Reference::RepositoryFile { file, .. } => Some(file.as_str()),
+                    _ => None,
+                };
+                return Ok(Found::OnHub(id, revision, file));
             }
         };
         Ok(Found::Here(Checkpoint {
@@ -243,12 +324,22 @@ impl Hub {
         reference: &Reference,
         id: &RepositoryId,
         revision: &Revision,
+        only: Option<&str>,
         progress: &dyn Progress,
     ) -> Result<Checkpoint, HubError> {
         let listing = self.listing(id, revision, progress)?;
         let names: Vec<&str> = listing.files.iter().map(|file| file.name.as_str()).collect();
-        let wanted = selection::wanted(&names);
-        if selection::weights(&names).is_empty() {
+        let wanted = match only {
+            Some(file) if !names.contains(&file) => {
+                return Err(HubError::NotFound {
+                    what: format!("{file} in {id} at {revision}"),
+                    host: self.host.clone(),
+                });
+            }
+            Some(file) => gguf::of_repository(&names, file),
+            None => selection::wanted(&names),
+        };
+        if only.is_none() && selection::weights(&names).is_empty() {
             return Err(HubError::NoWeights {
                 repository: id.to_string(),
                 found: selection::weight_like(&names),
@@ -288,9 +379,13 @@ impl Hub {
         }
         repository.remember(revision, &listing.commit)?;
         let folder = repository.snapshot(&listing.commit);
+        let location = match only {
+            Some(file) => Location::Gguf(gguf::of_file(&folder.join(file))?),
+            None => Location::Folder(folder),
+        };
         Ok(Checkpoint {
             name: reference.to_string(),
-            location: Location::Folder(folder),
+            location,
             commit: Some(listing.commit),
         })
     }
@@ -362,7 +457,8 @@ impl Hub {
 /// A reference after looking at this machine only.
 enum Found<'r> {
     Here(Checkpoint),
-    OnHub(&'r RepositoryId, Revision),
+    /// With the file that is meant, where it is one of a repository.
+    OnHub(&'r RepositoryId, Revision, Option<&'r str>),
 }
 
 /// Blobs get their name after their checksum was right, so the size is enough to see that one is there.

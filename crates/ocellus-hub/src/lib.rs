@@ -25,6 +25,7 @@ mod hub;
 mod inventory;
 mod listing;
 mod lock;
+mod modelscope;
 mod progress;
 mod reference;
 mod selection;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::HubError;
 use crate::gguf::is_gguf;
+use crate::selection::is_safe_name;
 
 /// The one model whose bytes are inside the program.
 pub const BUILT_IN: &str = "nano";
@@ -19,6 +20,12 @@ pub enum Reference {
         id: RepositoryId,
         revision: Option<Revision>,
     },
+    /// One `.gguf` file of a repository that holds several: `org/name/file.gguf`, with `@revision` behind the name.
+    RepositoryFile {
+        id: RepositoryId,
+        revision: Option<Revision>,
+        file: String,
+    },
     /// A folder on this machine.
     Folder(PathBuf),
     /// A `.gguf` file on this machine.
@@ -26,7 +33,8 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// Reads a name. The first that fits wins: `nano`; a path ending in `.gguf`; a text that can only be a path
+    /// Reads a name. The first that fits wins: `nano`; a path ending in `.gguf`, which is a file of a repository where there is no
+    /// such file on this machine and its first two parts are `org/name`; a text that can only be a path
     /// (absolute, or starting with `./`, `../` or `~`); an existing folder; `org/name` with or without `@revision`.
     ///
     /// # Errors
@@ -44,7 +52,11 @@ impl Reference {
         }
         let path = Path::new(text);
         if is_gguf(path) {
-            return Ok(Self::Gguf(path.into()));
+            let there = path.is_file() || path.parent().is_some_and(|p| p != Path::new("") && p.is_dir());
+            return Ok(match Self::of_repository(text).filter(|_| !there) {
+                Some(file) => file,
+                None => Self::Gguf(path.into()),
+            });
         }
         if text.starts_with('~') {
             return Err(bad(
@@ -68,6 +80,22 @@ impl Reference {
         let id = RepositoryId::parse(id).map_err(|reason| bad(&reason))?;
         Ok(Self::Repository { id, revision })
     }
+
+    /// `org/name/file` or `org/name@revision/file`.
+    fn of_repository(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '/');
+        let (organisation, name, file) = (parts.next()?, parts.next()?, parts.next()?);
+        let (name, revision) = match name.split_once('@') {
+            Some((name, revision)) => (name, Some(Revision::parse(revision).ok()?)),
+            None => (name, None),
+        };
+        let id = RepositoryId::parse(&format!("{organisation}/{name}")).ok()?;
+        is_safe_name(file).then(|| Self::RepositoryFile {
+            id,
+            revision,
+            file: file.to_owned(),
+        })
+    }
 }
 
 impl fmt::Display for Reference {
@@ -79,6 +107,16 @@ impl fmt::Display for Reference {
                 id,
                 revision: Some(revision),
             } => write!(f, "{id}@{revision}"),
+            Self::RepositoryFile {
+                id,
+                revision: None,
+                file,
+            } => write!(f, "{id}/{file}"),
+            Self::RepositoryFile {
+                id,
+                revision: Some(revision),
+                file,
+            } => write!(f, "{id}@{revision}/{file}"),
             Self::Folder(path) | Self::Gguf(path) => write!(f, "{}", path.display()),
         }
     }

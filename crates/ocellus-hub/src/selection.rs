@@ -183,7 +183,15 @@ pub(crate) fn missing(folder: &Path) -> Vec<String> {
     if !CONFIGS.iter().any(|name| has(name)) {
         missing.push("config.json".into());
     }
-    let in_parts = |end: &str| names.iter().any(|n| n.ends_with(end) && n.contains("-of-"));
+    // Shards that are numbered and all there need no index.
+    let in_parts = |end: &str| {
+        let parts: Vec<&str> = names
+            .iter()
+            .filter_map(|n| n.strip_suffix(end)?.rsplit_once("-of-").map(|(_, of)| of))
+            .collect();
+        let whole = parts.first().and_then(|of| of.parse().ok()) == Some(parts.len());
+        !parts.is_empty() && !whole
+    };
     let of_torch: Vec<&String> = names.iter().filter(|n| n.ends_with(TORCH_INDEX)).collect();
     let shards_of = |index: &str| {
         let shards = shards(folder, index).into_iter();

@@ -34,6 +34,8 @@ impl Context {
             token: environment.token.clone(),
             offline: environment.offline,
             proxy: environment.proxy.clone(),
+            other_caches: environment.other_caches.clone(),
+            modelscope_caches: environment.modelscope_caches.clone(),
             ..HubConfig::new(environment.hub, environment.cache_dir.clone())
         }
     }

@@ -43,8 +43,12 @@ pub struct Environment {
     pub model: Option<String>,
     /// `OCELLUS_HUB`: `huggingface` (default) or `modelscope`.
     pub hub: Source,
-    /// `HF_HUB_CACHE`, else `$HF_HOME/hub`, else `~/.cache/huggingface/hub`.
+    /// `HF_HUB_CACHE`, else its older name `HUGGINGFACE_HUB_CACHE`, else `$HF_HOME/hub`, else `~/.cache/huggingface/hub`.
     pub cache_dir: PathBuf,
+    /// `TRANSFORMERS_CACHE` and its older names: caches of the same layout, which are only read.
+    pub other_caches: Vec<PathBuf>,
+    /// `MODELSCOPE_CACHE`, and `~/.cache/modelscope`: caches of ModelScope's own client, which are only read.
+    pub modelscope_caches: Vec<PathBuf>,
     /// `HF_ENDPOINT`, else the official address. ModelScope has only its official address.
     pub endpoint: String,
     /// `HF_TOKEN`, else the file `$HF_HOME/token`.
@@ -139,19 +143,26 @@ impl Environment {
                     .map_err(|_| wrong("OCELLUS_LOG", &text, "off, error, warn, info, debug or trace"))?,
             ),
         };
-        let hf_home = get("HF_HOME").map(PathBuf::from).unwrap_or_else(|| {
-            let cache = get("XDG_CACHE_HOME").map(PathBuf::from);
-            // Without a home there is still a place that can be written.
-            cache
-                .unwrap_or_else(|| home.unwrap_or_else(std::env::temp_dir).join(".cache"))
-                .join("huggingface")
-        });
-        let cache_dir = get("HF_HUB_CACHE").map_or_else(|| hf_home.join("hub"), PathBuf::from);
+        // Without a home there is still a place that can be written.
+        let caches = get("XDG_CACHE_HOME").map(PathBuf::from);
+        let caches = caches.unwrap_or_else(|| home.unwrap_or_else(std::env::temp_dir).join(".cache"));
+        let hf_home = get("HF_HOME").map_or_else(|| caches.join("huggingface"), PathBuf::from);
+        let cache_dir = get("HF_HUB_CACHE").or_else(|| get("HUGGINGFACE_HUB_CACHE"));
+        let cache_dir = cache_dir.map_or_else(|| hf_home.join("hub"), PathBuf::from);
+        let older = [
+            "TRANSFORMERS_CACHE",
+            "PYTORCH_TRANSFORMERS_CACHE",
+            "PYTORCH_PRETRAINED_BERT_CACHE",
+        ];
+        let other_caches = older.iter().filter_map(|name| get(name)).map(PathBuf::from);
+        let modelscope_caches = get("MODELSCOPE_CACHE").map(PathBuf::from).into_iter();
         let endpoint = get("HF_ENDPOINT").filter(|_| hub == Source::HuggingFace);
         Ok(Self {
             model: get("OCELLUS_MODEL"),
             hub,
             cache_dir,
+            other_caches: other_caches.collect(),
+            modelscope_caches: modelscope_caches.chain([caches.join("modelscope")]).collect(),
             endpoint: endpoint.unwrap_or_else(|| hub.endpoint().into()),
             token: token(get("HF_TOKEN"), &hf_home)?,
             offline: get("HF_HUB_OFFLINE").is_some_and(|text| is_true(&text)),

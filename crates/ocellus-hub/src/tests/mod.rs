@@ -1,6 +1,7 @@
 //! The whole crate against a small hub on 127.0.0.1. Nothing here leaves the machine.
 
 mod cache;
+mod elsewhere;
 mod failures;
 mod names;
 mod pull;

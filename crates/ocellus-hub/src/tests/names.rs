@@ -22,6 +22,10 @@ fn references() {
         ("/no/such/place", "folder"),
         ("x.gguf", "gguf"),
         ("org/x.Q4.GGUF", "gguf"),
+        ("org/name/x.gguf", "file on hub"),
+        ("org/name@v1/deep/x.gguf", "file on hub"),
+        ("./org/name/x.gguf", "gguf"),
+        ("/org/name/x.gguf", "gguf"),
         ("", "error"),
         ("nan0", "error"),
         ("org/name/more", "error"),
@@ -45,6 +49,7 @@ fn references() {
             Ok(Reference::Repository { .. }) => "hub",
             Ok(Reference::Folder(_)) => "folder",
             Ok(Reference::Gguf(_)) => "gguf",
+            Ok(Reference::RepositoryFile { .. }) => "file on hub",
             Err(HubError::BadReference { .. }) => "error",
             Err(other) => panic!("{other}"),
         };

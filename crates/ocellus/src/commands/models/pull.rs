@@ -21,7 +21,8 @@ pub fn run(context: &Context, models: &[String]) -> Result<(), Failure> {
         }
         match hub.pull(&reference, &context.downloads())?.location {
             Location::Folder(folder) => output::line(&folder.display().to_string()),
-            Location::BuiltIn | Location::Gguf(_) => {
+            Location::Gguf(files) => output::line(&files.language[0].display().to_string()),
+            Location::BuiltIn => {
                 note(
                     context.global.quiet,
                     &format!("{name} is built in; there is nothing to download"),

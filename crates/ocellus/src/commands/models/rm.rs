@@ -20,6 +20,10 @@ pub fn run(context: &Context, models: &[String]) -> Result<(), Failure> {
             );
             Ok(())
         }
+        Reference::RepositoryFile { id, .. } => Err(Failure::new(format!(
+            "{name} is one file of a repository, which is removed as a whole"
+        ))
+        .hint(format!("`ocellus models rm {id}`"))),
         Reference::BuiltIn => Err(Failure::new(format!("{name} is built in and cannot be removed"))
             .hint("`ocellus models list` shows what was downloaded")),
         Reference::Folder(path) | Reference::Gguf(path) => Err(Failure::new(format!(
