@@ -285,3 +285,86 @@ fn published_style_checkpoints_open() {
         );
     }
 }
+
+#[test]
+fn shards_without_an_index_say_themselves_what_they_hold() {
+    for (stem, ending) in [("model", ".safetensors"), ("consolidated", ".safetensors")] {
+        let dir = tempfile::tempdir().unwrap();
+        let shard = |at: usize| dir.path().join(format!("{stem}-{at:05}-of-00002{ending}"));
+        save(&shard(1), &[("a", 1.0)]);
+        // A single shard of two is no model.
+        let error = Weights::open(dir.path()).unwrap_err();
+        assert!(matches!(&error, WeightsError::NoShard { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("{stem}-00002-of-00002{ending}")),
+            "{error}"
+        );
+        save(&shard(2), &[("b", 2.0)]);
+        let weights = Weights::open(dir.path()).unwrap();
+        assert_eq!(weights.names().collect::<Vec<_>>(), ["a", "b"]);
+        save(&shard(2), &[("a", 2.0)]);
+        assert!(matches!(
+            Weights::open(dir.path()),
+            Err(WeightsError::Duplicate { .. })
+        ));
+    }
+}
+
+#[test]
+fn matrices_of_zeros_are_told() {
+    let zeros = vec![0.0; 64 * 64];
+    let mut last = zeros.clone();
+    last[64 * 64 - 1] = 1e-3;
+    let matrix = |name: &str, values: &[f32]| {
+        (
+            name.to_string(),
+            Dtype::F32,
+            vec![64, 64],
+            f32_bytes(values, Dtype::F32).unwrap(),
+        )
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    let vector = (
+        "bias".to_string(),
+        Dtype::F32,
+        vec![64 * 64],
+        f32_bytes(&zeros, Dtype::F32).unwrap(),
+    );
+    let small = (
+        "small".to_string(),
+        Dtype::F32,
+        vec![8, 8],
+        f32_bytes(&zeros[..64], Dtype::F32).unwrap(),
+    );
+    let tensors = [matrix("blank", &zeros), matrix("nearly", &last), vector, small];
+    write(&path, &tensors, &BTreeMap::new()).unwrap();
+    assert_eq!(Weights::open(dir.path()).unwrap().blank(), ["blank"]);
+}
+
+#[test]
+fn channels_that_come_last_are_put_first() {
+    let values: Vec<f32> = (0..2 * 3 * 5 * 3).map(|i| i as f32).collect();
+    let kernel = (
+        "k".to_string(),
+        Dtype::F32,
+        vec![2, 3, 5, 3],
+        f32_bytes(&values, Dtype::F32).unwrap(),
+    );
+    let bytes = ocellus_weights::encode(&[kernel], &BTreeMap::new()).unwrap();
+    let assembly = ocellus_weights::Assembly::ChannelsFirst("k".to_string());
+    let weights = Weights::from_bytes(bytes, "k")
+        .unwrap()
+        .rebuilt(BTreeMap::from([("k".to_string(), assembly)]))
+        .unwrap();
+    let view = weights.view("k").unwrap();
+    assert_eq!(view.shape, [2, 3, 3, 5]);
+    let found = view.to_f32().unwrap();
+    // Output 1, channel 2, row 1, column 4.
+    assert_eq!(
+        found[((3 + 2) * 3 + 1) * 5 + 4],
+        values[((3 + 1) * 5 + 4) * 3 + 2]
+    );
+}

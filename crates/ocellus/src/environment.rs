@@ -249,6 +249,23 @@ mod tests {
     }
 
     #[test]
+    fn caches_of_other_programs() {
+        let found = read(&[
+            ("HUGGINGFACE_HUB_CACHE", "/older"),
+            ("TRANSFORMERS_CACHE", "/t"),
+            ("MODELSCOPE_CACHE", "/ms"),
+        ])
+        .unwrap();
+        assert_eq!(found.cache_dir, Path::new("/older"));
+        assert_eq!(found.other_caches, [Path::new("/t")]);
+        let expected = ["/ms", "/home/me/.cache/modelscope"].map(Path::new);
+        assert_eq!(found.modelscope_caches, expected);
+        let found = read(&[("HUGGINGFACE_HUB_CACHE", "/older"), ("HF_HUB_CACHE", "/x")]).unwrap();
+        assert_eq!(found.cache_dir, Path::new("/x"));
+        assert!(found.other_caches.is_empty());
+    }
+
+    #[test]
     fn values_are_checked() {
         for (name, value, good) in [
             ("OCELLUS_HUB", "modelscope", true),

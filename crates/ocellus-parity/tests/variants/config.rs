@@ -136,7 +136,8 @@ fn accepted() -> Vec<Variant> {
         ("problem_type", json!("single_label_classification")),
     ];
     let mut rows = Vec::new();
-    for (field, value) in trainers.iter().cloned() {
+    for (field, value) in trainers {
+        let (field, value) = (*field, value.clone());
         rows.extend(each(ACCEPTED, format!("`{field}`"), LIBRARY, Equal, move |c| {
             c.config
                 .as_object_mut()

@@ -9,6 +9,7 @@ mod damaged;
 mod families;
 mod pictures;
 mod place;
+mod strict;
 
 use std::fs;
 use std::path::Path;
