@@ -8,6 +8,7 @@ mod class;
 mod error;
 mod fields;
 mod file;
+mod log;
 mod warning;
 
 pub use error::ConfigError;

@@ -14,6 +14,7 @@ mod places;
 mod recipe;
 mod text;
 mod text_files;
+mod tokenizer_files;
 
 pub use error::{ProcessorError, Result};
 pub use formatter::PromptFormatter;

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ocellus_hub::built_in;
-use ocellus_text::{Template, Tokenizer};
 use serde_json::Value;
 
 use crate::error::{ProcessorError, Result};
-use crate::places::{self, Part};
 
 /// A checkpoint's text files, wherever they are.
 pub enum TextFiles {
@@ -70,59 +68,7 @@ impl TextFiles {
             reason: error.to_string(),
         })
     }
-
-    /// The chat template, with the texts that it reads by name; nothing where the checkpoint has none.
-    ///
-    /// # Errors
-    /// Files that cannot be used.
-    pub fn template(&self) -> Result<Option<Template>> {
-        let Some((file, source)) = places::find(self, Part::Template)? else {
-            return Ok(None);
-        };
-        let template = Template::new(&Template::chosen(source, file)?)?;
-        let tokens = self.json("tokenizer_config.json")?.unwrap_or_default();
-        Ok(Some(template.with_tokens_of(&tokens)))
-    }
-
-    /// Tokenizer and chat template, from files of their own.
-    ///
-    /// # Errors
-    /// Files that cannot be used.
-    pub fn tokenizer_and_template(&self) -> Result<(Tokenizer, Option<Template>)> {
-        match self {
-            Self::Folder(folder) => {
-                pointers(folder)?;
-                Ok((Tokenizer::from_dir(folder)?, self.template()?))
-            }
-            Self::BuiltIn | Self::Made(_) => {
-                let bytes = built_in::file("tokenizer.json").unwrap_or_default();
-                Ok((Tokenizer::from_json(bytes)?, self.template()?))
-            }
-        }
-    }
 }
 
 /// How a file begins that Git LFS would replace by another.
-const LFS_POINTER: &str = "version https://git-lfs";
-/// Ends of the names of files that tokenizers are read from.
-const OF_TOKENIZERS: &[&str] = &[".json", ".txt", ".model", ".tiktoken"];
-/// No pointer is longer.
-const LONGEST_POINTER: u64 = 1024;
-
-/// Fails where a file of a tokenizer was not fetched.
-fn pointers(folder: &Path) -> Result<()> {
-    let entries = std::fs::read_dir(folder).map_err(|error| ProcessorError::io("read", folder, error))?;
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let named = path.to_string_lossy();
-        let small = path
-            .metadata()
-            .is_ok_and(|data| data.is_file() && data.len() <= LONGEST_POINTER);
-        if small && OF_TOKENIZERS.iter().any(|end| named.ends_with(end)) {
-            let bytes = std::fs::read(&path).unwrap_or_default();
-            if bytes.starts_with(LFS_POINTER.as_bytes()) {
-                return Err(ProcessorError::LfsPointer { path });
-            }
-        }
-    }
-    Ok(())
-}
+pub(crate) const LFS_POINTER: &str = "version https://git-lfs";

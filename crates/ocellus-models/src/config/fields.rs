@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use super::accepted::accepted;
 use super::class::{Class, same};
 use super::error::ConfigError;
-use super::file::Log;
+use super::log::Log;
 use super::warning::ModelWarning;
 
 /// An object of a config that remembers which of its fields were read.
@@ -76,7 +76,7 @@ impl<'a> Fields<'a> {
     /// The value of `key`, or its class's default where it is absent or null.
     pub fn get(&self, key: &str) -> Option<&'a Value> {
         let own = self.own(key);
-        let default = |class: &&'static Class| class.default(key, self.log.version);
+        let default = |class: &&'static Class| class.default(key, self.log.version());
         own.or_else(|| self.classes.iter().find_map(default))
     }
 
@@ -326,7 +326,7 @@ impl<'a> Fields<'a> {
                 });
             }
             if let Some(class) = self.classes.iter().find(|class| class.has(key)) {
-                let default = class.default(key, self.log.version);
+                let default = class.default(key, self.log.version());
                 return Err(ConfigError::Value {
                     field: self.name(key),
                     expected: default.map_or_else(|| "none".to_owned(), Value::to_string),

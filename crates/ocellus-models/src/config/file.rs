@@ -1,13 +1,12 @@
 //! A config as it was parsed, with what was noticed while it is read.
 
 use serde_json::Value;
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 
-use super::class::{Version, parse_version};
+use super::class::parse_version;
 use super::error::ConfigError;
 use super::fields::Fields;
+use super::log::Log;
 use super::warning::ModelWarning;
 
 /// A config, parsed. It is read like its [`Value`].
@@ -15,19 +14,6 @@ use super::warning::ModelWarning;
 pub struct ConfigFile {
     value: Value,
     log: Log,
-}
-
-/// What is noticed while a config is read, and who wrote it.
-#[derive(Clone, Debug, Default)]
-pub struct Log {
-    warnings: RefCell<BTreeSet<ModelWarning>>,
-    pub(super) version: Option<Version>,
-}
-
-impl Log {
-    pub fn warn(&self, warning: ModelWarning) {
-        self.warnings.borrow_mut().insert(warning);
-    }
 }
 
 impl ConfigFile {
@@ -45,14 +31,14 @@ impl ConfigFile {
 
     /// What was noticed so far, each once.
     pub fn warnings(&self) -> Vec<ModelWarning> {
-        self.log.warnings.borrow().iter().cloned().collect()
+        self.log.all()
     }
 
     /// # Errors
     /// The first of the warnings.
     pub fn strict(&self) -> Result<(), ConfigError> {
-        match self.log.warnings.borrow().first() {
-            Some(warning) => Err(ConfigError::Strict(warning.clone())),
+        match self.warnings().into_iter().next() {
+            Some(warning) => Err(ConfigError::Strict(warning)),
             None => Ok(()),
         }
     }
@@ -61,10 +47,7 @@ impl ConfigFile {
 impl From<Value> for ConfigFile {
     fn from(value: Value) -> Self {
         let version = value.get("transformers_version").and_then(Value::as_str);
-        let log = Log {
-            version: version.and_then(parse_version),
-            ..Log::default()
-        };
+        let log = Log::of(version.and_then(parse_version));
         Self { value, log }
     }
 }

@@ -27,19 +27,15 @@ mod config;
 mod layout;
 mod library;
 mod open;
+mod recipe;
 #[cfg(test)]
 mod tests;
 
 use super::planes;
 use config::{Config, EndOfText, ID};
-use ocellus_media::{PixelRecipe, Resize};
+use ocellus_media::PixelRecipe;
 use ocellus_text::TextForm;
-
-/// The published recipe: resize the shorter side to the tower's size, then crop the centre.
-const RECIPE: PixelRecipe = PixelRecipe {
-    crop: Some((224, 224)),
-    ..planes::web(Resize::ShorterSide { to: 224 })
-};
+use recipe::RECIPE;
 
 const FORM: TextForm = TextForm {
     first: Some("<|startoftext|>"),

@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 use crate::place::{Place, edit, png, reweigh};
 use ocellus_weights::Dtype;
 
+/// What is different, how, and what is said of it.
+type Row = (&'static str, fn(&Path), &'static str);
+
 #[test]
 fn warnings_are_told_and_refused_on_request() {
-    let cases: [(&str, fn(&Path), &str); 4] = [
+    let cases: [Row; 4] = [
         (
             "a field of the config",
             |f| edit(&f.join("config.json"), json!({ "some_new_field": 1 })),

@@ -157,7 +157,8 @@ fn memory_is_counted_for_all_that_runs_at_once_and_for_upright_pictures() {
             beams,
             ..Usage::default()
         };
-        let estimate = MemoryEstimate::new(&files, &files.config().unwrap(), &usage, &storage);
+        let config = ocellus_models::families::parse(&files.config().unwrap()).unwrap();
+        let estimate = MemoryEstimate::new(&files, &config, &usage, &storage);
         let estimate = estimate.unwrap().unwrap();
         (estimate.context_tokens, estimate.plan)
     };

@@ -3,10 +3,10 @@
 use ocellus_nn::{Norm, encoder};
 use serde_json::{Map, Value};
 
-use super::RECIPE;
 use super::config::ID;
 use super::config::{Config, EndOfText, TextConfig, layer, tower};
 use super::layout::Publication;
+use super::recipe::RECIPE;
 use crate::config::{ConfigError, ConfigFile, Fields};
 
 pub(super) fn read(config: &ConfigFile) -> Result<Config, ConfigError> {

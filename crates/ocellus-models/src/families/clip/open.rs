@@ -3,10 +3,10 @@
 use ocellus_nn::{Act, Norm, encoder};
 use serde_json::{Value, json};
 
-use super::RECIPE;
 use super::config::ID;
 use super::config::{Config, EndOfText, TextConfig, layer, tower};
 use super::layout::Publication;
+use super::recipe::RECIPE;
 use crate::config::{ConfigError, ConfigFile, Fields};
 use ocellus_media::PixelRecipe;
 
