@@ -137,6 +137,11 @@ fn checkpoints() {
             "no tokenizer in",
         ),
         (
+            "a vocabulary without its special tokens",
+            |f| edit(&f.join("config.json"), json!({ "image_token_id": 155 })),
+            "the vocabulary has no token 155, which stands for a picture",
+        ),
+        (
             "half a tokenizer",
             |f| halve(&f.join("tokenizer.json")),
             "tokenizer.json",

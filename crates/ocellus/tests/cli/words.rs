@@ -150,6 +150,32 @@ fn answers_are_written_or_picked_from_a_list() {
     }
 }
 
+/// A model that compares two pictures is shown two, and refuses any other number.
+#[test]
+fn two_pictures_are_compared() {
+    let place = place();
+    checkpoint(
+        &place.path().join("pair"),
+        ("vilt-nlvr2", SENTENCES),
+        ".safetensors",
+    );
+    let ask = ["ask", "-m", "./pair", "the cat is red", "--image", PICTURE];
+    let told = answer(&place, &[&ask[..], &["--image", PICTURE]].concat());
+    let shares: Vec<f64> = list(&told, "answers")
+        .iter()
+        .map(|a| number(&a["probability"]))
+        .collect();
+    // Right and wrong share one probability.
+    assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{told}");
+    let refused = place.run(&ask, &[]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("exactly 2 pictures, not 1") && refused.stderr.contains("give --image twice"),
+        "{}",
+        refused.stderr
+    );
+}
+
 #[test]
 fn answers_of_a_fixed_list_have_the_names_of_the_config() {
     let place = place();
