@@ -171,7 +171,7 @@ fn pointers_in_place_of_files_are_named() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(name), pointer).unwrap();
         let found = TextFiles::Folder(folder.path().into()).tokenizer_and_template();
-        let error = found.err().expect("no tokenizer").to_string();
+        let error = found.expect_err("no tokenizer").to_string();
         assert!(
             error.contains(name) && error.contains("Git LFS pointer"),
             "{error}"

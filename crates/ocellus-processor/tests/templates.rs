@@ -65,8 +65,7 @@ fn template_files_that_cannot_be_used() {
         fs::write(dir.path().join(file), content).unwrap();
         let message = TextFiles::Folder(dir.path().into())
             .template()
-            .err()
-            .expect(content)
+            .expect_err(content)
             .to_string();
         assert!(message.contains(expected), "{file} {content}: {message}");
     }
