@@ -32,7 +32,10 @@ pub const VOCABULARY_BYTES: u64 = 128 << 20;
 pub const TEMPLATE_BYTES: usize = 128 << 10;
 
 /// Largest budget of one rendering of a chat template: an instruction costs one, and so do 64 bytes of text that are made.
-pub const TEMPLATE_FUEL: u64 = 500_000;
+pub const TEMPLATE_FUEL: u64 = 1_000_000;
+
+/// Nodes of one value that a chat template makes: every item of a list or a map, and every 64 bytes of text.
+pub const TEMPLATE_NODES: u64 = 1 << 20;
 
 /// Bytes of a rendered prompt, and of one text to be tokenised.
 pub const TEXT_BYTES: usize = 16 << 20;

@@ -29,9 +29,10 @@ impl Downloader<'_> {
         let mut part = Part::open(file, blob)?;
         self.progress.start(&file.name, part.done_bytes, file.size_bytes);
         let mut failures = 0;
+        // Bytes that are fetched again after the part was started anew are no progress.
+        let mut most_bytes = part.done_bytes;
         let mut started_over = false;
         loop {
-            let before = part.done_bytes;
             let outcome = if part.is_complete() {
                 Ok(())
             } else {
@@ -58,7 +59,8 @@ impl Downloader<'_> {
                 Err(Stop::Fatal(error)) => return Err(error),
                 Err(Stop::Again(reason)) => reason,
             };
-            if part.done_bytes > before {
+            if part.done_bytes > most_bytes {
+                most_bytes = part.done_bytes;
                 failures = 0;
             }
             let Some(delay) = self.retry_delays.get(failures) else {

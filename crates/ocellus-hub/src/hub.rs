@@ -1,5 +1,6 @@
 //! From a name to a folder: look here first, then ask the hub.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -329,15 +330,15 @@ impl Hub {
     ) -> Result<Checkpoint, HubError> {
         let listing = self.listing(id, revision, progress)?;
         let names: Vec<&str> = listing.files.iter().map(|file| file.name.as_str()).collect();
-        let wanted = match only {
+        let wanted: HashSet<&str> = match only {
             Some(file) if !names.contains(&file) => {
                 return Err(HubError::NotFound {
                     what: format!("{file} in {id} at {revision}"),
                     host: self.host.clone(),
                 });
             }
-            Some(file) => gguf::of_repository(&names, file),
-            None => selection::wanted(&names),
+            Some(file) => gguf::of_repository(&names, file).into_iter().collect(),
+            None => selection::wanted(&names).into_iter().collect(),
         };
         if only.is_none() && selection::weights(&names).is_empty() {
             return Err(HubError::NoWeights {
@@ -348,7 +349,7 @@ impl Hub {
         let files: Vec<&RemoteFile> = listing
             .files
             .iter()
-            .filter(|file| wanted.contains(&file.name.as_str()))
+            .filter(|file| wanted.contains(file.name.as_str()))
             .collect();
         let repository = Repository::new(&self.cache_dir(), id);
         let blobs = repository.blobs();

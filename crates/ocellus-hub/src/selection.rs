@@ -1,5 +1,6 @@
 //! Which files of a repository make a checkpoint, and which names may be stored.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use ocellus_base::limits::JSON_BYTES;
@@ -83,7 +84,7 @@ pub(crate) fn is_safe_name(name: &str) -> bool {
 
 /// The files of `names` that this program reads: configurations, tokenizer, templates and one set of weights.
 pub(crate) fn wanted<'n>(names: &[&'n str]) -> Vec<&'n str> {
-    let weights = weights(names);
+    let weights: HashSet<&str> = weights(names).into_iter().collect();
     let is_wanted = |name: &&str| {
         if let Some(template) = name.strip_prefix(TEMPLATES) {
             return !template.contains('/') && template.ends_with(".jinja");
@@ -178,7 +179,8 @@ pub(crate) fn missing(folder: &Path) -> Vec<String> {
         .filter(|entry| entry.path().is_file())
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
-    let has = |name: &str| names.iter().any(|n| n == name);
+    let known: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let has = |name: &str| known.contains(name);
     let mut missing = Vec::new();
     if !CONFIGS.iter().any(|name| has(name)) {
         missing.push("config.json".into());

@@ -2,18 +2,17 @@
 //!
 //! A template comes with a checkpoint, so it is a program by a stranger. It gets the conversation and nothing else: no files,
 //! no includes, no clock unless the caller lends one. Work and memory are paid for from one budget that grows with the
-//! conversation, up to [`TEMPLATE_FUEL`]; rendering has a stack of its own, as deep as that budget can nest values: a hostile
-//! template ends with an error.
-//!
-//! The budget does not count one thing: the engine pays for turning a list into text, or comparing two lists, only afterwards, so
-//! a template that puts a list into itself many times over (`x = [x, x]`, dozens of times) and then does one of these can
-//! still take all memory. Do not load checkpoints from sources that you would not load at all.
+//! conversation, up to [`TEMPLATE_FUEL`]. Every value that a template makes has a bounded size and depth, and what looks at one pays
+//! for all of it (`template_rewrite`, `template_bounds`); so rendering needs no stack of its own, and a hostile template ends with an
+//! error.
 
 use crate::template_functions::{self, Raised};
-use crate::{Conversation, Message, Part, Result, TextError, template_source};
+use crate::{Conversation, Message, Part, Result, TextError, template_rewrite, template_source};
+use minijinja::machinery::{self, CodeGenerator, Instructions};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, ErrorKind, Value, context};
-use std::io::Write;
+use minijinja::{AutoEscape, Environment, ErrorKind, Value, context};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Longest source of a template.
 pub const MAX_TEMPLATE_BYTES: usize = ocellus_base::limits::TEMPLATE_BYTES;
@@ -22,18 +21,14 @@ pub const MAX_RENDERED_BYTES: usize = ocellus_base::limits::TEXT_BYTES;
 /// Largest budget of one rendering: an instruction costs one, and so do 64 bytes of text that are made.
 pub const TEMPLATE_FUEL: u64 = ocellus_base::limits::TEMPLATE_FUEL;
 /// Budget for what a template does once, for each message and each of its parts, and for each byte of text. Published templates
-/// take about a hundred for a message, and write its text once or twice.
-const FUEL: u64 = 20_000;
-const PART_FUEL: u64 = 500;
-const FUEL_OF_BYTES: fn(u64) -> u64 = |bytes| bytes / 8;
+/// take about two hundred for a message, and write its text once or twice.
+const FUEL: u64 = 40_000;
+const PART_FUEL: u64 = 1000;
+const FUEL_OF_BYTES: fn(u64) -> u64 = |bytes| bytes / 4;
 /// Depth of calls and blocks; a macro call counts several.
 const MAX_DEPTH: usize = 150;
 /// Stack for compiling: the longest source can chain about 10,000 conditions, which the engine walks recursively.
 const COMPILE_STACK_BYTES: usize = 32 << 20;
-/// Stack for rendering: what it takes itself, and for every unit of fuel one list in another. The engine prints, compares and
-/// drops such lists recursively. It is address space: only what is touched takes memory.
-const STACK_BYTES: usize = 2 << 20;
-const STACK_BYTES_OF_FUEL: usize = 640;
 const NAME: &str = "chat template";
 
 /// What a caller may vary from prompt to prompt.
@@ -59,6 +54,7 @@ impl Default for RenderOptions {
 #[derive(Clone)]
 pub struct Template {
     environment: Environment<'static>,
+    instructions: Arc<Instructions<'static>>,
 }
 
 impl Template {
@@ -86,13 +82,16 @@ impl Template {
             .lstrip_blocks(true)
             .build()
             .map_err(syntax_error)?;
-        environment.set_syntax(syntax);
         template_functions::add_to(&mut environment);
-        let source = template_source::without_generation_marks(source);
-        environment
-            .add_template_owned(NAME, source)
-            .map_err(syntax_error)?;
-        Ok(Template { environment })
+        let source = lasting(template_source::without_generation_marks(source));
+        let tree = machinery::parse(source, NAME, syntax).map_err(syntax_error)?;
+        let mut generator = CodeGenerator::new(NAME, source);
+        generator.compile_stmt(&template_rewrite::statement(&tree));
+        let instructions = Arc::new(generator.finish().0);
+        Ok(Template {
+            environment,
+            instructions,
+        })
     }
 
     /// The manner of Qwen-VL chat models, whose pictures stand as addresses between `<img>` and `</img>`.
@@ -134,9 +133,7 @@ impl Template {
         if found > MAX_RENDERED_BYTES {
             return Err(too_large("the conversation", found));
         }
-        let fuel = fuel(conversation);
-        let stack = STACK_BYTES + STACK_BYTES_OF_FUEL * fuel as usize;
-        on_stack(stack, || self.run(conversation, options, fuel))?
+        self.run(conversation, options, fuel(conversation))
     }
 
     fn run(&self, conversation: &Conversation, options: &RenderOptions, fuel: u64) -> Result<String> {
@@ -149,20 +146,24 @@ impl Template {
         let failure = |error: minijinja::Error| failure(&error, fuel);
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(fuel));
-        let template = environment.get_template(NAME).map_err(failure)?;
-        let mut output = Bounded {
-            bytes: Vec::new(),
-            overflow: false,
-        };
-        let rendered = template.render_captured_to(values, &mut output).map(drop);
-        if output.overflow {
-            return Err(too_large("the rendered prompt", MAX_RENDERED_BYTES + 1));
+        let mut text = String::new();
+        let blocks = BTreeMap::new();
+        // The text cannot grow by more than the budget, and one value, before the engine stops.
+        let mut output = machinery::make_string_output(&mut text);
+        machinery::eval(
+            &environment,
+            &self.instructions,
+            values,
+            &blocks,
+            &mut output,
+            AutoEscape::None,
+        )
+        .map(drop)
+        .map_err(failure)?;
+        if text.len() > MAX_RENDERED_BYTES {
+            return Err(too_large("the rendered prompt", text.len()));
         }
-        rendered.map_err(failure)?;
-        String::from_utf8(output.bytes).map_err(|e| TextError::TemplateFailed {
-            line: None,
-            reason: e.to_string(),
-        })
+        Ok(text)
     }
 }
 
@@ -210,25 +211,17 @@ fn part_value(part: &Part) -> Value {
     }
 }
 
-/// A buffer that refuses to grow over [`MAX_RENDERED_BYTES`].
-struct Bounded {
-    bytes: Vec<u8>,
-    overflow: bool,
-}
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.bytes.len() + bytes.len() > MAX_RENDERED_BYTES {
-            self.overflow = true;
-            return Err(std::io::Error::other("the rendered prompt is too long"));
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
+/// The engine's instructions borrow their source, so it stays as long as the program: once for every different template.
+fn lasting(source: String) -> &'static str {
+    static SOURCES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
+    let mut sources = SOURCES.lock().unwrap_or_else(PoisonError::into_inner);
+    let sources = sources.get_or_insert_default();
+    if let Some(known) = sources.get(source.as_str()) {
+        return known;
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    let source: &'static str = source.leak();
+    sources.insert(source);
+    source
 }
 
 fn too_large(what: &str, found: usize) -> TextError {

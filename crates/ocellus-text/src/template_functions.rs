@@ -1,6 +1,8 @@
 //! What chat templates use beyond Jinja itself.
 
-use minijinja::value::{Kwargs, ValueKind};
+use crate::template_bounds::{self, collect, is_container, keep, look, refused};
+use crate::template_rewrite::{CONCAT, FILTER, KEEP, STORE, TEST};
+use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 use std::fmt::Write as _;
 
@@ -17,6 +19,89 @@ pub(crate) fn add_to(environment: &mut Environment<'static>) {
         Err(Error::new(ErrorKind::InvalidOperation, "raised by the template").with_source(Raised(message)))
     });
     environment.add_filter("tojson", tojson);
+    // `debug()` writes out all that there is.
+    environment.remove_global("debug");
+    environment.add_function(KEEP, keep);
+    environment.add_function(STORE, template_bounds::store);
+    environment.add_function(FILTER, filter);
+    environment.add_function(CONCAT, concat);
+    environment.add_test(TEST, test);
+}
+
+/// `value | name(…)`: looks at every list that goes in, keeps what comes out.
+fn filter(state: &mut State, name: String, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    let args = args.into_values();
+    let name: String = name.split_whitespace().collect();
+    for arg in args.iter() {
+        look(state, arg)?;
+    }
+    if let Some(text) = args.first().and_then(Value::as_str) {
+        state.consume_fuel(text.len() as u64 / 64)?;
+    }
+    if name == "sum" {
+        only_numbers(state, &args)?;
+    }
+    let made = state
+        .apply_filter(&name, &args)
+        .map_err(|error| unknown(error, &name))?;
+    keep(state, made)
+}
+
+/// The engine adds lists by nesting them, one in another for every item.
+fn only_numbers(state: &State, args: &[Value]) -> Result<(), Error> {
+    let lists = match args {
+        [value] => collect(state, value)?.iter().any(is_container),
+        _ => args.len() > 1,
+    };
+    match lists {
+        true => Err(refused("sum adds numbers, without arguments")),
+        false => Ok(()),
+    }
+}
+
+/// `value is name(…)`, and every comparison.
+fn test(state: &mut State, value: Value, name: String, args: Rest<ValueOrKwargs>) -> Result<bool, Error> {
+    let args = args.into_values();
+    let name: String = name.split_whitespace().collect();
+    look(state, &value)?;
+    for arg in args.iter() {
+        look(state, arg)?;
+    }
+    let mut all = vec![value];
+    all.extend(args);
+    state
+        .perform_test(&name, &all)
+        .map_err(|error| unknown(error, &name))
+}
+
+/// The engine names what it does not know only where it calls it itself.
+fn unknown(error: Error, name: &str) -> Error {
+    match error.kind() {
+        kind @ (ErrorKind::UnknownFilter | ErrorKind::UnknownTest) if error.detail().is_none() => {
+            Error::new(kind, format!("`{name}` is unknown"))
+        }
+        _ => error,
+    }
+}
+
+/// `left ~ right`.
+fn concat(state: &State, left: Value, right: Value) -> Result<String, Error> {
+    let length = |value: &Value| value.as_str().map_or(0, |text| text.len() as u64);
+    // Paid for once more when it is made; what cannot be paid is not made.
+    if state
+        .fuel_levels()
+        .is_some_and(|(_, left_over)| (length(&left) + length(&right)) / 64 > left_over)
+    {
+        return Err(Error::from(ErrorKind::OutOfFuel));
+    }
+    for value in [&left, &right] {
+        look(state, value)?;
+    }
+    let text = format!("{left}{right}");
+    if is_container(&left) || is_container(&right) {
+        state.consume_fuel(text.len() as u64 / 4)?;
+    }
+    Ok(text)
 }
 
 /// Python's methods of strings, lists and maps. `format` writes a padded number before the engine looks at its size, so its
@@ -37,6 +122,7 @@ pub(crate) fn python_method(
             "format: a width or index of more than four digits",
         ));
     }
+    look(state, value)?;
     minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)
 }
 

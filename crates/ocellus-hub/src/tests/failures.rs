@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::server::{Reply, Server};
+use super::server::{Reply, Request, Server};
 use super::setting::*;
 use crate::disk::{Disk, RealDisk};
 use crate::lock::Lock;
@@ -125,6 +125,57 @@ fn a_file_that_always_breaks_off_without_a_byte_is_given_up() {
         weights()[..1000],
         "kept for the next time"
     );
+}
+
+/// What is fetched again after the part was started anew is no progress, however many bytes come each time.
+#[test]
+fn a_file_that_never_becomes_as_long_as_listed_is_given_up() {
+    type Change = fn(usize, &Request) -> Option<Reply>;
+    let is_weights = |r: &Request| r.target.ends_with("/model.safetensors");
+    let shorter: Change = |_, r| {
+        let bytes = weights();
+        r.target
+            .ends_with("/model.safetensors")
+            .then(|| Reply::file(r, &bytes[..bytes.len() - 5]))
+    };
+    let elsewhere: Change = |_, r| {
+        r.target.ends_with("/model.safetensors").then(|| {
+            let mut reply = Reply::file(r, &weights());
+            reply
+                .headers
+                .iter_mut()
+                .for_each(|(_, range)| *range = "bytes 7-9/10".into());
+            reply.cut(300_000)
+        })
+    };
+    let no_range: Change = |_, r| {
+        r.target.ends_with("/model.safetensors").then(|| {
+            let mut reply = Reply::file(r, &weights());
+            reply.headers.clear();
+            reply.cut(300_000)
+        })
+    };
+    for change in [shorter, elsewhere, no_range] {
+        let server = server(change);
+        let error = fails(&Setting::new(&server.url()), &Silent);
+        assert!(
+            matches!(error, HubError::Unreachable { attempts: 3, .. }),
+            "{error}"
+        );
+        let asked = server.requests().iter().filter(|r| is_weights(r)).count();
+        assert!(asked <= 8, "{asked} requests");
+    }
+}
+
+/// Names are looked up, not searched for: a list of a hundred thousand ends at once.
+#[test]
+fn a_list_of_many_shards_is_chosen_from_in_time_that_grows_with_it() {
+    let mut names: Vec<String> = (0..100_000)
+        .map(|i| format!("model-{i:06}-of-100000.safetensors"))
+        .collect();
+    names.push("model.safetensors.index.json".into());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(crate::selection::wanted(&names).len(), names.len());
 }
 
 #[test]
