@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::args::{self, Data};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::output;
+use crate::{destination, output};
 
 pub fn run(context: &Context, args: Data) -> Result<(), Failure> {
     match args {
@@ -49,12 +49,12 @@ fn synth(context: &Context, args: &args::Synth) -> Result<(), Failure> {
         let mut png = Cursor::new(Vec::new());
         gray.write_to(&mut png, image::ImageFormat::Png)
             .map_err(Failure::new)?;
-        output::file(&folder.join(&name), &png.into_inner())?;
+        destination::file(&folder.join(&name), &png.into_inner())?;
         let spans: Vec<[f32; 2]> = sample.spans.iter().map(|s| [s.0, s.1]).collect();
         lines.push_str(&format!(
             "{}\n",
             json!({ "image": name, "text": sample.text, "spans": spans })
         ));
     }
-    output::file(&folder.join("lines.jsonl"), lines.as_bytes())
+    destination::file(&folder.join("lines.jsonl"), lines.as_bytes())
 }
