@@ -33,6 +33,7 @@ mod template_functions;
 mod template_source;
 mod text_form;
 mod tokenizer;
+mod tokenizer_check;
 mod word_end;
 mod word_piece;
 
