@@ -1,13 +1,16 @@
-//! What every other room may rely on: the bounds of inputs, the interface to time, spans of work, and numbers of
-//! bytes as people read them.
+//! What every other room may rely on: the bounds of inputs, bounded reads of files, panics that are contained, the interface to time,
+//! spans of work, and numbers of bytes as people read them.
 //!
 //! This crate depends on nothing but the standard library and holds no algorithm.
 
 pub mod clock;
 pub mod columns;
+pub mod contained;
+pub mod files;
 pub mod limits;
 pub mod trace;
 pub mod units;
 
 pub use clock::{Clock, ManualClock};
+pub use contained::contained;
 pub use limits::Limits;

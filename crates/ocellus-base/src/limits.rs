@@ -28,6 +28,13 @@ pub const JSON_BYTES: u64 = 64 << 20;
 /// Bytes of a tokenizer file (the largest published one is 20 MB).
 pub const VOCABULARY_BYTES: u64 = 128 << 20;
 
+/// Tokens of one vocabulary: four times those of the largest published ones.
+pub const VOCABULARY_TOKENS: usize = 1 << 20;
+
+/// Bytes of one file of a text corpus, and of one font file (the largest published CJK collections have about 100 MB).
+pub const CORPUS_FILE_BYTES: u64 = 256 << 20;
+pub const FONT_BYTES: u64 = 256 << 20;
+
 /// Bytes of a chat template's source.
 pub const TEMPLATE_BYTES: usize = 128 << 10;
 

@@ -224,11 +224,8 @@ pub(crate) fn missing(folder: &Path) -> Vec<String> {
 /// The shards that an index names; an index that cannot be read is itself what is missing.
 fn shards(folder: &Path, index: &str) -> Vec<String> {
     let path = folder.join(index);
-    let small = std::fs::metadata(&path).is_ok_and(|m| m.len() <= JSON_BYTES);
-    let parsed = small
-        .then(|| std::fs::read(&path).ok())
-        .flatten()
-        .and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
+    let bytes = ocellus_base::files::read(&path, JSON_BYTES).ok();
+    let parsed = bytes.and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
     let Some(parsed) = parsed else {
         return vec![format!("{index} (readable)")];
     };

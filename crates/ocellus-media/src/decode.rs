@@ -7,7 +7,6 @@
 //! as the published processors do.
 
 use std::io::{BufRead, BufReader, Cursor, Seek};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::error::{ImageError, UnsupportedErrorKind};
 use image::metadata::Orientation;
@@ -46,8 +45,7 @@ pub fn decode_page(bytes: &[u8], page: u32, limits: &Limits) -> Result<Decoded, 
         _ if page == 0 => decode_as(format, Cursor::new(bytes), bytes, limits),
         _ => Err(MediaError::NoSuchPage { page, pages: 1 }),
     };
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(damaged(format, "its data contradicts itself")))
+    ocellus_base::contained(read).unwrap_or_else(|| Err(damaged(format, "its data contradicts itself")))
 }
 
 /// How many pages a file has: those of a TIFF file, 1 for every other format. A page that is counted may still be damaged.
@@ -109,8 +107,7 @@ pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), MediaErro
             _ => (width, height),
         })
     };
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(damaged(format, "its data contradicts itself")))
+    ocellus_base::contained(read).unwrap_or_else(|| Err(damaged(format, "its data contradicts itself")))
 }
 
 fn decode_tiff(bytes: &[u8], page: u32, limits: &Limits) -> Result<Decoded, MediaError> {

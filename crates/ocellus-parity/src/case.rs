@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use ocellus_weights::Weights;
@@ -227,13 +226,5 @@ fn field(name: &str, expected: &'static str, found: Option<&Value>) -> CaseError
 /// A JSON or other text file within the bound for such files.
 pub fn read_text(path: &Path) -> Result<String, CaseError> {
     let io = |e: std::io::Error| CaseError::file(path, e);
-    let bytes = fs::metadata(path).map_err(io)?.len();
-    if bytes > ocellus_base::limits::JSON_BYTES {
-        let allowed = ocellus_base::limits::JSON_BYTES;
-        return Err(CaseError::file(
-            path,
-            format!("expected at most {allowed} bytes, found {bytes}"),
-        ));
-    }
-    fs::read_to_string(path).map_err(io)
+    ocellus_base::files::read_text(path, ocellus_base::limits::JSON_BYTES).map_err(io)
 }

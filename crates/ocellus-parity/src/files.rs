@@ -3,8 +3,7 @@
 //! Rows of our own, named `files/…`, behind the expected ones. Pixels may differ by one 8-bit step of the resize, three
 //! where the file is lossy in a way that decoders disagree on (JPEG).
 
-use std::fs;
-
+use ocellus_base::limits::ENCODED_BYTES;
 use ocellus_engine::Picture;
 use ocellus_media::{Limits, Recipe, decode, patchify};
 use ocellus_text::expand_image_pads;
@@ -67,7 +66,7 @@ fn from_files(case: &Case, files: &[&str], out: &mut Produced) -> Result<Vec<Pic
     let (mut pictures, mut pixels, mut lossy) = (Vec::new(), Vec::new(), false);
     for file in files {
         let path = case.in_set(file);
-        let bytes = fs::read(&path).map_err(|e| CaseError::file(&path, e))?;
+        let bytes = ocellus_base::files::read(&path, ENCODED_BYTES).map_err(|e| CaseError::file(&path, e))?;
         lossy |= bytes.starts_with(&[0xff, 0xd8]);
         let patches = patchify(&decode(&bytes, &Limits::default())?.image, &recipe)?;
         pixels.extend_from_slice(&patches.values);

@@ -1,8 +1,8 @@
 //! Picture files of a case, what its processor is set to, and what a case keeps of many pixels.
 
-use std::fs;
 use std::path::PathBuf;
 
+use ocellus_base::limits::ENCODED_BYTES;
 use ocellus_media::{Limits, Recipe, Rgb, decode};
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ use crate::error::CaseError;
 pub fn picture(case: &Case, source: &str) -> Result<Rgb, CaseError> {
     let places: [PathBuf; 2] = [case.in_set("images").join(source), case.in_set(source)];
     let path = places.iter().find(|p| p.is_file()).unwrap_or(&places[0]);
-    let bytes = fs::read(path).map_err(|e| CaseError::file(path, e))?;
+    let bytes = ocellus_base::files::read(path, ENCODED_BYTES).map_err(|e| CaseError::file(path, e))?;
     Ok(decode(&bytes, &Limits::default())?.image)
 }
 

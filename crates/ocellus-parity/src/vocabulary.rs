@@ -1,6 +1,5 @@
 //! The tokenizer of a case: from its checkpoint folder, or from the vocabulary file that the user gives.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use ocellus_text::{MAX_VOCABULARY_BYTES, Tekken, TekkenImages, TextError, Tokenizer};
@@ -138,12 +137,7 @@ fn choose<'v>(case: &Case, vocabularies: &Vocabularies<'v>) -> Result<(&'v Path,
 
 fn bytes(path: &Path) -> Result<Vec<u8>, CaseError> {
     let io = |e: std::io::Error| CaseError::file(path, e);
-    let found = fs::metadata(path).map_err(io)?.len();
-    if found > MAX_VOCABULARY_BYTES {
-        let reason = format!("expected a vocabulary of at most {MAX_VOCABULARY_BYTES} bytes, found {found}");
-        return Err(CaseError::file(path, reason));
-    }
-    fs::read(path).map_err(io)
+    ocellus_base::files::read(path, MAX_VOCABULARY_BYTES).map_err(io)
 }
 
 /// A field of `options.vocabulary`.

@@ -31,7 +31,7 @@ impl TextFiles {
             Self::Made(texts) => Ok(texts.get(name).cloned()),
             Self::Folder(folder) => {
                 let path = folder.join(name);
-                match std::fs::read_to_string(&path) {
+                match ocellus_base::files::read_text(&path, ocellus_base::limits::JSON_BYTES) {
                     Ok(text) if text.starts_with(LFS_POINTER) => Err(ProcessorError::LfsPointer { path }),
                     Ok(text) => Ok(Some(text)),
                     Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -55,7 +55,8 @@ fn pointers(folder: &Path) -> Result<()> {
             .metadata()
             .is_ok_and(|data| data.is_file() && data.len() <= LONGEST_POINTER);
         if small && OF_TOKENIZERS.iter().any(|end| named.ends_with(end)) {
-            let bytes = std::fs::read(&path).unwrap_or_default();
+            let bytes =
+                ocellus_base::files::read(&path, ocellus_base::limits::VOCABULARY_BYTES).unwrap_or_default();
             if bytes.starts_with(LFS_POINTER.as_bytes()) {
                 return Err(ProcessorError::LfsPointer { path });
             }

@@ -45,7 +45,8 @@ impl Corpus {
             ends: Vec::new(),
         };
         for file in &files {
-            let bytes = std::fs::read(file).map_err(read(file))?;
+            let bytes = ocellus_base::files::read(file, ocellus_base::limits::CORPUS_FILE_BYTES)
+                .map_err(read(file))?;
             corpus.add(&String::from_utf8_lossy(&bytes));
         }
         if corpus.ends.is_empty() {

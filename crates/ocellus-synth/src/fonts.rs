@@ -52,10 +52,13 @@ impl Fonts {
         let charset = charset::latin();
         let mut faces = Vec::new();
         for path in &files {
-            let bytes = std::fs::read(path).map_err(|source| SynthError::Read {
-                path: path.clone(),
-                source,
-            })?;
+            let bytes =
+                ocellus_base::files::read(path, ocellus_base::limits::FONT_BYTES).map_err(|source| {
+                    SynthError::Read {
+                        path: path.clone(),
+                        source,
+                    }
+                })?;
             let hash = fnv(&bytes);
             let bytes = std::sync::Arc::new(bytes);
             for index in 0..collection_size(&bytes) {

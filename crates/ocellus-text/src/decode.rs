@@ -4,6 +4,7 @@ use crate::byte_reader::ByteReader;
 use crate::detokenizer::Detokenizer;
 use crate::special::Special;
 use crate::{Result, TextError, Tokenizer};
+use ocellus_base::contained;
 
 impl Tokenizer {
     /// Text of `ids` without special tokens. Ids outside the vocabulary, which models with padded tables can produce,
@@ -22,11 +23,13 @@ impl Tokenizer {
                 .collect();
             return Ok(String::from_utf8_lossy(&bytes).into_owned());
         }
-        self.inner
-            .decode(ids, special == Special::Skip)
-            .map_err(|e| TextError::Decode {
-                reason: e.to_string(),
-            })
+        let text = contained(|| self.inner.decode(ids, special == Special::Skip));
+        let text = text.ok_or_else(|| TextError::Decode {
+            reason: "the tokenizer's file contradicts itself".to_string(),
+        })?;
+        text.map_err(|e| TextError::Decode {
+            reason: e.to_string(),
+        })
     }
 
     /// A decoder for ids that come one at a time.

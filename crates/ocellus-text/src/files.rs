@@ -1,6 +1,6 @@
 //! Files of a tokenizer, read whole within limits.
 
-use crate::tokenizer::check_size;
+use crate::tokenizer::{MAX_VOCABULARY_BYTES, check_size};
 use crate::{Result, TextError};
 use serde::Deserialize;
 use serde_json::Value;
@@ -54,7 +54,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
         source,
     };
     check_size(&path.display().to_string(), fs::metadata(path).map_err(io)?.len())?;
-    fs::read(path).map_err(io)
+    ocellus_base::files::read(path, MAX_VOCABULARY_BYTES).map_err(io)
 }
 
 /// A whole file that must be UTF-8.

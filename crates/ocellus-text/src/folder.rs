@@ -4,6 +4,7 @@ use crate::added::{Config, with_named};
 use crate::byte_pairs::{BytePairs, Form, GPT2_PATTERN};
 use crate::files::{about, complete, damaged, merge, parse, read, read_text};
 use crate::ranks::{QWEN_PATTERN, SPAN_IDS, with_pictures};
+use crate::tokenizer::check_tokens;
 use crate::{Result, Tekken, TextError, Tokenizer, sentence_piece, word_end, word_piece};
 use std::collections::HashMap;
 use std::fs;
@@ -89,6 +90,7 @@ fn vocabulary_with_merges(dir: &Path) -> Result<Tokenizer> {
     let vocabulary: HashMap<String, u32> = parse(&path)?;
     let merges_path = dir.join("merges.txt");
     let merges = read_merges(&merges_path)?;
+    check_tokens(vocabulary.len()).map_err(|reason| damaged(&path, reason))?;
     if vocabulary.len() > merges.len() + MOST_WITHOUT_MERGE {
         let (found, tokens) = (merges.len(), vocabulary.len());
         return Err(damaged(

@@ -35,6 +35,7 @@ mod template_rewrite;
 mod template_source;
 mod text_form;
 mod tokenizer;
+mod tokenizer_check;
 mod word_end;
 mod word_piece;
 

@@ -1,6 +1,8 @@
 //! Encoding of text in which nothing is a special token: what a user typed must not end a message or start a picture.
 
+use crate::tokenizer::panicked;
 use crate::{Result, TextError, Tokenizer};
+use ocellus_base::contained;
 use tokenizers::{
     Model as _, ModelWrapper, Normalizer as _, OffsetType, PreTokenizedString, PreTokenizer as _, Token,
 };
@@ -11,7 +13,8 @@ impl Tokenizer {
     /// For text without such tokens the ids are those of [`encode`](Tokenizer::encode).
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
         self.check_text(text)?;
-        self.tokenize_plain(text.into()).map_err(|e| TextError::Encode {
+        let ids = contained(|| self.tokenize_plain(text.into())).ok_or_else(panicked)?;
+        ids.map_err(|e| TextError::Encode {
             reason: e.to_string(),
         })
     }

@@ -26,6 +26,8 @@ impl Tokenizer {
             whole_words: true,
         };
         let special = special.iter().map(|(token, id)| Added::special(token, *id));
+        let lines = bytes.split(|byte| *byte == b'\n').count();
+        crate::tokenizer::check_tokens(lines).map_err(|reason| TextError::RankSet { reason })?;
         by_ranks(parse(bytes)?, 0, &form, special.collect())
     }
 }

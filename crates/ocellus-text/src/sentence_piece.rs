@@ -6,7 +6,9 @@ mod wire;
 
 use crate::added::{Added, Config};
 use crate::files::{complete, damaged, read};
+use crate::tokenizer::check_tokens;
 use crate::{Result, TextError, Tokenizer};
+pub(crate) use charsmap::check as check_charsmap;
 use model::{Algorithm, Kind, Model};
 use std::collections::HashMap;
 use std::path::Path;
@@ -39,6 +41,8 @@ pub(crate) fn from_dir(dir: &Path, name: &str) -> Result<Tokenizer> {
     let is_extra = |added: &Added| added.token.content.starts_with("<extra_id_");
     if has_extra && !added.iter().any(is_extra) {
         let count = config.extra_ids.unwrap_or(EXTRA_IDS);
+        check_tokens(model.pieces.len().saturating_add(count as usize))
+            .map_err(|reason| damaged(&dir.join("tokenizer_config.json"), format!("extra_ids: {reason}")))?;
         // The first of them has the highest id.
         let ids = (model.pieces.len() as u32..).take(count as usize);
         added.extend(

@@ -2,7 +2,9 @@
 
 use crate::byte_spans::ByteSpans;
 use crate::special::Special;
-use crate::{Result, TextError, byte_alphabet};
+use crate::{Result, TextError, byte_alphabet, tokenizer_check};
+use ocellus_base::contained;
+use ocellus_base::limits::VOCABULARY_TOKENS;
 use tokenizers::DecoderWrapper;
 
 /// Longest text that is encoded at once.
@@ -27,11 +29,15 @@ impl Tokenizer {
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Tokenizer> {
         let json = json.as_ref();
         check_size("tokenizer.json", json.len() as u64)?;
-        let inner = tokenizers::Tokenizer::from_bytes(json).map_err(|e| TextError::Damaged {
+        let damaged = |reason: String| TextError::Damaged {
             file: "tokenizer.json".to_string(),
-            reason: e.to_string(),
-        })?;
-        Tokenizer::new(inner)
+            reason,
+        };
+        tokenizer_check::check(json).map_err(damaged)?;
+        // The library panics on some contradictions.
+        let read = contained(|| tokenizers::Tokenizer::from_bytes(json));
+        let read = read.ok_or_else(|| damaged("it contradicts itself".to_string()))?;
+        Tokenizer::new(read.map_err(|e| damaged(e.to_string()))?)
     }
 
     pub(crate) fn new(mut inner: tokenizers::Tokenizer) -> Result<Tokenizer> {
@@ -59,12 +65,10 @@ impl Tokenizer {
     /// [`encode_plain`](Tokenizer::encode_plain).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         self.check_text(text)?;
-        let encoding = self
-            .inner
-            .encode_fast(text, false)
-            .map_err(|e| TextError::Encode {
-                reason: e.to_string(),
-            })?;
+        let encoding = contained(|| self.inner.encode_fast(text, false)).ok_or_else(panicked)?;
+        let encoding = encoding.map_err(|e| TextError::Encode {
+            reason: e.to_string(),
+        })?;
         match self.spans {
             Some(spans) => self.write_spans(spans, encoding.get_ids()),
             None => Ok(encoding.get_ids().to_vec()),
@@ -134,6 +138,23 @@ impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Tokenizer({} ids)", self.vocab_size)
     }
+}
+
+/// What encoding gives where the library panics: its file contradicts itself in a way that only use shows.
+pub(crate) fn panicked() -> TextError {
+    TextError::Encode {
+        reason: "the tokenizer's file contradicts itself".to_string(),
+    }
+}
+
+/// Fails with a sentence where a vocabulary has more tokens than are accepted.
+pub(crate) fn check_tokens(found: usize) -> std::result::Result<(), String> {
+    if found > VOCABULARY_TOKENS {
+        return Err(format!(
+            "{found} tokens are more than the {VOCABULARY_TOKENS} that are accepted"
+        ));
+    }
+    Ok(())
 }
 
 pub(crate) fn check_size(what: &str, found: u64) -> Result<()> {

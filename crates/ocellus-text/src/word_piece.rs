@@ -4,6 +4,7 @@
 
 use crate::added::{Config, claim, with_named};
 use crate::files::{complete, damaged, read_text};
+use crate::tokenizer::check_tokens;
 use crate::{Result, Tokenizer};
 use std::collections::HashMap;
 use std::path::Path;
@@ -26,6 +27,7 @@ const MAX_WORD_CHARS: usize = 100;
 pub(crate) fn from_dir(dir: &Path) -> Result<Tokenizer> {
     let path = dir.join("vocab.txt");
     let text = read_text(&path)?;
+    check_tokens(text.lines().count()).map_err(|reason| damaged(&path, reason))?;
     let mut vocabulary: HashMap<String, u32> = HashMap::new();
     for (token, id) in text.lines().zip(0..) {
         vocabulary.insert(token.to_string(), id);

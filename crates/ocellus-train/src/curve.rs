@@ -14,10 +14,13 @@ const GRID: Rgb<u8> = Rgb([220, 220, 220]);
 
 /// Draws `history.jsonl` as a PNG: loss blue, error rate red, grid lines at powers of ten (1 at the heavy one).
 pub fn draw(history: &Path, picture: &Path) -> Result<(), TrainError> {
-    let text = std::fs::read_to_string(history).map_err(|source| TrainError::Io {
-        path: history.into(),
-        source,
-    })?;
+    let text =
+        ocellus_base::files::read_text(history, ocellus_base::limits::JSON_BYTES).map_err(|source| {
+            TrainError::Io {
+                path: history.into(),
+                source,
+            }
+        })?;
     let series = |key: &str| -> Vec<(f64, f64)> {
         text.lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())

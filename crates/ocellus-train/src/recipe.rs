@@ -94,10 +94,13 @@ pub struct TrainingStage {
 
 impl TrainingRecipe {
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(|source| TrainError::Io {
-            path: path.into(),
-            source,
-        })?;
+        let text =
+            ocellus_base::files::read_text(path, ocellus_base::limits::JSON_BYTES).map_err(|source| {
+                TrainError::Io {
+                    path: path.into(),
+                    source,
+                }
+            })?;
         let wrong = |message: String| TrainError::Recipe {
             path: path.into(),
             message,

@@ -54,9 +54,11 @@ pub struct Reading {
 
 fn file(folder: &Path, name: &str) -> Result<(PathBuf, String), TrainError> {
     let path = folder.join(name);
-    let text = std::fs::read_to_string(&path).map_err(|source| TrainError::Io {
-        path: path.clone(),
-        source,
+    let text = ocellus_base::files::read_text(&path, ocellus_base::limits::JSON_BYTES).map_err(|source| {
+        TrainError::Io {
+            path: path.clone(),
+            source,
+        }
     })?;
     Ok((path, text))
 }

@@ -31,7 +31,10 @@ impl Index {
                 format!("{size} bytes are more than the {MAX_INDEX_BYTES} that are accepted"),
             ));
         }
-        Index::parse(&fs::read(path).map_err(io)?, path)
+        Index::parse(
+            &ocellus_base::files::read(path, MAX_INDEX_BYTES).map_err(io)?,
+            path,
+        )
     }
 
     fn parse(bytes: &[u8], path: &Path) -> Result<Index> {

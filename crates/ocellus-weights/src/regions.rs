@@ -9,7 +9,6 @@
 //! | `size` | `[2]` | width and height of the picture, px; or `width` and `height`, or `image_w` and `image_h`, one number each |
 //! | `confidence` or `scores` | `[n]` | how sure the detector is; may be missing |
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -162,7 +161,7 @@ impl Regions {
             source,
         };
         let mut bytes = Vec::new();
-        let opened = File::open(path).map_err(io)?;
+        let opened = ocellus_base::files::open(path).map_err(io)?;
         opened
             .take(MAX_REGIONS_BYTES + 1)
             .read_to_end(&mut bytes)

@@ -1,7 +1,7 @@
 //! Where the bytes of a file live: mapped from disk, compiled in, or owned.
 
 use crate::{Result, WeightsError};
-use std::{fs::File, path::Path};
+use std::path::Path;
 
 pub(crate) enum Storage {
     Mapped(memmap2::Mmap),
@@ -20,13 +20,7 @@ impl Storage {
             file: path.to_path_buf(),
             source,
         };
-        let file = File::open(path).map_err(io)?;
-        if !file.metadata().map_err(io)?.is_file() {
-            return Err(io(std::io::Error::new(
-                std::io::ErrorKind::InvalidInput,
-                "not a regular file",
-            )));
-        }
+        let file = ocellus_base::files::open(path).map_err(io)?;
         // SAFETY: the map is private to this process, read-only, and lives as long as every slice borrowed from it. What
         // the type system cannot promise is that no process changes or truncates the file meanwhile. Our own writer never
         // does: it writes a new file and renames it over the old name, which leaves the mapped one intact. The contents

@@ -193,6 +193,9 @@ fn is_true(text: &str) -> bool {
     )
 }
 
+/// Bytes of a file that holds a token: far more than one has.
+const TOKEN_BYTES: u64 = 1 << 16;
+
 fn token(variable: Option<String>, hf_home: &Path) -> Result<Option<Token>, Failure> {
     match variable {
         Some(text) => match Token::new(&text) {
@@ -203,9 +206,11 @@ fn token(variable: Option<String>, hf_home: &Path) -> Result<Option<Token>, Fail
                     .hint("copy the token again; it starts with hf_"),
             ),
         },
-        None => Ok(std::fs::read_to_string(hf_home.join("token"))
-            .ok()
-            .and_then(|text| Token::new(&text))),
+        None => Ok(
+            ocellus_base::files::read_text(&hf_home.join("token"), TOKEN_BYTES)
+                .ok()
+                .and_then(|text| Token::new(&text)),
+        ),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Files of records, answered and compared line by line.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -106,7 +105,7 @@ pub fn check(file: &Path) -> OracleReport {
 }
 
 fn answer_all(file: &Path, kind: &Kind, report: &mut OracleReport) -> Result<(), String> {
-    let mut lines = BufReader::new(File::open(file).map_err(|e| e.to_string())?);
+    let mut lines = BufReader::new(ocellus_base::files::open(file).map_err(|e| e.to_string())?);
     let mut line = String::new();
     for number in 1.. {
         line.clear();

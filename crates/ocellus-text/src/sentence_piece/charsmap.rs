@@ -2,8 +2,11 @@
 //!
 //! The walk over the trie that is used trusts it; this one does not, and goes everywhere that walk could go.
 
+/// Bytes that a rule may write for what it replaces. Those of Unicode's compatibility forms write 33 at most.
+const MOST_REPLACEMENT_BYTES: usize = 256;
+
 /// Whether every walk over the trie of `charsmap` stays inside it and ends at the start of a replacement.
-pub(super) fn check(charsmap: &[u8]) -> Result<(), String> {
+pub(crate) fn check(charsmap: &[u8]) -> Result<(), String> {
     let (size, rest) = charsmap.split_first_chunk::<4>().ok_or("no length")?;
     let size = u32::from_le_bytes(*size) as usize;
     let (trie, replacements) = rest
@@ -35,8 +38,12 @@ pub(super) fn check(charsmap: &[u8]) -> Result<(), String> {
             let next = place ^ offset(found);
             if has_leaf(found) {
                 let start = unit(next)? & ((1 << 31) - 1);
-                if !replacements.is_char_boundary(start) {
-                    return Err(format!("a rule leads to byte {start} of the replacements"));
+                let replacement = replacements
+                    .get(start..)
+                    .ok_or_else(|| format!("a rule leads to byte {start} of the replacements"))?;
+                let length = replacement.find('\0').unwrap_or(replacement.len());
+                if length > MOST_REPLACEMENT_BYTES {
+                    return Err(format!("a rule writes {length} bytes for a character"));
                 }
             }
             nodes.push(next);
@@ -96,6 +103,7 @@ mod tests {
             (map(&one_rule(3), b"b\0"), "byte 3 of the replacements"),
             (map(&one_rule(1), "é\0".as_bytes()), "byte 1"),
             (map(&one_rule(0), b"\xFF"), "utf-8"),
+            (map(&one_rule(0), &[b'x'; 300]), "writes 300 bytes"),
         ] {
             let error = check(&bytes).expect_err(expected);
             assert!(error.contains(expected), "{expected}: {error}");

@@ -50,6 +50,7 @@ impl Model {
                     let about = |reason| format!("piece {}: {reason}", pieces.len());
                     let piece = piece(message).map_err(about)?;
                     pieces.push(piece);
+                    crate::tokenizer::check_tokens(pieces.len())?;
                 }
                 (2, Value::Bytes(message)) => trainer = Some(message),
                 (3, Value::Bytes(message)) => normalizer = Some(message),

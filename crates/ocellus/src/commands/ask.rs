@@ -249,7 +249,8 @@ fn picture_count(session: &Session, expected: usize, found: usize) -> SessionErr
 
 /// Ranks the answers of a file, one a line.
 fn rank(session: &Session, request: &Request, list: &Path, format: Format) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(list).map_err(|e| Failure::io("read", list, &e))?;
+    let text = ocellus_base::files::read_text(list, ocellus_base::limits::TEXT_BYTES as u64)
+        .map_err(|e| Failure::io("read", list, &e))?;
     let texts = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let texts: Vec<&str> = texts.collect();
     if texts.is_empty() {

@@ -94,7 +94,8 @@ fn copy_model_files(from: &Path, to: &Path) -> Result<(), Failure> {
     for name in MODEL_FILES {
         let source = from.join(name);
         if source.is_file() {
-            let bytes = std::fs::read(&source).map_err(|e| Failure::io("read", &source, &e))?;
+            let bytes = ocellus_base::files::read(&source, ocellus_base::limits::JSON_BYTES)
+                .map_err(|e| Failure::io("read", &source, &e))?;
             destination::file(&to.join(name), &bytes)?;
         }
     }

@@ -143,13 +143,8 @@ fn config(folder: &Path) -> Result<Value, Failure> {
     let mut paths = CONFIG_FILES.iter().map(|name| folder.join(name));
     let path = paths.find(|path| path.is_file());
     let path = path.unwrap_or_else(|| folder.join(CONFIG_FILES[0]));
-    let read = || -> std::io::Result<Vec<u8>> {
-        if std::fs::metadata(&path)?.len() > JSON_BYTES {
-            return Err(std::io::Error::other("the file is too large for a configuration"));
-        }
-        std::fs::read(&path)
-    };
-    let bytes = read().map_err(|error| Failure::io("read", &path, &error))?;
+    let bytes = ocellus_base::files::read(&path, JSON_BYTES);
+    let bytes = bytes.map_err(|error| Failure::io("read", &path, &error))?;
     let damaged = |error: &dyn std::fmt::Display, form: &str| {
         Failure::new(format!("{}: expected {form}, found: {error}", path.display()))
             .hint("the file is damaged; download the model again")
