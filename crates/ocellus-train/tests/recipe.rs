@@ -84,14 +84,20 @@ fn the_stage_follows_the_share_of_the_run() {
 fn the_recipes_of_the_repository_are_right() {
     // The recipe, its model, characters that the model reads and one that it does not.
     let table = [
-        ("nano", ("models/nano", 216, "aé€", '漢')),
-        ("nano-2", ("models/nano", 216, "aé€", '，')),
+        ("built in", ("nano", "models/nano", 216, "aé€", '漢')),
+        ("second part", ("nano-2", "models/nano", 216, "aé€", '，')),
         (
-            "nano-zh-en",
-            ("models/nano-zh-en", 9417, "aŒ€，（漢汉國国鬱■→≤", 'の'),
+            "Chinese and English",
+            (
+                "nano-zh-en",
+                "models/nano-zh-en",
+                9417,
+                "aŒ€，（漢汉國国鬱■→≤",
+                'の',
+            ),
         ),
     ];
-    test_each(table, |&(name, (folder, count, read, other))| {
+    test_each(table, |&(name, folder, count, read, other)| {
         let root = tiny::repository();
         let recipe = TrainingRecipe::read(&root.join(format!("recipes/{name}.toml"))).unwrap();
         assert_eq!(recipe.model.folder, std::path::Path::new(folder));
