@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Gathers the fonts and the texts that training pictures of the built-in model are made of.
 #
-#   tools/nano/gather.sh CACHE [MANIFEST]
+#   tools/nano/gather.sh CACHE [MANIFEST [LIST...]]
 #
-# Every source is a free (main) Debian package named in packages.tsv. Downloads go to CACHE/debs, faces to
-# CACHE/fonts/<package>/, plain text to CACHE/corpus/<package>.txt, and one row per package (kind, name, version,
+# Every source is a free (main) Debian package named in a list beside this script: packages.tsv, where no other is given;
+# chinese.tsv has what the reader of Chinese and English takes beside it. Downloads go to CACHE/debs, faces to
+# CACHE/fonts/<package>/, plain text to CACHE/corpus/<package>.txt (Chinese: <package>.zh.txt), and one row per package (kind, name, version,
 # licence, files or bytes taken, sha256 of the package) to MANIFEST. Running it again fetches only what is missing.
 # Needs: apt-get, dpkg-deb, mandoc, python3.
 set -euo pipefail
@@ -12,6 +13,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${1:?usage: gather.sh CACHE [MANIFEST]}
 manifest=${2:-$here/../../models/nano/sources.tsv}
+lists=("${@:3}")
+[ ${#lists[@]} -gt 0 ] || lists=("$here/packages.tsv")
 mkdir -p "$cache/debs" "$cache/fonts" "$cache/corpus" "$(dirname "$manifest")"
 cache=$(cd "$cache" && pwd)
 
@@ -63,7 +66,9 @@ while IFS=$'\t' read -r kind package patterns stated; do
         set +f
         taken="$(find "$target" -type f | wc -l) files"
     else
-        target="$cache/corpus/$package.txt"
+        ending=txt
+        if [ "$kind" = chinese ]; then ending=zh.txt patterns="$patterns script:han"; fi
+        target="$cache/corpus/$package.$ending"
         if [ ! -s "$target" ]; then
             set -f
             python3 "$here/plain_text.py" "$unpacked" $patterns >"$target"
@@ -74,7 +79,7 @@ while IFS=$'\t' read -r kind package patterns stated; do
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$kind" "$package" "$(dpkg-deb -f "$deb" Version)" \
         "${stated:-$(licence "$unpacked" "$package")}" "$taken" "$(sha256sum "$deb" | cut -d' ' -f1)" >>"$rows"
     rm -rf "$unpacked"
-done <"$here/packages.tsv"
+done < <(cat "${lists[@]}")
 
 {
     printf 'kind\tpackage\tversion\tlicence\ttaken\tsha256\n'

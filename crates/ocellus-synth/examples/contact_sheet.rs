@@ -1,6 +1,8 @@
 //! Writes a PNG with N samples below each other and their texts beside it in a .txt.
 //!
-//!     contact_sheet FONTS CORPUS OUT.png [COUNT] [SEED] [MAX_CELLS] [DIFFICULTY]
+//!     contact_sheet FONTS CORPUS OUT.png [COUNT] [SEED] [MAX_CELLS] [DIFFICULTY] [CHARACTERS.txt] [pages]
+//!
+//! With `pages` the samples are cut from drawn pages.
 
 use std::path::PathBuf;
 
@@ -26,18 +28,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         difficulty: number(6, 1.0)? as f32,
     };
     let started = std::time::Instant::now();
-    let fonts = Fonts::load(&[PathBuf::from(fonts)])?;
-    let corpus = Corpus::load(&[PathBuf::from(corpus)])?;
+    let mut characters = match args.get(7) {
+        Some(path) => std::fs::read_to_string(path)?.chars().collect(),
+        None => charset::latin(),
+    };
+    characters.sort_unstable();
+    let fonts = Fonts::load(&[PathBuf::from(fonts)], &characters)?;
+    let corpus = Corpus::load(&[PathBuf::from(corpus)], &characters)?;
     println!(
         "{} faces, {} lines, loaded in {:?}",
         fonts.faces().len(),
         corpus.lines(),
         started.elapsed()
     );
-    let synth = Synth::new(fonts, corpus, charset::latin(), seed);
+    let synth = Synth::new(fonts, corpus, characters, seed);
 
     let started = std::time::Instant::now();
-    let samples: Vec<_> = (0..count).map(|i| synth.sample(i, &curriculum)).collect();
+    let samples: Vec<_> = if args.get(8).is_some_and(|a| a == "pages") {
+        let cut = (0..).flat_map(|i| synth.cut(i, &curriculum).into_iter().take(6));
+        cut.take(count as usize).collect()
+    } else {
+        (0..count).map(|i| synth.sample(i, &curriculum)).collect()
+    };
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{count} samples in {seconds:.2} s: {:.0} per second",

@@ -18,6 +18,11 @@ pub fn latin() -> Vec<char> {
     all
 }
 
+/// Whether Chinese is set with `c`: ideographs, their punctuation, full-width forms.
+pub fn is_wide(c: char) -> bool {
+    matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{ff01}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}')
+}
+
 /// Replaces characters that look the same as one of the charset by that one. `None` for what has no such twin.
 ///
 /// A no-break space is a space and a no-break hyphen is a hyphen; a ligature is its letters.
@@ -32,7 +37,10 @@ pub fn fold(c: char) -> Option<&'static str> {
         '\u{2032}' | '\u{2b9}' => "'",
         '\u{2033}' => "\"",
         '\u{3bc}' => "µ",
-        '\u{2216}' | '\u{22c5}' => "·",
+        '\u{2216}' | '\u{22c5}' | '\u{30fb}' => "·",
+        '\u{301c}' => "～",
+        '\u{2206}' => "Δ",
+        '\u{25ba}' => "▶",
         '\u{2026}' => "…",
         'ﬀ' => "ff",
         'ﬁ' => "fi",
@@ -73,6 +81,7 @@ mod tests {
         assert_eq!(all.len(), 216);
         assert!(all.windows(2).all(|pair| pair[0] < pair[1]));
         for &c in &all {
+            assert!(!is_wide(c), "{c:?}");
             assert!(
                 matches!(fold(c), None | Some(" ")) || fold(c) == Some(c.to_string().as_str()),
                 "{c:?} is folded"

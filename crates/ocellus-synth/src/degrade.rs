@@ -40,7 +40,7 @@ pub(crate) fn degrade(plane: &mut Plane, rng: &mut Rng, em_px: f32, difficulty: 
 }
 
 /// Gaussian blur, as of optics out of focus.
-fn blur(plane: &mut Plane, _: &mut Rng, strength: f32) {
+pub(crate) fn blur(plane: &mut Plane, _: &mut Rng, strength: f32) {
     let sigma = 0.3 + 0.9 * strength;
     let side = (-0.5 / (sigma * sigma)).exp();
     let far = (-2.0 / (sigma * sigma)).exp();
@@ -86,7 +86,7 @@ fn convolve(plane: &mut Plane, kernel: [f32; 5], across: bool, down: bool) {
 }
 
 /// Independent noise of a sensor.
-fn noise(plane: &mut Plane, rng: &mut Rng, strength: f32) {
+pub(crate) fn noise(plane: &mut Plane, rng: &mut Rng, strength: f32) {
     let sigma = 0.01 + 0.06 * strength;
     for pixel in &mut plane.data {
         *pixel += sigma * rng.normal();
@@ -94,7 +94,7 @@ fn noise(plane: &mut Plane, rng: &mut Rng, strength: f32) {
 }
 
 /// Single dark or light pixels.
-fn specks(plane: &mut Plane, rng: &mut Rng, strength: f32) {
+pub(crate) fn specks(plane: &mut Plane, rng: &mut Rng, strength: f32) {
     let count = (plane.data.len() as f32 * (0.0003 + 0.003 * strength)) as usize + 1;
     for _ in 0..count {
         let at = rng.below(plane.data.len());
@@ -103,7 +103,7 @@ fn specks(plane: &mut Plane, rng: &mut Rng, strength: f32) {
 }
 
 /// A trip through a JPEG file.
-fn jpeg(plane: &mut Plane, rng: &mut Rng, strength: f32) {
+pub(crate) fn jpeg(plane: &mut Plane, rng: &mut Rng, strength: f32) {
     let quality = (92.0 - 62.0 * strength - rng.between(0.0, 6.0)) as u8;
     let gray = plane.to_gray();
     let mut file = Vec::new();
@@ -138,7 +138,7 @@ fn gamma(plane: &mut Plane, rng: &mut Rng, strength: f32) {
 }
 
 /// Ink that runs, or is worn away: the mean of a pixel and the darkest or lightest of its neighbours.
-fn spread(plane: &mut Plane, rng: &mut Rng, strength: f32) {
+pub(crate) fn spread(plane: &mut Plane, rng: &mut Rng, strength: f32) {
     let darker = rng.chance(0.6);
     let part = if darker {
         0.2 + 0.5 * strength
@@ -166,7 +166,7 @@ fn spread(plane: &mut Plane, rng: &mut Rng, strength: f32) {
 }
 
 /// Black and white only, as from a fax or a copier.
-fn threshold(plane: &mut Plane, rng: &mut Rng, strength: f32) {
+pub(crate) fn threshold(plane: &mut Plane, rng: &mut Rng, strength: f32) {
     let (low, high) = plane
         .data
         .iter()
@@ -178,7 +178,7 @@ fn threshold(plane: &mut Plane, rng: &mut Rng, strength: f32) {
 }
 
 /// Paper that is not even: slow changes and grain.
-fn paper(plane: &mut Plane, rng: &mut Rng, strength: f32) {
+pub(crate) fn paper(plane: &mut Plane, rng: &mut Rng, strength: f32) {
     let amplitude = 0.02 + 0.08 * strength;
     let cell = rng.int(5, 24);
     let columns = plane.width / cell + 2;
@@ -198,7 +198,7 @@ fn paper(plane: &mut Plane, rng: &mut Rng, strength: f32) {
 }
 
 /// Less contrast.
-fn fade(plane: &mut Plane, rng: &mut Rng, strength: f32) {
+pub(crate) fn fade(plane: &mut Plane, rng: &mut Rng, strength: f32) {
     let keep = 1.0 - 0.55 * strength;
     let towards = rng.between(0.3, 1.0);
     for pixel in &mut plane.data {

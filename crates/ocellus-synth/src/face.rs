@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use harfrust::{Direction, Font, Script, ShapeOptions, ShaperFont};
+use harfrust::{Direction, Font, ShapeOptions, ShaperFont};
 use skrifa::instance::{LocationRef, Size};
 use skrifa::outline::{DrawSettings, OutlinePen};
 use skrifa::{FontRef, GlyphId, MetadataProvider};
+
+use crate::charset;
+use crate::corpus::Script;
 
 /// Heights above (positive) and below the baseline, in em.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,7 +30,9 @@ pub struct Face {
     pub(crate) hash: u64,
     pub(crate) index: u32,
     pub(crate) mono: bool,
-    pub(crate) extent: Extent,
+    /// Of the letters; of the ideographs where the face draws them.
+    latin: Option<Extent>,
+    han: Option<Extent>,
     /// Ligatures that join other letters than f's, such as "--" to a dash: then ligatures stay off.
     pub(crate) odd_ligatures: bool,
     pub(crate) font: Font,
@@ -41,9 +46,12 @@ pub struct Face {
 const TRAPS: &str =
     "-- --- -> => <- <= >= != == :: `` '' !` ?` << >> ,, (c) (r) 1/2 3x4 www No ... || && ## ** ++ // /*";
 
+/// Ideographs that fill their square.
+const TALL: &str = "国國口田中高书書門门";
+
 impl Face {
     /// `None` unless the face draws all of printable ASCII, each character differently from the others, with
-    /// ascenders and descenders (small capitals have none).
+    /// ascenders and descenders (small capitals have none), or draws Chinese.
     pub(crate) fn new(
         bytes: Arc<Vec<u8>>,
         index: u32,
@@ -82,9 +90,11 @@ impl Face {
                 covered.push(c);
             }
         }
-        if (' '..='~').any(|c| covered.binary_search(&c).is_err()) {
-            return None;
-        }
+        let ascii = (' '..='~').all(|c| covered.binary_search(&c).is_ok());
+        let ideographs = covered
+            .iter()
+            .filter(|c| ('\u{4e00}'..='\u{9fff}').contains(*c))
+            .count();
         let of = |c: char| charmap.map(c).and_then(bounds);
         let top = |text: &str| {
             text.chars()
@@ -103,7 +113,16 @@ impl Face {
             descent: bottom("gpqy"),
             x_height: top("xz"),
         };
-        let proper = bottom("p") > 0.08 && of('d')?.high[1] > 1.15 * extent.x_height && extent.x_height > 0.2;
+        // A face of some hundred characters is one of signs.
+        let han = (ideographs >= 2000).then(|| Extent {
+            ascent: top(TALL),
+            descent: bottom(TALL),
+            x_height: top("一二"),
+        });
+        let proper = ascii
+            && bottom("p") > 0.08
+            && of('d').is_some_and(|d| d.high[1] > 1.15 * extent.x_height)
+            && extent.x_height > 0.2;
         let letters = charmap.map('i').and_then(|g| advances.advance_width(g));
         let wide = charmap.map('M').and_then(|g| advances.advance_width(g));
         let mut face = Self {
@@ -112,7 +131,8 @@ impl Face {
             hash,
             index,
             mono: em.is_monospace || letters == wide,
-            extent,
+            latin: proper.then_some(extent),
+            han,
             odd_ligatures: false,
             font,
             bytes,
@@ -121,7 +141,34 @@ impl Face {
             italic: attributes.style != skrifa::attribute::Style::Normal,
         };
         face.odd_ligatures = face.mono || face.joins(TRAPS);
-        proper.then_some(face)
+        (proper || face.han.is_some()).then_some(face)
+    }
+
+    /// Whether the face draws Latin text, and whether it draws Chinese.
+    pub(crate) fn draws(&self, script: Script) -> bool {
+        match script {
+            Script::Latin => self.latin.is_some(),
+            Script::Han => self.han.is_some(),
+        }
+    }
+
+    /// The height of a line that holds these characters.
+    pub(crate) fn extent(&self, chars: &[char]) -> Extent {
+        let none = Extent {
+            ascent: 0.0,
+            descent: 0.0,
+            x_height: 0.0,
+        };
+        let han = self.han.filter(|_| chars.iter().any(|c| charset::is_wide(*c)));
+        let latin = self
+            .latin
+            .filter(|_| han.is_none() || chars.iter().any(char::is_ascii_alphanumeric));
+        let (a, b) = (latin.unwrap_or(none), han.unwrap_or(none));
+        Extent {
+            ascent: a.ascent.max(b.ascent),
+            descent: a.descent.max(b.descent),
+            x_height: a.x_height.max(b.x_height),
+        }
     }
 
     /// Whether the face has a glyph of its own for `c`.
@@ -152,7 +199,7 @@ impl Face {
             buffer.push(c as u32, i as u32);
         }
         buffer.set_direction(Direction::LeftToRight);
-        buffer.set_script(Some(Script::LATIN));
+        buffer.set_script(Some(harfrust::Script::LATIN));
         let off = [harfrust::Feature::new(harfrust::Tag::new(b"calt"), 0, ..)];
         let shaper = ShaperFont::new(&self.font);
         if harfrust::shape(&shaper, &mut buffer, ShapeOptions::new().features(&off)).is_err() {

@@ -22,6 +22,14 @@ const CORE: &[&str] = &[
     "TeX Gyre Cursor", "TeX Gyre Heros", "TeX Gyre Termes", "Tinos",
 ];
 const CORE_WEIGHT: f32 = 2.5;
+/// Families that draw Chinese, by the beginning of their names, with how often each is chosen; the first that fits counts. Regional
+/// forms of one design share what it gets.
+#[rustfmt::skip]
+const HAN: &[(&str, f32)] = &[
+    ("Noto Sans CJK SC", 3.0), ("Noto Serif CJK SC", 3.0), ("Noto Sans CJK TC", 0.8), ("Noto Serif CJK TC", 0.8),
+    ("Noto Sans Mono CJK", 0.15), ("Noto Sans CJK", 0.2), ("Noto Serif CJK", 0.2), ("AR PL SungtiL GB", 2.5),
+    ("AR PL UMing", 0.8), ("AR PL UKai", 0.35), ("WenQuanYi", 1.5), ("LXGW", 0.5), ("BabelStone", 0.5),
+];
 /// Words in a family's or style's name that stand for drawings, small capitals or formulas.
 #[rustfmt::skip]
 const REFUSED: &[&str] = &[
@@ -77,7 +85,13 @@ pub(crate) fn is_refused(family: &str, style: &str) -> bool {
 }
 
 pub(crate) fn is_common(family: &str) -> bool {
-    begins(family, COMMON)
+    begins(family, COMMON) && !family.contains("CJK")
+}
+
+/// How often a family is chosen for Chinese: as documents and screens have them.
+pub(crate) fn han_weight(family: &str) -> f32 {
+    let known = HAN.iter().find(|(name, _)| family.starts_with(name));
+    known.map_or(1.0, |(_, weight)| *weight)
 }
 
 fn begins(family: &str, names: &[&str]) -> bool {

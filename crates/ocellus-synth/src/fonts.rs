@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 
 use skrifa::{FontRef, MetadataProvider, string::StringId};
 
+use crate::corpus::Script;
 use crate::face::Face;
 use crate::random::Rng;
-use crate::{SynthError, charset, families};
+use crate::{SynthError, families};
 
 /// The usable faces of some folders.
 #[derive(Debug)]
 pub struct Fonts {
     faces: Vec<Face>,
     families: Vec<Family>,
-    /// How often each family is chosen, and how often when a fixed pitch is wanted.
+    /// How often each family is chosen, how often when a fixed pitch is wanted, and how often for Chinese.
     weights: Vec<f32>,
     mono_weights: Vec<f32>,
+    han_weights: Vec<f32>,
 }
 
 /// Faces that share a family's name.
@@ -34,22 +36,23 @@ pub(crate) enum Want {
     Any,
     /// Fixed pitch.
     Mono,
+    /// A face that draws Chinese.
+    Han,
     /// The bold, italic or regular sibling in this face's family.
     Sibling(usize),
 }
 
 impl Fonts {
     /// Reads every TTF, OTF and TTC file below `dirs` and keeps the faces that draw all of printable ASCII with
-    /// lower-case letters of their own. Faces are sorted by family, style and content, whatever the file system says.
+    /// lower-case letters of their own, and those that draw Chinese, as far as `charset` (sorted) asks for it. Faces are sorted by family, style and content, whatever the file system says.
     ///
     /// # Errors
     /// A folder or file that cannot be read, and folders without a usable face. A damaged font file is skipped.
-    pub fn load(dirs: &[PathBuf]) -> Result<Self, SynthError> {
+    pub fn load(dirs: &[PathBuf], charset: &[char]) -> Result<Self, SynthError> {
         let mut files = Vec::new();
         for dir in dirs {
             find(dir, &mut files)?;
         }
-        let charset = charset::latin();
         let mut faces = Vec::new();
         for path in &files {
             let bytes =
@@ -69,7 +72,7 @@ impl Fonts {
                 if families::is_refused(&family, &style) {
                     continue;
                 }
-                faces.extend(Face::new(bytes.clone(), index, family, style, hash, &charset));
+                faces.extend(Face::new(bytes.clone(), index, family, style, hash, charset));
             }
         }
         if faces.is_empty() {
@@ -103,7 +106,25 @@ impl Fonts {
             .iter()
             .map(|f| faces[f.faces.start].family.as_str())
             .collect();
+        let draws = |family: &Family, script| {
+            let faces = &faces[family.faces.clone()];
+            if faces.iter().any(|face| face.draws(script)) {
+                1.0
+            } else {
+                0.0
+            }
+        };
         let weights = families::weights(&names);
+        let weights: Vec<f32> = families
+            .iter()
+            .zip(weights)
+            .map(|(f, w)| w * draws(f, Script::Latin))
+            .collect();
+        let han_weights = families
+            .iter()
+            .zip(&names)
+            .map(|(f, name)| draws(f, Script::Han) * families::han_weight(name))
+            .collect();
         let mono = |family: &Family| faces[family.faces.clone()].iter().any(|face| face.mono);
         let mono_weights = families
             .iter()
@@ -115,6 +136,7 @@ impl Fonts {
             families,
             weights,
             mono_weights,
+            han_weights,
         })
     }
 
@@ -123,10 +145,45 @@ impl Fonts {
         &self.faces
     }
 
+    /// The upright bold sibling of a face; the face itself where it has none.
+    pub(crate) fn bolder(&self, face: usize) -> usize {
+        let family = self.families.iter().find(|family| family.faces.contains(&face));
+        let mut siblings = family.map_or(face..face, |f| f.faces.clone());
+        siblings.find(|i| self.faces[*i].group() == 1).unwrap_or(face)
+    }
+
     /// Chooses a face that has every character of `text`: a family first, then a face of it. `None` if none of a few
     /// tries fits.
     pub(crate) fn choose(&self, text: &str, want: Want, rng: &mut Rng) -> Option<usize> {
-        let fits = |face: &Face| (want != Want::Mono || face.mono) && text.chars().all(|c| face.covers(c));
+        let covers = |face: &Face| text.chars().all(|c| face.covers(c));
+        if want == Want::Han {
+            // Few faces have a rare character: those that do are found, not guessed.
+            let fitting = |family: &Family| self.faces[family.faces.clone()].iter().any(covers);
+            let weights: Vec<f32> = self
+                .families
+                .iter()
+                .zip(&self.han_weights)
+                .map(|(family, weight)| {
+                    if *weight > 0.0 && fitting(family) {
+                        *weight
+                    } else {
+                        0.0
+                    }
+                })
+                .collect();
+            if weights.iter().all(|w| *w == 0.0) {
+                return None;
+            }
+            let family = &self.families[rng.weighted(&weights)];
+            let faces = &self.faces[family.faces.clone()];
+            let weights: Vec<f32> = faces
+                .iter()
+                .zip(&family.weights)
+                .map(|(face, weight)| if covers(face) { *weight } else { 0.0 })
+                .collect();
+            return Some(family.faces.start + rng.weighted(&weights));
+        }
+        let fits = |face: &Face| (want != Want::Mono || face.mono) && covers(face);
         let weights = if want == Want::Mono {
             &self.mono_weights
         } else {
@@ -135,7 +192,7 @@ impl Fonts {
         for _ in 0..16 {
             let family = match want {
                 Want::Sibling(face) => self.families.iter().find(|family| family.faces.contains(&face))?,
-                Want::Any | Want::Mono => &self.families[rng.weighted(weights)],
+                Want::Any | Want::Mono | Want::Han => &self.families[rng.weighted(weights)],
             };
             let chosen = family.faces.start + rng.weighted(&family.weights);
             if fits(&self.faces[chosen]) {

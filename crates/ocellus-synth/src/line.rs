@@ -74,8 +74,9 @@ pub(crate) fn set(chars: &[char], style: &Style, fonts: &Fonts) -> Line {
                 .map(|span| (from + span.0 * across, from + span.1 * across)),
         );
         line.advance_px += shaped.advance * across;
-        line.ascent_px = line.ascent_px.max(face.extent.ascent * em);
-        line.descent_px = line.descent_px.max(face.extent.descent * em);
+        let extent = face.extent(&part);
+        line.ascent_px = line.ascent_px.max(extent.ascent * em);
+        line.descent_px = line.descent_px.max(extent.descent * em);
         for axis in 0..2 {
             line.ink_low[axis] = line.ink_low[axis].min(outline.low[axis]);
             line.ink_high[axis] = line.ink_high[axis].max(outline.high[axis]);
@@ -91,7 +92,7 @@ pub(crate) fn set(chars: &[char], style: &Style, fonts: &Fonts) -> Line {
             rules.push([from, x1, em * 0.12, em * 0.12 + thick]);
         }
         if run.strike {
-            let y = -face.extent.x_height * em * 0.5;
+            let y = -extent.x_height * em * 0.5;
             rules.push([from, x1, y, y + thick]);
         }
         line.runs.push(Run {

@@ -1,13 +1,18 @@
 //! The text of a sample: a window of real text, or generated text, or both.
 
 use crate::charset;
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, Script};
 use crate::curriculum::Curriculum;
 use crate::generated;
 use crate::random::Rng;
 
 /// A wide gap in a phrase, as between the cells of a table; the transcription has a space there.
 pub(crate) const GAP: char = '\t';
+
+/// Where there is text in Chinese, how many of the phrases are.
+const HAN_SHARE: f32 = 0.58;
+/// How many windows of Chinese text are around a character that was chosen evenly from the charset, so that rare ones are seen.
+const RARE_SHARE: f32 = 0.3;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Phrase {
@@ -28,16 +33,16 @@ pub(crate) fn choose(rng: &mut Rng, corpus: &Corpus, charset: &[char], curriculu
     } else {
         rng.int(shortest, longest)
     };
-    let mut phrase = match rng.weighted(&[0.64, 0.29, 0.07]) {
-        0 => window(rng, corpus, wanted),
-        1 => {
-            let (text, mono) = generated::piece(rng);
-            Phrase {
-                chars: text.chars().collect(),
-                part: false,
-                mono,
-            }
-        }
+    let han = corpus.has_han() && rng.chance(HAN_SHARE);
+    let script = if han { Script::Han } else { Script::Latin };
+    let kinds = if han {
+        [0.72, 0.22, 0.06]
+    } else {
+        [0.64, 0.29, 0.07]
+    };
+    let mut phrase = match rng.weighted(&kinds) {
+        0 => window(rng, corpus, charset, script, wanted),
+        1 => piece(rng, script),
         _ => Phrase {
             chars: generated::scramble(rng, charset, wanted).chars().collect(),
             part: rng.chance(0.5),
@@ -56,9 +61,9 @@ pub(crate) fn choose(rng: &mut Rng, corpus: &Corpus, charset: &[char], curriculu
     let mut tries = 0;
     while phrase.chars.len() < shortest && tries < 8 {
         let more = if rng.chance(0.5) {
-            generated::piece(rng).0.chars().collect()
+            piece(rng, script).chars
         } else {
-            window(rng, corpus, wanted).chars
+            window(rng, corpus, charset, script, wanted).chars
         };
         phrase.chars.push(' ');
         phrase.chars.extend(more);
@@ -71,6 +76,19 @@ pub(crate) fn choose(rng: &mut Rng, corpus: &Corpus, charset: &[char], curriculu
     phrase
 }
 
+/// A piece of generated text.
+fn piece(rng: &mut Rng, script: Script) -> Phrase {
+    let (text, mono) = match script {
+        Script::Latin => generated::piece(rng),
+        Script::Han => (generated::chinese(rng), false),
+    };
+    Phrase {
+        chars: text.chars().collect(),
+        part: false,
+        mono,
+    }
+}
+
 /// Cuts to at most `longest` characters: after a word where that leaves most of them. Whether anything was cut.
 pub(crate) fn cut(chars: &mut Vec<char>, longest: usize) -> bool {
     if chars.len() <= longest {
@@ -79,7 +97,7 @@ pub(crate) fn cut(chars: &mut Vec<char>, longest: usize) -> bool {
     let blank = |c: &char| *c == ' ' || *c == GAP;
     let end = (longest / 2 + 1..=longest)
         .rev()
-        .find(|&i| blank(&chars[i]))
+        .find(|&i| blank(&chars[i]) || charset::is_wide(chars[i]))
         .unwrap_or(longest);
     chars.truncate(end);
     while chars.last().is_some_and(blank) {
@@ -88,16 +106,34 @@ pub(crate) fn cut(chars: &mut Vec<char>, longest: usize) -> bool {
     true
 }
 
-/// Words of a line from any word on; ends at a word, at times inside one with a hyphen, as lines do.
-fn window(rng: &mut Rng, corpus: &Corpus, wanted: usize) -> Phrase {
-    let (line, offset) = corpus.place(rng);
-    let start = if rng.chance(0.25) {
-        0
+/// Words of a line from any word on, or Chinese from any character on; ends at a word, at times inside one with a hyphen, as lines do.
+fn window(rng: &mut Rng, corpus: &Corpus, charset: &[char], script: Script, wanted: usize) -> Phrase {
+    let rare = if script == Script::Han && rng.chance(RARE_SHARE) {
+        corpus.place_of(*rng.pick(charset), rng)
     } else {
-        line[..offset].rfind(' ').map_or(0, |i| i + 1)
+        None
+    };
+    let sought = rare.is_some();
+    let (line, offset) = rare.unwrap_or_else(|| corpus.place(script, rng));
+    let before = rng.below(wanted.clamp(1, 8));
+    let start = if !sought && rng.chance(0.25) {
+        0
+    } else if sought {
+        // Some characters before the one that was looked for.
+        line[..offset]
+            .char_indices()
+            .rev()
+            .take(before)
+            .last()
+            .map_or(offset, |(i, _)| i)
+    } else if line[offset..].starts_with(charset::is_wide) {
+        offset
+    } else {
+        let word = line[..offset].rfind(|c| c == ' ' || charset::is_wide(c));
+        word.map_or(0, |i| i + line[i..].chars().next().map_or(1, char::len_utf8))
     };
     let mut chars: Vec<char> = line[start..].chars().take(wanted + 24).collect();
-    if rng.chance(0.04) {
+    if script == Script::Latin && rng.chance(0.04) {
         // The rest of a word whose beginning is on the line above.
         let word = chars.iter().take_while(|c| c.is_alphabetic()).count();
         if word > 5 {
@@ -107,13 +143,15 @@ fn window(rng: &mut Rng, corpus: &Corpus, wanted: usize) -> Phrase {
     let mut part = start > 0;
     if chars.len() > wanted {
         part = true;
-        let broken = wanted > 6 && rng.chance(0.06);
+        let broken = script == Script::Latin && wanted > 6 && rng.chance(0.06);
         if broken && chars[wanted - 4..=wanted].iter().all(|c| c.is_alphabetic()) {
             chars.truncate(wanted - 1);
             chars.push('-');
         } else {
             // The last word that fits; a first word that does not is taken whole.
-            let blank = |i: &usize| chars[*i] == ' ';
+            let blank = |i: &usize| {
+                chars[*i] == ' ' || charset::is_wide(chars[*i]) || charset::is_wide(chars[*i - 1])
+            };
             let end = (1..=wanted)
                 .rev()
                 .find(blank)
@@ -121,7 +159,9 @@ fn window(rng: &mut Rng, corpus: &Corpus, wanted: usize) -> Phrase {
             chars.truncate(end.unwrap_or(chars.len()));
         }
     }
-    dress(rng, &mut chars);
+    if script == Script::Latin {
+        dress(rng, &mut chars);
+    }
     let symbols = chars.iter().filter(|c| "/_=$|{}[]<>\\;#~".contains(**c)).count();
     Phrase {
         mono: symbols * 12 > chars.len(),
@@ -199,7 +239,7 @@ fn dress(rng: &mut Rng, chars: &mut Vec<char>) {
 }
 
 /// Folds and filters into `charset` like [`charset::filter`], but keeps gaps.
-fn clean(chars: &mut Vec<char>, charset: &[char]) {
+pub(crate) fn clean(chars: &mut Vec<char>, charset: &[char]) {
     let mut out: Vec<char> = Vec::with_capacity(chars.len());
     let mut push = |c: char| match (c, out.last()) {
         (' ' | GAP, None) => {}

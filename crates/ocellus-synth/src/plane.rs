@@ -34,6 +34,25 @@ impl Plane {
         }
     }
 
+    /// The same with a smaller coverage whose corner lies at `(x, y)`; what sticks out is left out.
+    pub(crate) fn paint_at(&mut self, coverage: &Plane, (x, y): (isize, isize), level: f32, gamma: f32) {
+        let (width, height) = (self.width as isize, self.height as isize);
+        for (j, row) in coverage.data.chunks_exact(coverage.width).enumerate() {
+            let down = y + j as isize;
+            if down < 0 || down >= height {
+                continue;
+            }
+            for (i, &alpha) in row.iter().enumerate() {
+                let across = x + i as isize;
+                if alpha > 0.0 && across >= 0 && across < width {
+                    let alpha = if gamma == 1.0 { alpha } else { alpha.powf(gamma) };
+                    let pixel = &mut self.data[(down * width + across) as usize];
+                    *pixel += (level - *pixel) * alpha;
+                }
+            }
+        }
+    }
+
     /// Paints `level` on the rectangle from `(x0, y0)` to `(x1, y1)`, antialiased at its edges.
     pub(crate) fn rectangle(&mut self, x0: f32, y0: f32, x1: f32, y1: f32, level: f32) {
         let cover =

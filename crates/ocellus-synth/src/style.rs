@@ -1,8 +1,9 @@
 //! How a line looks: faces, size, spacing, colours. Drawn before anything is set, so that a shortened line keeps it.
 
+use crate::charset;
 use crate::curriculum::Curriculum;
 use crate::fonts::{Fonts, Want};
-use crate::phrase::Phrase;
+use crate::phrase::{GAP, Phrase};
 use crate::random::Rng;
 use crate::shape::Typography;
 
@@ -144,7 +145,10 @@ fn runs(
     difficulty: f32,
 ) -> Option<Vec<RunStyle>> {
     let chars = &phrase.chars;
-    let text: String = chars.iter().filter(|c| **c != crate::phrase::GAP).collect();
+    if chars.iter().any(|c| charset::is_wide(*c)) {
+        return mixed(rng, chars, fonts, ink, ground);
+    }
+    let text: String = chars.iter().filter(|c| **c != GAP).collect();
     let want = if phrase.mono && rng.chance(0.7) || rng.chance(0.06) {
         Want::Mono
     } else {
@@ -171,10 +175,7 @@ fn runs(
     let struck = rng.chance(0.006);
     let (mut start, mut out) = (0, Vec::new());
     for (i, &end) in ends.iter().enumerate() {
-        let part: String = chars[start..end]
-            .iter()
-            .filter(|c| **c != crate::phrase::GAP)
-            .collect();
+        let part: String = chars[start..end].iter().filter(|c| **c != GAP).collect();
         let other = i % 2 == 1;
         let want = match rng.weighted(&[0.4, 0.48, 0.12]) {
             0 => Want::Sibling(main),
@@ -207,6 +208,76 @@ fn runs(
             ink,
             underline: underlined || linked,
             strike,
+        });
+        start = end;
+    }
+    Some(out)
+}
+
+/// Runs of a line with Chinese in it: a Chinese face, and for the Latin parts the same or another one.
+fn mixed(rng: &mut Rng, chars: &[char], fonts: &Fonts, ink: f32, ground: f32) -> Option<Vec<RunStyle>> {
+    // What is neither ASCII nor wide, such as quotation marks, belongs to what stands before it.
+    let mut wide = Vec::with_capacity(chars.len());
+    for &c in chars {
+        let before = wide.last().copied().unwrap_or(true);
+        wide.push(
+            if c == GAP || c == ' ' || !c.is_ascii() && !charset::is_wide(c) && !c.is_alphabetic() {
+                before
+            } else {
+                charset::is_wide(c)
+            },
+        );
+    }
+    let drawn =
+        |from: usize, to: usize| -> String { chars[from..to].iter().filter(|c| **c != GAP).collect() };
+    let of = |wanted: bool| -> String {
+        let part = chars
+            .iter()
+            .zip(&wide)
+            .filter(|(c, w)| **w == wanted && **c != GAP);
+        part.map(|(c, _)| *c).collect()
+    };
+    let latin = of(false);
+    let main = fonts.choose(&of(true), Want::Han, rng)?;
+    let own = latin.is_empty() || rng.chance(0.5) && latin.chars().all(|c| fonts.faces()[main].covers(c));
+    let other = if own {
+        main
+    } else {
+        fonts.choose(&latin, Want::Any, rng)?
+    };
+    let marked = rng.chance(0.12);
+    let underlined = rng.chance(0.03);
+    let (mut start, mut out) = (0, Vec::new());
+    while start < chars.len() {
+        let end = (start..chars.len())
+            .find(|&i| wide[i] != wide[start])
+            .unwrap_or(chars.len());
+        // A phrase inside the line in bold or in colour.
+        let end = if marked && rng.chance(0.5) {
+            rng.int(start + 1, end)
+        } else {
+            end
+        };
+        let coloured = marked && rng.chance(0.4);
+        let face = if !wide[start] {
+            other
+        } else if marked && rng.chance(0.3) {
+            let sibling = fonts.choose(&drawn(start, end), Want::Sibling(main), rng);
+            sibling.unwrap_or(main)
+        } else {
+            main
+        };
+        out.push(RunStyle {
+            end,
+            face,
+            relative: 1.0,
+            ink: if coloured {
+                ink + (ground - ink) * rng.between(0.0, 0.45)
+            } else {
+                ink
+            },
+            underline: underlined || coloured && rng.chance(0.3),
+            strike: false,
         });
         start = end;
     }

@@ -1,29 +1,27 @@
 //! Samples by number: the same seed, index and curriculum give the same picture, on any thread and in any order.
 
-use ocellus_media::{Gray, resize_gray, strip};
+use ocellus_media::{resize_gray, strip};
 
 use crate::compose::{BORDER_PX, compose};
 use crate::corpus::Corpus;
 use crate::crop::{CELL_PX, HEIGHT_PX, Margins};
 use crate::curriculum::Curriculum;
+use crate::cut;
 use crate::degrade::degrade;
 use crate::fonts::Fonts;
 use crate::line::{self, Line};
+use crate::page::{self, Page, PageKind};
 use crate::phrase::{self, GAP, Phrase};
 use crate::plane::Plane;
 use crate::random::Rng;
+use crate::sample::Sample;
 use crate::style::Style;
 
-/// A strip with its true text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
-    /// What is drawn, in characters of the charset, single spaces, none at the ends.
-    pub text: String,
-    /// 28 px high, a multiple of 28 px wide, dark on white.
-    pub image: Gray,
-    /// Start and end in x, in pixels of `image`, of every character of `text`.
-    pub spans: Vec<(f32, f32)>,
-}
+/// Parts the streams of pages from those of samples.
+const PAGES: u64 = 0x7061_6765;
+const CUTS: u64 = 0x6375_7473;
+/// How often each kind of page is drawn, in the order of [`PageKind::ALL`].
+const PAGE_SHARES: [f32; 6] = [0.3, 0.12, 0.16, 0.18, 0.16, 0.08];
 
 /// Makes samples from fonts and texts.
 #[derive(Debug)]
@@ -64,6 +62,35 @@ impl Synth {
                 return sample;
             }
         }
+    }
+
+    /// Page number `index`, of a kind that follows from the number. Pages and samples of one number have nothing in common.
+    pub fn page(&self, index: u64, difficulty: f32) -> Page {
+        let mut rng = Rng::stream(self.seed ^ PAGES, index);
+        let kind = PageKind::ALL[rng.weighted(&PAGE_SHARES)];
+        page::draw(
+            &mut rng,
+            &self.fonts,
+            &self.corpus,
+            &self.charset,
+            kind,
+            difficulty.clamp(0.0, 1.0),
+        )
+    }
+
+    /// Samples from page number `index`, as the reader of pages cuts them, in an order of no meaning. Pages on their side give none.
+    pub fn cut(&self, index: u64, curriculum: &Curriculum) -> Vec<Sample> {
+        let page = self.page(index, curriculum.difficulty);
+        let mut samples = if page.turned == 0 {
+            cut::samples(&page, curriculum)
+        } else {
+            Vec::new()
+        };
+        let mut rng = Rng::stream(self.seed ^ CUTS, index);
+        for i in (1..samples.len()).rev() {
+            samples.swap(i, rng.below(i + 1));
+        }
+        samples
     }
 
     /// `None` when nothing of the phrase can be seen.

@@ -13,10 +13,10 @@ fn tests_dir(name: &str) -> PathBuf {
 }
 
 fn make(charset: Vec<char>, seed: u64) -> Synth {
-    let fonts = Fonts::load(&[tests_dir("fonts")]).unwrap();
+    let fonts = Fonts::load(&[tests_dir("fonts")], &charset::latin()).unwrap();
     Synth::new(
         fonts,
-        Corpus::load(&[tests_dir("corpus")]).unwrap(),
+        Corpus::load(&[tests_dir("corpus")], &charset::latin()).unwrap(),
         charset,
         seed,
     )
@@ -183,7 +183,7 @@ fn lengths_follow_the_stage() {
 
 #[test]
 fn fonts_are_checked_and_sorted() {
-    let fonts = Fonts::load(&[tests_dir("fonts")]).unwrap();
+    let fonts = Fonts::load(&[tests_dir("fonts")], &charset::latin()).unwrap();
     let families: Vec<&str> = fonts.faces().iter().map(|face| face.family.as_str()).collect();
     assert_eq!(
         families,
@@ -195,6 +195,6 @@ fn fonts_are_checked_and_sorted() {
             "{face:?}"
         );
     }
-    let error = Fonts::load(&[tests_dir("corpus")]).unwrap_err();
+    let error = Fonts::load(&[tests_dir("corpus")], &charset::latin()).unwrap_err();
     assert!(matches!(error, SynthError::NoFaces { files: 0 }), "{error}");
 }

@@ -87,6 +87,21 @@ impl Tokenizer {
         Ok(())
     }
 
+    /// The characters that are tokens by themselves, sorted.
+    pub fn single_characters(&self) -> Vec<char> {
+        let tokens = (0..self.vocab_size() as u32)
+            .filter(|id| !self.is_special(*id))
+            .filter_map(|id| self.token(id));
+        let mut all: Vec<char> = tokens
+            .filter_map(|token| {
+                let mut chars = token.chars();
+                chars.next().filter(|_| chars.next().is_none())
+            })
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
     /// The id of a token, given as the vocabulary writes it.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)

@@ -7,6 +7,7 @@
 pub mod checkpoint;
 pub mod curve;
 pub mod example;
+pub mod frames;
 pub mod losses;
 pub mod measure;
 pub mod optimiser;

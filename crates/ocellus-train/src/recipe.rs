@@ -38,6 +38,12 @@ pub struct Data {
     pub fonts: Vec<PathBuf>,
     /// Text files, or folders of them.
     pub corpus: Vec<PathBuf>,
+    /// Pages drawn in every step, of which lines are cut as at work; the rest of the batch is lines drawn alone.
+    #[serde(default)]
+    pub pages: u64,
+    /// Lines taken of one page at most.
+    #[serde(default)]
+    pub lines_per_page: usize,
     /// Lines of the validation set, drawn with another seed and never trained on.
     pub validation_lines: usize,
 }

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use crate::trainer::{Reading, Report, Trainer};
+use crate::trainer::{Report, Trainer, Validation};
 use crate::{TrainError, curve};
 
 /// How often things happen beside the steps.
@@ -25,7 +25,7 @@ pub trait Observer {
     /// After every step; `Break` saves and ends the run.
     fn step(&mut self, report: &Report) -> ControlFlow<()>;
     /// After a validation.
-    fn validated(&mut self, step: u64, error_rate: f64, readings: &[Reading]);
+    fn validated(&mut self, step: u64, found: &Validation);
 }
 
 /// Steps until the recipe is done or the observer breaks; the state is saved at the end either way.
@@ -78,9 +78,12 @@ fn validate(
     observer: &mut dyn Observer,
     write: &mut dyn FnMut(serde_json::Value) -> Result<(), TrainError>,
 ) -> Result<u64, TrainError> {
-    let (rate, readings) = trainer.validate(clock)?;
-    write(json!({ "step": trainer.steps(), "character_error_rate": rate }))?;
-    observer.validated(trainer.steps(), rate, &readings);
+    let found = trainer.validate(clock)?;
+    write(json!({
+        "step": trainer.steps(), "character_error_rate": found.error_rate,
+        "frame_error_rate": found.frame_error_rate,
+    }))?;
+    observer.validated(trainer.steps(), &found);
     Ok(clock.now_ms())
 }
 

@@ -2,13 +2,12 @@
 
 use candle_core::{Device, Tensor};
 use ocellus_models::Generator;
-use ocellus_nn::ops::loss::cross_entropy;
-use ocellus_nn::{Linear, Taps};
+use ocellus_nn::Taps;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::TrainError;
 use crate::example::Example;
+use crate::frames::FrameHead;
 use crate::losses::attention_guide::guide;
 use crate::losses::language::{Pictures, Sequence, language};
 use crate::optimiser::ParameterState;
@@ -17,8 +16,7 @@ use crate::pack::Pack;
 /// The model under training and the heads of its auxiliary losses.
 pub struct TrainedModel {
     pub model: Generator,
-    pub frames: Option<Linear>,
-    pub frames_per_cell: usize,
+    pub frames: Option<FrameHead>,
     pub guide_layers: Vec<usize>,
 }
 
@@ -171,11 +169,7 @@ fn losses(
     sums.language += f64::from(loss.to_scalar::<f32>()?);
     sums.targets += pack.target_count();
     if let (Some(head), Some(cells)) = (&student.frames, taken.get("vision_out")) {
-        let logits = head.forward(cells)?;
-        let rows = cells.dim(0)? * student.frames_per_cell;
-        let logits = logits.reshape((rows, logits.elem_count() / rows))?;
-        let targets: Arc<[u32]> = pack.frames.clone();
-        let frames = cross_entropy(&logits, &targets)?;
+        let frames = head.loss(student.model.vlm(), cells, &pack.frames)?;
         sums.frames += f64::from(frames.to_scalar::<f32>()?);
         sums.frame_count += pack.frames.len();
         loss = (loss + (frames * f64::from(weights.frames))?)?;

@@ -5,13 +5,14 @@ use ocellus_base::clock::Clock;
 use ocellus_engine::{Flow, Picture, Request, Sampling};
 use ocellus_kernels::gemm::Precision;
 use ocellus_models::PositionRule;
-use ocellus_nn::{Linear, Params, Trainable};
-use ocellus_synth::{Corpus, Fonts, Synth};
+use ocellus_nn::{Params, Taps, Trainable};
+use ocellus_synth::{Corpus, Curriculum, Fonts, Sample, Synth};
 use ocellus_text::Tokenizer;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::example::{Ids, Maker};
+use crate::frames::FrameHead;
 use crate::measure::character_error_rate;
 use crate::optimiser::{AUXILIARY, AdamW, Hyper};
 use crate::step::{DataParallel, Sums, TrainedModel, Weights};
@@ -19,6 +20,9 @@ use crate::{TrainError, TrainingRecipe, checkpoint, schedule};
 
 /// Number of the first sample of the validation set: training never counts so far.
 const VALIDATION: u64 = 1 << 62;
+
+/// Pages of the validation set for each page of a step; their lines are at most half of the set.
+const VALIDATION_PAGES: u64 = 6;
 
 /// A run in progress.
 pub struct Trainer {
@@ -45,11 +49,23 @@ pub struct Report {
     pub characters: usize,
 }
 
+/// What a validation gave.
+#[derive(Clone, Debug)]
+pub struct Validation {
+    /// Edits over characters of what the decoder reads, greedily.
+    pub error_rate: f64,
+    /// The same of what the frame head reads.
+    pub frame_error_rate: Option<f64>,
+    pub readings: Vec<Reading>,
+}
+
 /// A line of the validation set as it was read.
 #[derive(Clone, Debug)]
 pub struct Reading {
     pub truth: String,
     pub read: String,
+    /// What the frame head reads, where there is one.
+    pub by_frames: Option<String>,
 }
 
 fn file(folder: &Path, name: &str) -> Result<(PathBuf, String), TrainError> {
@@ -96,10 +112,9 @@ impl Trainer {
         let params = Params::new(source.clone(), precision);
         let (_, config) = file(folder, "config.json")?;
         let model = ocellus_models::load_generator(&config, &params)?;
-        let spec = model.vlm().decoder().spec();
-        let classes = spec.vocab * recipe.auxiliary.frames_per_cell;
+        let width = model.vlm().decoder().spec().block.width;
         let frames = (recipe.auxiliary.frames > 0.0)
-            .then(|| Linear::load(&params.at("auxiliary.frames"), spec.block.width, classes, true))
+            .then(|| FrameHead::load(&params.at("auxiliary"), width, recipe.auxiliary.frames_per_cell))
             .transpose()?;
         let mut optimiser = AdamW::new(source.vars())?;
         match (resume, &recipe.model.start) {
@@ -107,9 +122,9 @@ impl Trainer {
             (None, Some(path)) => checkpoint::start(path, &mut optimiser)?,
             (None, None) => {}
         }
-        let fonts = Fonts::load(&recipe.data.fonts)?;
-        let corpus = Corpus::load(&recipe.data.corpus)?;
-        let charset = ocellus_synth::charset::latin();
+        let charset = tokenizer.single_characters();
+        let fonts = Fonts::load(&recipe.data.fonts, &charset)?;
+        let corpus = Corpus::load(&recipe.data.corpus, &charset)?;
         let synth = Synth::new(fonts, corpus, charset, recipe.data.seed);
         Ok(Self {
             maker: Maker {
@@ -121,7 +136,6 @@ impl Trainer {
             student: TrainedModel {
                 model,
                 frames,
-                frames_per_cell: recipe.auxiliary.frames_per_cell,
                 guide_layers: recipe.auxiliary.guide_layers.clone(),
             },
             workers: DataParallel::new(recipe.optimiser.shards),
@@ -156,7 +170,11 @@ impl Trainer {
         let share = step as f32 / o.steps.max(1) as f32;
         let stage = self.recipe.stage(share).curriculum();
         let first = step * o.batch as u64;
-        let make = |i: usize| self.maker.example(&self.synth.sample(first + i as u64, &stage));
+        let cut = self.cut(step, &stage);
+        let make = |i: usize| match cut.get(i) {
+            Some(sample) => self.maker.example(sample),
+            None => self.maker.example(&self.synth.sample(first + i as u64, &stage)),
+        };
         let weights = Weights {
             frames: a.frames,
             guide: a.guide * schedule::fade(share, a.guide_fade),
@@ -203,21 +221,74 @@ impl Trainer {
         })
     }
 
-    /// Reads the validation set greedily with the averaged weights; the error rate and the readings.
-    pub fn validate(&self, clock: &dyn Clock) -> Result<(f64, Vec<Reading>), TrainError> {
+    /// The lines of this step's pages.
+    fn cut(&self, step: u64, stage: &Curriculum) -> Vec<Sample> {
+        let data = &self.recipe.data;
+        let pages = (0..data.pages).map(|i| self.synth.cut(step * data.pages + i, stage));
+        let lines = pages.flat_map(|lines| lines.into_iter().take(data.lines_per_page));
+        lines.take(self.recipe.optimiser.batch).collect()
+    }
+
+    /// Reads the validation set with the averaged weights.
+    pub fn validate(&self, clock: &dyn Clock) -> Result<Validation, TrainError> {
         let stage = self.recipe.stages[self.recipe.stages.len() - 1].curriculum();
-        let samples: Vec<_> = (0..self.recipe.data.validation_lines as u64)
-            .map(|i| self.synth.sample(VALIDATION + i, &stage))
+        let data = &self.recipe.data;
+        let mut samples: Vec<_> = (0..data.pages * VALIDATION_PAGES)
+            .flat_map(|i| {
+                self.synth
+                    .cut(VALIDATION + i, &stage)
+                    .into_iter()
+                    .take(data.lines_per_page)
+            })
+            .take(data.validation_lines / 2)
             .collect();
+        let alone = (data.validation_lines - samples.len()) as u64;
+        samples.extend((0..alone).map(|i| self.synth.sample(VALIDATION + i, &stage)));
         let strips: Vec<_> = samples.iter().map(|s| s.image.clone()).collect();
-        let readings = self.with_average(|| self.read(&strips, clock))?;
-        let readings: Vec<Reading> = samples
-            .into_iter()
-            .zip(readings)
-            .map(|(s, read)| Reading { truth: s.text, read })
-            .collect();
-        let rate = character_error_rate(readings.iter().map(|r| (r.truth.as_str(), r.read.as_str())));
-        Ok((rate, readings))
+        let (readings, by_frames) =
+            self.with_average(|| Ok((self.read(&strips, clock)?, self.read_frames(&strips)?)))?;
+        let pairs = |read: &[String]| {
+            let pairs = samples
+                .iter()
+                .map(|s| s.text.as_str())
+                .zip(read.iter().map(String::as_str));
+            character_error_rate(pairs)
+        };
+        Ok(Validation {
+            error_rate: pairs(&readings),
+            frame_error_rate: by_frames.as_deref().map(pairs),
+            readings: samples
+                .into_iter()
+                .zip(readings)
+                .enumerate()
+                .map(|(i, (s, read))| Reading {
+                    truth: s.text,
+                    read,
+                    by_frames: by_frames.as_ref().map(|all| all[i].clone()),
+                })
+                .collect(),
+        })
+    }
+
+    /// Reads strips by their frames alone, where the recipe trains a head for them.
+    fn read_frames(&self, strips: &[ocellus_media::Gray]) -> Result<Option<Vec<String>>, TrainError> {
+        let Some(head) = &self.student.frames else {
+            return Ok(None);
+        };
+        let vlm = self.student.model.vlm();
+        let texts = strips.iter().map(|strip| {
+            let patches = self.maker.patches(strip)?;
+            let rows = patches.values.len() / vlm.facts().patch_features;
+            let values = candle_core::Tensor::from_vec(
+                patches.values,
+                (rows, vlm.facts().patch_features),
+                &Device::Cpu,
+            )?;
+            let cells = vlm.encode(&values, &[patches.grid], &mut Taps::none())?;
+            let ids = head.read(vlm, &cells.rows)?;
+            Ok(self.maker.tokenizer.decode(&ids)?)
+        });
+        texts.collect::<Result<_, TrainError>>().map(Some)
     }
 
     /// Reads strips greedily with the current weights.

@@ -1,6 +1,7 @@
 //! Recipes that are refused, each saying what is wrong, and the recipe of the built-in model.
 
 use ocellus_testkit::test_each;
+use ocellus_text::Tokenizer;
 use ocellus_train::{TrainError, TrainingRecipe};
 
 mod tiny;
@@ -80,8 +81,32 @@ fn the_stage_follows_the_share_of_the_run() {
 }
 
 #[test]
-fn the_recipe_of_the_built_in_model_is_right() {
-    let recipe = TrainingRecipe::read(&tiny::repository().join("recipes/nano.toml")).unwrap();
-    assert_eq!(recipe.model.folder, std::path::Path::new("models/nano"));
-    assert_eq!(recipe.stages.last().unwrap().until, 1.0);
+fn the_recipes_of_the_repository_are_right() {
+    // The recipe, its model, characters that the model reads and one that it does not.
+    let table = [
+        ("built in", ("nano", "models/nano", 216, "aé€", '漢')),
+        ("second part", ("nano-2", "models/nano", 216, "aé€", '，')),
+        (
+            "Chinese and English",
+            (
+                "nano-zh-en",
+                "models/nano-zh-en",
+                9417,
+                "aŒ€，（漢汉國国鬱■→≤",
+                'の',
+            ),
+        ),
+    ];
+    test_each(table, |&(name, folder, count, read, other)| {
+        let root = tiny::repository();
+        let recipe = TrainingRecipe::read(&root.join(format!("recipes/{name}.toml"))).unwrap();
+        assert_eq!(recipe.model.folder, std::path::Path::new(folder));
+        assert_eq!(recipe.stages.last().unwrap().until, 1.0);
+        let characters = Tokenizer::from_dir(&root.join(folder))
+            .unwrap()
+            .single_characters();
+        assert_eq!(characters.len(), count);
+        assert!(read.chars().all(|c| characters.binary_search(&c).is_ok()));
+        assert!(characters.binary_search(&other).is_err());
+    });
 }

@@ -69,7 +69,8 @@ fn validation_leaves_the_run_as_it_was_and_the_export_has_no_auxiliary_heads() {
     let mut trainer = Trainer::new(recipe, None).unwrap();
     steps(&mut trainer, 2);
     trainer.save(&before).unwrap();
-    let (rate, readings) = trainer.validate(&ManualClock::default()).unwrap();
+    let found = trainer.validate(&ManualClock::default()).unwrap();
+    let (rate, readings) = (found.error_rate, found.readings);
     assert_eq!(readings.len(), 3);
     assert!(rate > 0.0, "nobody reads after two steps");
     trainer.save(&after).unwrap();

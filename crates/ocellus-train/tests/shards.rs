@@ -1,10 +1,11 @@
 //! How a batch is cut into shards and packs changes the order of sums and nothing else.
 
 use candle_core::Device;
-use ocellus_nn::{Linear, Params, Precision, Trainable};
+use ocellus_nn::{Params, Precision, Trainable};
 use ocellus_synth::{Corpus, Curriculum, Fonts, Synth};
 use ocellus_text::Tokenizer;
 use ocellus_train::example::{Ids, Maker};
+use ocellus_train::frames::FrameHead;
 use ocellus_train::optimiser::AdamW;
 use ocellus_train::step::{DataParallel, Sums, TrainedModel, Weights};
 use std::rc::Rc;
@@ -28,13 +29,12 @@ fn setting(name: &str) -> Setting {
     let source = Rc::new(Trainable::random(5, 0.05, Device::Cpu));
     let params = Params::new(source.clone(), Precision::F32);
     let model = ocellus_models::load_generator(&read("config.json"), &params).unwrap();
-    let spec = model.vlm().decoder().spec();
-    let frames = Linear::load(&params.at("frames"), spec.block.width, spec.vocab * FRAMES, true).unwrap();
+    let width = model.vlm().decoder().spec().block.width;
+    let frames = FrameHead::load(&params.at("auxiliary"), width, FRAMES).unwrap();
     Setting {
         student: TrainedModel {
             model,
             frames: Some(frames),
-            frames_per_cell: FRAMES,
             guide_layers: vec![0, 1],
         },
         optimiser: AdamW::new(source.vars()).unwrap(),
@@ -50,8 +50,8 @@ fn setting(name: &str) -> Setting {
             frames_per_cell: FRAMES,
         },
         synth: Synth::new(
-            Fonts::load(&recipe.data.fonts).unwrap(),
-            Corpus::load(&recipe.data.corpus).unwrap(),
+            Fonts::load(&recipe.data.fonts, &ocellus_synth::charset::latin()).unwrap(),
+            Corpus::load(&recipe.data.corpus, &ocellus_synth::charset::latin()).unwrap(),
             ocellus_synth::charset::latin(),
             9,
         ),

@@ -499,12 +499,18 @@ pub struct Synth {
     /// Pictures to draw
     #[arg(long, value_name = "N", default_value = "100", value_parser = values::at_least_one::<NonZeroU32>)]
     pub count: NonZeroU32,
+    /// Draw whole pages instead of lines
+    #[arg(long)]
+    pub pages: bool,
     /// Folder with fonts; may be given several times
     #[arg(long = "fonts", required = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub fonts: Vec<PathBuf>,
     /// Text file, or folder of text files; may be given several times
     #[arg(long = "corpus", required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub corpus: Vec<PathBuf>,
+    /// Folder of a model: draw the characters that its tokenizer has; otherwise those of Western European languages
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub model: Option<PathBuf>,
     /// 0 = clean print, 1 = everything that can happen to paper
     #[arg(long, value_name = "D", default_value = "0.5", value_parser = values::probability)]
     pub difficulty: f32,

@@ -1,5 +1,6 @@
 //! Text that no book has enough of: numbers, dates, paths, options, code, addresses, random characters.
 
+mod chinese;
 mod document;
 mod draw;
 mod figures;
@@ -47,6 +48,23 @@ pub(crate) fn piece(rng: &mut Rng) -> (String, bool) {
     let weights: Vec<f32> = KINDS.iter().map(|kind| kind.0).collect();
     let (_, mono, make) = KINDS[rng.weighted(&weights)];
     (make(rng), mono)
+}
+
+/// A number, a price or a date, as columns of a table hold them.
+pub(crate) fn number(rng: &mut Rng) -> String {
+    match rng.below(6) {
+        0 => figures::date(rng),
+        1 => figures::price(rng),
+        2 => format!("{}.{} %", rng.int(0, 99), rng.int(0, 9)),
+        3 => rng.int(0, 9999).to_string(),
+        4 => figures::decimal(rng),
+        _ => figures::grouped(rng),
+    }
+}
+
+/// A piece of generated text in Chinese.
+pub(crate) fn chinese(rng: &mut Rng) -> String {
+    chinese::piece(rng)
 }
 
 /// Characters of `charset` in any order, so that rare ones are seen; with a few spaces.

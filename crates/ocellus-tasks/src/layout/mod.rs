@@ -30,5 +30,5 @@ mod threshold;
 pub use chunks::{STRIP_HEIGHT_PX, STRIP_WIDTH_PX};
 pub use find::find_lines;
 pub use page::{Chunk, LINES, Line, Page};
-pub use strips::strips;
+pub use strips::{StripPlace, strip_places, strips};
 pub use text::{ChunkText, LineText, PageText, join};

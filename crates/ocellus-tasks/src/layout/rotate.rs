@@ -32,12 +32,26 @@ impl Turn {
         }
     }
 
+    /// Width of the canvas.
+    pub fn width(&self) -> u32 {
+        self.canvas.0
+    }
+
     /// From the canvas to the page.
     pub fn back(&self, x: f32, y: f32) -> (f32, f32) {
         let (dx, dy) = (x - self.to.0, y - self.to.1);
         (
             self.from.0 + dx * self.cos - dy * self.sin,
             self.from.1 + dx * self.sin + dy * self.cos,
+        )
+    }
+
+    /// From the page to the canvas.
+    pub fn forth(&self, x: f32, y: f32) -> (f32, f32) {
+        let (dx, dy) = (x - self.from.0, y - self.from.1);
+        (
+            self.to.0 + dx * self.cos + dy * self.sin,
+            self.to.1 - dx * self.sin + dy * self.cos,
         )
     }
 

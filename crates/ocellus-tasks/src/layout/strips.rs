@@ -24,12 +24,57 @@ pub fn strips(page: &Rgb, layout: &Page) -> Vec<Gray> {
     chunks.map(|chunk| strip_of(&grey, chunk)).collect()
 }
 
-fn strip_of(page: &Gray, chunk: &Chunk) -> Gray {
+/// What was cut out for a strip.
+#[derive(Debug, Clone, Copy)]
+pub struct StripPlace {
+    turn: Option<Turn>,
+    rect: Rect,
+}
+
+impl StripPlace {
+    /// Where a point of the page lies in the strip, in its pixels.
+    pub fn on_strip(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        let (x, y) = self.turn.map_or((x, y), |turn| turn.forth(x, y));
+        let (width, height) = (self.rect.width() as f32, self.rect.height() as f32);
+        let down = STRIP_HEIGHT_PX as f32 / height;
+        let across = down.min(STRIP_WIDTH_PX as f32 / width);
+        [
+            (x - self.rect.x0 as f32) * across,
+            (y - self.rect.y0 as f32) * down,
+        ]
+    }
+
+    /// Width of the strip in pixels, without the white that fills its last cell.
+    pub fn width_px(&self) -> f32 {
+        let exact = self.rect.width() as f32 * STRIP_HEIGHT_PX as f32 / self.rect.height() as f32;
+        exact.min(STRIP_WIDTH_PX as f32)
+    }
+}
+
+/// Where the strips of [`strips`] come from, in the same order.
+pub fn strip_places(layout: &Page) -> Vec<StripPlace> {
+    let degrees = layout.skew_degrees;
+    let turn = (degrees != 0.0).then(|| Turn::levelling(degrees, layout.width, layout.height));
+    let width = turn.map_or(layout.width, |turn| turn.width());
+    let chunks = layout.lines.iter().flat_map(|line| &line.chunks);
+    chunks
+        .map(|chunk| StripPlace {
+            turn,
+            rect: rect_of(chunk, width),
+        })
+        .collect()
+}
+
+fn rect_of(chunk: &Chunk, page_width: u32) -> Rect {
     let [x0, y0, x1, y1] = chunk.strip.map(|side| side as i32);
     // A letter that the page's side cuts off must not be drawn out into the margin.
-    let x0 = x0.clamp(0, page.width as i32 - 1);
-    let x1 = x1.clamp(x0 + 1, page.width as i32);
-    let rect = Rect { x0, y0, x1, y1 };
+    let x0 = x0.clamp(0, page_width as i32 - 1);
+    let x1 = x1.clamp(x0 + 1, page_width as i32);
+    Rect { x0, y0, x1, y1 }
+}
+
+fn strip_of(page: &Gray, chunk: &Chunk) -> Gray {
+    let rect = rect_of(chunk, page.width);
     let mut cut = cut(page, &rect);
     paint_over(&mut cut, &rect, &chunk.foreign);
     let small = strip::to_height(&cut, STRIP_HEIGHT_PX, STRIP_WIDTH_PX);

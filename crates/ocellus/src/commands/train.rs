@@ -6,7 +6,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocellus_train::run::{Cadence, Observer};
-use ocellus_train::trainer::Reading;
+use ocellus_train::trainer::Validation;
 use ocellus_train::{Report, Trainer, TrainingRecipe};
 
 use crate::args::Train;
@@ -17,12 +17,14 @@ use crate::values::Device;
 use crate::{destination, output};
 use ocellus::SystemClock;
 
-/// A line of history every so many steps, a validation and a checkpoint every so many minutes.
+/// A line of history every so many steps, a validation and a checkpoint every quarter of an hour.
 const CADENCE: Cadence = Cadence {
     history_steps: 10,
-    validate_ms: 4 * 60_000,
-    checkpoint_ms: 3 * 60_000,
+    validate_ms: 15 * 60_000,
+    checkpoint_ms: 15 * 60_000,
 };
+/// Wrong readings that a validation shows.
+const SHOWN: usize = 8;
 /// Files beside the weights that make the run's folder a model folder.
 const MODEL_FILES: &[&str] = &[
     "config.json",
@@ -154,18 +156,26 @@ impl Observer for Watch {
         }
     }
 
-    fn validated(&mut self, step: u64, error_rate: f64, readings: &[Reading]) {
-        self.error_rate = Some(error_rate);
+    fn validated(&mut self, step: u64, found: &Validation) {
+        self.error_rate = Some(found.error_rate);
         if self.quiet {
             return;
         }
         self.bar.suspend(|| {
+            let frames = found.frame_error_rate.map_or_else(String::new, |rate| {
+                format!(", {:.2} % by frames alone", rate * 100.0)
+            });
             output::note(&format!(
-                "step {step}: character error rate {:.2} %",
-                error_rate * 100.0
+                "step {step}: character error rate {:.2} %{frames}",
+                found.error_rate * 100.0
             ));
-            for reading in readings.iter().filter(|r| r.truth != r.read).take(3) {
-                output::note(&format!("  {:?} was read as {:?}", reading.truth, reading.read));
+            for reading in found.readings.iter().filter(|r| r.truth != r.read).take(SHOWN) {
+                let frames = reading.by_frames.as_ref();
+                let frames = frames.map_or_else(String::new, |text| format!(", by frames as {text:?}"));
+                output::note(&format!(
+                    "  {:?} was read as {:?}{frames}",
+                    reading.truth, reading.read
+                ));
             }
         });
     }
