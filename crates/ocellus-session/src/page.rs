@@ -64,7 +64,7 @@ impl Session {
     /// A request that the engine cannot serve; a listener that breaks off.
     pub fn read_page(&self, page: &PreparedPage, listen: &mut Listen) -> Result<PageText, SessionError> {
         match &page.input {
-            PageInput::Lines(cut) => cut.read(&mut |strips| self.read_strips(strips)),
+            PageInput::Lines(cut) => cut.read(&page.image, false, &mut |strips| self.read_strips(strips)),
             PageInput::Whole(request) => self.read_whole(request, &page.image, listen),
         }
     }
