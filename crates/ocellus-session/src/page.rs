@@ -24,6 +24,8 @@ const CHARACTERS_PER_TOKEN: usize = 8;
 pub struct PreparedPage {
     /// The page as a viewer shows it.
     pub image: Rgb,
+    /// Whether lines stay of which a line reader is unsure. False at first.
+    pub keep_uncertain: bool,
     input: PageInput,
 }
 
@@ -53,6 +55,7 @@ impl Session {
         };
         Ok(PreparedPage {
             image: decoded.image,
+            keep_uncertain: false,
             input,
         })
     }
@@ -64,7 +67,9 @@ impl Session {
     /// A request that the engine cannot serve; a listener that breaks off.
     pub fn read_page(&self, page: &PreparedPage, listen: &mut Listen) -> Result<PageText, SessionError> {
         match &page.input {
-            PageInput::Lines(cut) => cut.read(&page.image, false, &mut |strips| self.read_strips(strips)),
+            PageInput::Lines(cut) => cut.read(&page.image, page.keep_uncertain, &mut |strips| {
+                self.read_strips(strips)
+            }),
             PageInput::Whole(request) => self.read_whole(request, &page.image, listen),
         }
     }

@@ -247,6 +247,9 @@ pub struct Ocr {
     /// Write to a file instead of standard output
     #[arg(long, short, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+    /// Keep lines of which the model is unsure; they are mostly rules, pictures and paper
+    #[arg(long)]
+    pub keep_uncertain: bool,
     /// Also draw the boxes of the lines into a copy of the picture
     #[arg(long, value_name = "OUT.png", value_hint = ValueHint::FilePath)]
     pub draw: Option<PathBuf>,

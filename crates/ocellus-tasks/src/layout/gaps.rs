@@ -1,5 +1,7 @@
 //! The white between the letters of a line: which gaps part words, and which part what are two lines side by side.
 
+use std::ops::Range;
+
 use super::glyph_group::{Group, group};
 use super::glyphs::Glyph;
 use super::metrics::Metrics;
@@ -79,18 +81,19 @@ enum Beyond {
     Nothing,
 }
 
-fn beyond(around: &Shelves, glyphs: &[Glyph], x: i32, rows: std::ops::Range<i32>, reach: i32) -> Beyond {
+/// What stands in the columns `gap` of some rows; letters up to `reach` beside them count.
+fn beyond(around: &Shelves, glyphs: &[Glyph], gap: Range<i32>, rows: Range<i32>, reach: i32) -> Beyond {
     let (mut left, mut right) = (false, false);
-    for index in around.between(rows.start, rows.end, x - reach, x + reach) {
+    for index in around.between(rows.start, rows.end, gap.start - reach, gap.end + reach) {
         let rect = glyphs[index].rect;
         if rect.y1 <= rows.start || rect.y0 >= rows.end {
             continue;
         }
-        if rect.x0 <= x && x < rect.x1 {
+        if rect.x0 < gap.end && gap.start < rect.x1 {
             return Beyond::Letters;
         }
-        left |= rect.x1 <= x;
-        right |= rect.x0 > x;
+        left |= rect.x1 <= gap.start;
+        right |= rect.x0 >= gap.end;
     }
     if left && right {
         Beyond::Gap
@@ -124,8 +127,10 @@ pub(super) fn part_cells(line: &Group, metrics: &Metrics, glyphs: &[Glyph], arou
         if gap < GUTTER_EM * metrics.em {
             return false;
         }
-        let above = beyond(around, glyphs, x, line.rect.y0 - reach..line.rect.y0, reach);
-        let below = beyond(around, glyphs, x, line.rect.y1..line.rect.y1 + reach, reach);
+        let middle = x - (gap / 4.0) as i32..x + (gap / 4.0) as i32;
+        let rect = line.rect;
+        let above = beyond(around, glyphs, middle.clone(), rect.y0 - reach..rect.y0, reach);
+        let below = beyond(around, glyphs, middle, rect.y1..rect.y1 + reach, reach);
         match (above, below) {
             (Beyond::Gap, Beyond::Gap) => true,
             (Beyond::Letters, Beyond::Letters) => false,

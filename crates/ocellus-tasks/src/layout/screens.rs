@@ -11,27 +11,34 @@ const FEWEST_DOTS: usize = 80;
 /// The nearest four of a lattice are about equally far away, in directions at right angles.
 const EVENNESS: f32 = 1.35;
 const SLACK_DEGREES: f32 = 16.0;
+const NOTHING: usize = usize::MAX;
 
 /// Erases the dots of halftone screens from `ink`. Whether there were any.
 pub(super) fn erase(ink: &mut Mask, components: &Components) -> bool {
     let rects: Vec<Rect> = components.all.iter().map(|component| component.rect).collect();
     let is_small = |rect: &Rect| rect.width().max(rect.height()) <= LARGEST_DOT_PX;
     let shelves = Shelves::new(&rects, LARGEST_DOT_PX / 2);
-    let around: Vec<Option<[usize; 4]>> = rects
+    let around: Vec<[usize; 4]> = rects
         .iter()
         .enumerate()
         .map(|(index, rect)| {
-            is_small(rect)
-                .then(|| nearest_four(&rects, &shelves, index))
-                .flatten()
+            if is_small(rect) {
+                nearest_four(&rects, &shelves, index)
+            } else {
+                [NOTHING; 4]
+            }
         })
         .collect();
     let on_lattice: Vec<bool> = (0..rects.len())
-        .map(|index| around[index].is_some_and(|four| is_square(&rects, index, four)))
+        .map(|index| !around[index].contains(&NOTHING) && is_square(&rects, index, around[index]))
         .collect();
     // A dot of a screen has others around it; letters that happen to stand evenly have not.
     let has = |marked: &[bool], index: usize, least: usize| {
-        around[index].is_some_and(|four| four.iter().filter(|&&other| marked[other]).count() >= least)
+        around[index]
+            .iter()
+            .filter(|&&other| other != NOTHING && marked[other])
+            .count()
+            >= least
     };
     let inner: Vec<bool> = (0..rects.len())
         .map(|index| on_lattice[index] && has(&on_lattice, index, 3))
@@ -67,11 +74,11 @@ fn offset(from: &Rect, to: &Rect) -> (f32, f32) {
     (middle(to).0 - middle(from).0, middle(to).1 - middle(from).1)
 }
 
-/// The four nearest pieces of ink within a few times the size of this one.
-fn nearest_four(rects: &[Rect], shelves: &Shelves, index: usize) -> Option<[usize; 4]> {
+/// The four nearest pieces of ink within a few times the size of this one; [`NOTHING`] in place of those that are missing.
+fn nearest_four(rects: &[Rect], shelves: &Shelves, index: usize) -> [usize; 4] {
     let rect = rects[index];
     let reach = 3 * rect.width().max(rect.height()) + 4;
-    let mut nearest = [(f32::MAX, usize::MAX); 4];
+    let mut nearest = [(f32::MAX, NOTHING); 4];
     for other in shelves.between(rect.y0 - reach, rect.y1 + reach, rect.x0 - reach, rect.x1 + reach) {
         let (dx, dy) = offset(&rect, &rects[other]);
         let distance = dx.hypot(dy);
@@ -82,8 +89,7 @@ fn nearest_four(rects: &[Rect], shelves: &Shelves, index: usize) -> Option<[usiz
         nearest[place..].rotate_right(1);
         nearest[place] = (distance, other);
     }
-    let four = nearest.map(|near| near.1);
-    (four[3] != usize::MAX).then_some(four)
+    nearest.map(|near| near.1)
 }
 
 /// Whether four neighbours stand about equally far away and at right angles.

@@ -7,7 +7,7 @@ use std::path::Path;
 use ocellus_media::Rgb;
 use ocellus_models::Task;
 use ocellus_session::{Event, PreparedPage, Session};
-use ocellus_tasks::ocr::OcrPage;
+use ocellus_tasks::ocr::{OcrPage, WarningKind};
 use ocellus_tasks::{draw, render};
 use serde_json::{Value, json};
 
@@ -31,9 +31,14 @@ pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
     let session = context.open(args.model.model.as_deref())?;
     session.check_converses(Task::Ocr)?;
     let mut pages: Vec<OcrPage> = Vec::new();
-    let prepare = |path: &Path| Ready::new(&session, path);
+    let prepare = |path: &Path| Ready::new(&session, path, args.keep_uncertain);
     let outcome = each_prepared(&args.inputs, prepare, |ready| {
         let page = ready.read(&session).map_err(|f| f.about(&ready.name))?;
+        for warning in &page.warnings {
+            if warning.kind == WarningKind::Uncertain {
+                log::warn!("{}: {}; --keep-uncertain keeps them", ready.name, warning.message);
+            }
+        }
         if let Some(to) = &args.draw {
             if !pages.is_empty() {
                 return Err(Failure::usage("--draw draws one picture").hint("read one input at a time"));
@@ -75,10 +80,11 @@ struct Ready {
 }
 
 impl Ready {
-    fn new(session: &Session, path: &Path) -> Result<Self, Failure> {
+    fn new(session: &Session, path: &Path, keep_uncertain: bool) -> Result<Self, Failure> {
         let name = inputs::name(path);
         let page = session.prepare_page(&inputs::read(path)?, &Sampling::default().options());
-        let page = page.map_err(|error| error.about(&name))?;
+        let mut page = page.map_err(|error| error.about(&name))?;
+        page.keep_uncertain = keep_uncertain;
         Ok(Self { name, page })
     }
 
