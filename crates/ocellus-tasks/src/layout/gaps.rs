@@ -67,7 +67,7 @@ pub(super) fn on_grid(distance: f32, pitch: f32) -> bool {
     cells > 0.5 && (cells - cells.round()).abs() <= 0.13 + 0.01 * cells
 }
 
-/// How far above and below a line its gaps are followed, in em, and how wide a gap between columns is at least.
+/// How far above and below a line its gaps are followed, in em (a quarter of it for letters that stand across), and how wide a gap between columns is at least.
 const GUTTER_REACH_EM: f32 = 4.0;
 const GUTTER_EM: f32 = 0.75;
 
@@ -129,11 +129,13 @@ pub(super) fn part_cells(line: &Group, metrics: &Metrics, glyphs: &[Glyph], arou
         }
         let middle = x - (gap / 4.0) as i32..x + (gap / 4.0) as i32;
         let rect = line.rect;
-        let above = beyond(around, glyphs, middle.clone(), rect.y0 - reach..rect.y0, reach);
-        let below = beyond(around, glyphs, middle, rect.y1..rect.y1 + reach, reach);
-        match (above, below) {
-            (Beyond::Gap, Beyond::Gap) => true,
-            (Beyond::Letters, Beyond::Letters) => false,
+        let at = |reach: i32| {
+            [rect.y0 - reach..rect.y0, rect.y1..rect.y1 + reach]
+                .map(|rows| beyond(around, glyphs, middle.clone(), rows, reach))
+        };
+        match (at(reach), at(reach / 4)) {
+            ([Beyond::Gap, Beyond::Gap], _) => true,
+            (_, [Beyond::Letters, Beyond::Letters]) => false,
             _ => parts(gap),
         }
     };

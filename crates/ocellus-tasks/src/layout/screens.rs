@@ -60,7 +60,7 @@ pub(super) fn erase(ink: &mut Mask, components: &Components) -> bool {
             .map(|index| marked[index] || is_dot(index))
             .collect()
     };
-    let dots = beside(&beside(&inner));
+    let dots = (0..4).fold(inner.clone(), |dots, _| beside(&dots));
     for run in &components.runs {
         if dots[run.component as usize] {
             ink.paint(run, 0);
