@@ -25,6 +25,8 @@ const CHARACTERS_PER_TOKEN: usize = 8;
 pub struct PageOptions {
     /// Counted from 0; only TIFF files have more than one.
     pub page: u32,
+    /// Whether lines stay of which a line reader is unsure.
+    pub keep_uncertain: bool,
     /// What a model that reads whole pages is told, in place of the usual request for all the text.
     pub prompt: Option<String>,
     /// Bounds of the picture for a model that reads whole pages.
@@ -37,6 +39,7 @@ pub struct PageOptions {
 pub struct PreparedPage {
     /// The page as a viewer shows it.
     pub image: Rgb,
+    keep_uncertain: bool,
     input: PageInput,
 }
 
@@ -64,6 +67,7 @@ impl Session {
         };
         Ok(PreparedPage {
             image: decoded.image,
+            keep_uncertain: options.keep_uncertain,
             input,
         })
     }
@@ -75,7 +79,9 @@ impl Session {
     /// A request that the engine cannot serve; a listener that breaks off.
     pub fn read_page(&self, page: &PreparedPage, listen: &mut Listen) -> Result<PageText, SessionError> {
         match &page.input {
-            PageInput::Lines(cut) => cut.read(&mut |strips| self.read_strips(strips)),
+            PageInput::Lines(cut) => cut.read(&page.image, page.keep_uncertain, &mut |strips| {
+                self.read_strips(strips)
+            }),
             PageInput::Whole(request) => self.read_whole(request, &page.image, listen),
         }
     }

@@ -261,6 +261,92 @@ fn pages_without_text_are_blank() {
 }
 
 #[test]
+fn a_halftone_is_no_text_and_text_beside_it_is_found() {
+    for (turned, pitch) in [(false, 6), (true, 8)] {
+        let mut paper = Paper::new(900, 900, WHITE);
+        for line in 0..6 {
+            paper.text(80, 120 + 40 * line, 22, BLACK, &WORDS[..50]);
+        }
+        for row in 0..40 {
+            for column in 0..60 {
+                let shift = if turned && row % 2 == 1 { pitch } else { 0 };
+                let (x, y) = (
+                    80 + column * pitch * if turned { 2 } else { 1 } + shift,
+                    420 + row * pitch,
+                );
+                let size = 2 + (row / 10) % 2;
+                paper.fill([x, y, x + size, y + size], BLACK);
+            }
+        }
+        assert_found("halftone", &paper);
+    }
+}
+
+#[test]
+fn what_is_left_of_rules_is_no_line() {
+    let mut paper = Paper::new(700, 400, WHITE);
+    paper.text(60, 80, 20, BLACK, &WORDS[..40]);
+    let mut x = 60;
+    for width in [31, 4, 60, 12, 3, 44, 7, 90, 5, 26, 70, 9] {
+        paper.fill([x, 120, x + width, 123], BLACK);
+        x += width + 5;
+    }
+    paper.text(60, 170, 20, BLACK, &WORDS[5..45]);
+    assert_found("broken rule", &paper);
+}
+
+#[test]
+fn specks_in_a_margin_are_no_lines() {
+    let mut paper = Paper::new(900, 500, WHITE);
+    for line in 0..8 {
+        paper.text(200, 80 + 45 * line, 24, BLACK, &WORDS[..50]);
+    }
+    for (x, y) in [(30, 70), (45, 160), (28, 250), (860, 118), (850, 330)] {
+        paper.fill([x, y, x + 3, y + 3], BLACK);
+    }
+    assert_found("specks", &paper);
+}
+
+#[test]
+fn a_justified_line_with_wide_gaps_stays_a_line() {
+    let mut paper = Paper::new(900, 400, WHITE);
+    paper.text(100, 80, 24, BLACK, &WORDS[..52]);
+    // Three words, more than an em apart, below and above words that stand across their gaps.
+    for (x, word) in [(100, "people"), (192, "explain"), (288, "gladly")] {
+        paper.text(x, 112, 24, BLACK, word);
+    }
+    let words = paper.lines.split_off(1);
+    paper.lines.push([100.0, words[0][1], words[2][2], words[0][3]]);
+    paper.text(100, 144, 24, BLACK, &WORDS[4..56]);
+    assert_found("justified", &paper);
+}
+
+#[test]
+fn a_gap_that_goes_on_above_and_below_parts_columns() {
+    let mut paper = Paper::new(1200, 500, WHITE);
+    let mut right = Vec::new();
+    for line in 0..8 {
+        let end = paper.text(80, 80 + 32 * line, 24, BLACK, &WORDS[..40]);
+        // One em between the columns.
+        paper.text(end.max(80) + 24, 80 + 32 * line, 24, BLACK, &WORDS[20..60]);
+        right.extend(paper.lines.pop());
+    }
+    paper.lines.extend(right);
+    assert_found("narrow gutter", &paper);
+}
+
+#[test]
+fn prices_are_read_with_their_items() {
+    let mut paper = Paper::new(600, 400, WHITE);
+    for (line, item) in ["pig", "ten dogs", "hill"].into_iter().enumerate() {
+        let y = 80 + 40 * line as i32;
+        paper.text(60, y, 22, BLACK, item);
+        paper.text(450, y, 22, BLACK, "when");
+    }
+    assert_found("price list", &paper);
+}
+
+#[test]
 fn long_lines_are_cut_between_words() {
     let mut paper = Paper::new(1600, 200, WHITE);
     let text = [WORDS, WORDS].join(" ");

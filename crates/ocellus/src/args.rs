@@ -268,6 +268,9 @@ pub struct Ocr {
     /// Write to this file, or into this folder with a file for each input; `-` is standard output
     #[arg(long, short, value_name = "OUT|DIR/", value_hint = ValueHint::AnyPath)]
     pub output: Option<PathBuf>,
+    /// Keep lines of which the model is unsure; they are mostly rules, pictures and paper
+    #[arg(long)]
+    pub keep_uncertain: bool,
     /// Also draw the boxes of the lines into a copy of the page: a PNG or JPEG file, or a folder with a PNG file for each page
     #[arg(long, value_name = "OUT.png|DIR/", value_hint = ValueHint::AnyPath)]
     pub draw: Option<PathBuf>,

@@ -10,6 +10,9 @@ use super::rect::Rect;
 
 /// A lone mark is text if there is a line of text in its row, no farther than this.
 const ROW_REACH_EM: f32 = 40.0;
+/// A mark smaller than this, left or right of all text, is text only this near to a line.
+const SPECK_EM: f32 = 0.2;
+const SPECK_REACH_EM: f32 = 3.0;
 /// Text has at least this share of even ground in its box; a picture has not.
 const LEAST_GROUND: f32 = 0.4;
 /// A few letters alone have more, taken with an em around them.
@@ -24,9 +27,11 @@ pub(super) fn keep_text(lines: Vec<Found>, glyphs: &[Glyph], page: &Gray, letter
             .into_iter()
             .partition(|line| is_picture(line, glyphs, &rects, letter))
     };
+    let lines = lines
+        .into_iter()
+        .filter(|line| !is_broken_rule(line, glyphs, letter));
     let even = Evenness::of(page);
     let (marks, mut text): (Vec<Found>, Vec<Found>) = lines
-        .into_iter()
         .filter(|line| {
             let few = line.group.glyphs.len() <= 3;
             !(few
@@ -62,7 +67,11 @@ pub(super) fn keep_text(lines: Vec<Found>, glyphs: &[Glyph], page: &Gray, letter
             text.push(mark);
         }
     }
-    text.extend(rows_of_marks(alone, glyphs, letter));
+    let rows = rows_of_marks(alone, glyphs, letter);
+    text.extend(
+        rows.into_iter()
+            .filter(|row| !is_broken_rule(row, glyphs, letter)),
+    );
     text
 }
 
@@ -157,14 +166,34 @@ fn is_mark(line: &Found, letter: i32) -> bool {
     low && (line.group.glyphs.len() < 4 || height <= 3)
 }
 
-/// Measures of the nearest line of text in the row of a mark.
+/// What is left of a rule: thin pieces of unlike widths in a row. Dashes of one row are alike.
+fn is_broken_rule(line: &Found, glyphs: &[Glyph], letter: i32) -> bool {
+    let rects = line.group.glyphs.iter().map(|&index| glyphs[index].rect);
+    let (mut narrowest, mut widest, mut tallest) = (i32::MAX, 0, line.group.rect.height());
+    for rect in rects {
+        narrowest = narrowest.min(rect.width());
+        widest = widest.max(rect.width());
+        tallest = tallest.max(rect.height());
+    }
+    line.group.glyphs.len() >= 2 && tallest * 3 <= letter && widest > 3 * narrowest.max(2)
+}
+
+/// Measures of the nearest line of text in the row of a mark. A dash may stand for the contents of a cell, and so may a dot
+/// between other cells; a speck in the margin does not.
 fn row_of(mark: &Rect, lines: &[(Rect, Metrics)]) -> Option<Metrics> {
     let middle = (mark.y0 + mark.y1) as f32 / 2.0;
+    let size = mark.width().max(mark.height()) as f32;
+    let in_margin = lines.iter().all(|(other, _)| mark.x1 <= other.x0)
+        || lines.iter().all(|(other, _)| other.x1 <= mark.x0);
+    let reach = |em: f32| match in_margin && size < SPECK_EM * em {
+        true => SPECK_REACH_EM * em,
+        false => ROW_REACH_EM * em,
+    };
     lines
         .iter()
         .filter(|(_, metrics)| metrics.top < middle && middle < metrics.bottom)
         .map(|(other, metrics)| (other.gap_x(mark).max(0) as f32, metrics))
-        .filter(|(gap, metrics)| *gap <= ROW_REACH_EM * metrics.em)
+        .filter(|(gap, metrics)| *gap <= reach(metrics.em))
         .min_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, metrics)| *metrics)
 }

@@ -3,17 +3,20 @@
 use ocellus_media::{Gray, Rgb, strip};
 
 use super::components::{Components, Mask, Of, label};
+use super::direction::Direction;
 use super::foreign::Owners;
 use super::found::Found;
 use super::glyph_group::Group;
 use super::glyphs::{self, Glyph};
 use super::metrics::measure_all;
-use super::order::{Item, reading_order};
+use super::order::reading_order;
 use super::page::{Chunk, LINES, Line, Page};
 use super::rect::Rect;
 use super::rotate::Turn;
+use super::rows::Item;
 use super::rules::{self, Rules};
-use super::{chunks, filter, gaps, group, polarity, skew, threshold};
+use super::shelves::Shelves;
+use super::{chunks, direction, filter, gaps, group, polarity, screens, skew, threshold};
 
 /// Larger pages are processed at half, quarter... size.
 const MOST_PX: u64 = 8_400_000;
@@ -22,8 +25,18 @@ const LEAST_SKEW_DEGREES: f32 = 0.15;
 
 /// Finds the lines of text of a page, in reading order.
 ///
-/// Never fails: a page without text is `blank`. Time and memory grow with the number of pixels, up to a bound.
+/// Never fails: a page without text is `blank`. Time and memory grow with the number of pixels, up to a bound. Lines are
+/// found in any direction, but what stands on its head is not told from what does not: see [`find_lines_at`].
 pub fn find_lines(page: &Rgb) -> Page {
+    find(page, None)
+}
+
+/// The same, of a page whose lines fall by about `degrees` to the right; by 180, if it stands on its head.
+pub fn find_lines_at(page: &Rgb, degrees: f32) -> Page {
+    find(page, Some(degrees))
+}
+
+fn find(page: &Rgb, about: Option<f32>) -> Page {
     let mut found = Page {
         width: page.width,
         height: page.height,
@@ -40,22 +53,12 @@ pub fn find_lines(page: &Rgb) -> Page {
         grey = halve(&grey);
         scale *= 2;
     }
-    let Some(mut inked) = Inked::of(&grey) else {
+    let Some((inked, turned, degrees)) = levelled(&grey, about) else {
         return found;
     };
-    let rects: Vec<Rect> = inked.glyphs.iter().map(|glyph| glyph.rect).collect();
-    let degrees = skew::estimate(&rects, inked.letter);
-    if degrees.abs() >= LEAST_SKEW_DEGREES {
-        let turned = Turn::levelling(degrees, grey.width, grey.height).apply(&grey);
-        let Some(upright) = Inked::of(&turned) else {
-            return found;
-        };
-        inked = upright;
-        grey = turned;
-        found.skew_degrees = degrees;
-    }
-    let turn = (found.skew_degrees != 0.0).then(|| Turn::levelling(degrees, page.width, page.height));
-    found.lines = inked.lines(&grey, scale as f32, turn);
+    found.skew_degrees = degrees;
+    let turn = (degrees != 0.0).then(|| Turn::levelling(degrees, page.width, page.height));
+    found.lines = inked.lines(turned.as_ref().unwrap_or(&grey), scale as f32, turn);
     // What lies outside the page is its mirror image.
     let within = |[x1, y1, x2, y2]: [f32; 4]| {
         (0.0..page.width as f32).contains(&((x1 + x2) / 2.0))
@@ -67,6 +70,43 @@ pub fn find_lines(page: &Rgb) -> Page {
     }
     found.blank = found.lines.is_empty();
     found
+}
+
+/// The ink of the page with level lines, that page if it had to be turned, and by how many degrees its lines fell: from
+/// `about` so many, or from what is seen.
+fn levelled(grey: &Gray, about: Option<f32>) -> Option<(Inked, Option<Gray>, f32)> {
+    let turned = |degrees: f32| -> Option<(Inked, Option<Gray>, f32)> {
+        let upright = Turn::levelling(degrees, grey.width, grey.height).apply(grey);
+        Some((Inked::of(&upright)?, Some(upright), normal(degrees)))
+    };
+    let (coarse, found) = match about {
+        Some(degrees) => (degrees, turned(degrees)?),
+        None => {
+            let inked = Inked::of(grey)?;
+            let degrees = match direction::estimate(&inked.rects(), inked.letter) {
+                Direction::Level => 0.0,
+                Direction::Slanted(degrees) => skew::estimate_about(&inked.rects(), inked.letter, degrees),
+                Direction::Upright(degrees) => degrees,
+            };
+            let found = if degrees == 0.0 {
+                (inked, None, 0.0)
+            } else {
+                turned(degrees)?
+            };
+            (degrees, found)
+        }
+    };
+    let rest = skew::estimate(&found.0.rects(), found.0.letter);
+    if rest.abs() < LEAST_SKEW_DEGREES {
+        return Some(found);
+    }
+    turned(coarse + rest)
+}
+
+/// The same direction from above -180 to 180.
+fn normal(degrees: f32) -> f32 {
+    let around = degrees.rem_euclid(360.0);
+    if around > 180.0 { around - 360.0 } else { around }
 }
 
 /// The part of a box inside the page, at least a pixel wide and high.
@@ -103,7 +143,10 @@ struct Inked {
 impl Inked {
     fn of(grey: &Gray) -> Option<Self> {
         let mut ink: Mask = polarity::ink(&threshold::binarise(grey)?);
-        let components = label(&ink, Of::Ink);
+        let mut components = label(&ink, Of::Ink);
+        if screens::erase(&mut ink, &components) {
+            components = label(&ink, Of::Ink);
+        }
         let letter = rules::letter_height(&components)?;
         let rules = rules::erase(&mut ink, &components, letter);
         drop(components);
@@ -123,14 +166,20 @@ impl Inked {
         })
     }
 
+    fn rects(&self) -> Vec<Rect> {
+        self.glyphs.iter().map(|glyph| glyph.rect).collect()
+    }
+
     /// The lines in reading order, in pixels of the page before any halving or turning.
     fn lines(&self, grey: &Gray, scale: f32, turn: Option<Turn>) -> Vec<Line> {
         let groups = group::lines(&self.glyphs, &self.rules.vertical, self.letter);
         let metrics = measure_all(&groups, &self.glyphs);
+        let rects = self.rects();
+        let around = Shelves::new(&rects, self.letter);
         let cells: Vec<Group> = groups
             .iter()
             .zip(&metrics)
-            .flat_map(|(group, metrics)| gaps::part_cells(group, metrics, &self.glyphs))
+            .flat_map(|(group, metrics)| gaps::part_cells(group, metrics, &self.glyphs, &around))
             .collect();
         let metrics = measure_all(&cells, &self.glyphs);
         let found = cells
@@ -203,6 +252,7 @@ impl Inked {
             bbox: onto_page(enlarge(self.bbox(line))),
             em_px: line.metrics.em * scale,
             chunks,
+            upright: enlarge(self.bbox(line)),
         }
     }
 }

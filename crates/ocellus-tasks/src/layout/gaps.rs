@@ -1,9 +1,12 @@
 //! The white between the letters of a line: which gaps part words, and which part what are two lines side by side.
 
+use std::ops::Range;
+
 use super::glyph_group::{Group, group};
 use super::glyphs::Glyph;
 use super::metrics::Metrics;
 use super::rect::Rect;
+use super::shelves::Shelves;
 
 /// A gap this wide (in em) parts two cells of a row, or a number and its title, unless the line's words stand as
 /// wide apart everywhere.
@@ -64,8 +67,44 @@ pub(super) fn on_grid(distance: f32, pitch: f32) -> bool {
     cells > 0.5 && (cells - cells.round()).abs() <= 0.13 + 0.01 * cells
 }
 
-/// Splits a group at gaps that are wide and stand out.
-pub(super) fn part_cells(line: &Group, metrics: &Metrics, glyphs: &[Glyph]) -> Vec<Group> {
+/// How far above and below a line its gaps are followed, in em (a quarter of it for letters that stand across), and how wide a gap between columns is at least.
+const GUTTER_REACH_EM: f32 = 4.0;
+const GUTTER_EM: f32 = 0.75;
+
+/// What stands above or below a gap.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beyond {
+    /// Letters on both sides and none across: the gap goes on.
+    Gap,
+    /// Letters across the gap.
+    Letters,
+    Nothing,
+}
+
+/// What stands in the columns `gap` of some rows; letters up to `reach` beside them count.
+fn beyond(around: &Shelves, glyphs: &[Glyph], gap: Range<i32>, rows: Range<i32>, reach: i32) -> Beyond {
+    let (mut left, mut right) = (false, false);
+    for index in around.between(rows.start, rows.end, gap.start - reach, gap.end + reach) {
+        let rect = glyphs[index].rect;
+        if rect.y1 <= rows.start || rect.y0 >= rows.end {
+            continue;
+        }
+        if rect.x0 < gap.end && gap.start < rect.x1 {
+            return Beyond::Letters;
+        }
+        left |= rect.x1 <= gap.start;
+        right |= rect.x0 >= gap.end;
+    }
+    if left && right {
+        Beyond::Gap
+    } else {
+        Beyond::Nothing
+    }
+}
+
+/// Splits a group at gaps that are wide and stand out, or go on above and below; but not at one that letters of the lines above
+/// and below stand across: those are the wide gaps of a justified line. `around` holds all glyphs of the page.
+pub(super) fn part_cells(line: &Group, metrics: &Metrics, glyphs: &[Glyph], around: &Shelves) -> Vec<Group> {
     let columns = columns(line.glyphs.iter().map(|&index| glyphs[index].rect));
     let gaps = widths(&columns);
     let pitch = pitch(&columns, line.size);
@@ -83,13 +122,30 @@ pub(super) fn part_cells(line: &Group, metrics: &Metrics, glyphs: &[Glyph]) -> V
         let others = words.len() - 1;
         others == 0 || gap >= PARTING_RATIO * words[others.saturating_sub(1) / 2]
     };
+    let reach = (GUTTER_REACH_EM * metrics.em) as i32;
+    let parts = |gap: f32, x: i32| {
+        if gap < GUTTER_EM * metrics.em {
+            return false;
+        }
+        let middle = x - (gap / 4.0) as i32..x + (gap / 4.0) as i32;
+        let rect = line.rect;
+        let at = |reach: i32| {
+            [rect.y0 - reach..rect.y0, rect.y1..rect.y1 + reach]
+                .map(|rows| beyond(around, glyphs, middle.clone(), rows, reach))
+        };
+        match (at(reach), at(reach / 4)) {
+            ([Beyond::Gap, Beyond::Gap], _) => true,
+            (_, [Beyond::Letters, Beyond::Letters]) => false,
+            _ => parts(gap),
+        }
+    };
     let cuts: Vec<i32> = gaps
         .iter()
         .zip(&columns)
         .zip(columns.windows(2))
         .filter(|&((&gap, _), pair)| {
             let step = (pair[1].0 + pair[1].1 - pair[0].0 - pair[0].1) as f32 / 2.0;
-            parts(gap) && !pitch.is_some_and(|pitch| on_grid(step, pitch))
+            parts(gap, (pair[0].1 + pair[1].0) / 2) && !pitch.is_some_and(|pitch| on_grid(step, pitch))
         })
         .map(|((_, column), _)| column.1)
         .collect();

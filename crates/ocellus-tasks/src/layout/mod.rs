@@ -6,6 +6,7 @@
 
 mod chunks;
 mod components;
+mod direction;
 mod filter;
 mod find;
 mod foreign;
@@ -20,7 +21,9 @@ mod page;
 mod polarity;
 mod rect;
 mod rotate;
+mod rows;
 mod rules;
+mod screens;
 mod shelves;
 mod skew;
 mod strips;
@@ -28,7 +31,7 @@ mod text;
 mod threshold;
 
 pub use chunks::{STRIP_HEIGHT_PX, STRIP_WIDTH_PX};
-pub use find::find_lines;
+pub use find::{find_lines, find_lines_at};
 pub use page::{Chunk, LINES, Line, Page};
 pub use strips::{StripPlace, strip_places, strips};
-pub use text::{ChunkText, LineText, PageText, join};
+pub use text::{ChunkText, LineText, PageText, join, join_certain};

@@ -7,12 +7,7 @@
 //! the second begins; so where one of two blocks stands in no column of running text, the left one comes first only
 //! if the two share rows.
 
-/// What ordering needs to know of a line: its box in pixels and its em.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Item {
-    pub bbox: [f32; 4],
-    pub em: f32,
-}
+use super::rows::{Item, around, by_rows, in_row, is_price_list, overlap};
 
 /// Indices of `items` in reading order.
 pub(super) fn reading_order(items: &[Item]) -> Vec<usize> {
@@ -32,13 +27,6 @@ pub(super) fn reading_order(items: &[Item]) -> Vec<usize> {
     }
     sequence.extend(in_row(foot, items));
     sequence
-}
-
-/// From left to right.
-fn in_row(row: &[usize], items: &[Item]) -> Vec<usize> {
-    let mut row = row.to_vec();
-    row.sort_by(|&a, &b| items[a].bbox[0].total_cmp(&items[b].bbox[0]).then(a.cmp(&b)));
-    row
 }
 
 /// Parts the first and the last row of the page from the rest where white keeps them apart: what is in them (title,
@@ -114,9 +102,14 @@ fn interleaved(mut blocks: Vec<Vec<usize>>, items: &[Item]) -> Vec<Vec<usize>> {
         let other = (first + 1..blocks.len()).find(|&other| {
             let b = around(&blocks[other], items);
             let em = items[blocks[first][0]].em.min(items[blocks[other][0]].em);
-            overlap(a[0], a[2], b[0], b[2]) > -TOUCHING_EM * em
+            let running =
+                [(first, &a), (other, &b)].map(|(block, bbox)| is_running(&blocks[block], bbox, items));
+            let printed_together = overlap(a[0], a[2], b[0], b[2]) > -TOUCHING_EM * em
                 && overlap(a[1], a[3], b[1], b[3]) > 0.5 * em
-                && !(is_running(&blocks[first], &a, items) && is_running(&blocks[other], &b, items))
+                && running != [true, true];
+            let prices =
+                || is_price_list(&blocks, first, other, items) || is_price_list(&blocks, other, first, items);
+            printed_together || (running == [false, false] && prices())
         });
         match other {
             // The block has grown: it may share more now.
@@ -131,39 +124,12 @@ fn interleaved(mut blocks: Vec<Vec<usize>>, items: &[Item]) -> Vec<Vec<usize>> {
     blocks.into_iter().map(|block| by_rows(block, items)).collect()
 }
 
-/// Lines from top to bottom; those that stand level with the first of a row from left to right.
-fn by_rows(mut block: Vec<usize>, items: &[Item]) -> Vec<usize> {
-    let middle = |index: usize| (items[index].bbox[1] + items[index].bbox[3]) / 2.0;
-    block.sort_by(|&a, &b| middle(a).total_cmp(&middle(b)).then(a.cmp(&b)));
-    let mut rows: Vec<Vec<usize>> = Vec::new();
-    for line in block {
-        match rows.last_mut() {
-            Some(row) if middle(line) - middle(row[0]) < 0.4 * items[row[0]].em => row.push(line),
-            _ => rows.push(vec![line]),
-        }
-    }
-    rows.iter().flat_map(|row| in_row(row, items)).collect()
-}
-
 /// Whether a block is running text: several lines, wide enough for sentences.
 fn is_running(block: &[usize], bbox: &[f32; 4], items: &[Item]) -> bool {
     const LINES: usize = 3;
     const WIDTH_EM: f32 = 15.0;
     let em = block.iter().map(|&index| items[index].em).fold(0.0, f32::max);
     block.len() >= LINES && bbox[2] - bbox[0] >= WIDTH_EM * em
-}
-
-fn around(block: &[usize], items: &[Item]) -> [f32; 4] {
-    block
-        .iter()
-        .map(|&index| items[index].bbox)
-        .fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |a, b| {
-            [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]
-        })
-}
-
-fn overlap(a0: f32, a1: f32, b0: f32, b1: f32) -> f32 {
-    a1.min(b1) - a0.max(b0)
 }
 
 /// Chains of lines of like size, each right below the one before and alone there. `order` is from top to bottom.

@@ -1,5 +1,7 @@
 //! Where the text of a page is.
 
+use super::rows::Item;
+
 /// Most lines of one page; the rest of an even denser page is left out.
 pub const LINES: usize = 3_000;
 
@@ -12,7 +14,8 @@ pub struct Page {
     pub height: u32,
     /// No text was found.
     pub blank: bool,
-    /// By how much lines fall to the right, in degrees. 0 if the page was taken as upright.
+    /// By how much lines fall to the right, in degrees from -180 to 180. 0 if the page was taken as upright; lines of a page
+    /// that lies on its side run down (90) or up (-90), and those of one on its head fall by 180.
     pub skew_degrees: f32,
     /// In reading order.
     pub lines: Vec<Line>,
@@ -27,6 +30,8 @@ pub struct Line {
     pub em_px: f32,
     /// From left to right; at least one.
     pub chunks: Vec<Chunk>,
+    /// `bbox` on the page turned upright by [`Page::skew_degrees`].
+    pub(super) upright: [f32; 4],
 }
 
 /// A part of a line that is read in one piece.
@@ -43,6 +48,14 @@ pub struct Chunk {
 }
 
 impl Line {
+    /// What the reading order goes by.
+    pub(super) fn item(&self) -> Item {
+        Item {
+            bbox: self.upright,
+            em: self.em_px,
+        }
+    }
+
     /// The line's own box and those of its chunks.
     pub(super) fn boxes_mut(&mut self) -> impl Iterator<Item = &mut [f32; 4]> {
         let chunks = self.chunks.iter_mut().map(|chunk| &mut chunk.bbox);

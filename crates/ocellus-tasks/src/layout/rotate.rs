@@ -17,7 +17,14 @@ pub(super) struct Turn {
 impl Turn {
     /// The turn that makes lines level which fall by `degrees` to the right.
     pub fn levelling(degrees: f32, width: u32, height: u32) -> Self {
-        let (sin, cos) = degrees.to_radians().sin_cos();
+        // Quarter turns move pixels and mix none, so they must be exact.
+        let (sin, cos) = match degrees.rem_euclid(360.0) {
+            0.0 => (0.0, 1.0),
+            90.0 => (1.0, 0.0),
+            180.0 => (0.0, -1.0),
+            270.0 => (-1.0, 0.0),
+            _ => degrees.to_radians().sin_cos(),
+        };
         let (w, h) = (width as f32, height as f32);
         let canvas = (
             (w * cos.abs() + h * sin.abs()).ceil().max(1.0),

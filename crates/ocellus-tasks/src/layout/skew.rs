@@ -12,8 +12,13 @@ const FINE_DEGREES: f32 = 0.025;
 const FEWEST_LETTERS: usize = 30;
 const MOST_LETTERS: usize = 6000;
 
-/// Degrees by which lines of text fall to the right (positive: the right end is lower). 0 if it cannot be told.
+/// Degrees by which lines of text fall to the right (positive: the right end is lower), up to 5. 0 if it cannot be told.
 pub(super) fn estimate(glyphs: &[Rect], letter: i32) -> f32 {
+    estimate_about(glyphs, letter, 0.0)
+}
+
+/// The same within 5 degrees of `about`, if lines are clearly sharper so than level; else 0.
+pub(super) fn estimate_about(glyphs: &[Rect], letter: i32, about: f32) -> f32 {
     let feet: Vec<(f32, f32)> = glyphs
         .iter()
         .filter(|rect| {
@@ -30,7 +35,7 @@ pub(super) fn estimate(glyphs: &[Rect], letter: i32) -> f32 {
     // A bin as tall as a letter at the coarse steps, so that no step jumps over the peak; then ever finer ones.
     let coarse = best(
         &feet,
-        0.0,
+        about,
         LARGEST_DEGREES,
         COARSE_DEGREES,
         (letter as f32 / 3.0).max(2.0),

@@ -1,4 +1,5 @@
 //! Pages drawn by hand, with known lines.
+#![allow(dead_code, reason = "every test binary uses its own part")]
 
 use ocellus_media::Rgb;
 

@@ -47,6 +47,7 @@ pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
         );
     }
     let options = PageOptions {
+        keep_uncertain: args.keep_uncertain,
         prompt: args.prompt.clone(),
         bounds: args.pixels.bounds(),
         generation: GenerationOptions {
@@ -187,6 +188,9 @@ fn told(page: &OcrPage) {
         match warning.kind {
             WarningKind::Length => {
                 log::warn!("{source}, page {number}: {message}; --max-tokens N allows more");
+            }
+            WarningKind::Uncertain => {
+                log::warn!("{source}, page {number}: {message}; --keep-uncertain keeps them");
             }
             WarningKind::Skipped => log::warn!("{source}: {message}"),
             WarningKind::Unreadable => {}
