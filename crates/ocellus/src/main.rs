@@ -7,6 +7,7 @@ mod args;
 mod colour;
 mod commands;
 mod context;
+mod destination;
 mod environment;
 mod error;
 mod inputs;

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
+use crate::destination::Destination;
 use crate::error::Failure;
 
 pub use ocellus_base::columns::columns as table;
@@ -10,9 +11,14 @@ pub use ocellus_base::units::{count, size};
 
 /// Writes a piece of a result as it is, at once: a stream of text must be seen while it grows.
 pub fn write(text: &str) -> Result<(), Failure> {
+    write_bytes(text.as_bytes())
+}
+
+/// The same of what is no text.
+pub fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout
-        .write_all(text.as_bytes())
+        .write_all(bytes)
         .and_then(|()| stdout.flush())
         .map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => Failure::nobody_listens(),
@@ -37,27 +43,14 @@ pub fn prompt(text: &str) {
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
-/// Whether a file can stand at `path`: its folder exists, and it is not a folder itself.
+/// Fails unless something can be written at `path`.
 pub fn place(path: &Path) -> Result<(), Failure> {
-    let kind = match path.parent() {
-        _ if path.is_dir() => ErrorKind::IsADirectory,
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => ErrorKind::NotFound,
-        _ => return Ok(()),
-    };
-    Err(Failure::io("write", path, &kind.into()))
+    Destination::of(path).map(drop)
 }
 
-/// Writes a file whole or not at all.
+/// Writes to a path: a regular file whole or not at all, what is none as it is.
 pub fn file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
-    std::fs::write(&part, bytes)
-        .and_then(|()| std::fs::rename(&part, path))
-        .map_err(|error| {
-            let _ = std::fs::remove_file(&part);
-            Failure::io("write", path, &error)
-        })
+    Destination::of(path)?.write(bytes)
 }
 
 /// Writes a result as indented JSON.
