@@ -14,7 +14,7 @@ use ocellus_text::TextForm;
 use crate::error::SessionError;
 use crate::memory_estimate::Usage;
 use crate::options::OpenOptions;
-use crate::sampling::GenerationOptions;
+use crate::page::PageOptions;
 use crate::session::Session;
 use crate::widths::Quant;
 
@@ -95,7 +95,7 @@ fn usage(samples: &[(String, CalibrationSample)]) -> Result<Usage, SessionError>
 /// Captions the picture with the model's own prompt; a line reader reads the page.
 fn look(session: &Session, bytes: &[u8], cancelled: &dyn Fn() -> bool) -> Result<(), SessionError> {
     if session.reads_lines() {
-        let page = session.prepare_page(bytes, &GenerationOptions::default())?;
+        let page = session.prepare_page(bytes, &PageOptions::default())?;
         session.read_page(&page, &mut |_| ControlFlow::Continue(()))?;
         return Ok(());
     }

@@ -8,13 +8,13 @@
 //! use std::ops::ControlFlow;
 //!
 //! use ocellus_hub::Checkpoint;
-//! use ocellus_session::{GenerationOptions, OpenOptions, Session, SessionError};
+//! use ocellus_session::{OpenOptions, PageOptions, Session, SessionError};
 //!
 //! # fn main() -> Result<(), SessionError> {
 //! // The model inside the program reads lines of print.
 //! let session = Session::open(&Checkpoint::built_in(), &OpenOptions::default())?;
 //! # let file = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
-//! let page = session.prepare_page(file, &GenerationOptions::default())?;
+//! let page = session.prepare_page(file, &PageOptions::default())?;
 //! let read = session.read_page(&page, &mut |_| ControlFlow::Continue(()))?;
 //! assert!(read.lines.is_empty(), "the picture is a blank page");
 //! # Ok(())
@@ -55,7 +55,7 @@ pub use ocellus_processor::{
     TextFiles,
 };
 pub use options::{CpuOptions, OpenOptions};
-pub use page::PreparedPage;
+pub use page::{PageOptions, PreparedPage};
 pub use pairs::{EmbedInput, MASK};
 pub use phrases::{Caption, RankedAnswer};
 pub use prefetch::prefetched;

@@ -1,6 +1,6 @@
 //! Pages of text, read: by a line reader strip by strip, by other models at once.
 
-use ocellus_engine::{Flow, Request, Sampling};
+use ocellus_engine::{FinishReason, Flow, Request, Sampling};
 use ocellus_media::{Gray, Limits, Rgb};
 use ocellus_models::PositionRule;
 use ocellus_processor::PixelBounds;
@@ -20,6 +20,19 @@ const BATCH: usize = 64;
 /// Characters that a visual token can hold at most; a reading that is longer is going round in circles.
 const CHARACTERS_PER_TOKEN: usize = 8;
 
+/// Which page of a file is read, and how. The default reads the first as the model is used to.
+#[derive(Debug, Clone, Default)]
+pub struct PageOptions {
+    /// Counted from 0; only TIFF files have more than one.
+    pub page: u32,
+    /// What a model that reads whole pages is told, in place of the usual request for all the text.
+    pub prompt: Option<String>,
+    /// Bounds of the picture for a model that reads whole pages.
+    pub bounds: PixelBounds,
+    /// How a model that reads whole pages answers.
+    pub generation: GenerationOptions,
+}
+
 /// A page with everything done to it that can be done while the model is busy with another.
 pub struct PreparedPage {
     /// The page as a viewer shows it.
@@ -38,18 +51,16 @@ impl Session {
     ///
     /// # Errors
     /// What is no picture; a model that reads no pages.
-    pub fn prepare_page(
-        &self,
-        bytes: &[u8],
-        options: &GenerationOptions,
-    ) -> Result<PreparedPage, SessionError> {
-        let decoded = ocellus_media::decode(bytes, &Limits::default())?;
+    pub fn prepare_page(&self, bytes: &[u8], options: &PageOptions) -> Result<PreparedPage, SessionError> {
+        let decoded = ocellus_media::decode_page(bytes, options.page, &Limits::default())?;
         let input = if self.reads_lines() {
             PageInput::Lines(CutPage::new(&decoded.image))
         } else {
-            let picture = self.decoded_picture(&decoded, PixelBounds::default())?;
-            let conversation = Conversation::about_images(1, QUESTION);
-            PageInput::Whole(Box::new(self.request(&conversation, &[picture], options)?))
+            let picture = self.decoded_picture(&decoded, options.bounds)?;
+            let prompt = options.prompt.as_deref().unwrap_or(QUESTION);
+            let conversation = Conversation::about_images(1, prompt);
+            let request = self.request(&conversation, &[picture], &options.generation)?;
+            PageInput::Whole(Box::new(request))
         };
         Ok(PreparedPage {
             image: decoded.image,
@@ -116,7 +127,7 @@ impl Session {
         listen: &mut Listen,
     ) -> Result<PageText, SessionError> {
         let answer = self.answer(request, &[], listen)?;
-        if answer.finish == ocellus_engine::FinishReason::Cancelled {
+        if answer.finish == FinishReason::Cancelled {
             return Err(SessionError::Cancelled);
         }
         let line = |text: &str| LineText {
@@ -131,6 +142,7 @@ impl Session {
         Ok(PageText {
             text: text.join("\n"),
             lines,
+            cut_tokens: (answer.finish == FinishReason::Length).then_some(answer.tokens.len()),
             ..PageText::default()
         })
     }

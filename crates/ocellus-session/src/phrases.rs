@@ -1,6 +1,6 @@
 //! Models without conversations: prompts about pictures; answers that are generated, ranked or the best of a beam search.
 
-use ocellus_engine::{Beams, EngineError, Request, Sampling};
+use ocellus_engine::{Beams, EngineError, FinishReason, Request, Sampling};
 use ocellus_models::PositionRule;
 use ocellus_processor::{PixelBounds, PreparedPicture};
 use ocellus_text::{Special, TextForm};
@@ -22,6 +22,8 @@ pub struct Caption {
     pub ids: Vec<u32>,
     /// Mean logarithm of the tokens' probabilities.
     pub score: f32,
+    /// Whether the model ended it, or its bound.
+    pub finish: FinishReason,
 }
 
 /// One of a list of answers, and how likely it is.
@@ -78,6 +80,7 @@ impl Session {
             text: text.trim().to_owned(),
             ids,
             score: best.score,
+            finish: best.finish(),
         })
     }
 

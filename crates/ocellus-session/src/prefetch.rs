@@ -147,8 +147,8 @@ impl<I: Send, T: Send> Preparer<I, T> {
     }
 }
 
-/// Runs `life` so that all its work stays on this thread: all others are busy with the input in work.
-fn by_itself(life: impl FnOnce()) {
+/// Runs `life` so that all its work stays on this thread, for good: all others are busy with other inputs.
+pub fn by_itself(life: impl FnOnce()) {
     // Fails only where this thread belongs to a pool already, which it does not.
     let _ = rayon::ThreadPoolBuilder::new()
         .num_threads(1)

@@ -69,6 +69,10 @@ pub struct Warning {
 pub enum WarningKind {
     /// There is something like text, but it could not be read.
     Unreadable,
+    /// The reader was stopped before it had come to an end.
+    Length,
+    /// A part of the file was not read.
+    Skipped,
 }
 
 impl WarningKind {
@@ -76,18 +80,26 @@ impl WarningKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
+            Self::Length => "length",
+            Self::Skipped => "skipped",
         }
     }
 }
 
 impl OcrPage {
-    /// The result of reading `picture`; lines in which nothing was read become warnings.
+    /// The result of reading `picture`; lines in which nothing was read become warnings, and so does an end before the end.
     pub fn new(source: impl Into<String>, page: u32, picture: &Rgb, read: PageText) -> Self {
         let unreadable = |bbox: &[f32; 4]| Warning {
             kind: WarningKind::Unreadable,
             message: "a line was found here, but nothing could be read in it".to_owned(),
             bbox: *bbox,
         };
+        let mut warnings: Vec<Warning> = read.unread.iter().map(unreadable).collect();
+        warnings.extend(read.cut_tokens.map(|tokens| Warning {
+            kind: WarningKind::Length,
+            message: format!("the text was cut after {tokens} tokens; there may be more on the page"),
+            bbox: [0.0, 0.0, picture.width as f32, picture.height as f32],
+        }));
         Self {
             source: source.into(),
             page,
@@ -96,7 +108,7 @@ impl OcrPage {
             blank: read.lines.is_empty() && read.unread.is_empty(),
             text: read.text,
             lines: read.lines,
-            warnings: read.unread.iter().map(unreadable).collect(),
+            warnings,
         }
     }
 }
@@ -148,6 +160,14 @@ mod tests {
         assert!(!done.blank);
         assert_eq!(done.warnings.len(), 2);
         assert_eq!(done.warnings[0].kind.name(), "unreadable");
+
+        let cut = PageText {
+            cut_tokens: Some(7),
+            ..PageText::default()
+        };
+        let done = OcrPage::new("a.png", 1, &page(), cut);
+        assert_eq!(done.warnings[0].kind.name(), "length");
+        assert!(done.warnings[0].message.contains("after 7 tokens"));
 
         let blank = Rgb::filled(100, 100, [250, 250, 240]);
         let read = CutPage::new(&blank).read(&mut |_| Err("not to be called"));

@@ -48,7 +48,7 @@ fn kinds(page: &OcrPage) -> Vec<Kind> {
         let gap = line.bbox[1] - above.bbox[3];
         let below = gap > -0.5 * line.em_px && gap < PARAGRAPH_EM * line.em_px;
         let overlaps = line.bbox[0] < above.bbox[2] && above.bbox[0] < line.bbox[2];
-        if below && overlaps {
+        if below && overlaps && !is_item(&line.text) {
             Kind::Continued
         } else {
             Kind::ParagraphStart
@@ -65,6 +65,18 @@ fn kinds(page: &OcrPage) -> Vec<Kind> {
     }
     kinds
 }
+
+/// Whether a line begins an item of a list: after a bullet, a dash, or a number with a point or bracket.
+fn is_item(text: &str) -> bool {
+    let mut parts = text.splitn(2, ' ');
+    let (mark, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let number = mark.strip_suffix(['.', ')']).unwrap_or_default();
+    let numbered = (1..=3).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    !rest.is_empty() && (numbered || BULLETS.contains(&mark))
+}
+
+/// Signs that begin an item of a list.
+const BULLETS: [&str; 6] = ["-", "–", "•", "▪", "◦", "*"];
 
 /// The em of most characters, in pixels.
 fn usual_em(lines: &[OcrLine]) -> f32 {
@@ -93,7 +105,13 @@ pub fn markdown(pages: &[OcrPage]) -> String {
             if let Kind::Heading(level) = kind {
                 out.push_str(if level == 1 { "# " } else { "## " });
             }
-            escape_markdown(&mut out, &line.text);
+            match line.text.split_once(' ') {
+                Some((mark, rest)) if BULLETS.contains(&mark) && kind != Kind::Continued => {
+                    out.push_str("- ");
+                    escape_markdown(&mut out, rest);
+                }
+                _ => escape_markdown(&mut out, &line.text),
+            }
             out.push('\n');
         }
     }
@@ -128,75 +146,108 @@ fn escape_html(text: &str) -> String {
 
 /// A document with a section per page, headings and paragraphs.
 pub fn html(pages: &[OcrPage]) -> String {
-    let mut out = String::from("<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"></head>\n<body>\n");
-    for page in pages {
-        let _ = writeln!(
-            out,
-            "<section data-source=\"{}\" data-page=\"{}\">",
-            escape_html(&page.source),
-            page.page
-        );
-        let mut open = false;
-        for (line, kind) in page.lines.iter().zip(kinds(page)) {
-            let text = escape_html(&line.text);
-            if open && kind != Kind::Continued {
-                out.push_str("</p>\n");
-                open = false;
-            }
-            let _ = match kind {
-                Kind::Heading(level) => writeln!(out, "<h{level}>{text}</h{level}>"),
-                Kind::ParagraphStart => {
-                    open = true;
-                    write!(out, "<p>{text}")
-                }
-                Kind::Continued => write!(out, "<br>\n{text}"),
-            };
+    let sections: String = pages.iter().map(html_page).collect();
+    format!("{HTML_START}{sections}{HTML_END}")
+}
+
+/// What stands before the sections of an HTML document, and after them.
+pub const HTML_START: &str =
+    "<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"></head>\n<body>\n";
+pub const HTML_END: &str = "</body>\n</html>\n";
+
+/// The section of one page.
+pub fn html_page(page: &OcrPage) -> String {
+    let mut out = format!(
+        "<section data-source=\"{}\" data-page=\"{}\">\n",
+        escape_html(&page.source),
+        page.page
+    );
+    let mut open = false;
+    for (line, kind) in page.lines.iter().zip(kinds(page)) {
+        let text = escape_html(&line.text);
+        if open && kind != Kind::Continued {
+            out.push_str("</p>\n");
+            open = false;
         }
-        out.push_str(if open {
-            "</p>\n</section>\n"
-        } else {
-            "</section>\n"
-        });
+        let _ = match kind {
+            Kind::Heading(level) => writeln!(out, "<h{level}>{text}</h{level}>"),
+            Kind::ParagraphStart => {
+                open = true;
+                write!(out, "<p>{text}")
+            }
+            Kind::Continued => write!(out, "<br>\n{text}"),
+        };
     }
-    out.push_str("</body>\n</html>\n");
+    out.push_str(if open {
+        "</p>\n</section>\n"
+    } else {
+        "</section>\n"
+    });
     out
 }
 
-/// hOCR 1.2: a page per picture, a line per line, boxes in whole pixels, confidence in percent.
+/// hOCR 1.2: a page per picture, a line per line, boxes in whole pixels, confidence in percent. Words have the share of their line
+/// that they have of its characters.
 pub fn hocr(pages: &[OcrPage]) -> String {
-    let mut out = String::from(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Transitional//EN\" \
-         \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\n\
-         <html xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n\
-         <meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\" />\n\
-         <meta name=\"ocr-system\" content=\"ocellus\" />\n\
-         <meta name=\"ocr-capabilities\" content=\"ocr_page ocr_line\" />\n</head>\n<body>\n",
+    let numbered = pages.iter().enumerate();
+    let divisions: String = numbered.map(|(index, page)| hocr_page(page, index + 1)).collect();
+    format!("{HOCR_START}{divisions}{HTML_END}")
+}
+
+/// What stands before the pages of an hOCR document; [`HTML_END`] stands after them.
+pub const HOCR_START: &str =
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Transitional//EN\" \
+     \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\n\
+     <html xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n\
+     <meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\" />\n\
+     <meta name=\"ocr-system\" content=\"ocellus\" />\n\
+     <meta name=\"ocr-capabilities\" content=\"ocr_page ocr_line ocrx_word\" />\n</head>\n<body>\n";
+
+/// The division of one page; `number` counts the pages of the document from 1.
+pub fn hocr_page(page: &OcrPage, number: usize) -> String {
+    let mut out = format!(
+        "<div class=\"ocr_page\" id=\"page_{number}\" title=\"image &quot;{}&quot;; bbox 0 0 {} {}; ppageno {}\">\n",
+        escape_html(&page.source),
+        page.width,
+        page.height,
+        page.page.saturating_sub(1)
     );
-    for (number, page) in pages.iter().enumerate() {
-        let _ = writeln!(
+    for (index, line) in page.lines.iter().enumerate() {
+        let [x1, y1, x2, y2] = line.bbox.map(|side| side.round() as i64);
+        let (id, confidence) = (format!("{number}_{}", index + 1), line.confidence * 100.0);
+        let _ = write!(
             out,
-            "<div class=\"ocr_page\" id=\"page_{}\" title=\"image &quot;{}&quot;; bbox 0 0 {} {}; ppageno {}\">",
-            number + 1,
-            escape_html(&page.source),
-            page.width,
-            page.height,
-            page.page.saturating_sub(1)
+            "<span class=\"ocr_line\" id=\"line_{id}\" title=\"bbox {x1} {y1} {x2} {y2}; x_wconf {confidence:.0}\">"
         );
-        for (index, line) in page.lines.iter().enumerate() {
-            let [x1, y1, x2, y2] = line.bbox.map(|side| side.round() as i64);
-            let _ = writeln!(
+        for (place, (word, [left, right])) in words(line).into_iter().enumerate() {
+            let space = if place == 0 { "" } else { " " };
+            let _ = write!(
                 out,
-                "<span class=\"ocr_line\" id=\"line_{}_{}\" title=\"bbox {x1} {y1} {x2} {y2}; x_wconf {:.0}\">{}</span>",
-                number + 1,
-                index + 1,
-                line.confidence * 100.0,
-                escape_html(&line.text)
+                "{space}<span class=\"ocrx_word\" id=\"word_{id}_{}\" title=\"bbox {left} {y1} {right} {y2}; \
+                 x_wconf {confidence:.0}\">{}</span>",
+                place + 1,
+                escape_html(word)
             );
         }
-        out.push_str("</div>\n");
+        out.push_str("</span>\n");
     }
-    out.push_str("</body>\n</html>\n");
+    out.push_str("</div>\n");
     out
+}
+
+/// The words of a line with their left and right sides in pixels, as if all characters were equally wide.
+fn words(line: &OcrLine) -> Vec<(&str, [i64; 2])> {
+    let [left, _, right, _] = line.bbox;
+    let count = line.text.chars().count().max(1) as f32;
+    let side = |characters: usize| (left + (right - left) * characters as f32 / count).round() as i64;
+    let mut at = 0;
+    let parts = line.text.split(char::is_whitespace).map(|word| {
+        let start = at;
+        let end = start + word.chars().count();
+        at = end + 1;
+        (word, [side(start), side(end)])
+    });
+    parts.filter(|(word, _)| !word.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -247,6 +298,21 @@ mod tests {
     }
 
     #[test]
+    fn items_of_lists_stay_items() {
+        let mut page = page();
+        let texts = ["1. Summary", "goes on", "- a dash", "• a bullet", "-1 is a number", "12) twelve"];
+        let line = |(index, text): (usize, &&str)| OcrLine {
+            text: (*text).to_owned(),
+            bbox: [10.0, 25.0 * index as f32, 200.0, 25.0 * index as f32 + 20.0],
+            confidence: 1.0,
+            em_px: 20.0,
+        };
+        page.lines = texts.iter().enumerate().map(line).collect();
+        let expected = "1. Summary\ngoes on\n\n- a dash\n\n- a bullet\n\\-1 is a number\n\n12) twelve\n";
+        assert_eq!(markdown(&[page]), expected);
+    }
+
+    #[test]
     fn html_is_escaped() {
         let html = html(&[page()]);
         assert!(html.contains("<section data-source=\"a &quot;b&quot;.png\" data-page=\"2\">"));
@@ -260,6 +326,9 @@ mod tests {
         assert!(
             hocr.contains("title=\"image &quot;a &quot;b&quot;.png&quot;; bbox 0 0 300 400; ppageno 1\"")
         );
-        assert!(hocr.contains("<span class=\"ocr_line\" id=\"line_1_1\" title=\"bbox 10 10 200 50; x_wconf 88\">Title &amp; more</span>"));
+        assert!(hocr.contains("<span class=\"ocr_line\" id=\"line_1_1\" title=\"bbox 10 10 200 50; x_wconf 88\"><span class=\"ocrx_word\""));
+        // 12 characters on 190 pixels.
+        assert!(hocr.contains("id=\"word_1_1_1\" title=\"bbox 10 10 89 50; x_wconf 88\">Title</span>"));
+        assert!(hocr.contains("id=\"word_1_1_3\" title=\"bbox 137 10 200 50; x_wconf 88\">more</span></span>"));
     }
 }

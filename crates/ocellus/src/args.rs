@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 use ocellus_session::{GenerationOptions, PixelBounds, Usage};
 
+use crate::error::Failure;
 use crate::values::{self, Device, Dtype, Format, ImageSize, KvCache, OcrFormat, Quant};
 
 /// Runs, trains and measures vision-language models.
@@ -111,10 +112,10 @@ const STREAMS: i64 = ocellus_base::limits::RUNNING_REQUESTS as i64;
 #[derive(Debug, Args)]
 pub struct Pixels {
     /// Enlarge pictures to at least this many pixels
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one::<NonZeroU32>)]
     pub min_pixels: Option<NonZeroU32>,
     /// Shrink pictures to at most this many pixels
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one::<NonZeroU32>)]
     pub max_pixels: Option<NonZeroU32>,
 }
 
@@ -123,6 +124,20 @@ impl Pixels {
         PixelBounds {
             min_pixels: self.min_pixels.map(|n| n.get().into()),
             max_pixels: self.max_pixels.map(|n| n.get().into()),
+        }
+    }
+
+    /// Fails where the bounds contradict each other.
+    ///
+    /// # Errors
+    /// Wrong usage.
+    pub fn check(&self) -> Result<(), Failure> {
+        match (self.min_pixels, self.max_pixels) {
+            (Some(min), Some(max)) if min > max => Err(Failure::usage(format!(
+                "--min-pixels {min} is more than --max-pixels {max}"
+            ))
+            .hint("exchange the two values, or leave one out")),
+            _ => Ok(()),
         }
     }
 
@@ -140,7 +155,7 @@ impl Pixels {
 #[command(next_help_heading = "Sampling")]
 pub struct Sampling {
     /// Stop after this many tokens
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one::<NonZeroUsize>)]
     pub max_tokens: Option<NonZeroUsize>,
     /// 0 always takes the likeliest token
     #[arg(long, value_name = "T", value_parser = values::not_negative, allow_negative_numbers = true)]
@@ -236,7 +251,7 @@ pub struct Chat {
 
 #[derive(Debug, Args)]
 pub struct Ocr {
-    /// Pictures, folders of pictures, or `-` for standard input
+    /// Pictures, folders of them, searched with the folders in them, or `-` for standard input; every page of a TIFF file is read
     #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
     #[command(flatten)]
@@ -244,12 +259,20 @@ pub struct Ocr {
     /// What to write
     #[arg(long, value_enum, default_value_t)]
     pub format: OcrFormat,
-    /// Write to a file instead of standard output
-    #[arg(long, short, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    /// Write to this file, or into this folder with a file for each input; `-` is standard output
+    #[arg(long, short, value_name = "OUT|DIR/", value_hint = ValueHint::AnyPath)]
     pub output: Option<PathBuf>,
-    /// Also draw the boxes of the lines into a copy of the picture
-    #[arg(long, value_name = "OUT.png", value_hint = ValueHint::FilePath)]
+    /// Also draw the boxes of the lines into a copy of the page: a PNG or JPEG file, or a folder with a PNG file for each page
+    #[arg(long, value_name = "OUT.png|DIR/", value_hint = ValueHint::AnyPath)]
     pub draw: Option<PathBuf>,
+    /// What a model that reads whole pages is told [default: to read all the text]
+    #[arg(long, short, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Stop after this many tokens a page, for models that read whole pages [default: 1024]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one::<NonZeroUsize>)]
+    pub max_tokens: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub pixels: Pixels,
 }
 
 #[derive(Debug, Args)]
@@ -266,7 +289,7 @@ pub struct Caption {
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u8).range(1..=32))]
     pub beams: u8,
     /// Stop after this many tokens
-    #[arg(long, value_name = "N", default_value = "30")]
+    #[arg(long, value_name = "N", default_value = "30", value_parser = values::at_least_one::<NonZeroUsize>)]
     pub max_tokens: NonZeroUsize,
     /// How to print the captions
     #[arg(long, value_enum, default_value_t)]
@@ -323,7 +346,7 @@ pub struct Fill {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub regions: Option<PathBuf>,
     /// Words for each mask
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = values::at_least_one::<NonZeroUsize>)]
     pub top: NonZeroUsize,
     /// How to print the words
     #[arg(long, value_enum, default_value_t)]
@@ -426,7 +449,7 @@ pub struct Plan {
     #[command(flatten)]
     pub pixels: Pixels,
     /// Tokens of the answer
-    #[arg(long, value_name = "N", default_value = "1024")]
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = values::at_least_one::<NonZeroUsize>)]
     pub max_tokens: NonZeroUsize,
     /// How to print the plan
     #[arg(long, value_enum, default_value_t)]
@@ -462,7 +485,7 @@ pub struct Synth {
     #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: PathBuf,
     /// Pictures to draw
-    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = values::at_least_one::<NonZeroU32>)]
     pub count: NonZeroU32,
     /// Draw whole pages instead of lines
     #[arg(long)]
@@ -496,7 +519,7 @@ pub struct Train {
     #[arg(long)]
     pub resume: bool,
     /// Stop after this many steps, as if interrupted
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one::<NonZeroU32>)]
     pub stop_after: Option<NonZeroU32>,
 }
 

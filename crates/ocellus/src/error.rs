@@ -19,7 +19,7 @@ use ocellus_train::TrainError;
 use ocellus_weights::{RegionsError, WeightsError};
 
 /// Any failure of a command.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     message: Option<String>,
     hint: Option<String>,

@@ -6,8 +6,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ocellus_base::limits::{ENCODED_BYTES, TEXT_BYTES};
+use ocellus_media::Limits;
+use walkdir::WalkDir;
 
 use crate::error::Failure;
+use crate::natural;
 
 /// Endings by which a picture is found in a folder. A file named on its own may have any.
 const ENDINGS: &[&str] = &["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
@@ -15,7 +18,10 @@ const ENDINGS: &[&str] = &["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "w
 /// The ending by which a text is known.
 const TEXT: &str = "txt";
 
-/// Turns folders into the pictures directly in them, in the order of their names; leaves everything else as it is.
+/// Endings of what may stand in a folder for the same purpose and is not read; it is said that it is skipped.
+const SKIPPED: &[&str] = &["pdf", "djvu", "heic", "avif", "jp2", "mp4", "mov", "mkv", "avi", "webm"];
+
+/// Turns folders into the pictures in them and in their folders, in the order of their names; leaves everything else as it is.
 ///
 /// # Errors
 /// Per argument: a folder that cannot be read or holds no pictures.
@@ -42,14 +48,39 @@ fn found(argument: &Path, what: &str, endings: &[&str]) -> Result<Vec<PathBuf>, 
     if !argument.is_dir() {
         return Ok(vec![argument.into()]);
     }
-    let list = || -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(argument)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect()
-    };
-    let mut paths = list().map_err(|error| Failure::io("list the folder", argument, &error))?;
-    paths.retain(|path| ends(path, endings) && path.is_file());
-    paths.sort();
+    // Links to folders are not followed, so that there is an end.
+    let hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
+    let entries = WalkDir::new(argument)
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !hidden(entry.file_name()));
+    let (mut paths, mut skipped) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let path = match entry {
+            Ok(entry) => entry.into_path(),
+            Err(error) if error.depth() == 0 => {
+                let error = error.into();
+                return Err(Failure::io("list the folder", argument, &error));
+            }
+            Err(error) => {
+                log::warn!("{}: a part of the folder is skipped: {error}", argument.display());
+                continue;
+            }
+        };
+        match path.is_file() {
+            true if ends(&path, endings) => paths.push(path),
+            true if ends(&path, SKIPPED) => skipped.push(path),
+            _ => {}
+        }
+    }
+    paths.sort_by(|a, b| natural::compare(a, b));
+    skipped.sort_by(|a, b| natural::compare(a, b));
+    if let Some(first) = skipped.first() {
+        let more = match skipped.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        log::warn!("{}{more}: skipped, this kind of file is not read", first.display());
+    }
     if paths.is_empty() {
         return Err(
             Failure::new(format!("{}: the folder holds no {what}", argument.display())).hint(format!(
@@ -83,11 +114,34 @@ pub fn name(path: &Path) -> String {
     }
 }
 
-/// Reads a picture's bytes, of a file or of standard input (`-`), without decoding them.
+/// Reads a picture's bytes, of a file or of standard input (`-`), without decoding them. What will not be looked at is said.
 ///
 /// # Errors
 /// No such file, too many bytes, and content that is known not to be a picture: PDF and video.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read_all(path)?;
+    let limits = Limits::default();
+    // What cannot be counted is reported by decoding.
+    let count = |counted: Result<u32, _>| counted.unwrap_or(1);
+    let name = name(path);
+    match count(ocellus_media::pages(&bytes, &limits)) {
+        0 | 1 => {}
+        pages => log::warn!("{name}: the first of {pages} pages is taken; `ocellus ocr` reads all"),
+    }
+    if let Some(skipped) = skipped_frames(&bytes) {
+        log::warn!("{name}: {skipped}");
+    }
+    Ok(bytes)
+}
+
+/// That an animation has frames that nobody will look at.
+pub fn skipped_frames(bytes: &[u8]) -> Option<String> {
+    let frames = ocellus_media::frames(bytes, &Limits::default()).unwrap_or(1);
+    (frames > 1).then(|| format!("the first of {frames} frames is taken, the others are skipped"))
+}
+
+/// The same without a word about pages and frames, for who takes them all.
+pub fn read_all(path: &Path) -> Result<Vec<u8>, Failure> {
     let failure = |error: io::Error| Failure::io("read", path, &error);
     let mut bytes = Vec::new();
     // One byte over the bound is enough to know.
@@ -206,19 +260,26 @@ mod tests {
         for name in ["b.PNG", "a.jpg", "notes.txt"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        fs::create_dir(folder.path().join("c.png")).unwrap();
-        let found = expand(folder.path()).unwrap();
-        assert_eq!(found, [folder.path().join("a.jpg"), folder.path().join("b.PNG")]);
-        assert!(
-            expand(&folder.path().join("c.png")).is_err(),
-            "a folder without pictures"
-        );
+        let inner = folder.path().join("c.png");
+        fs::create_dir(&inner).unwrap();
+        assert!(expand(&inner).is_err(), "a folder without pictures");
+        for name in ["x10.tif", "x9.tif", ".hidden.png", "more.pdf"] {
+            fs::write(inner.join(name), "").unwrap();
+        }
+        fs::create_dir(folder.path().join(".git")).unwrap();
+        fs::write(folder.path().join(".git/d.png"), "").unwrap();
+        let below = |names: &[&str]| names.iter().map(|n| folder.path().join(n)).collect::<Vec<_>>();
+        let expected = below(&["a.jpg", "b.PNG", "c.png/x9.tif", "c.png/x10.tif"]);
+        assert_eq!(expand(folder.path()).unwrap(), expected);
         assert_eq!(expand(Path::new("-")).unwrap(), [Path::new("-")]);
         let with_texts = expand_with_texts(folder.path()).unwrap();
         assert_eq!(
             with_texts.iter().map(|path| is_text(path)).collect::<Vec<_>>(),
-            [false, false, true]
+            [false, false, false, false, true]
         );
+        for entry in fs::read_dir(&inner).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
 
         // One folder that cannot be listed takes nothing from the others.
         let given = [folder.path().join("c.png"), folder.path().into(), "-".into()];

@@ -1,8 +1,8 @@
-//! Log lines on standard error: level, room, message.
+//! Log lines on standard error: warnings as sentences, the rest with level and room.
 
 use std::io::Write;
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::args::Global;
 use crate::environment::Environment;
@@ -17,13 +17,19 @@ impl Log for Stderr {
 
     fn log(&self, record: &Record) {
         if self.enabled(record.metadata()) {
-            let level = record.level().as_str().to_ascii_lowercase();
-            let _ = writeln!(
-                std::io::stderr().lock(),
-                "{level}: {}: {}",
-                record.target(),
-                record.args()
-            );
+            // What a user should know of their own input needs no address in the program.
+            let _ = match record.level() {
+                Level::Warn => writeln!(std::io::stderr().lock(), "warning: {}", record.args()),
+                level => {
+                    let level = level.as_str().to_ascii_lowercase();
+                    writeln!(
+                        std::io::stderr().lock(),
+                        "{level}: {}: {}",
+                        record.target(),
+                        record.args()
+                    )
+                }
+            };
         }
     }
 

@@ -14,6 +14,7 @@ mod inputs;
 mod interrupt;
 mod logging;
 mod memory;
+mod natural;
 mod output;
 mod progress;
 mod values;

@@ -82,3 +82,47 @@ pub fn note(quiet: bool, message: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{message}");
     }
 }
+
+/// A bar over pages that are read, with the time that remains; on a terminal, with more than one page, not with `--quiet`.
+pub struct PageBar(Option<ProgressBar>);
+
+impl PageBar {
+    pub fn new(quiet: bool, pages: usize) -> Self {
+        if quiet || pages < 2 || !std::io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let template = "[{wide_bar}] {pos}/{len} pages, {elapsed} elapsed, {eta} to go";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::with_draw_target(Some(pages as u64), ProgressDrawTarget::stderr());
+        let bar = bar.with_style(style.progress_chars("=> "));
+        bar.enable_steady_tick(std::time::Duration::from_secs(1));
+        Self(Some(bar))
+    }
+
+    /// More pages than were known of.
+    pub fn lengthen(&self, pages: u64) {
+        if let Some(bar) = &self.0 {
+            bar.inc_length(pages);
+        }
+    }
+
+    pub fn advance(&self) {
+        if let Some(bar) = &self.0 {
+            bar.inc(1);
+        }
+    }
+
+    /// Runs `action`, which prints, without the bar in between.
+    pub fn suspended<R>(&self, action: impl FnOnce() -> R) -> R {
+        match &self.0 {
+            Some(bar) => bar.suspend(action),
+            None => action(),
+        }
+    }
+
+    pub fn finish(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

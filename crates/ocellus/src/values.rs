@@ -70,11 +70,18 @@ pub enum Format {
 /// What `ocr` writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum OcrFormat {
+    /// The lines, one a row; pages are parted by a form feed, inputs by their names
     #[default]
     Text,
+    /// One object with all pages: lines with boxes and confidence
     Json,
+    /// The same, an object a line for each page
+    Jsonl,
+    /// Markdown: headings and paragraphs
     Md,
+    /// A page of HTML with a section for each page
     Html,
+    /// HTML with boxes of lines and words, as other programs for reading pages write it
     Hocr,
 }
 
@@ -100,6 +107,12 @@ impl FromStr for ImageSize {
         let (width_px, height_px) = sides.ok_or("expected WIDTHxHEIGHT in pixels, as in 1280x720")?;
         Ok(Self { width_px, height_px })
     }
+}
+
+/// A whole number of at least 1.
+pub fn at_least_one<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number of at least 1".to_owned())
 }
 
 /// 0 or more.

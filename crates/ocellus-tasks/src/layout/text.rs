@@ -29,6 +29,8 @@ pub struct PageText {
     pub lines: Vec<LineText>,
     /// Boxes of the lines in which nothing was read.
     pub unread: Vec<[f32; 4]>,
+    /// The reader was stopped after so many tokens, before it had come to an end.
+    pub cut_tokens: Option<usize>,
     /// The lines, one per row.
     pub text: String,
 }

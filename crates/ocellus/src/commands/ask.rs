@@ -21,14 +21,7 @@ const SHOWN: usize = 5;
 /// Reads the pictures, loads the model, prints the answer.
 pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
     let pixels = &args.pixels;
-    if let (Some(min), Some(max)) = (pixels.min_pixels, pixels.max_pixels)
-        && min > max
-    {
-        return Err(
-            Failure::usage(format!("--min-pixels {min} is more than --max-pixels {max}"))
-                .hint("exchange the two values, or leave one out"),
-        );
-    }
+    pixels.check()?;
     let files = args
         .images
         .iter()

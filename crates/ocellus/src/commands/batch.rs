@@ -27,17 +27,39 @@ pub fn each<T>(
     items: impl IntoIterator<Item = T>,
     mut action: impl FnMut(T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut failed = false;
+    let mut batch = Batch::default();
     for item in items {
-        match action(item) {
-            // An interruption or closed output ends the batch.
+        batch.take(action(item))?;
+    }
+    batch.end()
+}
+
+/// What came of the items so far.
+#[derive(Debug, Default)]
+pub struct Batch {
+    failed: bool,
+}
+
+impl Batch {
+    /// Reports a failure and goes on; an interruption, wrong usage or closed output ends the batch.
+    pub fn take(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        match outcome {
             Err(failure) if failure.code() != 1 => return Err(failure),
             Err(failure) => {
                 failure.report();
-                failed = true;
+                self.failed = true;
             }
             Ok(()) => {}
         }
+        Ok(())
     }
-    if failed { Err(Failure::reported()) } else { Ok(()) }
+
+    /// The end of the batch: exit code 1 when anything failed.
+    pub fn end(self) -> Result<(), Failure> {
+        if self.failed {
+            Err(Failure::reported())
+        } else {
+            Ok(())
+        }
+    }
 }

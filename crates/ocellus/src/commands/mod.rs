@@ -11,6 +11,7 @@ mod completions;
 mod data;
 mod detect;
 mod doctor;
+mod drawing;
 mod embed;
 mod fill;
 mod machine;
