@@ -4,8 +4,8 @@
 //! bound, what was found and what was allowed. The constants are the defaults; [`Limits`] carries the ones that a
 //! caller may move. Sizes are in the unit of the name's suffix.
 
-/// Bytes of one encoded picture file.
-pub const ENCODED_BYTES: u64 = 64 << 20;
+/// Bytes of one encoded picture file: as many pixels as a picture may have, uncompressed, and some pages of a scan in one file.
+pub const ENCODED_BYTES: u64 = 320 << 20;
 
 /// Pixels of one picture, as its header states them. 100 megapixels are a 300 dpi scan of an A1 sheet.
 pub const PICTURE_PX: u64 = 100_000_000;

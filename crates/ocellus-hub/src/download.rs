@@ -274,5 +274,11 @@ pub(crate) fn refusal(failure: Failure, what: &str, host: &str) -> HubError {
             reason,
             attempts: 1,
         },
+        Failure::NoHost => HubError::Unreachable {
+            what,
+            host,
+            reason: "the host name is not known".to_owned(),
+            attempts: 1,
+        },
     }
 }

@@ -48,7 +48,7 @@ pub enum HubError {
     #[error("{host} answered HTTP {status} to the request for {what}")]
     Status { what: String, host: String, status: u16 },
     /// No answer, or one that broke off, after all attempts.
-    #[error("{host} could not be reached for {what}: {reason} (gave up after {attempts} attempts)")]
+    #[error("{}", unreachable(what, host, reason, *attempts))]
     Unreachable {
         what: String,
         host: String,
@@ -72,6 +72,9 @@ pub enum HubError {
     /// The hub listed a file name that would leave its folder or cannot be stored everywhere.
     #[error("{repository} lists the file name {name:?}, which is not safe to store; nothing was downloaded")]
     UnsafeName { repository: String, name: String },
+    /// The caller refused the model by its configuration.
+    #[error("{repository}: {reason}; its weights were not downloaded")]
+    Unsuitable { repository: String, reason: String },
     /// The repository has no weights in a format that is read.
     #[error(
         "{repository} has no weights that are read: expected *.safetensors, pytorch_model.bin with or without shards, \
@@ -126,5 +129,29 @@ impl HubError {
     pub(crate) fn io<'p>(action: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> Self + use<'p> {
         let path = path.to_path_buf();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+/// A server that answers, though not with what was asked for, was reached.
+fn unreachable(what: &str, host: &str, reason: &str, attempts: usize) -> String {
+    let times = match attempts {
+        1 => String::new(),
+        times => format!(" (gave up after {times} attempts)"),
+    };
+    match reason.starts_with("HTTP ") {
+        true => format!("{host} answered {reason} to the request for {what}{times}"),
+        false => format!("{host} could not be reached for {what}: {reason}{times}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_answers_was_reached() {
+        let told = |reason: &str, attempts| unreachable("x", "host", reason, attempts);
+        assert_eq!(told("HTTP 429", 3), "host answered HTTP 429 to the request for x (gave up after 3 attempts)");
+        assert_eq!(told("no answer in time", 1), "host could not be reached for x: no answer in time");
     }
 }

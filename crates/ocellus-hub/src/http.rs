@@ -15,6 +15,8 @@ const MAX_REDIRECTS: usize = 5;
 pub(crate) enum Failure {
     /// No answer, a broken one, or one that says "later".
     Transient(String),
+    /// There is no host of this name, and soon asked again there is none either.
+    NoHost,
     /// An answer that stays the same.
     Status { status: u16, with_token: bool },
     /// A redirect to where this program does not go.
@@ -85,7 +87,10 @@ impl Client {
             let with_token = token.is_some();
             let answer = request
                 .call()
-                .map_err(|error| Failure::Transient(reason(&error)))?;
+                .map_err(|error| match error {
+                    ureq::Error::HostNotFound => Failure::NoHost,
+                    other => Failure::Transient(reason(&other)),
+                })?;
             let status = answer.status().as_u16();
             let (head, body) = answer.into_parts();
             match status {
@@ -174,7 +179,6 @@ fn proxy(given: &Proxy) -> Result<ureq::Proxy, HubError> {
 fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => "no answer in time".into(),
-        ureq::Error::HostNotFound => "the host name is not known".into(),
         ureq::Error::ConnectionFailed => "the connection was refused".into(),
         ureq::Error::Io(error) => error.to_string(),
         other => other.to_string(),

@@ -346,11 +346,14 @@ impl Hub {
                 found: selection::weight_like(&names),
             });
         }
-        let files: Vec<&RemoteFile> = listing
+        let mut files: Vec<&RemoteFile> = listing
             .files
             .iter()
             .filter(|file| wanted.contains(file.name.as_str()))
             .collect();
+        // What says whether the model can be used comes before what is large.
+        let is_config = |file: &RemoteFile| selection::CONFIGS.contains(&file.name.as_str());
+        files.sort_by_key(|file| !is_config(file));
         let repository = Repository::new(&self.cache_dir(), id);
         let blobs = repository.blobs();
         std::fs::create_dir_all(&blobs).map_err(HubError::io("create the folder", &blobs))?;
@@ -375,6 +378,15 @@ impl Hub {
                     let url = listing::file_url(*source, endpoint, id, revision, commit, &file.name);
                     downloader.fetch(&url, file, &blob)?;
                 }
+            }
+            if is_config(file) {
+                let bytes = std::fs::read(&blob).map_err(HubError::io("read", &blob))?;
+                progress
+                    .accept(&file.name, &bytes)
+                    .map_err(|reason| HubError::Unsuitable {
+                        repository: id.to_string(),
+                        reason,
+                    })?;
             }
             repository.link(&listing.commit, &file.name, hex)?;
         }

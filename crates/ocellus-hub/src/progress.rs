@@ -10,6 +10,11 @@ pub trait Progress: Send + Sync {
     fn finish(&self, _file: &str) {}
     /// Something worth a line: a retry, a wait for another process.
     fn note(&self, _message: &str) {}
+    /// Whether a model with this configuration file is wanted; asked before its weights are downloaded. A reason that it is not ends
+    /// the download with [`HubError::Unsuitable`](crate::HubError::Unsuitable).
+    fn accept(&self, _file: &str, _bytes: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
     /// Polled between blocks; `true` ends the download with [`HubError::Cancelled`](crate::HubError::Cancelled).
     fn cancelled(&self) -> bool {
         false

@@ -38,6 +38,12 @@ pub fn describe(packed: &PackedQ) -> String {
     )
 }
 
+/// Bits, rows and columns of the packed matrix `name`, as its file describes it; `None` when the checkpoint stores it otherwise.
+pub fn described(weights: &Weights, name: &str) -> Option<(u32, [usize; 2])> {
+    let (format, shape, _) = parse(weights.metadata().get(&key(name))?)?;
+    Some((format.bits.count() as u32, shape))
+}
+
 /// Bytes of a tensor, with a reference that keeps its file mapped.
 struct Lent {
     weights: Arc<Weights>,

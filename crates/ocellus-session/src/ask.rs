@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use ocellus_base::limits::PICTURES;
 use ocellus_engine as engine;
 use ocellus_engine::{Attached, Engine, FinishReason, Picture, Request, Timing, Token};
 use ocellus_media::Decoded;
@@ -104,6 +105,12 @@ impl Session {
         pictures: &[PreparedPicture],
         options: &GenerationOptions,
     ) -> Result<Request, SessionError> {
+        if pictures.len() > PICTURES {
+            return Err(SessionError::TooManyPictures {
+                found: pictures.len(),
+                allowed: PICTURES,
+            });
+        }
         let grids: Vec<Grid> = pictures.iter().map(|p| p.geometry.grid).collect();
         let ids = self.prompt_ids(conversation, &grids)?;
         let room = self.model().facts().max_positions.saturating_sub(ids.len());

@@ -55,9 +55,11 @@ pub enum SessionError {
     QuantisedWeightsElsewhere,
     #[error("the model is quantised already")]
     QuantisedAlready,
+    #[error("expected at most {allowed} pictures in a conversation, found {found}")]
+    TooManyPictures { found: usize, allowed: usize },
     #[error("{name} is quantised already")]
     QuantisedBefore { name: String },
-    #[error("{name} is not a folder of safetensors")]
+    #[error("{name} cannot be quantised: it is not a folder of safetensors or torch files")]
     NotAFolder { name: String },
     #[error("weights are quantised on the CPU only")]
     QuantElsewhere,

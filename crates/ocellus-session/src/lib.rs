@@ -50,6 +50,7 @@ pub use compute::{Compute, ComputeOptions};
 pub use detect::write_regions;
 pub use error::SessionError;
 pub use memory_estimate::{MemoryEstimate, Usage};
+pub use needed::Needed;
 pub use ocellus_processor::{
     GenerationDefaults, PictureGeometry, PictureProcessor, PixelBounds, PreparedPicture, PromptFormatter,
     TextFiles,

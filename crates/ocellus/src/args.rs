@@ -61,23 +61,23 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask a question, about pictures or not
+    /// Ask a question, about images or not
     Ask(Ask),
     /// Talk with a model
     Chat(Chat),
-    /// Read the text of pictures
+    /// Read the text of page images (OCR)
     Ocr(Ocr),
-    /// Describe pictures
+    /// Describe images (captions)
     Caption(Caption),
-    /// Tell how well texts fit a picture
+    /// Tell how well texts fit an image: image-text matching
     Score(Score),
-    /// Tell which of some labels fits a picture
+    /// Tell which of some labels fits an image: zero-shot classification
     Classify(Classify),
-    /// Find words for the masks in a text about a picture
+    /// Find words for the masks in a text about an image: fill-mask
     Fill(Fill),
-    /// Turn pictures and texts into vectors
+    /// Turn images and texts into embedding vectors
     Embed(Embed),
-    /// Find regions in a picture, for models that look at regions
+    /// Find objects and their regions in images, for models that look at regions
     Detect(Detect),
     /// List, download, inspect and remove models
     #[command(subcommand)]
@@ -95,6 +95,9 @@ pub enum Command {
     Doctor(Doctor),
     /// Print a completion script for a shell
     Completions(Completions),
+    /// Write the manual pages of all commands
+    #[command(hide = true)]
+    Man(Man),
 }
 
 /// The model of a command.
@@ -197,7 +200,7 @@ impl Sampling {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("question").required(true).args(["prompt", "text"]))]
+#[command(group = ArgGroup::new("question").args(["prompt", "text"]))]
 pub struct Ask {
     #[command(flatten)]
     pub model: Model,
@@ -207,9 +210,9 @@ pub struct Ask {
     /// The question
     #[arg(long, short, value_name = "TEXT")]
     pub prompt: Option<String>,
-    /// The question
-    #[arg(value_name = "TEXT")]
-    pub text: Option<String>,
+    /// The question; `-`, or none at all, takes it from standard input
+    #[arg(value_name = "TEXT", num_args = 0..)]
+    pub text: Vec<String>,
     /// Choose among these answers, one a line, for models that write answers to single questions
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub answers: Option<PathBuf>,
@@ -232,12 +235,9 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// The question, wherever it stood.
+    /// The question, which was looked for everywhere.
     pub fn question(&self) -> &str {
-        self.prompt
-            .as_deref()
-            .or(self.text.as_deref())
-            .unwrap_or_default()
+        self.prompt.as_deref().unwrap_or_default()
     }
 }
 
@@ -245,6 +245,12 @@ impl Ask {
 pub struct Chat {
     #[command(flatten)]
     pub model: Model,
+    /// A picture for the first question; may be given several times
+    #[arg(long = "image", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub images: Vec<PathBuf>,
+    /// What the model is told before the conversation
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
     #[command(flatten)]
     pub sampling: Sampling,
 }
@@ -285,7 +291,7 @@ pub struct Caption {
     /// What the caption begins with, or what the model is told
     #[arg(long, short, value_name = "TEXT")]
     pub prompt: Option<String>,
-    /// Follow this many captions side by side and keep the best; 1 takes the likeliest word each time
+    /// Beam search: follow this many captions side by side and keep the best; 1 takes the likeliest word each time
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u8).range(1..=32))]
     pub beams: u8,
     /// Stop after this many tokens
@@ -355,9 +361,12 @@ pub struct Fill {
 
 #[derive(Debug, Args)]
 pub struct Embed {
-    /// Pictures, and texts: what names no file is a text
-    #[arg(required = true, value_name = "INPUT|TEXT")]
+    /// Pictures, `-` for one on standard input, and texts: what neither is a file nor looks like one is a text
+    #[arg(required_unless_present = "texts", value_name = "INPUT|TEXT")]
     pub inputs: Vec<String>,
+    /// A text, whatever it looks like; may be given several times
+    #[arg(long = "text", value_name = "TEXT")]
+    pub texts: Vec<String>,
     #[command(flatten)]
     pub model: Model,
     /// How to print the vectors
@@ -367,14 +376,17 @@ pub struct Embed {
 
 #[derive(Debug, Args)]
 pub struct Detect {
-    /// A picture, or `-` for standard input
-    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
-    pub input: PathBuf,
+    /// Pictures, folders of them, or `-` for standard input
+    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
     #[command(flatten)]
     pub model: Model,
-    /// Write features, boxes and size to this file, for `--regions` of other commands
-    #[arg(long, short, value_name = "OUT.safetensors", value_hint = ValueHint::FilePath)]
+    /// Write features, boxes and size to this file, for `--regions` of other commands, or into a folder with a file for each input
+    #[arg(long, short, value_name = "OUT.safetensors|DIR/", value_hint = ValueHint::AnyPath)]
     pub output: Option<PathBuf>,
+    /// Also draw the boxes into a copy of the picture: a PNG or JPEG file, or a folder with a PNG file for each input
+    #[arg(long, value_name = "OUT.png|DIR/", value_hint = ValueHint::AnyPath)]
+    pub draw: Option<PathBuf>,
     /// How to print what was found
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -573,4 +585,11 @@ pub struct Completions {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The folder to write them to, as in: ~/.local/share/man/man1
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
 }

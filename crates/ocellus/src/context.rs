@@ -13,7 +13,7 @@ use crate::memory;
 use crate::output;
 use crate::progress::Downloads;
 use crate::values::Device;
-use ocellus::SystemClock;
+use ocellus::{Clock, SystemClock};
 
 /// Precedence everywhere: flag, environment, default.
 pub struct Context {
@@ -62,14 +62,14 @@ impl Context {
         Downloads::new(self.global.quiet)
     }
 
-    /// Threads to compute with: as many as the machine lets this process use, unless set otherwise.
+    /// Threads to compute with: as many as the machine lets this process use, unless fewer are asked for. More would only wait for
+    /// each other.
     pub fn threads(&self) -> usize {
-        let machine = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.global
-            .threads
-            .map(usize::from)
-            .or(self.environment.threads)
-            .unwrap_or_else(machine)
+        self.asked_threads().map_or(machine_threads(), |asked| asked.min(machine_threads()))
+    }
+
+    fn asked_threads(&self) -> Option<usize> {
+        self.global.threads.map(usize::from).or(self.environment.threads)
     }
 
     /// Bytes that a model may take: what the environment allows, else what is free; `None` = not checked. What lies on other
@@ -88,6 +88,10 @@ impl Context {
     /// # Errors
     /// An instruction set that this processor does not have.
     pub fn settle_kernels(&self) -> Result<(), Failure> {
+        let most = machine_threads();
+        if let Some(asked) = self.asked_threads().filter(|asked| *asked > most) {
+            log::warn!("{asked} threads are asked for and {most} used: as many as there are processors for this program");
+        }
         let options = CpuOptions {
             threads: Some(self.threads()),
             pin: self.environment.pin,
@@ -108,9 +112,12 @@ impl Context {
 
     /// Opens a model that takes text.
     pub fn open_with(&self, checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Session, Failure> {
+        let clock = SystemClock::start();
         let session = Session::open(checkpoint, options)?;
         session.text()?;
         self.warn(session.warnings())?;
+        let ms = clock.now_ns() / 1_000_000;
+        log::info!("{} is loaded in {}, {ms} ms", session.name(), session.storage().name);
         Ok(session)
     }
 
@@ -151,4 +158,9 @@ impl Context {
             kv_cache: self.global.kv_cache,
         }
     }
+}
+
+/// Processors that this process may use.
+fn machine_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -6,13 +6,14 @@ use std::path::Path;
 
 use ocellus_bench::BenchError;
 use ocellus_engine::EngineError;
-use ocellus_hub::HubError;
+use ocellus_hub::{BUILT_IN, HubError};
 use ocellus_media::MediaError;
 use ocellus_models::families::gguf::GgufError;
+use ocellus_models::families::published::published;
 use ocellus_models::{ConfigError, FAMILIES, ModelError, Task};
 use ocellus_nn::LoadError;
 use ocellus_processor::ProcessorError;
-use ocellus_session::SessionError;
+use ocellus_session::{Needed, SessionError};
 use ocellus_synth::SynthError;
 use ocellus_text::TextError;
 use ocellus_train::TrainError;
@@ -172,6 +173,7 @@ impl From<HubError> for Failure {
             HubError::NoWeights { .. } => {
                 "choose a repository that offers the model as safetensors or as one torch checkpoint".into()
             }
+            HubError::Unsuitable { .. } => "`ocellus models families` lists what can be run".into(),
             HubError::Checksum { .. } => "run the command again; if it happens twice, the mirror is faulty".into(),
             HubError::NoSpace { .. } => {
                 "free some space (`ocellus models rm NAME`), or set HF_HOME to a folder on another disk".into()
@@ -257,7 +259,7 @@ impl From<EngineError> for Failure {
                 Self::new(&error).hint("the model's chat template made nothing of the question")
             }
             EngineError::Answers(_) => Self::usage(&error),
-            EngineError::Sampling(_) => Self::usage(&error).hint("`ocellus ask --help` lists the ranges"),
+            EngineError::Sampling(_) => Self::usage(&error).hint("give the option a value in this range, or leave it out"),
         }
     }
 }
@@ -447,11 +449,8 @@ impl From<SessionError> for Failure {
             }
             SessionError::PicturesInText { .. } => "`ocellus ask --image FILE` shows it a picture".into(),
             SessionError::TakesNoText { .. } => "`ocellus detect` runs it".into(),
-            SessionError::WritesNoText { .. } => format!("families that do: {}", able(Task::Ask)),
-            SessionError::Unable { task, .. } => match &able(task)[..] {
-                "" => "`ocellus models families` lists what each family does".into(),
-                able => format!("families with checkpoints that can: {able}"),
-            },
+            SessionError::WritesNoText { .. } => name_another(Task::Ask),
+            SessionError::Unable { task, .. } => name_another(task),
             SessionError::Device(_) => "`--device cpu` always works".into(),
             SessionError::NoSuchDevice { .. } => {
                 "leave out --device, or build with `--features cuda` or `--features metal`".into()
@@ -463,9 +462,15 @@ impl From<SessionError> for Failure {
             SessionError::QuantisedBefore { .. } => {
                 "quantise the checkpoint that it was made from; rounding twice loses more".into()
             }
+            SessionError::NotAFolder { ref name } if name == BUILT_IN => {
+                "it is small as it is; name a downloaded model or a folder".into()
+            }
             SessionError::NotAFolder { .. } => "quantise the checkpoint that it was made from".into(),
+            SessionError::TooManyPictures { .. } => {
+                "ask about fewer at a time; /reset begins a chat anew".into()
+            }
             SessionError::F16OnCpu => "use --dtype bf16 or f32".into(),
-            SessionError::Memory { storage, .. } => less_memory(storage),
+            SessionError::Memory { storage, ref needed, .. } => less_memory(storage, needed),
             SessionError::NoToken { .. } => "the tokenizer and the weights belong to different models".into(),
             SessionError::AnswerTooLong { ref start, .. } => {
                 format!("shorten the answer that begins `{start}`, or the question")
@@ -484,14 +489,29 @@ fn able(task: Task) -> String {
     able.map(|family| family.id).collect::<Vec<_>>().join(", ")
 }
 
-/// What takes less memory than weights of this storage dtype.
-fn less_memory(storage: &str) -> String {
+/// That another model can do a task, by a name that can be typed.
+fn name_another(task: Task) -> String {
+    let published = format!("name a model that can, such as -m {}", published(task));
+    match &able(task)[..] {
+        "" => format!("{published}; `ocellus models families` lists what each family does"),
+        able => format!("{published}; families that can: {able}"),
+    }
+}
+
+/// What takes less memory than weights of this storage dtype and such requests.
+fn less_memory(storage: &str, needed: &Needed) -> String {
     let smaller = match storage {
         "q4" => "--max-pixels makes the pictures smaller",
         "q6" | "q8" => "--quant q4 makes the weights smaller, --max-pixels the pictures",
         _ => "--quant q8 or q4 makes the weights smaller, --max-pixels the pictures",
     };
-    format!("{smaller}; OCELLUS_MEMORY=any tries all the same")
+    let answer = match needed.others {
+        Some((kept, work)) if kept > needed.weights_bytes.max(work) => {
+            "--max-tokens N makes the answer shorter, and with it the keys and values; "
+        }
+        _ => "",
+    };
+    format!("{answer}{smaller}; OCELLUS_MEMORY=any tries all the same")
 }
 
 #[cfg(test)]
@@ -510,8 +530,15 @@ mod tests {
             ("q8", "--quant q4 "),
             ("q4", "--max-pixels "),
         ] {
-            let said = less_memory(storage);
+            let needed = |kept| Needed {
+                total_bytes: 9,
+                weights_bytes: 5,
+                others: Some((kept, 1)),
+            };
+            let said = less_memory(storage, &needed(3));
             assert!(said.starts_with(narrower), "{said}");
+            let said = less_memory(storage, &needed(30));
+            assert!(said.starts_with("--max-tokens "), "{said}");
         }
     }
 

@@ -34,6 +34,19 @@ pub fn expand_with_texts(argument: &Path) -> Result<Vec<PathBuf>, Failure> {
     found(argument, "pictures or texts", &[ENDINGS, &[TEXT]].concat())
 }
 
+/// Whether there is a file with the ending of a picture.
+pub fn is_picture_file(path: &Path) -> bool {
+    ends(path, ENDINGS) && path.is_file()
+}
+
+/// Whether a text looks like the path of a file: it has the ending of one that is read or skipped, or begins like a path.
+pub fn looks_like_path(text: &str) -> bool {
+    let path = Path::new(text);
+    let starts = ["./", "../", "/", "~/"].iter().any(|start| text.starts_with(start));
+    let one_word = !text.contains(char::is_whitespace);
+    one_word && starts || ends(path, ENDINGS) || ends(path, SKIPPED)
+}
+
 /// Whether the name is that of a text.
 pub fn is_text(path: &Path) -> bool {
     ends(path, &[TEXT])
@@ -142,6 +155,12 @@ pub fn skipped_frames(bytes: &[u8]) -> Option<String> {
 
 /// The same without a word about pages and frames, for who takes them all.
 pub fn read_all(path: &Path) -> Result<Vec<u8>, Failure> {
+    if ["http://", "https://"].iter().any(|scheme| path.starts_with(scheme)) && !path.exists() {
+        return Err(
+            Failure::new(format!("{}: pictures are not fetched from addresses", path.display()))
+                .hint("download it first, as in: curl -LO ADDRESS"),
+        );
+    }
     let failure = |error: io::Error| Failure::io("read", path, &error);
     let mut bytes = Vec::new();
     // One byte over the bound is enough to know.
@@ -181,7 +200,7 @@ pub fn read_all(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Reads a text.
+/// Reads a text, of a file or of standard input (`-`).
 ///
 /// # Errors
 /// No such file, too many bytes, and bytes that are no UTF-8.
@@ -189,7 +208,10 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
     let failure = |error: io::Error| Failure::io("read", path, &error);
     let (mut bytes, bound) = (Vec::new(), TEXT_BYTES as u64);
     // One byte over the bound is enough to know.
-    let read = fs::File::open(path).and_then(|file| file.take(bound + 1).read_to_end(&mut bytes));
+    let read = match is_stdin(path) {
+        true => io::stdin().lock().take(bound + 1).read_to_end(&mut bytes),
+        false => fs::File::open(path).and_then(|file| file.take(bound + 1).read_to_end(&mut bytes)),
+    };
     if read.map_err(failure)? as u64 > bound {
         let bound = crate::output::size(bound);
         return Err(Failure::new(format!(

@@ -12,9 +12,11 @@ mod environment;
 mod error;
 mod inputs;
 mod interrupt;
+mod lines;
 mod logging;
 mod memory;
 mod natural;
+mod options;
 mod output;
 mod progress;
 mod values;
@@ -22,7 +24,7 @@ mod values;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 use crate::args::Cli;
 use crate::context::Context;
@@ -48,15 +50,19 @@ fn main() -> ExitCode {
             .report();
     }));
     interrupt::install();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let read = options::command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches).map(|cli| (cli, matches)));
+    let (cli, matches) = match read {
+        Ok(read) => read,
         Err(error) => {
             // Help and version are results; wrong usage is not.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match catch_unwind(AssertUnwindSafe(|| run(cli))) {
+    let run = || options::check(&matches).and_then(|()| run(cli));
+    match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
             failure.report();

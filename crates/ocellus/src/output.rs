@@ -37,12 +37,6 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Asks for input: on standard error, without a line break.
-pub fn prompt(text: &str) {
-    let mut stderr = io::stderr();
-    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
-}
-
 /// Fails unless something can be written at `path`.
 pub fn place(path: &Path) -> Result<(), Failure> {
     Destination::of(path).map(drop)

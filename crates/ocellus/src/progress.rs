@@ -5,12 +5,14 @@ use std::sync::Mutex;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocellus_hub::Progress;
+use ocellus_models::ConfigError;
 
 /// Shows one file at a time. Ctrl-C ends the program at once: what was written so far is kept and continued next time.
 pub struct Downloads {
     quiet: bool,
     on_terminal: bool,
     bar: Mutex<Option<ProgressBar>>,
+    last_note: Mutex<String>,
 }
 
 impl Downloads {
@@ -19,6 +21,7 @@ impl Downloads {
             quiet,
             on_terminal: std::io::stderr().is_terminal(),
             bar: Mutex::new(None),
+            last_note: Mutex::default(),
         }
     }
 
@@ -63,10 +66,25 @@ impl Progress for Downloads {
         });
     }
 
+    fn accept(&self, file: &str, bytes: &[u8]) -> Result<(), String> {
+        if !file.ends_with("config.json") {
+            return Ok(());
+        }
+        // A file that is damaged is reported when the model is opened.
+        let Ok(config) = serde_json::from_slice(bytes) else { return Ok(()) };
+        match ocellus_models::find(&config) {
+            Err(error @ (ConfigError::Architecture { .. } | ConfigError::Unnamed { .. })) => Err(error.to_string()),
+            _ => Ok(()),
+        }
+    }
+
     fn note(&self, message: &str) {
-        if self.quiet {
+        // The same again says nothing new.
+        let mut last = self.last_note.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.quiet || *last == message {
             return;
         }
+        message.clone_into(&mut last);
         self.with_bar(|slot| match slot {
             Some(bar) => bar.println(message),
             None => {

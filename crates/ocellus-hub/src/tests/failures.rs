@@ -9,7 +9,7 @@ use super::server::{Reply, Request, Server};
 use super::setting::*;
 use crate::disk::{Disk, RealDisk};
 use crate::lock::Lock;
-use crate::{HubError, Silent};
+use crate::{HubError, Progress, Silent};
 
 /// Pulls and returns the error; checks that no snapshot and no reference came of it.
 fn fails(setting: &Setting, progress: &dyn crate::Progress) -> HubError {
@@ -55,6 +55,25 @@ fn a_server_that_stays_down_is_given_up() {
         matches!(error, HubError::Unreachable { attempts: 3, .. }),
         "{error}"
     );
+}
+
+#[test]
+fn a_model_that_cannot_be_used_is_refused_before_its_weights() {
+    struct Refuses;
+    impl Progress for Refuses {
+        fn accept(&self, file: &str, bytes: &[u8]) -> Result<(), String> {
+            assert_eq!(file, "config.json");
+            Err(format!("no {}", String::from_utf8_lossy(bytes)))
+        }
+    }
+    let server = server(|_, _| None);
+    let error = fails(&Setting::new(&server.url()), &Refuses);
+    assert!(
+        matches!(&error, HubError::Unsuitable { reason, .. } if reason.contains("tiny")),
+        "{error}"
+    );
+    let asked: Vec<String> = server.requests().into_iter().map(|r| r.target).collect();
+    assert_eq!(asked.len(), 2, "the list and the configuration: {asked:?}");
 }
 
 #[test]

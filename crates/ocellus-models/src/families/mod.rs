@@ -13,6 +13,7 @@ pub mod gguf;
 mod packed;
 mod pixtral;
 mod planes;
+pub mod published;
 mod qwen;
 mod qwen2;
 mod qwen2_5_vl;

@@ -2,8 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use ocellus_engine::{Engine, Request};
+use ocellus_engine::{Engine, FinishReason, Request};
 use ocellus_session::{Answer, Event, Session};
+
+use serde_json::{Value, json};
 
 use crate::error::Failure;
 use crate::interrupt::Listener;
@@ -32,4 +34,17 @@ pub fn written(
         Some(failure) => Err(failure),
         None => Ok(answer),
     }
+}
+
+/// Warnings of an answer, for results: those of its model, and that it was cut, which is said here on standard error, too.
+pub fn warnings(session: &Session, what: &str, finish: FinishReason, tokens: usize) -> Vec<Value> {
+    let warning = |kind: &str, message: &str| json!({"kind": kind, "message": message});
+    let of_model = session.warnings().iter().map(|message| warning("checkpoint", message));
+    let mut warnings: Vec<Value> = of_model.collect();
+    if finish == FinishReason::Length {
+        let message = format!("{what} was cut after {tokens} tokens");
+        log::warn!("{message}; --max-tokens N allows more");
+        warnings.insert(0, warning("length", &message));
+    }
+    warnings
 }

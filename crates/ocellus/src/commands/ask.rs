@@ -1,14 +1,16 @@
 //! `ocellus ask`: one question, one answer.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Instant;
 
+use ocellus_base::limits::PICTURES;
 use ocellus_engine::{FinishReason, Request};
 use ocellus_models::{Task, VisualInput};
 use ocellus_session::{Answer, GenerationOptions, MAX_TOKENS, PreparedPicture, Session, SessionError, Usage};
 use serde_json::{Value, json};
 
-use super::answer::written;
+use super::answer::{warnings, written};
 use crate::args::Ask;
 use crate::context::Context;
 use crate::error::Failure;
@@ -20,8 +22,19 @@ const SHOWN: usize = 5;
 
 /// Reads the pictures, loads the model, prints the answer.
 pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
+    args.pixels.check()?;
+    let args = Ask {
+        prompt: Some(question(&args)?),
+        ..args
+    };
     let pixels = &args.pixels;
-    pixels.check()?;
+    if args.images.len() > PICTURES {
+        let found = args.images.len();
+        return Err(Failure::usage(format!(
+            "expected at most {PICTURES} pictures in a question, found {found}"
+        ))
+        .hint("ask about fewer at a time"));
+    }
     let files = args
         .images
         .iter()
@@ -68,14 +81,74 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
         &options.stop,
         stream,
     )?;
-    match args.format {
-        Format::Text if stream => output::line("")?,
-        Format::Text => output::line(&answer.text)?,
-        Format::Json => output::json(&conversation_json(
-            &session, &request, &pictures, &answer, load_ms,
-        ))?,
+    if args.format == Format::Text {
+        match stream {
+            true => output::line("")?,
+            false => output::line(&answer.text)?,
+        }
+    }
+    let warnings = warnings(&session, "the answer", answer.finish, answer.tokens.len());
+    timings(&answer, load_ms);
+    if args.format == Format::Json {
+        let mut value = conversation_json(&session, &request, &pictures, &answer, load_ms);
+        value["warnings"] = warnings.into();
+        output::json(&value)?;
     }
     complete(&answer)
+}
+
+/// How long the parts of an answer took, for `--log-level info`.
+fn timings(answer: &Answer, load_ms: u64) {
+    let [encode_ms, prefill_ms, decode_ms] = answer.timing.ms();
+    log::info!(
+        "load {load_ms} ms, pictures {encode_ms} ms, prompt {prefill_ms} ms, {} tokens in {decode_ms} ms",
+        answer.tokens.len()
+    );
+}
+
+/// The question of the command line, or standard input where that has none or says `-`.
+fn question(args: &Ask) -> Result<String, Failure> {
+    let given = match (&args.prompt, &args.text[..]) {
+        (Some(prompt), _) => Some(prompt.clone()),
+        (None, []) => None,
+        (None, [text]) if args.images.is_empty() && inputs::is_picture_file(Path::new(text)) => {
+            return Err(Failure::usage(format!("{text} is a picture and would be taken as the question"))
+                .hint(format!("ocellus ask --image {text} \"QUESTION\"; a question of this spelling is given with -p")));
+        }
+        (None, [text]) => Some(text.clone()),
+        (None, [first, ..]) if inputs::is_picture_file(Path::new(first)) => {
+            return Err(Failure::usage(format!("{first} is a picture and stands where the question stands"))
+                .hint(format!("pictures are given with --image: ocellus ask --image {first} \"QUESTION\"")));
+        }
+        (None, texts) => {
+            return Err(Failure::usage(format!(
+                "expected one question, found {} arguments",
+                texts.len()
+            ))
+            .hint("put the question into quotation marks"));
+        }
+    };
+    if let Some(text) = given.filter(|text| text != "-") {
+        return Ok(text);
+    }
+    let absent = || {
+        Failure::usage("a question is required")
+            .hint("give it as an argument, with --prompt, or on standard input")
+    };
+    if std::io::stdin().is_terminal() {
+        return Err(absent());
+    }
+    if args.images.iter().any(|path| path == Path::new("-")) {
+        return Err(
+            Failure::usage("the question and a picture would both come from standard input")
+                .hint("give the question as an argument"),
+        );
+    }
+    let text = inputs::read_text(Path::new("-"))?;
+    match text.trim() {
+        "" => Err(absent()),
+        text => Ok(text.to_owned()),
+    }
 }
 
 fn conversation_json(
@@ -92,7 +165,6 @@ fn conversation_json(
         "text": answer.text,
         "finish_reason": answer.finish.as_str(),
         "model": session.name(),
-        "warnings": session.warnings(),
         "seed": request.sampling.seed,
         "token_ids": answer.tokens.iter().map(|t| t.id).collect::<Vec<_>>(),
         "usage": {
@@ -144,6 +216,7 @@ fn phrase(
     let stream = args.format == Format::Text && !args.no_stream;
     let answer = written((session, &mut session.engine()?), &request, &options.stop, stream)?;
     let [encode_ms, prefill_ms, decode_ms] = answer.timing.ms();
+    let warnings = warnings(session, "the answer", answer.finish, answer.tokens.len());
     match args.format {
         Format::Text if stream => output::line("")?,
         Format::Text => output::line(answer.text.trim())?,
@@ -153,6 +226,7 @@ fn phrase(
             "model": session.name(),
             "seed": request.sampling.seed,
             "token_ids": answer.tokens.iter().map(|t| t.id).collect::<Vec<_>>(),
+            "warnings": warnings,
             "timing": {
                 "encode_ms": encode_ms, "prefill_ms": prefill_ms,
                 "decode_ms": decode_ms,
@@ -237,6 +311,17 @@ pub fn sight(session: &Session, picture: &Path, found: Option<&Path>) -> Result<
     Ok(match found {
         Some(file) => session.regions(file).map_err(about)?,
         None => session.sight(&inputs::read(picture)?).map_err(about)?,
+    })
+}
+
+/// Refuses texts that are picture files: commands about one picture take one.
+pub fn no_pictures(texts: &[String], command: &str, what: &str) -> Result<(), Failure> {
+    let picture = texts.iter().find(|text| inputs::is_picture_file(Path::new(text)));
+    picture.map_or(Ok(()), |picture| {
+        Err(Failure::usage(format!(
+            "{picture} is a picture and stands where {what} stand"
+        ))
+        .hint(format!("`ocellus {command}` looks at one picture; run it once for each")))
     })
 }
 

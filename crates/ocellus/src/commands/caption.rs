@@ -7,6 +7,7 @@ use ocellus_models::Task;
 use ocellus_session::{Session, Usage};
 use serde_json::json;
 
+use super::answer::warnings;
 use crate::args::Caption;
 use crate::context::Context;
 use crate::error::Failure;
@@ -30,21 +31,30 @@ pub fn run(context: &Context, args: Caption) -> Result<(), Failure> {
         let request = session.caption_request(&inputs::read(path)?, args.prompt.as_deref());
         Ok((request.map_err(|error| error.about(&name))?, name))
     };
+    let several = args.inputs.len() > 1 || args.inputs.iter().any(|path| path.is_dir());
     super::batch::each_prepared(&args.inputs, prepare, |(request, name)| {
-        one(&session, &args, request, &name)
+        one(&session, &args, request, (&name, several))
     })
 }
 
-fn one(session: &Session, args: &Caption, request: Request, name: &str) -> Result<(), Failure> {
+/// Captions of several inputs have their names before them.
+fn one(
+    session: &Session,
+    args: &Caption,
+    request: Request,
+    (name, several): (&str, bool),
+) -> Result<(), Failure> {
     let caption = session.caption(request, args.beams, args.max_tokens.get());
     let caption = caption.map_err(|error| error.about(name))?;
+    let warnings = warnings(session, &format!("the caption of {name}"), caption.finish, caption.ids.len());
     match args.format {
+        Format::Text if several => output::line(&format!("{name}: {}", caption.text)),
         Format::Text => output::line(&caption.text),
         // A line each, so that a long list can be read as it grows.
         Format::Json => output::line(
             &json!({
                 "source": name, "model": session.name(), "text": caption.text, "score": caption.score,
-                "token_ids": caption.ids,
+                "token_ids": caption.ids, "warnings": warnings,
             })
             .to_string(),
         ),

@@ -1,6 +1,6 @@
 //! `ocellus chat`: a conversation, with `/image`, `/save`, `/reset`, `/help`.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 use std::path::Path;
 
 use ocellus_engine::{Engine, EngineOptions};
@@ -9,10 +9,11 @@ use ocellus_session::{OpenOptions, PreparedPicture, Session, Usage};
 use ocellus_text::{Conversation, Message, Part, Role};
 use serde_json::json;
 
-use super::answer::written;
+use super::answer::{warnings, written};
 use crate::args::Chat;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::lines::Lines;
 use crate::{inputs, output};
 
 const HELP: &str = "\
@@ -37,13 +38,27 @@ struct Talk {
 }
 
 impl Talk {
-    fn new(session: &Session) -> Result<Self, Failure> {
+    /// With nothing said but what the model is told before, if anything.
+    fn new(session: &Session, args: &Chat) -> Result<Self, Failure> {
+        let system = args.system.iter().map(|text| Message::text(Role::System, text.clone()));
+        let conversation = Conversation {
+            messages: system.collect(),
+            ..Conversation::default()
+        };
         Ok(Self {
             engine: session.engine()?,
-            conversation: Conversation::default(),
+            conversation,
             pictures: Vec::new(),
             waiting: Vec::new(),
         })
+    }
+
+    /// Shows a picture with the next question.
+    fn show(&mut self, session: &Session, path: &Path) -> Result<(), Failure> {
+        let picture = session.picture(&inputs::read(path)?, Default::default());
+        self.waiting
+            .push(picture.map_err(|error| error.about(&inputs::name(path)))?);
+        Ok(())
     }
 }
 
@@ -66,21 +81,19 @@ pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
         );
     }
     session.check_converses(Task::Chat)?;
-    let asks = std::io::stdin().is_terminal() && !context.global.quiet;
-    if asks {
+    if std::io::stdin().is_terminal() && !context.global.quiet {
         output::note(&format!(
             "talking with {}; /help lists the commands",
             session.name()
         ));
     }
-    let mut talk = Talk::new(&session)?;
-    let mut lines = std::io::stdin().lock().lines();
+    let mut talk = Talk::new(&session, &args)?;
+    for path in &args.images {
+        talk.show(&session, path)?;
+    }
+    let mut lines = Lines::new();
     loop {
-        if asks {
-            output::prompt("> ");
-        }
-        let Some(line) = lines.next() else { return Ok(()) };
-        let line = line.map_err(|e| Failure::new(format!("standard input cannot be read: {e}")))?;
+        let Some(line) = lines.next("> ")? else { return Ok(()) };
         match line.trim() {
             "" => {}
             "/exit" | "/quit" => return Ok(()),
@@ -100,19 +113,13 @@ fn turn(session: &Session, talk: &mut Talk, args: &Chat, line: &str) -> Result<(
     match command {
         "/help" => output::write(HELP),
         "/reset" => {
-            *talk = Talk::new(session)?;
+            *talk = Talk::new(session, args)?;
             Ok(())
         }
         "/image" | "/save" if rest.is_empty() => {
             Err(Failure::usage(format!("{command} needs a file")).hint("/help lists the commands"))
         }
-        "/image" => {
-            let path = Path::new(rest);
-            let picture = session.picture(&inputs::read(path)?, Default::default());
-            talk.waiting
-                .push(picture.map_err(|e| e.about(&inputs::name(path)))?);
-            Ok(())
-        }
+        "/image" => talk.show(session, Path::new(rest)),
         "/save" => save(talk, Path::new(rest)),
         command if command.starts_with('/') => {
             Err(Failure::usage(format!("there is no command {command}")).hint("/help lists the commands"))
@@ -131,6 +138,7 @@ fn answer(session: &Session, talk: &mut Talk, args: &Chat, text: &str) -> Result
     let request = session.request(&conversation, &pictures, &options)?;
     let answer = written((session, &mut talk.engine), &request, &options.stop, true)?;
     output::line("")?;
+    warnings(session, "the answer", answer.finish, answer.tokens.len());
     conversation
         .messages
         .push(Message::text(Role::Assistant, answer.text));

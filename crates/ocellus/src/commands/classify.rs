@@ -3,7 +3,7 @@
 use ocellus_models::Task;
 use serde_json::json;
 
-use super::ask::sight;
+use super::ask::{no_pictures, sight};
 use crate::args::Classify;
 use crate::context::Context;
 use crate::error::Failure;
@@ -16,6 +16,7 @@ pub fn run(context: &Context, args: Classify) -> Result<(), Failure> {
         return Err(Failure::usage("--template has no {} for the label to stand in")
             .hint("as in: --template \"a photo of a {}\""));
     }
+    no_pictures(&args.labels, "classify", "labels")?;
     let session = context.open(args.model.model.as_deref())?;
     if session.model().embedder().is_none() {
         return Err(session.cannot(Task::Classify).into());

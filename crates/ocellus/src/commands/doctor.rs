@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ocellus_hub::{Hub, Source, built_in};
+use ocellus_kernels::isa::Isa;
 use serde_json::json;
 
 use super::machine;
@@ -58,7 +59,7 @@ pub fn run(context: &Context, args: Doctor) -> Result<(), Failure> {
     });
     findings.push(if built_in::is_complete() {
         let text = format!(
-            "nano, {}, sha256 {}",
+            "nano, {}, sha256 of its weights {}",
             size(built_in::size_bytes()),
             built_in::sha256()
         );
@@ -118,6 +119,8 @@ fn machine(context: &Context) -> Vec<Finding> {
                 features.join(" ")
             },
         ),
+        finding("kernels", State::Good, Isa::detect().level().name()),
+        finding("devices", State::Good, devices()),
         finding(
             "threads",
             State::Good,
@@ -135,17 +138,31 @@ fn machine(context: &Context) -> Vec<Finding> {
     ]
 }
 
+/// What this build can compute on.
+fn devices() -> String {
+    let others = [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))];
+    let others = others.map(|(name, there)| match there {
+        true => name.to_owned(),
+        false => format!("not built with {name}"),
+    });
+    format!("cpu, {}", others.join(", "))
+}
+
 fn cache(folder: &Path) -> Vec<Finding> {
     let writable = if folder.is_dir() {
-        let probe = folder.join(format!(".ocellus-{}.tmp", std::process::id()));
-        let written = std::fs::write(&probe, "").and_then(|()| std::fs::remove_file(&probe));
+        let written = tempfile::tempfile_in(folder);
         written
-            .map(|()| "can be written".to_owned())
+            .map(|_| "can be written".to_owned())
             .map_err(|error| format!("cannot be written: {error}"))
     } else if folder.exists() {
         Err("is not a folder".into())
     } else {
-        Ok("will be made when needed".into())
+        // The folder that it would be made in.
+        let above = folder.ancestors().find(|above| above.is_dir());
+        let above = above.unwrap_or(Path::new("."));
+        tempfile::tempfile_in(above)
+            .map(|_| "will be made when needed".to_owned())
+            .map_err(|error| format!("cannot be made in {}: {error}", above.display()))
     };
     let path = folder.display();
     let folder_finding = match writable {

@@ -13,14 +13,16 @@ use crate::error::Failure;
 use crate::values::Format;
 use crate::{inputs, output};
 
-/// Prints a vector for every input: of the picture when a file of that name exists, else of the text.
+/// Prints a vector for every input: of the picture when a file of that name exists, else of the text; the texts of `--text` come last.
 pub fn run(context: &Context, args: Embed) -> Result<(), Failure> {
     let session = context.open(args.model.model.as_deref())?;
     if session.model().embedder().is_none() {
         return Err(session.cannot(Task::Embed).into());
     }
-    let prepare = |input: &String| Ok((input.clone(), given(&session, input)?));
-    let may_wait = |input: &&String| inputs::may_wait(Path::new(input));
+    let all = args.inputs.iter().map(|input| (input, false));
+    let all = all.chain(args.texts.iter().map(|text| (text, true)));
+    let prepare = |(input, is_text): (&String, bool)| Ok((input.clone(), given(&session, input, is_text)?));
+    let may_wait = |(input, is_text): &(&String, bool)| !is_text && inputs::may_wait(Path::new(input));
     let act = |(input, given): (String, EmbedInput)| {
         let kind = match given {
             EmbedInput::Picture(_) => "image",
@@ -38,17 +40,23 @@ pub fn run(context: &Context, args: Embed) -> Result<(), Failure> {
             }
         }
     };
-    prefetched(&args.inputs, may_wait, prepare, |inputs| {
+    prefetched(all, may_wait, prepare, |inputs| {
         super::batch::each(inputs, |ready: Result<_, Failure>| act(ready?))
     })
 }
 
-/// An input as the model takes it.
-fn given(session: &Session, input: &str) -> Result<EmbedInput, Failure> {
+/// An input as the model takes it. A misspelt name of a file is no text.
+fn given(session: &Session, input: &str, is_text: bool) -> Result<EmbedInput, Failure> {
     let path = Path::new(input);
-    Ok(if path.exists() || input == "-" {
-        EmbedInput::Picture(sight(session, path, None)?)
-    } else {
-        session.embed_text(input)?
-    })
+    if is_text {
+        return Ok(session.embed_text(input)?);
+    }
+    if path.exists() || input == "-" {
+        return Ok(EmbedInput::Picture(sight(session, path, None)?));
+    }
+    if inputs::looks_like_path(input) {
+        return Err(Failure::new(format!("{input}: no such file"))
+            .hint(format!("check the path; a text of this spelling is given with: --text {input}")));
+    }
+    Ok(session.embed_text(input)?)
 }

@@ -17,6 +17,7 @@ mod fill;
 mod machine;
 mod models;
 mod ocr;
+mod places;
 mod score;
 mod train;
 mod verify;
@@ -67,5 +68,6 @@ pub fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Bench(args) => bench::run(context, &args),
         Command::Doctor(args) => doctor::run(context, args),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => completions::manual(&args),
     }
 }

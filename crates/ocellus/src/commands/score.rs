@@ -3,7 +3,7 @@
 use ocellus_models::Task;
 use serde_json::json;
 
-use super::ask::sight;
+use super::ask::{no_pictures, sight};
 use crate::args::Score;
 use crate::context::Context;
 use crate::error::Failure;
@@ -12,6 +12,7 @@ use crate::values::Format;
 
 /// Prints, for every text, the probability that it belongs to the picture and the cosine of the two, as far as the model has them.
 pub fn run(context: &Context, args: Score) -> Result<(), Failure> {
+    no_pictures(&args.texts, "score", "texts")?;
     let session = context.open(args.model.model.as_deref())?;
     if session.model().matcher().is_none() {
         return Err(session.cannot(Task::Score).into());

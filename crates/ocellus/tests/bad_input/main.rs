@@ -50,8 +50,8 @@ fn places_that_cannot_be_written() {
             .run(&["ocr", "dot.png", flag, "nowhere/out.png"])
             .refused("nowhere/out.png: cannot write");
         place
-            .run(&["ocr", "dot.png", flag, "folder"])
-            .refused("folder: cannot write");
+            .run(&["ocr", "dot.png", flag, "dot.png/out.png"])
+            .refused("dot.png/out.png: cannot write");
     }
     assert_eq!(place.files(), before, "nothing is left behind");
 }

@@ -9,6 +9,7 @@ mod errors;
 mod help;
 mod library;
 mod models;
+mod ocr;
 mod pairs;
 mod quantize;
 mod support;

@@ -33,18 +33,7 @@ impl Place {
     }
 
     pub fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ocellus"));
-        command
-            .args(arguments)
-            .current_dir(self.path())
-            .stdin(Stdio::null())
-            .env_clear();
-        // Windows programs cannot start without this one.
-        command.envs(std::env::var_os("SystemRoot").map(|value| ("SystemRoot", value)));
-        // No test may leave the machine: there is nobody at this address.
-        command
-            .env("HF_HOME", self.path().join("hf"))
-            .env("HF_ENDPOINT", "http://127.0.0.1:1");
+        let mut command = self.command(arguments);
         command.envs(environment.iter().copied());
         let Output {
             status,
@@ -57,4 +46,70 @@ impl Place {
             stderr: String::from_utf8(stderr).expect("UTF-8"),
         }
     }
+
+    /// The program in this place, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ocellus"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .env_clear();
+        // Windows programs cannot start without this one.
+        command.envs(std::env::var_os("SystemRoot").map(|value| ("SystemRoot", value)));
+        // No test may leave the machine: there is nobody at this address.
+        command
+            .env("HF_HOME", self.path().join("hf"))
+            .env("HF_ENDPOINT", "http://127.0.0.1:1");
+        command
+    }
+
+    /// Names of everything in the folder, in order.
+    pub fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path()).expect("a folder");
+        let name = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.expect("an entry").file_name().to_string_lossy().into_owned()
+        };
+        let mut names: Vec<String> = entries.map(name).collect();
+        names.sort();
+        names
+    }
+}
+
+/// A file of this source tree.
+pub fn golden(path: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// A white picture as PNG.
+pub fn blank(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(width, height, image::Rgb([255; 3]))
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .expect("a picture");
+    bytes.into_inner()
+}
+
+/// A folder with a small model that answers; its characters are its tokens.
+pub fn small_model(place: &Place, name: &str) {
+    for file in ["config.json", "generation_config.json", "model.safetensors"] {
+        let golden = golden(&format!("tests/goldens/qwen2_5_vl-multi-449/model/{file}"));
+        place.write(&format!("{name}/{file}"), golden);
+    }
+    let special = [
+        "<|endoftext|>",
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|3|>",
+        "<|4|>",
+        "<|5|>",
+        "<|vision_end|>",
+        "<|vision_start|>",
+        "<|image_pad|>",
+        "<|video_pad|>",
+    ];
+    let characters: Vec<char> = ('\n'..='\n').chain(' '..='~').collect();
+    let tokenizer = ocellus_text::Tokenizer::characters(&characters, &special);
+    place.write(&format!("{name}/tokenizer.json"), tokenizer);
 }

@@ -1,8 +1,8 @@
 //! `ocellus models plan`: memory and work, before anything is loaded.
 
-use ocellus_hub::Reference;
+use ocellus_hub::{Checkpoint, Reference};
 use ocellus_models::families;
-use ocellus_session::{MemoryEstimate, StorageDtype, Usage, checkpoint};
+use ocellus_session::{CheckpointFiles, MemoryEstimate, StorageDtype, Usage, checkpoint};
 use serde_json::json;
 
 use crate::args::Plan;
@@ -28,13 +28,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     };
     let storage = StorageDtype::of(&context.compute(), None);
     let Some(estimate) = MemoryEstimate::new(&texts, &config, &usage, &storage)? else {
-        let family = ocellus_models::find(&config)?;
-        let able = ocellus_models::FAMILIES.iter().filter(|f| f.shape.is_some());
-        let able: Vec<&str> = able.map(|f| f.id).collect();
-        return Err(
-            Failure::new(format!("the memory of family `{}` cannot be planned", family.id))
-                .hint(format!("families that can: {}", able.join(", "))),
-        );
+        return weights_alone(context, args, &found, &storage);
     };
     let warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
     context.warn(&warnings)?;
@@ -103,5 +97,33 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
         ),
         row("read for each new token", size(turn.bytes())),
     ]);
+    output::write(&output::table(&rows))
+}
+
+/// Of families whose work is not computed from their config: what their weights take, from the headers of the files.
+fn weights_alone(
+    context: &Context,
+    args: &Plan,
+    found: &Checkpoint,
+    storage: &StorageDtype,
+) -> Result<(), Failure> {
+    let files = CheckpointFiles::open(&found.location)?;
+    let views = files.weights.names().filter_map(|name| files.weights.view(name).ok());
+    let parameters = views.fold(0, |sum: u64, view| sum.saturating_add(view.elements() as u64));
+    let bytes = storage.widths.layers.bytes(parameters);
+    let available = context.available_bytes();
+    if args.format == Format::Json {
+        return output::json(&json!({
+            "model": args.model, "parameters": parameters, "weights": storage.name, "weights_bytes": bytes,
+            "available_bytes": available,
+        }));
+    }
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let mut rows = vec![
+        row("parameters", count(parameters)),
+        row("weights", format!("{} in {}", size(bytes), storage.name)),
+        row("work", "not planned for this family; it adds to the weights".to_owned()),
+    ];
+    rows.extend(available.map(|bytes| row("available here", size(bytes))));
     output::write(&output::table(&rows))
 }

@@ -7,7 +7,7 @@ use ocellus_base::limits::JSON_BYTES;
 use ocellus_hub::{BUILT_IN, Hub, HubConfig, HubError, Location, Reference, Silent, built_in};
 use ocellus_models::CONFIG_FILES;
 use ocellus_models::families::parse;
-use ocellus_nn::stored::CALIBRATED;
+use ocellus_nn::stored::{CALIBRATED, described};
 use ocellus_weights::Weights;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ struct Card {
     /// By the first part of the tensors' names.
     parameters: BTreeMap<String, u64>,
     /// Tensors and parameters of each element type.
-    dtypes: BTreeMap<&'static str, (u64, u64)>,
+    dtypes: BTreeMap<String, (u64, u64)>,
     /// Rows on which the importance of quantised weights was measured.
     calibrated: Option<u64>,
 }
@@ -103,9 +103,13 @@ fn summarise(name: &str, weights: &Weights, config: Value) -> Card {
     let mut parameters = BTreeMap::new();
     let mut dtypes = BTreeMap::new();
     for view in weights.names().filter_map(|name| weights.view(name).ok()) {
-        let elements = view.elements() as u64;
+        // Bytes of packed matrices hold other numbers of weights than there are bytes.
+        let (dtype, elements) = match described(weights, view.name) {
+            Some((bits, [rows, columns])) => (format!("q{bits}"), rows as u64 * columns as u64),
+            None => (view.dtype.name().to_owned(), view.elements() as u64),
+        };
         *parameters.entry(part(view.name)).or_insert(0) += elements;
-        let (tensors, total) = dtypes.entry(view.dtype.name()).or_insert((0, 0));
+        let (tensors, total) = dtypes.entry(dtype).or_insert((0, 0));
         *tensors += 1;
         *total += elements;
     }

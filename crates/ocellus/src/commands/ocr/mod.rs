@@ -2,21 +2,18 @@
 
 mod document;
 mod pages;
-mod places;
 mod readers;
-
-use std::path::PathBuf;
 
 use ocellus_models::Task;
 use ocellus_session::{GenerationOptions, MAX_TOKENS, PageOptions, Session, Usage};
 use ocellus_tasks::ocr::{OcrPage, WarningKind};
 
 use self::document::{Document, ending};
-use self::pages::{Input, Pages};
-use self::places::{Places, is_folder};
+use self::pages::Pages;
 use self::readers::{Done, ReadPage, Readers};
 use super::batch::Batch;
 use super::drawing::{self, Drawing};
+use super::places::{Input, Places, each_input};
 use crate::args::{Ocr, Sampling};
 use crate::context::Context;
 use crate::destination::Destination;
@@ -29,7 +26,7 @@ const PAGE_BYTES: u64 = 256 << 20;
 /// Reads every input; one that fails is reported and the rest go on. What is finished is written, also when Ctrl-C ends the rest.
 pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
     args.pixels.check()?;
-    let inputs = pages::inputs(&args.inputs);
+    let inputs = each_input(&args.inputs);
     // An output that cannot be written is reported before any page is read.
     let output = args.output.as_deref().map(|path| Places::new(path, &inputs));
     let output = output.transpose()?.unwrap_or(Places::One(Destination::StandardOutput));
@@ -199,13 +196,8 @@ impl Documents {
 
     fn page(&mut self, input: usize, page: &OcrPage) -> Result<(), Failure> {
         if self.open.is_none() {
-            self.open = Some(match &self.places {
-                Places::One(to) => (self.make)(self.mixed, to.clone()),
-                each => {
-                    let path = each.of(input, self.ending).unwrap_or_default();
-                    (self.make)(false, in_its_folder(&path)?)
-                }
-            });
+            let mixed = self.mixed && matches!(self.places, Places::One(_));
+            self.open = Some((self.make)(mixed, self.places.file(input, self.ending)?));
         }
         self.open.as_mut().map_or(Ok(()), |document| document.page(page))
     }
@@ -227,14 +219,6 @@ impl Documents {
     }
 }
 
-/// The place of a file, whose folder is made.
-fn in_its_folder(path: &std::path::Path) -> Result<Destination, Failure> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| Failure::io("make the folder", folder, &e))?;
-    }
-    Destination::of(path)
-}
-
 /// Where pages with their boxes go.
 enum Drawings {
     One(Destination, Drawing),
@@ -251,10 +235,7 @@ impl Drawings {
                     .hint("name two files with -o and --draw"));
             }
             (Places::One(to), _) => Self::One(to, Drawing::of(path)?),
-            (each, _) => {
-                debug_assert!(is_folder(path));
-                Self::Each(each)
-            }
+            (each, _) => Self::Each(each),
         }))
     }
 
@@ -268,8 +249,8 @@ impl Drawings {
                     1 => "png".to_owned(),
                     _ => format!("{}.png", read.page.page),
                 };
-                let path: PathBuf = places.of(done.input, &page).unwrap_or_default();
-                drawing::write(&in_its_folder(&path)?, Drawing::Png, &read.image, &boxes)
+                let to = places.file(done.input, &page)?;
+                drawing::write(&to, Drawing::Png, &read.image, &boxes)
             }
         }
     }

@@ -8,31 +8,6 @@ use ocellus_media::Limits;
 use crate::error::Failure;
 use crate::inputs;
 
-/// An input as it was named, or found in a folder that was named.
-pub struct Input {
-    pub path: PathBuf,
-    /// Its path below the folder that was named, else its file name.
-    pub below: PathBuf,
-}
-
-/// The inputs of all arguments in their order; folders give their pictures.
-pub fn inputs(arguments: &[PathBuf]) -> Vec<Result<Input, Failure>> {
-    let mut all = Vec::new();
-    for argument in arguments {
-        match inputs::expand(argument) {
-            Ok(paths) => all.extend(paths.into_iter().map(|path| {
-                let below = match path.strip_prefix(argument) {
-                    Ok(below) if !below.as_os_str().is_empty() => below.to_owned(),
-                    _ => path.file_name().map_or_else(|| "page".into(), PathBuf::from),
-                };
-                Ok(Input { path, below })
-            })),
-            Err(failure) => all.push(Err(failure)),
-        }
-    }
-    all
-}
-
 /// A page that is to be read.
 pub struct Job {
     /// Its place among all pages of all inputs.

@@ -1,0 +1,135 @@
+//! Which of the options about computing each command makes use of. The others are neither shown there nor accepted.
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory};
+
+use crate::args::Cli;
+use crate::error::Failure;
+
+/// Options about computing, by the names of their fields.
+const ALL: [&str; 5] = ["device", "dtype", "quant", "kv_cache", "threads"];
+
+/// Commands that do not take all of them, and what they take.
+const FEWER: [(&[&str], &[&str]); 17] = [
+    (&["models", "list"], &[]),
+    (&["models", "pull"], &[]),
+    (&["models", "show"], &[]),
+    (&["models", "rm"], &[]),
+    (&["models", "families"], &[]),
+    (&["models", "plan"], &["device", "dtype", "quant", "kv_cache"]),
+    (&["models", "quantize"], &["quant", "threads"]),
+    (&["models"], &[]),
+    (&["verify"], &["dtype", "quant", "kv_cache", "threads"]),
+    (&["data", "synth"], &[]),
+    (&["data"], &[]),
+    (&["train"], &["device", "threads"]),
+    (&["doctor"], &["device", "threads"]),
+    (&["completions"], &[]),
+    (&["man"], &[]),
+    (&["help"], &[]),
+    (&["models", "help"], &[]),
+];
+
+/// The command line with every option shown where it works.
+pub fn command() -> clap::Command {
+    let mut command = Cli::command();
+    // Options of all commands are handed down first.
+    command.build();
+    for (path, takes) in FEWER {
+        let hide = |command: clap::Command| {
+            let hidden = ALL.iter().filter(|option| !takes.contains(option));
+            hidden.fold(command, |command, option| match has(&command, option) {
+                true => command.mut_arg(option, |arg| arg.hide(true)),
+                false => command,
+            })
+        };
+        command = match *path {
+            [first] if command.find_subcommand(first).is_some() => command.mut_subcommand(first, hide),
+            [first, second] => command.mut_subcommand(first, |outer| match outer.find_subcommand(second) {
+                Some(_) => outer.mut_subcommand(second, hide),
+                None => outer,
+            }),
+            _ => command,
+        };
+    }
+    command
+}
+
+fn has(command: &clap::Command, option: &str) -> bool {
+    command.get_arguments().any(|arg| arg.get_id() == option)
+}
+
+/// Fails where an option was given that the command has no use for.
+///
+/// # Errors
+/// Wrong usage.
+pub fn check(matches: &ArgMatches) -> Result<(), Failure> {
+    let (mut path, mut inner) = (Vec::new(), matches);
+    while let Some((name, next)) = inner.subcommand() {
+        path.push(name);
+        inner = next;
+    }
+    let Some((_, takes)) = FEWER.iter().find(|(fewer, _)| *fewer == path) else {
+        return Ok(());
+    };
+    let given = |option: &str| inner.value_source(option) == Some(ValueSource::CommandLine);
+    let mut idle = ALL.iter().filter(|option| !takes.contains(option));
+    let idle = idle.find(|option| given(option));
+    idle.map_or(Ok(()), |option| {
+        let (flag, command) = (option.replace('_', "-"), path.join(" "));
+        Err(Failure::usage(format!("`{command}` has no use for --{flag}")).hint(format!("leave out --{flag}")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(line: &str) -> Result<(), Failure> {
+        let matches = command().try_get_matches_from(line.split(' ')).expect("it is spelt right");
+        check(&matches)
+    }
+
+    #[test]
+    fn options_without_use_are_refused_wherever_they_stand() {
+        for line in [
+            "ocellus models list --quant q4",
+            "ocellus --device cuda:0 models list",
+            "ocellus models --threads 2 families",
+            "ocellus completions bash --dtype bf16",
+            "ocellus train a.toml -o b --quant q4",
+            "ocellus verify a --device cpu",
+            "ocellus data synth -o a --fonts b --corpus c --kv-cache q8",
+        ] {
+            let failure = outcome(line).expect_err(line);
+            assert_eq!(failure.code(), 2, "{line}");
+        }
+        for line in [
+            "ocellus ask hi --quant q4 --threads 2",
+            "ocellus --threads 2 ocr a.png",
+            "ocellus models plan nano --quant q4 --kv-cache q8",
+            "ocellus models quantize a -o b --quant q4",
+            "ocellus -q models list --log-level debug",
+            "ocellus verify a --quant q8",
+        ] {
+            assert!(outcome(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_shows_what_works() {
+        let mut command = command();
+        let mut help = |path: &[&str]| {
+            let mut inner = &mut command;
+            for name in path {
+                inner = inner.find_subcommand_mut(name).expect("a command");
+            }
+            inner.render_long_help().to_string()
+        };
+        assert!(help(&["ask"]).contains("--kv-cache") && help(&["models", "plan"]).contains("--quant"));
+        for path in [&["models", "list"][..], &["completions"], &["data", "synth"]] {
+            let help = help(path);
+            assert!(help.contains("--quiet") && !help.contains("--quant") && !help.contains("--threads"), "{help}");
+        }
+    }
+}
