@@ -92,7 +92,7 @@ pub fn answer(place: &Place, arguments: &[&str]) -> Value {
     let run = || {
         let outcome = place.run(&[arguments, &["--format", "json"]].concat(), &[]);
         assert_eq!(
-            (outcome.code, outcome.stderr.as_str()),
+            (outcome.code, outcome.said().as_str()),
             (0, ""),
             "{arguments:?}: {}",
             outcome.stdout

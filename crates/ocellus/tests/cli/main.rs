@@ -13,4 +13,5 @@ mod ocr;
 mod pairs;
 mod quantize;
 mod support;
+mod usage;
 mod words;

@@ -15,6 +15,22 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+impl Outcome {
+    pub fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("an exit code"),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    /// Standard error without the warnings of answers that were cut.
+    pub fn said(&self) -> String {
+        let lines = self.stderr.lines().filter(|line| !(line.starts_with("warning: the ") && line.contains(" was cut after ")));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+}
+
 impl Place {
     pub fn new() -> Self {
         Self {
@@ -35,16 +51,7 @@ impl Place {
     pub fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
         let mut command = self.command(arguments);
         command.envs(environment.iter().copied());
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = command.output().expect("the program starts");
-        Outcome {
-            code: status.code().expect("an exit code"),
-            stdout: String::from_utf8(stdout).expect("UTF-8"),
-            stderr: String::from_utf8(stderr).expect("UTF-8"),
-        }
+        Outcome::of(command.output().expect("the program starts"))
     }
 
     /// The program in this place, not started yet.
