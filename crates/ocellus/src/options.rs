@@ -10,7 +10,7 @@ use crate::error::Failure;
 const ALL: [&str; 5] = ["device", "dtype", "quant", "kv_cache", "threads"];
 
 /// Commands that do not take all of them, and what they take.
-const FEWER: [(&[&str], &[&str]); 17] = [
+const FEWER: [(&[&str], &[&str]); 15] = [
     (&["models", "list"], &[]),
     (&["models", "pull"], &[]),
     (&["models", "show"], &[]),
@@ -26,37 +26,28 @@ const FEWER: [(&[&str], &[&str]); 17] = [
     (&["doctor"], &["device", "threads"]),
     (&["completions"], &[]),
     (&["man"], &[]),
-    (&["help"], &[]),
-    (&["models", "help"], &[]),
 ];
 
 /// The command line with every option shown where it works.
 pub fn command() -> clap::Command {
-    let mut command = Cli::command();
-    // Options of all commands are handed down first.
-    command.build();
-    for (path, takes) in FEWER {
-        let hide = |command: clap::Command| {
-            let hidden = ALL.iter().filter(|option| !takes.contains(option));
-            hidden.fold(command, |command, option| match has(&command, option) {
-                true => command.mut_arg(option, |arg| arg.hide(true)),
-                false => command,
-            })
+    let command = Cli::command();
+    let globals = command.get_arguments().filter(|arg| ALL.iter().any(|option| arg.get_id() == option));
+    let globals: Vec<clap::Arg> = globals.cloned().collect();
+    FEWER.iter().fold(command, |command, (path, takes)| {
+        // An option of all commands that a command has itself is not handed down to it.
+        let own = |command: clap::Command| {
+            let own = globals.iter().map(|arg| {
+                let takes = takes.iter().any(|option| arg.get_id() == option);
+                arg.clone().hide(!takes)
+            });
+            command.args(own)
         };
-        command = match *path {
-            [first] if command.find_subcommand(first).is_some() => command.mut_subcommand(first, hide),
-            [first, second] => command.mut_subcommand(first, |outer| match outer.find_subcommand(second) {
-                Some(_) => outer.mut_subcommand(second, hide),
-                None => outer,
-            }),
+        match **path {
+            [first] => command.mut_subcommand(first, own),
+            [first, second] => command.mut_subcommand(first, |outer| outer.mut_subcommand(second, own)),
             _ => command,
-        };
-    }
-    command
-}
-
-fn has(command: &clap::Command, option: &str) -> bool {
-    command.get_arguments().any(|arg| arg.get_id() == option)
+        }
+    })
 }
 
 /// Fails where an option was given that the command has no use for.

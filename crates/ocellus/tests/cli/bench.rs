@@ -121,7 +121,7 @@ fn models_that_do_not_converse_are_measured_too_and_others_say_why_not() {
         outcome.stderr
     );
     assert!(
-        outcome.stderr.contains("families that do: "),
+        outcome.stderr.contains("such as -m ") && outcome.stderr.contains("families that can: "),
         "{}",
         outcome.stderr
     );

@@ -22,9 +22,11 @@ fn weights() -> Vec<u8> {
     bytes
 }
 
-fn files() -> Vec<(&'static str, Vec<u8>)> {
+const KNOWN: &str = "Qwen2VLForConditionalGeneration";
+
+fn files(architecture: &str) -> Vec<(&'static str, Vec<u8>)> {
     let config = json!({
-        "architectures": ["TinyForConditionalGeneration"], "model_type": "tiny", "hidden_size": 48,
+        "architectures": [architecture], "model_type": "tiny", "hidden_size": 48,
         "num_hidden_layers": 2, "vision_config": {"depth": 3},
     });
     vec![
@@ -36,9 +38,14 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
 
 /// Serves one repository until the test program ends; returns its address.
 fn hub() -> String {
+    hub_of(KNOWN)
+}
+
+/// The same with a model of this architecture.
+fn hub_of(architecture: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
-    let siblings: Vec<Value> = files()
+    let siblings: Vec<Value> = files(architecture)
         .iter()
         .map(|(name, bytes)| {
             let sha256: String = Sha256::digest(bytes)
@@ -61,7 +68,7 @@ fn hub() -> String {
             let file = target
                 .strip_prefix(&format!("/org/tiny/resolve/{COMMIT}/"))
                 .map(str::to_owned);
-            let body = match files()
+            let body = match files(architecture)
                 .into_iter()
                 .find(|(name, _)| Some(*name) == file.as_deref())
             {
@@ -128,7 +135,7 @@ fn a_model_is_pulled_listed_shown_and_removed() {
     assert_eq!(list["models"][1]["name"], "org/tiny");
     assert_eq!(
         list["models"][1]["bytes"],
-        files().iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+        files(KNOWN).iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
     );
 
     let show = place.run(&["models", "show", "org/tiny", "--format", "json"], &[]);
@@ -140,7 +147,7 @@ fn a_model_is_pulled_listed_shown_and_removed() {
     assert_eq!(card["files"].as_array().map(Vec::len), Some(3));
     let show = place.run(&["models", "show", "org/tiny@main"], &[]);
     for text in [
-        "TinyForConditionalGeneration",
+        KNOWN,
         "layers 2, width 48",
         "layers 3",
         "F32: 1 tensors, 6",
@@ -178,6 +185,30 @@ fn a_repository_that_is_not_there_is_said_to_be_so() {
 }
 
 #[test]
+fn a_model_that_cannot_be_run_is_refused_before_its_weights() {
+    let (place, address) = (Place::new(), hub_of("TinyForConditionalGeneration"));
+    for command in [&["models", "pull", "org/tiny"][..], &["ask", "-m", "org/tiny", "hi"]] {
+        let pull = place.run(command, &[("HF_ENDPOINT", &address)]);
+        assert_eq!((pull.code, pull.stdout.as_str()), (1, ""), "{}", pull.stderr);
+        assert!(
+            pull.stderr.contains("TinyForConditionalGeneration") && pull.stderr.contains("models families"),
+            "{}",
+            pull.stderr
+        );
+        assert!(!pull.stderr.contains("downloaded model"), "{}", pull.stderr);
+    }
+}
+
+#[test]
+fn a_host_that_is_down_is_reported_once() {
+    let place = Place::new();
+    // Nobody listens at this address.
+    let pull = place.run(&["models", "pull", "org/tiny"], &[]);
+    assert_eq!(pull.code, 1);
+    assert_eq!(pull.stderr.matches("trying again").count(), 1, "{}", pull.stderr);
+}
+
+#[test]
 fn the_doctor_finds_what_is_wrong() {
     let place = Place::new();
     let finding = |arguments: &[&str], environment: &[(&str, &str)], subject: &str| {
@@ -210,14 +241,27 @@ fn the_doctor_finds_what_is_wrong() {
         "ok"
     );
     assert_eq!(finding(&["--online"], &[], "hub connection").0, "FAIL");
+    let machine = std::thread::available_parallelism().map_or(1, usize::from);
     for (arguments, environment, expected) in [
-        (&[][..], &[("OCELLUS_THREADS", "3")][..], "3"),
-        (&["--threads", "2"], &[("OCELLUS_THREADS", "3")], "2"),
-        (&["--threads", "5"], &[], "5"),
+        (&[][..], &[("OCELLUS_THREADS", "1")][..], 1),
+        (&["--threads", "1"], &[("OCELLUS_THREADS", "1000")], 1),
+        (&["--threads", "1000"], &[], machine),
     ] {
         let (_, text) = finding(arguments, environment, "threads");
-        assert_eq!(text.split(' ').next(), Some(expected), "{arguments:?}");
+        let expected = expected.to_string();
+        assert_eq!(text.split(' ').next(), Some(expected.as_str()), "{arguments:?}");
     }
+    let (_, kernels) = finding(&[], &[("OCELLUS_ISA", "portable")], "kernels");
+    assert!(!kernels.is_empty());
+    assert!(finding(&[], &[], "devices").1.starts_with("cpu"));
+    #[cfg(unix)]
+    {
+        let cache = [("HF_HUB_CACHE", "/proc/none/hub")];
+        assert_eq!(finding(&[], &cache, "cache folder").0, "FAIL", "it cannot be made there");
+    }
+    let weights = crate::support::golden("models/nano/model.safetensors");
+    let sum: String = Sha256::digest(weights).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(finding(&[], &[], "built-in model").1.contains(&sum));
 }
 
 /// Ctrl-C in the middle of a download.

@@ -46,7 +46,7 @@ fn mistakes_are_told_what_was_meant() {
     for (arguments, text) in [
         (&["fill", "a.png", "a [MASK]", "--top", "0"][..], "a whole number of at least 1"),
         (&["ask", "hi", "--max-tokens", "0"], "a whole number of at least 1"),
-        (&["caption", "a.png", "--max-tokens", "-3"], "--max-tokens"),
+        (&["caption", "a.png", "--max-tokens", "x"], "a whole number of at least 1"),
     ] {
         let outcome = place.run(arguments, &[]);
         assert_eq!(outcome.code, 2, "{}", outcome.stderr);
