@@ -151,7 +151,13 @@ mod tests {
     #[test]
     fn who_answers_was_reached() {
         let told = |reason: &str, attempts| unreachable("x", "host", reason, attempts);
-        assert_eq!(told("HTTP 429", 3), "host answered HTTP 429 to the request for x (gave up after 3 attempts)");
-        assert_eq!(told("no answer in time", 1), "host could not be reached for x: no answer in time");
+        assert_eq!(
+            told("HTTP 429", 3),
+            "host answered HTTP 429 to the request for x (gave up after 3 attempts)"
+        );
+        assert_eq!(
+            told("no answer in time", 1),
+            "host could not be reached for x: no answer in time"
+        );
     }
 }

@@ -85,12 +85,10 @@ impl Client {
                 request = request.header(AUTHORIZATION, format!("Bearer {}", token.secret()));
             }
             let with_token = token.is_some();
-            let answer = request
-                .call()
-                .map_err(|error| match error {
-                    ureq::Error::HostNotFound => Failure::NoHost,
-                    other => Failure::Transient(reason(&other)),
-                })?;
+            let answer = request.call().map_err(|error| match error {
+                ureq::Error::HostNotFound => Failure::NoHost,
+                other => Failure::Transient(reason(&other)),
+            })?;
             let status = answer.status().as_u16();
             let (head, body) = answer.into_parts();
             match status {

@@ -30,15 +30,22 @@ struct Block {
 
 impl Block {
     fn new(len: usize) -> Self {
-        // Fails for no bytes, and where there is no such call.
-        let map = memmap2::MmapMut::map_anon(len).ok();
+        Self::mapped(len).unwrap_or_else(|| Self {
+            map: None,
+            plain: vec![0; len],
+        })
+    }
+
+    /// `None` for no bytes, where there is no such call, and where so many addresses are not to be had.
+    fn mapped(len: usize) -> Option<Self> {
+        let map = memmap2::MmapMut::map_anon(len).ok()?;
+        // Advice may be refused; then pages are small.
         #[cfg(target_os = "linux")]
-        if let Some(map) = &map {
-            // Advice may be refused; then pages are small.
-            let _ = map.advise(memmap2::Advice::HugePage);
-        }
-        let plain = if map.is_some() { Vec::new() } else { vec![0; len] };
-        Self { map, plain }
+        let _ = map.advise(memmap2::Advice::HugePage);
+        Some(Self {
+            map: Some(map),
+            plain: Vec::new(),
+        })
     }
 
     fn start(&mut self) -> *mut u8 {
@@ -84,10 +91,10 @@ impl Memory {
         let block = match held.and_then(|shelf| shelf.block.upgrade()) {
             Some(block) => block,
             None => {
-                let mut block = Block::new(SHARED + LARGE);
-                if block.map.is_none() {
+                // Where addresses are few, one matrix may still find its own.
+                let Some(mut block) = Block::mapped(SHARED + LARGE) else {
                     return Self::zeroed(len);
-                }
+                };
                 let start = block.start();
                 let before = start.align_offset(LARGE).min(LARGE);
                 let block = Arc::new(block);

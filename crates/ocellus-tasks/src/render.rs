@@ -151,8 +151,7 @@ pub fn html(pages: &[OcrPage]) -> String {
 }
 
 /// What stands before the sections of an HTML document, and after them.
-pub const HTML_START: &str =
-    "<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"></head>\n<body>\n";
+pub const HTML_START: &str = "<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"></head>\n<body>\n";
 pub const HTML_END: &str = "</body>\n</html>\n";
 
 /// The section of one page.
@@ -195,8 +194,7 @@ pub fn hocr(pages: &[OcrPage]) -> String {
 }
 
 /// What stands before the pages of an hOCR document; [`HTML_END`] stands after them.
-pub const HOCR_START: &str =
-    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Transitional//EN\" \
+pub const HOCR_START: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Transitional//EN\" \
      \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\n\
      <html xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n\
      <meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\" />\n\
@@ -300,7 +298,14 @@ mod tests {
     #[test]
     fn items_of_lists_stay_items() {
         let mut page = page();
-        let texts = ["1. Summary", "goes on", "- a dash", "• a bullet", "-1 is a number", "12) twelve"];
+        let texts = [
+            "1. Summary",
+            "goes on",
+            "- a dash",
+            "• a bullet",
+            "-1 is a number",
+            "12) twelve",
+        ];
         let line = |(index, text): (usize, &&str)| OcrLine {
             text: (*text).to_owned(),
             bbox: [10.0, 25.0 * index as f32, 200.0, 25.0 * index as f32 + 20.0],
@@ -329,6 +334,8 @@ mod tests {
         assert!(hocr.contains("<span class=\"ocr_line\" id=\"line_1_1\" title=\"bbox 10 10 200 50; x_wconf 88\"><span class=\"ocrx_word\""));
         // 12 characters on 190 pixels.
         assert!(hocr.contains("id=\"word_1_1_1\" title=\"bbox 10 10 89 50; x_wconf 88\">Title</span>"));
-        assert!(hocr.contains("id=\"word_1_1_3\" title=\"bbox 137 10 200 50; x_wconf 88\">more</span></span>"));
+        assert!(
+            hocr.contains("id=\"word_1_1_3\" title=\"bbox 137 10 200 50; x_wconf 88\">more</span></span>")
+        );
     }
 }

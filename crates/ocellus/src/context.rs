@@ -65,7 +65,8 @@ impl Context {
     /// Threads to compute with: as many as the machine lets this process use, unless fewer are asked for. More would only wait for
     /// each other.
     pub fn threads(&self) -> usize {
-        self.asked_threads().map_or(machine_threads(), |asked| asked.min(machine_threads()))
+        self.asked_threads()
+            .map_or(machine_threads(), |asked| asked.min(machine_threads()))
     }
 
     fn asked_threads(&self) -> Option<usize> {
@@ -90,7 +91,9 @@ impl Context {
     pub fn settle_kernels(&self) -> Result<(), Failure> {
         let most = machine_threads();
         if let Some(asked) = self.asked_threads().filter(|asked| *asked > most) {
-            log::warn!("{asked} threads are asked for and {most} used: as many as there are processors for this program");
+            log::warn!(
+                "{asked} threads are asked for and {most} used: as many as there are processors for this program"
+            );
         }
         let options = CpuOptions {
             threads: Some(self.threads()),
@@ -117,7 +120,11 @@ impl Context {
         session.text()?;
         self.warn(session.warnings())?;
         let ms = clock.now_ns() / 1_000_000;
-        log::info!("{} is loaded in {}, {ms} ms", session.name(), session.storage().name);
+        log::info!(
+            "{} is loaded in {}, {ms} ms",
+            session.name(),
+            session.storage().name
+        );
         Ok(session)
     }
 

@@ -58,9 +58,7 @@ impl Destination {
 
     fn without_links(path: &Path, at: PathBuf) -> Result<Self, Failure> {
         match fs::metadata(&at) {
-            Ok(found) if found.is_dir() => {
-                Err(Failure::io("write", path, &ErrorKind::IsADirectory.into()))
-            }
+            Ok(found) if found.is_dir() => Err(Failure::io("write", path, &ErrorKind::IsADirectory.into())),
             Ok(found) if !found.is_file() => Ok(Self::Stream(at)),
             Ok(_) => Ok(Self::File(at)),
             Err(_) if at.file_name().is_none() => {
@@ -232,7 +230,10 @@ mod tests {
         symlink("/dev/null", at("device")).unwrap();
         symlink("circle", at("circle")).unwrap();
         for name in STANDARD_OUTPUT {
-            assert_eq!(Destination::of(Path::new(name)).unwrap(), Destination::StandardOutput);
+            assert_eq!(
+                Destination::of(Path::new(name)).unwrap(),
+                Destination::StandardOutput
+            );
         }
         for (name, leads_to) in [
             ("file", "file"),
@@ -241,7 +242,10 @@ mod tests {
             ("dangling", "new"),
             ("other", "other"),
         ] {
-            assert_eq!(Destination::of(&at(name)).unwrap(), Destination::File(at(leads_to)));
+            assert_eq!(
+                Destination::of(&at(name)).unwrap(),
+                Destination::File(at(leads_to))
+            );
         }
         let null = Destination::Stream("/dev/null".into());
         assert_eq!(Destination::of(Path::new("/dev/null")).unwrap(), null);
@@ -262,7 +266,11 @@ mod tests {
         symlink("secret", at("link")).unwrap();
         let mut writing = Destination::of(&at("link")).unwrap().open().unwrap();
         writing.write(b"one ").unwrap();
-        assert_eq!(fs::read(at("secret")).unwrap(), b"old", "not before it is complete");
+        assert_eq!(
+            fs::read(at("secret")).unwrap(),
+            b"old",
+            "not before it is complete"
+        );
         writing.write(b"two").unwrap();
         writing.finish().unwrap();
         assert_eq!(fs::read(at("secret")).unwrap(), b"one two");
@@ -286,7 +294,10 @@ mod tests {
     #[test]
     fn devices_stay_devices() {
         let before = fs::metadata("/dev/null").unwrap();
-        Destination::of(Path::new("/dev/null")).unwrap().write(b"x").unwrap();
+        Destination::of(Path::new("/dev/null"))
+            .unwrap()
+            .write(b"x")
+            .unwrap();
         let after = fs::metadata("/dev/null").unwrap();
         assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()));
     }

@@ -470,7 +470,9 @@ impl From<SessionError> for Failure {
                 "ask about fewer at a time; /reset begins a chat anew".into()
             }
             SessionError::F16OnCpu => "use --dtype bf16 or f32".into(),
-            SessionError::Memory { storage, ref needed, .. } => less_memory(storage, needed),
+            SessionError::Memory {
+                storage, ref needed, ..
+            } => less_memory(storage, needed),
             SessionError::NoToken { .. } => "the tokenizer and the weights belong to different models".into(),
             SessionError::AnswerTooLong { ref start, .. } => {
                 format!("shorten the answer that begins `{start}`, or the question")

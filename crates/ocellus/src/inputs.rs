@@ -19,7 +19,9 @@ const ENDINGS: &[&str] = &["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "w
 const TEXT: &str = "txt";
 
 /// Endings of what may stand in a folder for the same purpose and is not read; it is said that it is skipped.
-const SKIPPED: &[&str] = &["pdf", "djvu", "heic", "avif", "jp2", "mp4", "mov", "mkv", "avi", "webm"];
+const SKIPPED: &[&str] = &[
+    "pdf", "djvu", "heic", "avif", "jp2", "mp4", "mov", "mkv", "avi", "webm",
+];
 
 /// Turns folders into the pictures in them and in their folders, in the order of their names; leaves everything else as it is.
 ///
@@ -42,7 +44,9 @@ pub fn is_picture_file(path: &Path) -> bool {
 /// Whether a text looks like the path of a file: it has the ending of one that is read or skipped, or begins like a path.
 pub fn looks_like_path(text: &str) -> bool {
     let path = Path::new(text);
-    let starts = ["./", "../", "/", "~/"].iter().any(|start| text.starts_with(start));
+    let starts = ["./", "../", "/", "~/"]
+        .iter()
+        .any(|start| text.starts_with(start));
     let one_word = !text.contains(char::is_whitespace);
     one_word && starts || ends(path, ENDINGS) || ends(path, SKIPPED)
 }
@@ -92,7 +96,10 @@ fn found(argument: &Path, what: &str, endings: &[&str]) -> Result<Vec<PathBuf>, 
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        log::warn!("{}{more}: skipped, this kind of file is not read", first.display());
+        log::warn!(
+            "{}{more}: skipped, this kind of file is not read",
+            first.display()
+        );
     }
     if paths.is_empty() {
         return Err(
@@ -155,11 +162,16 @@ pub fn skipped_frames(bytes: &[u8]) -> Option<String> {
 
 /// The same without a word about pages and frames, for who takes them all.
 pub fn read_all(path: &Path) -> Result<Vec<u8>, Failure> {
-    if ["http://", "https://"].iter().any(|scheme| path.starts_with(scheme)) && !path.exists() {
-        return Err(
-            Failure::new(format!("{}: pictures are not fetched from addresses", path.display()))
-                .hint("download it first, as in: curl -LO ADDRESS"),
-        );
+    if ["http://", "https://"]
+        .iter()
+        .any(|scheme| path.starts_with(scheme))
+        && !path.exists()
+    {
+        return Err(Failure::new(format!(
+            "{}: pictures are not fetched from addresses",
+            path.display()
+        ))
+        .hint("download it first, as in: curl -LO ADDRESS"));
     }
     let failure = |error: io::Error| Failure::io("read", path, &error);
     let mut bytes = Vec::new();

@@ -8,6 +8,13 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// Installs the handler, once, before anything runs.
 pub fn install() {
+    // Who runs out of memory is told so by the library and ends like any other failure, without a core dump.
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register_conditional_shutdown(
+        signal_hook::consts::SIGABRT,
+        1,
+        std::sync::Arc::new(AtomicBool::new(true)),
+    );
     // Without a handler the system's own behaviour stays: the process ends all the same.
     let _ = ctrlc::set_handler(|| {
         let listened = LISTENING.load(Ordering::SeqCst);

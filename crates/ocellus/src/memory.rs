@@ -28,11 +28,19 @@ fn elsewhere() -> Memory {
 /// Memory by the kernel's files, limits of all containers around this process included.
 fn told(read: impl Fn(&Path) -> Option<String>) -> Option<Memory> {
     let file = |path: String| read(Path::new(&path));
+    let status = file("/proc/self/status".into());
     let info = file("/proc/meminfo".into())?;
     let mut memory = Memory {
         total_bytes: kib(&info, "MemTotal:")?,
         available_bytes: kib(&info, "MemAvailable:")?,
     };
+    // Addresses that this process may still take, where an account or a shell limits them.
+    let limits = file("/proc/self/limits".into()).unwrap_or_default();
+    if let Some(most) = address_limit(&limits) {
+        let taken = status.and_then(|status| kib(&status, "VmSize:")).unwrap_or(0);
+        memory.total_bytes = memory.total_bytes.min(most);
+        memory.available_bytes = memory.available_bytes.min(most.saturating_sub(taken));
+    }
     let groups = file("/proc/self/cgroup".into()).unwrap_or_default();
     for group in groups.lines() {
         let mut parts = group.splitn(3, ':').skip(1);
@@ -98,6 +106,14 @@ impl Limits {
     }
 }
 
+/// The first number of the row about addresses; nothing where they are unlimited.
+fn address_limit(limits: &str) -> Option<u64> {
+    let row = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max address space"))?;
+    row.split_whitespace().next()?.parse().ok()
+}
+
 /// The row `name` of a table in kB.
 fn kib(table: &str, name: &str) -> Option<u64> {
     let value = table.lines().find_map(|line| line.strip_prefix(name))?;
@@ -153,6 +169,25 @@ mod tests {
             ),
         ];
         assert_eq!(found(&files), Some((4 * GIB, 3 * GIB)));
+    }
+
+    #[test]
+    fn a_limit_of_addresses_counts() {
+        let limits = |most: &str| {
+            format!(
+                "Limit  Soft  Hard  Units\nMax address space         {most}            unlimited            bytes\n"
+            )
+        };
+        let files = |limits: &str| {
+            found(&[
+                ("/proc/meminfo", INFO),
+                ("/proc/self/limits", limits),
+                ("/proc/self/status", "VmPeak: 9 kB\nVmSize:  1048576 kB\n"),
+            ])
+        };
+        assert_eq!(files(&limits("3221225472")), Some((3 * GIB, 2 * GIB)));
+        assert_eq!(files(&limits("1024")), Some((1024, 0)));
+        assert_eq!(files(&limits("unlimited")), Some((16 * GIB, 8 * GIB)));
     }
 
     #[test]

@@ -52,8 +52,18 @@ mod tests {
     #[test]
     fn numbers_count_as_numbers() {
         let ordered = [
-            "a", "a/b", "a1.png", "a2.png", "a02.png", "a10.png", "a10b.png", "a99999999999999999999.png", "b1", "b1/c2",
-            "b1/c10", "é1",
+            "a",
+            "a/b",
+            "a1.png",
+            "a2.png",
+            "a02.png",
+            "a10.png",
+            "a10b.png",
+            "a99999999999999999999.png",
+            "b1",
+            "b1/c2",
+            "b1/c10",
+            "é1",
         ];
         let sorted = |mut paths: Vec<&'static str>| {
             paths.sort_by(|a, b| compare(Path::new(a), Path::new(b)));

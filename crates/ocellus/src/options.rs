@@ -31,7 +31,9 @@ const FEWER: [(&[&str], &[&str]); 15] = [
 /// The command line with every option shown where it works.
 pub fn command() -> clap::Command {
     let command = Cli::command();
-    let globals = command.get_arguments().filter(|arg| ALL.iter().any(|option| arg.get_id() == option));
+    let globals = command
+        .get_arguments()
+        .filter(|arg| ALL.iter().any(|option| arg.get_id() == option));
     let globals: Vec<clap::Arg> = globals.cloned().collect();
     FEWER.iter().fold(command, |command, (path, takes)| {
         // An option of all commands that a command has itself is not handed down to it.
@@ -68,7 +70,8 @@ pub fn check(matches: &ArgMatches) -> Result<(), Failure> {
     let idle = idle.find(|option| given(option));
     idle.map_or(Ok(()), |option| {
         let (flag, command) = (option.replace('_', "-"), path.join(" "));
-        Err(Failure::usage(format!("`{command}` has no use for --{flag}")).hint(format!("leave out --{flag}")))
+        Err(Failure::usage(format!("`{command}` has no use for --{flag}"))
+            .hint(format!("leave out --{flag}")))
     })
 }
 
@@ -77,7 +80,9 @@ mod tests {
     use super::*;
 
     fn outcome(line: &str) -> Result<(), Failure> {
-        let matches = command().try_get_matches_from(line.split(' ')).expect("it is spelt right");
+        let matches = command()
+            .try_get_matches_from(line.split(' '))
+            .expect("it is spelt right");
         check(&matches)
     }
 
@@ -110,6 +115,7 @@ mod tests {
     #[test]
     fn help_shows_what_works() {
         let mut command = command();
+        command.build();
         let mut help = |path: &[&str]| {
             let mut inner = &mut command;
             for name in path {
@@ -120,7 +126,10 @@ mod tests {
         assert!(help(&["ask"]).contains("--kv-cache") && help(&["models", "plan"]).contains("--quant"));
         for path in [&["models", "list"][..], &["completions"], &["data", "synth"]] {
             let help = help(path);
-            assert!(help.contains("--quiet") && !help.contains("--quant") && !help.contains("--threads"), "{help}");
+            assert!(
+                help.contains("--quiet") && !help.contains("--quant") && !help.contains("--threads"),
+                "{help}"
+            );
         }
     }
 }

@@ -71,16 +71,23 @@ impl Progress for Downloads {
             return Ok(());
         }
         // A file that is damaged is reported when the model is opened.
-        let Ok(config) = serde_json::from_slice(bytes) else { return Ok(()) };
+        let Ok(config) = serde_json::from_slice(bytes) else {
+            return Ok(());
+        };
         match ocellus_models::find(&config) {
-            Err(error @ (ConfigError::Architecture { .. } | ConfigError::Unnamed { .. })) => Err(error.to_string()),
+            Err(error @ (ConfigError::Architecture { .. } | ConfigError::Unnamed { .. })) => {
+                Err(error.to_string())
+            }
             _ => Ok(()),
         }
     }
 
     fn note(&self, message: &str) {
         // The same again says nothing new.
-        let mut last = self.last_note.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self
+            .last_note
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if self.quiet || *last == message {
             return;
         }

@@ -117,15 +117,18 @@ fn question(args: &Ask) -> Result<String, Failure> {
         }
         (None, [text]) => Some(text.clone()),
         (None, [first, ..]) if inputs::is_picture_file(Path::new(first)) => {
-            return Err(Failure::usage(format!("{first} is a picture and stands where the question stands"))
-                .hint(format!("pictures are given with --image: ocellus ask --image {first} \"QUESTION\"")));
+            return Err(Failure::usage(format!(
+                "{first} is a picture and stands where the question stands"
+            ))
+            .hint(format!(
+                "pictures are given with --image: ocellus ask --image {first} \"QUESTION\""
+            )));
         }
         (None, texts) => {
-            return Err(Failure::usage(format!(
-                "expected one question, found {} arguments",
-                texts.len()
-            ))
-            .hint("put the question into quotation marks"));
+            return Err(
+                Failure::usage(format!("expected one question, found {} arguments", texts.len()))
+                    .hint("put the question into quotation marks"),
+            );
         }
     };
     if let Some(text) = given.filter(|text| text != "-") {
@@ -318,10 +321,11 @@ pub fn sight(session: &Session, picture: &Path, found: Option<&Path>) -> Result<
 pub fn no_pictures(texts: &[String], command: &str, what: &str) -> Result<(), Failure> {
     let picture = texts.iter().find(|text| inputs::is_picture_file(Path::new(text)));
     picture.map_or(Ok(()), |picture| {
-        Err(Failure::usage(format!(
-            "{picture} is a picture and stands where {what} stand"
-        ))
-        .hint(format!("`ocellus {command}` looks at one picture; run it once for each")))
+        Err(
+            Failure::usage(format!("{picture} is a picture and stands where {what} stand")).hint(format!(
+                "`ocellus {command}` looks at one picture; run it once for each"
+            )),
+        )
     })
 }
 

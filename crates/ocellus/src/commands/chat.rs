@@ -40,10 +40,12 @@ struct Talk {
 impl Talk {
     /// With nothing said but what the model is told before, if anything.
     fn new(session: &Session, args: &Chat) -> Result<Self, Failure> {
-        let system = args.system.iter().map(|text| Message::text(Role::System, text.clone()));
+        let system = args
+            .system
+            .iter()
+            .map(|text| Message::text(Role::System, text.clone()));
         let conversation = Conversation {
             messages: system.collect(),
-            ..Conversation::default()
         };
         Ok(Self {
             engine: session.engine()?,
@@ -93,7 +95,9 @@ pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
     }
     let mut lines = Lines::new();
     loop {
-        let Some(line) = lines.next("> ")? else { return Ok(()) };
+        let Some(line) = lines.next("> ")? else {
+            return Ok(());
+        };
         match line.trim() {
             "" => {}
             "/exit" | "/quit" => return Ok(()),

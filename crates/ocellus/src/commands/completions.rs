@@ -15,28 +15,27 @@ pub fn run(args: Completions) -> Result<(), Failure> {
 pub fn manual(args: &Man) -> Result<(), Failure> {
     let folder = &args.output;
     std::fs::create_dir_all(folder).map_err(|e| Failure::io("make the folder", folder, &e))?;
-    pages(options::command(), "ocellus".to_owned(), &mut |name, page| {
-        output::file(&folder.join(format!("{name}.1")), page)
-    })
+    let mut all = Vec::new();
+    pages(options::command(), "ocellus".to_owned(), &mut all)?;
+    let mut all = all.iter();
+    all.try_for_each(|(name, page)| output::file(&folder.join(format!("{name}.1")), page))
 }
 
-/// Hands over the page of a command and those of its subcommands, each with the name by which `man` finds it.
-fn pages(
-    command: clap::Command,
-    name: String,
-    write: &mut dyn FnMut(&str, &[u8]) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+/// Adds the page of a command and those of its subcommands, each with the name by which `man` finds it.
+fn pages(command: clap::Command, name: String, all: &mut Vec<(String, Vec<u8>)>) -> Result<(), Failure> {
     let visible = command.get_subcommands().filter(|inner| !inner.is_hide_set());
-    let inner: Vec<clap::Command> = visible.filter(|inner| inner.get_name() != "help").cloned().collect();
+    let inner: Vec<clap::Command> = visible
+        .filter(|inner| inner.get_name() != "help")
+        .cloned()
+        .collect();
     let mut page = Vec::new();
     clap_mangen::Man::new(command.display_name(name.clone()))
         .title(name.clone())
         .render(&mut page)
         .map_err(Failure::new)?;
-    write(&name, &page)?;
-    for command in inner {
+    all.push((name.clone(), page));
+    inner.into_iter().try_for_each(|command| {
         let name = format!("{name}-{}", command.get_name());
-        pages(command, name, write)?;
-    }
-    Ok(())
+        pages(command, name, all)
+    })
 }

@@ -25,10 +25,11 @@ pub fn run(context: &Context, args: Detect) -> Result<(), Failure> {
         if let Some(Places::One(..)) = places
             && several
         {
-            return Err(
-                Failure::usage(format!("{flag} FILE is for one picture, and there are {}", inputs.len()))
-                    .hint(format!("name a folder for them: {flag} DIR/")),
-            );
+            return Err(Failure::usage(format!(
+                "{flag} FILE is for one picture, and there are {}",
+                inputs.len()
+            ))
+            .hint(format!("name a folder for them: {flag} DIR/")));
         }
     }
     let drawing = match (&args.draw, &drawings) {
@@ -47,9 +48,19 @@ pub fn run(context: &Context, args: Detect) -> Result<(), Failure> {
         }
         if let Some(places) = &drawings {
             let picture = ocellus_media::decode(&bytes, &Default::default())?.image;
-            drawing::write(&places.file(index, "png")?, drawing, &picture, &found.regions.boxes)?;
+            drawing::write(
+                &places.file(index, "png")?,
+                drawing,
+                &picture,
+                &found.regions.boxes,
+            )?;
         }
-        let report = Report { session: &session, source: &source, found: &found, several };
+        let report = Report {
+            session: &session,
+            source: &source,
+            found: &found,
+            several,
+        };
         match args.format {
             Format::Json => report.json(),
             Format::Text => report.text(),

@@ -140,7 +140,10 @@ fn machine(context: &Context) -> Vec<Finding> {
 
 /// What this build can compute on.
 fn devices() -> String {
-    let others = [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))];
+    let others = [
+        ("cuda", cfg!(feature = "cuda")),
+        ("metal", cfg!(feature = "metal")),
+    ];
     let others = others.map(|(name, there)| match there {
         true => name.to_owned(),
         false => format!("not built with {name}"),

@@ -31,11 +31,10 @@ impl Drawing {
         match ending.to_ascii_lowercase().as_str() {
             "png" | "" => Ok(Self::Png),
             "jpg" | "jpeg" => Ok(Self::Jpeg),
-            _ => Err(Failure::usage(format!(
-                "{}: --draw writes PNG and JPEG",
-                path.display()
-            ))
-            .hint("choose a name that ends in .png or .jpg")),
+            _ => Err(
+                Failure::usage(format!("{}: --draw writes PNG and JPEG", path.display()))
+                    .hint("choose a name that ends in .png or .jpg"),
+            ),
         }
     }
 }

@@ -55,8 +55,9 @@ fn given(session: &Session, input: &str, is_text: bool) -> Result<EmbedInput, Fa
         return Ok(EmbedInput::Picture(sight(session, path, None)?));
     }
     if inputs::looks_like_path(input) {
-        return Err(Failure::new(format!("{input}: no such file"))
-            .hint(format!("check the path; a text of this spelling is given with: --text {input}")));
+        return Err(Failure::new(format!("{input}: no such file")).hint(format!(
+            "check the path; a text of this spelling is given with: --text {input}"
+        )));
     }
     Ok(session.embed_text(input)?)
 }

@@ -73,7 +73,7 @@ fn warnings_are_told_and_refused_on_request() {
         let told = ask(&["--format", "json"]);
         let lines: Vec<&str> = told.stderr().lines().collect();
         assert!(
-            matches!(&lines[..], [line] if line.starts_with("warning: ") && line.contains(text)),
+            matches!(&lines[..], [line, cut] if line.starts_with("warning: ") && line.contains(text) && cut.contains("cut after")),
             "{name}: {lines:?}"
         );
         let answer: Value = serde_json::from_str(&told.stdout).unwrap();

@@ -146,12 +146,7 @@ fn a_model_is_pulled_listed_shown_and_removed() {
     assert_eq!(card["commit"], COMMIT);
     assert_eq!(card["files"].as_array().map(Vec::len), Some(3));
     let show = place.run(&["models", "show", "org/tiny@main"], &[]);
-    for text in [
-        KNOWN,
-        "layers 2, width 48",
-        "layers 3",
-        "F32: 1 tensors, 6",
-    ] {
+    for text in [KNOWN, "layers 2, width 48", "layers 3", "F32: 1 tensors, 6"] {
         assert!(show.stdout.contains(text), "{text}: {}", show.stdout);
     }
 
@@ -187,7 +182,10 @@ fn a_repository_that_is_not_there_is_said_to_be_so() {
 #[test]
 fn a_model_that_cannot_be_run_is_refused_before_its_weights() {
     let (place, address) = (Place::new(), hub_of("TinyForConditionalGeneration"));
-    for command in [&["models", "pull", "org/tiny"][..], &["ask", "-m", "org/tiny", "hi"]] {
+    for command in [
+        &["models", "pull", "org/tiny"][..],
+        &["ask", "-m", "org/tiny", "hi"],
+    ] {
         let pull = place.run(command, &[("HF_ENDPOINT", &address)]);
         assert_eq!((pull.code, pull.stdout.as_str()), (1, ""), "{}", pull.stderr);
         assert!(
@@ -257,10 +255,17 @@ fn the_doctor_finds_what_is_wrong() {
     #[cfg(unix)]
     {
         let cache = [("HF_HUB_CACHE", "/proc/none/hub")];
-        assert_eq!(finding(&[], &cache, "cache folder").0, "FAIL", "it cannot be made there");
+        assert_eq!(
+            finding(&[], &cache, "cache folder").0,
+            "FAIL",
+            "it cannot be made there"
+        );
     }
     let weights = crate::support::golden("models/nano/model.safetensors");
-    let sum: String = Sha256::digest(weights).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum: String = Sha256::digest(weights)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     assert!(finding(&[], &[], "built-in model").1.contains(&sum));
 }
 

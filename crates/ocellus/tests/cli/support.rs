@@ -26,7 +26,10 @@ impl Outcome {
 
     /// Standard error without the warnings of answers that were cut.
     pub fn said(&self) -> String {
-        let lines = self.stderr.lines().filter(|line| !(line.starts_with("warning: the ") && line.contains(" was cut after ")));
+        let lines = self
+            .stderr
+            .lines()
+            .filter(|line| !(line.starts_with("warning: the ") && line.contains(" was cut after ")));
         lines.map(|line| format!("{line}\n")).collect()
     }
 }
@@ -75,7 +78,11 @@ impl Place {
     pub fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path()).expect("a folder");
         let name = |entry: std::io::Result<std::fs::DirEntry>| {
-            entry.expect("an entry").file_name().to_string_lossy().into_owned()
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
         };
         let mut names: Vec<String> = entries.map(name).collect();
         names.sort();

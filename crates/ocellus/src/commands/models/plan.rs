@@ -108,7 +108,10 @@ fn weights_alone(
     storage: &StorageDtype,
 ) -> Result<(), Failure> {
     let files = CheckpointFiles::open(&found.location)?;
-    let views = files.weights.names().filter_map(|name| files.weights.view(name).ok());
+    let views = files
+        .weights
+        .names()
+        .filter_map(|name| files.weights.view(name).ok());
     let parameters = views.fold(0, |sum: u64, view| sum.saturating_add(view.elements() as u64));
     let bytes = storage.widths.layers.bytes(parameters);
     let available = context.available_bytes();
@@ -122,7 +125,10 @@ fn weights_alone(
     let mut rows = vec![
         row("parameters", count(parameters)),
         row("weights", format!("{} in {}", size(bytes), storage.name)),
-        row("work", "not planned for this family; it adds to the weights".to_owned()),
+        row(
+            "work",
+            "not planned for this family; it adds to the weights".to_owned(),
+        ),
     ];
     rows.extend(available.map(|bytes| row("available here", size(bytes))));
     output::write(&output::table(&rows))

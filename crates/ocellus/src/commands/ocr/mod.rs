@@ -18,6 +18,7 @@ use crate::args::{Ocr, Sampling};
 use crate::context::Context;
 use crate::destination::Destination;
 use crate::error::Failure;
+use crate::output::size;
 use crate::progress::PageBar;
 
 /// Memory that a page takes while it is read by a line reader, generously.
@@ -29,7 +30,9 @@ pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
     let inputs = each_input(&args.inputs);
     // An output that cannot be written is reported before any page is read.
     let output = args.output.as_deref().map(|path| Places::new(path, &inputs));
-    let output = output.transpose()?.unwrap_or(Places::One(Destination::StandardOutput));
+    let output = output
+        .transpose()?
+        .unwrap_or(Places::One(Destination::StandardOutput));
     let drawings = Drawings::new(&args, &inputs, &output)?;
     let (count, mixed) = (inputs.len(), inputs.len() > 1);
     let paths = inputs.into_iter().map(|input| input.map(|input| input.path));
@@ -59,6 +62,7 @@ pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
     let checkpoint = context.checkpoint(args.model.model.as_deref())?;
     let session = context.open_for(&checkpoint, usage)?;
     session.check_converses(Task::Ocr)?;
+    room_for_a_page(context)?;
     no_idle_options(&session, &args)?;
     let model = session.name().to_owned();
     let readers = readers(context, session, options, at_least);
@@ -74,6 +78,21 @@ pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
     out.documents.end(outcome.is_ok())?;
     outcome?;
     out.batch.end()
+}
+
+/// Fails where not even one page can be read.
+fn room_for_a_page(context: &Context) -> Result<(), Failure> {
+    match context.available_bytes() {
+        Some(bytes) if bytes < PAGE_BYTES => Err(Failure::new(format!(
+            "reading a page takes up to {} of memory, and {} are available",
+            size(PAGE_BYTES),
+            size(bytes)
+        ))
+        .hint(
+            "end other programs, raise the limit of this one, or try all the same with OCELLUS_MEMORY=any",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// How pages are shared among threads.
@@ -110,7 +129,9 @@ fn no_idle_options(session: &Session, args: &Ocr) -> Result<(), Failure> {
             "{} reads line by line and has no use for {flag}",
             session.name()
         ))
-        .hint(format!("leave out {flag}, or name a model that reads whole pages with -m"))),
+        .hint(format!(
+            "leave out {flag}, or name a model that reads whole pages with -m"
+        ))),
         _ => Ok(()),
     }
 }
@@ -231,8 +252,10 @@ impl Drawings {
         let place = Places::new(path, inputs)?;
         Ok(Some(match (place, output) {
             (Places::One(to), Places::One(output)) if to == *output => {
-                return Err(Failure::usage("the text and the drawn picture would be written to one place")
-                    .hint("name two files with -o and --draw"));
+                return Err(
+                    Failure::usage("the text and the drawn picture would be written to one place")
+                        .hint("name two files with -o and --draw"),
+                );
             }
             (Places::One(to), _) => Self::One(to, Drawing::of(path)?),
             (each, _) => Self::Each(each),

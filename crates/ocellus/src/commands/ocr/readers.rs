@@ -85,8 +85,9 @@ impl Readers {
             match thread {
                 Ok(_) => started += 1,
                 Err(error) if started == 0 => {
-                    return Err(Failure::new(format!("no thread can be started: {error}"))
-                        .hint("the limits of this account or container on processes or memory are too narrow"));
+                    return Err(Failure::new(format!("no thread can be started: {error}")).hint(
+                        "the limits of this account or container on processes or memory are too narrow",
+                    ));
                 }
                 Err(_) => break,
             }
@@ -126,11 +127,27 @@ impl Shared {
                         let page = read(&job);
                         let (input, pages) = (job.input, job.pages);
                         let more = job.page + 1 < pages;
-                        (job.index, Done { input, more, pages, page })
+                        (
+                            job.index,
+                            Done {
+                                input,
+                                more,
+                                pages,
+                                page,
+                            },
+                        )
                     }
                     Err((index, input, failure)) => {
                         let page = Err(failure);
-                        (index, Done { input, more: false, pages: 1, page })
+                        (
+                            index,
+                            Done {
+                                input,
+                                more: false,
+                                pages: 1,
+                                page,
+                            },
+                        )
                     }
                 };
                 if sender.send((index, done)).is_err() {
