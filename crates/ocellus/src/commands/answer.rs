@@ -39,7 +39,10 @@ pub fn written(
 /// Warnings of an answer, for results: those of its model, and that it was cut, which is said here on standard error, too.
 pub fn warnings(session: &Session, what: &str, finish: FinishReason, tokens: usize) -> Vec<Value> {
     let warning = |kind: &str, message: &str| json!({"kind": kind, "message": message});
-    let of_model = session.warnings().iter().map(|message| warning("checkpoint", message));
+    let of_model = session
+        .warnings()
+        .iter()
+        .map(|message| warning("checkpoint", message));
     let mut warnings: Vec<Value> = of_model.collect();
     if finish == FinishReason::Length {
         let message = format!("{what} was cut after {tokens} tokens");

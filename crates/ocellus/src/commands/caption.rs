@@ -46,7 +46,12 @@ fn one(
 ) -> Result<(), Failure> {
     let caption = session.caption(request, args.beams, args.max_tokens.get());
     let caption = caption.map_err(|error| error.about(name))?;
-    let warnings = warnings(session, &format!("the caption of {name}"), caption.finish, caption.ids.len());
+    let warnings = warnings(
+        session,
+        &format!("the caption of {name}"),
+        caption.finish,
+        caption.ids.len(),
+    );
     match args.format {
         Format::Text if several => output::line(&format!("{name}: {}", caption.text)),
         Format::Text => output::line(&caption.text),

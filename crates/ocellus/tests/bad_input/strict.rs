@@ -78,7 +78,10 @@ fn warnings_are_told_and_refused_on_request() {
         );
         let answer: Value = serde_json::from_str(&told.stdout).unwrap();
         assert!(
-            answer["warnings"].as_array().unwrap().last().unwrap()["message"].as_str().unwrap().contains(text),
+            answer["warnings"].as_array().unwrap().last().unwrap()["message"]
+                .as_str()
+                .unwrap()
+                .contains(text),
             "{name}: {answer}"
         );
         ask(&["--quiet"]).fine();
