@@ -203,6 +203,16 @@ fn is_standard_output(path: &Path) -> bool {
     STANDARD_OUTPUT.iter().any(|name| Path::new(name) == path)
 }
 
+/// Fails unless something can be written at `path`.
+pub fn place(path: &Path) -> Result<(), Failure> {
+    Destination::of(path).map(drop)
+}
+
+/// Writes to a path: a regular file whole or not at all, what is none as it is.
+pub fn file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    Destination::of(path)?.write(bytes)
+}
+
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {

@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use crate::destination::Destination;
 use crate::error::Failure;
 
 pub use ocellus_base::columns::columns as table;
@@ -35,16 +34,6 @@ pub fn line(text: &str) -> Result<(), Failure> {
 pub fn note(text: &str) {
     // There is nowhere to report that standard error is closed.
     let _ = writeln!(io::stderr(), "{text}");
-}
-
-/// Fails unless something can be written at `path`.
-pub fn place(path: &Path) -> Result<(), Failure> {
-    Destination::of(path).map(drop)
-}
-
-/// Writes to a path: a regular file whole or not at all, what is none as it is.
-pub fn file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    Destination::of(path)?.write(bytes)
 }
 
 /// Writes a result as indented JSON.

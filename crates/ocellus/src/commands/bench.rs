@@ -17,7 +17,7 @@ use crate::args::Bench;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::memory;
-use crate::output;
+use crate::{destination, output};
 
 /// Seed of the picture.
 const SEED: u64 = 0;
@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
     let checkpoint = context.checkpoint(name)?;
     let clock = Arc::new(SystemClock::start());
     for file in args.profile.iter().chain(&stacks(args)) {
-        output::place(file)?;
+        destination::place(file)?;
     }
     let usage = Usage {
         pictures: vec![(size.width_px, size.height_px)],
@@ -103,8 +103,8 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         profile,
     };
     if let (Some(flames), Some(folded), Some(profile)) = (&args.profile, stacks(args), &report.profile) {
-        output::file(flames, profile.flames(&report.conditions.title()).as_bytes())?;
-        output::file(&folded, profile.folded().as_bytes())?;
+        destination::file(flames, profile.flames(&report.conditions.title()).as_bytes())?;
+        destination::file(&folded, profile.folded().as_bytes())?;
     }
     match args.json {
         true => output::line(&report.json().to_string()),

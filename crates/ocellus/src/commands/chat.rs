@@ -14,7 +14,7 @@ use crate::args::Chat;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::lines::Lines;
-use crate::{inputs, output};
+use crate::{destination, inputs, output};
 
 const HELP: &str = "\
 /image FILE   show the model a picture with the next question
@@ -164,7 +164,7 @@ fn save(talk: &Talk, path: &Path) -> Result<(), Failure> {
         .iter()
         .map(|m| json!({ "role": m.role.name(), "content": m.content.iter().map(part).collect::<Vec<_>>() }))
         .collect();
-    output::file(
+    destination::file(
         path,
         format!("{:#}\n", json!({ "messages": messages })).as_bytes(),
     )

@@ -2,7 +2,7 @@
 
 use crate::args::{Completions, Man};
 use crate::error::Failure;
-use crate::{options, output};
+use crate::{destination, options, output};
 
 /// Prints the script.
 pub fn run(args: Completions) -> Result<(), Failure> {
@@ -18,7 +18,7 @@ pub fn manual(args: &Man) -> Result<(), Failure> {
     let mut all = Vec::new();
     pages(options::command(), "ocellus".to_owned(), &mut all)?;
     let mut all = all.iter();
-    all.try_for_each(|(name, page)| output::file(&folder.join(format!("{name}.1")), page))
+    all.try_for_each(|(name, page)| destination::file(&folder.join(format!("{name}.1")), page))
 }
 
 /// Adds the page of a command and those of its subcommands, each with the name by which `man` finds it.

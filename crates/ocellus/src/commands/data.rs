@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::args::{self, Data};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::output;
+use crate::{destination, output};
 
 pub fn run(context: &Context, args: Data) -> Result<(), Failure> {
     match args {
@@ -60,7 +60,7 @@ fn synth(context: &Context, args: &args::Synth) -> Result<(), Failure> {
             json!({ "image": name, "text": sample.text, "spans": spans })
         ));
     }
-    output::file(&folder.join("lines.jsonl"), lines.as_bytes())
+    destination::file(&folder.join("lines.jsonl"), lines.as_bytes())
 }
 
 /// Draws whole pages and writes their true lines beside them, in `pages.jsonl`.
@@ -85,7 +85,7 @@ fn pages(synth: &Synth, args: &args::Synth) -> Result<(), Failure> {
             json!({ "image": name, "kind": page.kind.name(), "turned": page.turned, "lines": truth })
         ));
     }
-    output::file(&args.output.join("pages.jsonl"), lines.as_bytes())
+    destination::file(&args.output.join("pages.jsonl"), lines.as_bytes())
 }
 
 fn picture(path: &Path, image: ocellus_media::Gray) -> Result<(), Failure> {
@@ -94,5 +94,5 @@ fn picture(path: &Path, image: ocellus_media::Gray) -> Result<(), Failure> {
     let mut png = Cursor::new(Vec::new());
     gray.write_to(&mut png, image::ImageFormat::Png)
         .map_err(Failure::new)?;
-    output::file(path, &png.into_inner())
+    destination::file(path, &png.into_inner())
 }

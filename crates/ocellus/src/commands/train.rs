@@ -13,8 +13,8 @@ use crate::args::Train;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::interrupt::Listener;
-use crate::output;
 use crate::values::Device;
+use crate::{destination, output};
 use ocellus::SystemClock;
 
 /// A line of history every so many steps, a validation and a checkpoint every quarter of an hour.
@@ -97,7 +97,7 @@ fn copy_model_files(from: &Path, to: &Path) -> Result<(), Failure> {
         let source = from.join(name);
         if source.is_file() {
             let bytes = std::fs::read(&source).map_err(|e| Failure::io("read", &source, &e))?;
-            output::file(&to.join(name), &bytes)?;
+            destination::file(&to.join(name), &bytes)?;
         }
     }
     Ok(())
