@@ -55,9 +55,12 @@ fn regular(metadata: &std::fs::Metadata) -> Result<()> {
         return Ok(());
     }
     if metadata.is_dir() {
-        return Err(ErrorKind::IsADirectory.into());
+        return Err(Error::new(
+            ErrorKind::IsADirectory,
+            "not a regular file but a folder",
+        ));
     }
-    let said = "it is a device, a FIFO or a socket, not a regular file";
+    let said = "not a regular file but a device, a FIFO or a socket";
     Err(Error::new(ErrorKind::InvalidInput, said))
 }
 
