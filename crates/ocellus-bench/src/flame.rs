@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use ocellus_base::markup::escape;
+
 /// Sizes in px.
 const WIDTH: f64 = 1200.0;
 const ROW: f64 = 20.0;
@@ -51,7 +53,7 @@ pub fn graph<'s>(title: &str, stacks: impl Iterator<Item = (&'s [&'s str], u64)>
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
          font-family=\"monospace\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
          <text x=\"6\" y=\"20\">{}: {}</text>\n",
-        escaped(title),
+        escape(&title.replace('\n', " ")),
         time(all_ns)
     );
     let scale = WIDTH / all_ns.max(1) as f64;
@@ -67,7 +69,7 @@ fn draw(svg: &mut String, frame: &Frame, (mut x, y): (f64, f64), scale: f64, all
         let width = total_ns as f64 * scale;
         if width >= NARROWEST {
             let share = total_ns as f64 / all_ns.max(1) as f64 * 100.0;
-            let name = escaped(name);
+            let name = escape(name);
             // Writing to a string cannot fail.
             let _ = writeln!(
                 svg,
@@ -108,21 +110,6 @@ fn time(ns: u64) -> String {
         0..1_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
         _ => format!("{:.2} s", ns as f64 / 1e9),
     }
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -88,8 +88,20 @@ fn write(
     rows: u64,
 ) -> Result<u64, SessionError> {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
-    let beside = to.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    fs::create_dir_all(&beside).map_err(|e| SessionError::io("create", &beside, e))?;
+    let parent = match to.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // A name that nobody can know before, and nothing that stands there already.
+    let beside = fs::create_dir_all(parent).and_then(|()| {
+        tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .suffix(".tmp")
+            .make_in(parent, |path| fs::create_dir(path))?
+            .keep()
+            .map_err(|error| error.error)
+    });
+    let (_, beside) = beside.map_err(|e| SessionError::io("create", to, e))?;
     let written = fill((from, &beside), weights, &source.kept(), rows).and_then(|bytes| {
         fs::rename(&beside, to).map_err(|e| SessionError::io("create", to, e))?;
         Ok(bytes)

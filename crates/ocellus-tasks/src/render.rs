@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use ocellus_base::markup::escape;
+
 use crate::ocr::{OcrLine, OcrPage};
 
 /// A line is a heading if its type is this much larger than that of most text.
@@ -129,21 +131,6 @@ fn escape_markdown(out: &mut String, text: &str) {
     }
 }
 
-fn escape_html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
 /// A document with a section per page, headings and paragraphs.
 pub fn html(pages: &[OcrPage]) -> String {
     let sections: String = pages.iter().map(html_page).collect();
@@ -158,12 +145,12 @@ pub const HTML_END: &str = "</body>\n</html>\n";
 pub fn html_page(page: &OcrPage) -> String {
     let mut out = format!(
         "<section data-source=\"{}\" data-page=\"{}\">\n",
-        escape_html(&page.source),
+        escape(&page.source),
         page.page
     );
     let mut open = false;
     for (line, kind) in page.lines.iter().zip(kinds(page)) {
-        let text = escape_html(&line.text);
+        let text = escape(&line.text);
         if open && kind != Kind::Continued {
             out.push_str("</p>\n");
             open = false;
@@ -205,7 +192,7 @@ pub const HOCR_START: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCT
 pub fn hocr_page(page: &OcrPage, number: usize) -> String {
     let mut out = format!(
         "<div class=\"ocr_page\" id=\"page_{number}\" title=\"image &quot;{}&quot;; bbox 0 0 {} {}; ppageno {}\">\n",
-        escape_html(&page.source),
+        escape(&page.source),
         page.width,
         page.height,
         page.page.saturating_sub(1)
@@ -224,7 +211,7 @@ pub fn hocr_page(page: &OcrPage, number: usize) -> String {
                 "{space}<span class=\"ocrx_word\" id=\"word_{id}_{}\" title=\"bbox {left} {y1} {right} {y2}; \
                  x_wconf {confidence:.0}\">{}</span>",
                 place + 1,
-                escape_html(word)
+                escape(word)
             );
         }
         out.push_str("</span>\n");

@@ -19,6 +19,8 @@ use ocellus_text::TextError;
 use ocellus_train::TrainError;
 use ocellus_weights::{RegionsError, WeightsError};
 
+use crate::terminal::one_line;
+
 /// Any failure of a command.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -123,13 +125,6 @@ impl Failure {
             let _ = writeln!(stderr, "{bold}hint:{plain} {}", one_line(hint));
         }
     }
-}
-
-/// File names and answers of servers may hold line breaks and control characters; a terminal must not obey them.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 impl From<HubError> for Failure {

@@ -6,6 +6,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::args::Global;
 use crate::environment::Environment;
+use crate::terminal::one_line;
 
 struct Stderr;
 
@@ -19,14 +20,18 @@ impl Log for Stderr {
         if self.enabled(record.metadata()) {
             // What a user should know of their own input needs no address in the program.
             let _ = match record.level() {
-                Level::Warn => writeln!(std::io::stderr().lock(), "warning: {}", record.args()),
+                Level::Warn => writeln!(
+                    std::io::stderr().lock(),
+                    "warning: {}",
+                    one_line(&record.args().to_string())
+                ),
                 level => {
                     let level = level.as_str().to_ascii_lowercase();
                     writeln!(
                         std::io::stderr().lock(),
                         "{level}: {}: {}",
                         record.target(),
-                        record.args()
+                        one_line(&record.args().to_string())
                     )
                 }
             };

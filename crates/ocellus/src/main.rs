@@ -19,6 +19,7 @@ mod natural;
 mod options;
 mod output;
 mod progress;
+mod terminal;
 mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -4,17 +4,19 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use crate::error::Failure;
+use crate::terminal::{one_line, visible};
 
-pub use ocellus_base::columns::columns as table;
 pub use ocellus_base::units::{count, size};
 
-/// Writes a piece of a result as it is, at once: a stream of text must be seen while it grows.
+/// Writes a piece of a result at once: a stream of text must be seen while it grows. What a terminal would obey is escaped.
 pub fn write(text: &str) -> Result<(), Failure> {
     write_bytes(text.as_bytes())
 }
 
-/// The same of what is no text.
+/// The same of what may be no text, which is written as it is.
 pub fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let shown = std::str::from_utf8(bytes).map(visible);
+    let bytes = shown.as_ref().map_or(bytes, String::as_bytes);
     let mut stdout = io::stdout().lock();
     stdout
         .write_all(bytes)
@@ -25,6 +27,15 @@ pub fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
         })
 }
 
+/// Rows with their columns aligned; each stays one line, whatever its cells hold.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| one_line(cell)).collect())
+        .collect();
+    ocellus_base::columns::columns(&rows)
+}
+
 /// Writes a line of a result.
 pub fn line(text: &str) -> Result<(), Failure> {
     write(&format!("{text}\n"))
@@ -33,7 +44,7 @@ pub fn line(text: &str) -> Result<(), Failure> {
 /// Prints a note that is not a result: a line on standard error.
 pub fn note(text: &str) {
     // There is nowhere to report that standard error is closed.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", visible(text));
 }
 
 /// Writes a result as indented JSON.

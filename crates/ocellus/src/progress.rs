@@ -1,11 +1,14 @@
 //! Bars and notes of a download, on standard error; bars only on a terminal, nothing with `--quiet`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Mutex;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocellus_hub::Progress;
 use ocellus_models::ConfigError;
+
+use crate::output;
+use crate::terminal::one_line;
 
 /// Shows one file at a time. Ctrl-C ends the program at once: what was written so far is kept and continued next time.
 pub struct Downloads {
@@ -41,7 +44,7 @@ impl Progress for Downloads {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr())
             .with_style(style.progress_chars("=> "))
-            .with_message(file.to_owned())
+            .with_message(one_line(file))
             .with_position(done_bytes);
         // A file that goes on from an earlier attempt must not look as fast as the part that was there.
         bar.reset_eta();
@@ -60,7 +63,7 @@ impl Progress for Downloads {
         self.with_bar(|slot| match slot.take() {
             Some(bar) => bar.finish(),
             None if !self.quiet => {
-                let _ = writeln!(std::io::stderr().lock(), "downloaded {file}");
+                output::note(&format!("downloaded {file}"));
             }
             None => {}
         });
@@ -93,9 +96,9 @@ impl Progress for Downloads {
         }
         message.clone_into(&mut last);
         self.with_bar(|slot| match slot {
-            Some(bar) => bar.println(message),
+            Some(bar) => bar.println(one_line(message)),
             None => {
-                let _ = writeln!(std::io::stderr().lock(), "{message}");
+                output::note(message);
             }
         });
     }
@@ -104,7 +107,7 @@ impl Progress for Downloads {
 /// One line about how it went, on standard error, unless `--quiet`.
 pub fn note(quiet: bool, message: &str) {
     if !quiet {
-        let _ = writeln!(std::io::stderr().lock(), "{message}");
+        output::note(message);
     }
 }
 

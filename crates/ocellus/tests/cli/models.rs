@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::support::Place;
+use crate::support::{Place, blank, small_model};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -88,6 +88,62 @@ fn hub_of(architecture: &'static str) -> String {
         }
     });
     address
+}
+
+/// A folder whose weights have a name that a terminal would obey, and lines in it.
+#[test]
+fn names_of_others_reach_no_terminal_and_stay_in_json() {
+    let place = Place::new();
+    small_model(&place, "odd");
+    let name = "\u{1b}]0;x\u{7}\u{9b}31m\u{202e}evil\nhead.b";
+    let header =
+        serde_json::json!({name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    std::fs::write(place.path().join("odd/model.safetensors"), bytes).unwrap();
+    for arguments in [
+        &["models", "show", "./odd"][..],
+        &["models", "show", "./odd", "--format", "json"],
+    ] {
+        let run = place.command(arguments).output().unwrap();
+        for text in [run.stdout, run.stderr] {
+            let text = String::from_utf8(text).unwrap();
+            let obeyed = ['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}'];
+            assert!(!text.contains(obeyed), "{arguments:?}: {text:?}");
+            assert!(!text.lines().any(|line| line.starts_with("head.b")), "{text}");
+        }
+    }
+}
+
+#[test]
+fn bad_addresses_of_hub_and_proxy_do_not_stop_what_is_local() {
+    let place = Place::new();
+    std::fs::write(place.path().join("a.png"), blank(40, 30)).unwrap();
+    for (name, value) in [
+        ("HF_ENDPOINT", "ftp://me:secret@hub"),
+        ("HTTPS_PROXY", "me:secret@ :x"),
+        ("HF_ENDPOINT", "https://me:secret@hub"),
+    ] {
+        for (arguments, good) in [
+            (&["ocr", "a.png"][..], Some(true)),
+            (&["models", "list"], Some(true)),
+            (&["doctor", "--online"], None),
+            (&["models", "pull", "org/name"], Some(false)),
+        ] {
+            let run = place.command(arguments).env(name, value).output().unwrap();
+            let text = format!(
+                "{}{}",
+                String::from_utf8_lossy(&run.stdout),
+                String::from_utf8_lossy(&run.stderr)
+            );
+            assert!(
+                good.is_none_or(|good| run.status.success() == good),
+                "{arguments:?}: {text}"
+            );
+            assert!(!text.contains("secret"), "{arguments:?}: {text}");
+        }
+    }
 }
 
 #[test]
