@@ -8,6 +8,7 @@ pub mod columns;
 pub mod contained;
 pub mod files;
 pub mod limits;
+pub mod markup;
 pub mod trace;
 pub mod units;
 
