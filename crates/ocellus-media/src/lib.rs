@@ -8,6 +8,7 @@
 //! This room knows pixels, grids and recipes. It knows no token ids, no model families and no weights.
 
 mod batch;
+mod canvas;
 mod decode;
 mod error;
 mod fax;

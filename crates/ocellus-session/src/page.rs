@@ -141,6 +141,8 @@ impl Session {
             bbox: [0.0, 0.0, image.width as f32, image.height as f32],
             confidence: answer.confidence(),
             em_px: 1.0,
+            quad: None,
+            cell: None,
         };
         let lines = answer.text.lines().map(str::trim).filter(|line| !line.is_empty());
         let lines: Vec<LineText> = lines.map(line).collect();

@@ -27,6 +27,7 @@ mod screens;
 mod shelves;
 mod skew;
 mod strips;
+mod table;
 mod text;
 mod threshold;
 
@@ -34,4 +35,5 @@ pub use chunks::{STRIP_HEIGHT_PX, STRIP_WIDTH_PX};
 pub use find::{find_lines, find_lines_at};
 pub use page::{Chunk, LINES, Line, Page};
 pub use strips::{StripPlace, strip_places, strips};
+pub use table::Cell;
 pub use text::{ChunkText, LineText, PageText, join, join_certain};

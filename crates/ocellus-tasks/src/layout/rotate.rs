@@ -64,17 +64,22 @@ impl Turn {
 
     /// The upright box on the page around a box `[x1, y1, x2, y2]` on the canvas.
     pub fn back_box(&self, [x1, y1, x2, y2]: [f32; 4]) -> [f32; 4] {
-        let corners = [(x1, y1), (x2, y1), (x1, y2), (x2, y2)].map(|(x, y)| self.back(x, y));
-        corners
-            .iter()
-            .fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |around, &(x, y)| {
+        self.back_quad([x1, y1, x2, y2]).iter().fold(
+            [f32::MAX, f32::MAX, f32::MIN, f32::MIN],
+            |around, &[x, y]| {
                 [
                     around[0].min(x),
                     around[1].min(y),
                     around[2].max(x),
                     around[3].max(y),
                 ]
-            })
+            },
+        )
+    }
+
+    /// The corners on the page of a box on the canvas, clockwise from the left upper one.
+    pub fn back_quad(&self, [x1, y1, x2, y2]: [f32; 4]) -> [[f32; 2]; 4] {
+        [(x1, y1), (x2, y1), (x2, y2), (x1, y2)].map(|(x, y)| self.back(x, y).into())
     }
 
     /// The page on the canvas, bilinear; outside the page it is mirrored, so that paper stays paper.

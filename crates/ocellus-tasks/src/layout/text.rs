@@ -2,7 +2,9 @@
 
 use super::order::reading_order;
 use super::page::{Line, Page};
+use super::rotate::Turn;
 use super::rows::Item;
+use super::table::{self, Cell};
 
 /// What the reader made of one chunk.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,6 +24,10 @@ pub struct LineText {
     pub confidence: f32,
     /// Estimated em of the font, in pixels.
     pub em_px: f32,
+    /// Of a line that is not level: the corners `[x, y]` of its own box in pixels of the page, clockwise from where it begins above.
+    pub quad: Option<[[f32; 2]; 4]>,
+    /// Of a line that stands in a table.
+    pub cell: Option<Cell>,
 }
 
 /// The text of one page.
@@ -123,11 +129,18 @@ pub fn join_certain(layout: &Page, read: Vec<ChunkText>) -> PageText {
 
 fn page_text(layout: &Page, order: &[usize], mut texts: Vec<Option<LineText>>) -> PageText {
     let mut page = PageText::default();
+    let mut items = Vec::new();
     for &index in order {
         match texts[index].take() {
-            Some(text) => page.lines.push(text),
+            Some(text) => {
+                page.lines.push(text);
+                items.push(layout.lines[index].item());
+            }
             None => page.unread.push(layout.lines[index].bbox),
         }
+    }
+    for (line, cell) in page.lines.iter_mut().zip(table::cells(&items)) {
+        line.cell = cell;
     }
     let lines: Vec<&str> = page.lines.iter().map(|line| line.text.as_str()).collect();
     page.text = lines.join("\n");
@@ -137,11 +150,13 @@ fn page_text(layout: &Page, order: &[usize], mut texts: Vec<Option<LineText>>) -
 /// The text of every line of a layout; `None` where nothing was read.
 fn line_texts(layout: &Page, read: Vec<ChunkText>) -> Vec<Option<LineText>> {
     let mut read = read.into_iter();
-    layout
-        .lines
-        .iter()
-        .map(|line| line_text(line, read.by_ref().take(line.chunks.len())))
-        .collect()
+    let turn = Turn::levelling(layout.skew_degrees, layout.width, layout.height);
+    let text = |line: &Line| {
+        let quad = (layout.skew_degrees != 0.0).then(|| turn.back_quad(line.upright));
+        let text = line_text(line, read.by_ref().take(line.chunks.len()))?;
+        Some(LineText { quad, ..text })
+    };
+    layout.lines.iter().map(text).collect()
 }
 
 fn line_text(line: &Line, mut read: impl Iterator<Item = ChunkText>) -> Option<LineText> {
@@ -166,6 +181,8 @@ fn line_text(line: &Line, mut read: impl Iterator<Item = ChunkText>) -> Option<L
         bbox: line.bbox,
         confidence: sum / weight,
         em_px: line.em_px,
+        quad: None,
+        cell: None,
     })
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use ocellus_models::{ClassScore, Detections};
 use ocellus_session::{Session, Usage, write_regions};
+use ocellus_tasks::draw::Mark;
 use serde_json::{Value, json};
 
 use super::batch::each;
@@ -52,7 +53,7 @@ pub fn run(context: &Context, args: Detect) -> Result<(), Failure> {
                 &places.file(index, "png")?,
                 drawing,
                 &picture,
-                &found.regions.boxes,
+                &marks(&session, &found),
             )?;
         }
         let report = Report {
@@ -123,6 +124,20 @@ impl Report<'_> {
             &std::iter::once(head).chain(rows).collect::<Vec<_>>(),
         ))
     }
+}
+
+/// Colour of the boxes of regions.
+const BOX_COLOUR: [u8; 3] = [220, 40, 40];
+
+/// The regions with what is in them.
+fn marks(session: &Session, found: &Detections) -> Vec<Mark> {
+    let [objects, _] = session.labels();
+    let regions = found.regions.boxes.iter().zip(&found.objects);
+    let mark = |(bbox, object): (&[f32; 4], &ClassScore)| {
+        let label = format!("{} {:.2}", name(object, objects), object.probability);
+        Mark::of_box(*bbox, label, BOX_COLOUR)
+    };
+    regions.map(mark).collect()
 }
 
 /// The bytes of a file of regions.

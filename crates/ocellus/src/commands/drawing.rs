@@ -6,13 +6,10 @@ use std::path::Path;
 
 use image::ImageFormat;
 use ocellus_media::Rgb;
-use ocellus_tasks::draw;
+use ocellus_tasks::draw::{self, Mark};
 
 use crate::destination::Destination;
 use crate::error::Failure;
-
-/// Colour of drawn boxes.
-const BOX_COLOUR: [u8; 3] = [220, 40, 40];
 
 /// How a drawn picture is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +36,12 @@ impl Drawing {
     }
 }
 
-/// Writes `picture` with the outlines of `boxes`, in its pixels.
+/// Writes `picture` with `marks` on it.
 ///
 /// # Errors
 /// A place that cannot be written.
-pub fn write(to: &Destination, drawing: Drawing, picture: &Rgb, boxes: &[[f32; 4]]) -> Result<(), Failure> {
-    let drawn = draw::boxes(picture, boxes, BOX_COLOUR);
+pub fn write(to: &Destination, drawing: Drawing, picture: &Rgb, marks: &[Mark]) -> Result<(), Failure> {
+    let drawn = draw::marks(picture, marks);
     let drawn = image::RgbImage::from_raw(drawn.width, drawn.height, drawn.data)
         .ok_or_else(|| Failure::new("the drawn picture has no pixels"))?;
     let mut file = Cursor::new(Vec::new());

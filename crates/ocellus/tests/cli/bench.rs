@@ -200,6 +200,12 @@ fn plan_says_what_the_refusal_says() {
     ] {
         assert!(table.contains(row), "{table}");
     }
+    // What a page takes beside the model is said, since reading one is refused where it does not fit.
+    let page = plan["page_bytes"].as_u64().expect("a number");
+    assert!(table.contains("each page that is read"), "{table}");
+    let refused = place.run(&["ocr", checkpoints::PICTURE], &[("OCELLUS_MEMORY", "200MB")]);
+    let needed = format!("up to {}.{} MB", page / 1_000_000, page % 1_000_000 / 100_000);
+    assert!(refused.stderr.contains(&needed), "{needed}: {}", refused.stderr);
     let wide = place.run(&["models", "plan", "nano"], &[("OCELLUS_MEMORY", "20GB")]);
     assert!(
         wide.stdout.contains("20.0 GB") && !wide.stdout.contains("too little"),

@@ -86,6 +86,41 @@ fn regions_go_to_a_file_that_other_commands_read() {
 }
 
 #[test]
+fn several_pictures_have_a_file_and_a_drawing_each() {
+    let place = place();
+    std::fs::copy(place.path().join("picture.png"), place.path().join("other.png")).unwrap();
+    let arguments = [
+        "detect",
+        "picture.png",
+        "other.png",
+        "-m",
+        "model",
+        "-o",
+        "out/",
+        "--draw",
+        "drawn/",
+        "--format",
+        "json",
+    ];
+    let outcome = place.run(&arguments, &[]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+    let told: Vec<Value> = outcome
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        [&told[0]["source"], &told[1]["source"]],
+        ["picture.png", "other.png"]
+    );
+    assert!(told[0]["height"].is_u64(), "{}", told[0]["height"]);
+    let read = |name: &str| std::fs::read(place.path().join(name)).unwrap();
+    assert_eq!(read("out/picture.safetensors"), read("out/other.safetensors"));
+    let (drawn, before) = (read("drawn/other.png"), read("other.png"));
+    assert!(drawn.starts_with(b"\x89PNG") && drawn != before);
+}
+
+#[test]
 fn its_folder_is_shown() {
     let place = place();
     let outcome = place.run(&["models", "show", "./model"], &[]);

@@ -1,6 +1,6 @@
 //! Wrong usage and failures: exit code, one sentence, a hint, nothing on standard output.
 
-use crate::support::Place;
+use crate::support::{Place, golden};
 
 #[test]
 fn wrong_usage_is_exit_code_2() {
@@ -80,6 +80,9 @@ fn failures_are_exit_code_1_with_one_sentence_and_a_hint() {
     place.write("doc.png", "%PDF-1.7\n");
     place.write("clip.png", b"\0\0\0\x20ftypisom\0\0\0\0");
     place.write("bad\nname.png", "%PDF-1.7\n");
+    place.write("nano.toml", golden("recipes/nano.toml"));
+    place.write("fonts/a.ttf", golden("tests/fonts/Go-Regular.ttf"));
+    place.write("table.bin", b"\0\x01\0");
     let offline: &[(&str, &str)] = &[("HF_HUB_OFFLINE", "1")];
     let cases: &[Case] = &[
         (&["ask", "-m", "./absent", "hi"], &[], "./absent: no such folder"),
@@ -169,6 +172,25 @@ fn failures_are_exit_code_1_with_one_sentence_and_a_hint() {
             &["train", "absent.toml", "-o", "out"],
             &[],
             "absent.toml: no such recipe",
+        ),
+        (
+            &["train", "nano.toml", "-o", "out"],
+            &[],
+            "nano.toml: model.folder names models/nano, which does not exist",
+        ),
+        (
+            &[
+                "data",
+                "synth",
+                "--fonts",
+                "fonts",
+                "--corpus",
+                "table.bin",
+                "-o",
+                "out",
+            ],
+            &[],
+            "table.bin`: not a text file",
         ),
     ];
     for (arguments, environment, text) in cases {

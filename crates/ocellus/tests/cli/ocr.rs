@@ -215,6 +215,39 @@ fn a_folder_gets_a_file_for_each_input() {
 }
 
 #[test]
+fn a_table_is_a_table() {
+    let place = Place::new();
+    place.write("page.png", golden("examples/page.png"));
+    let read = |format: &str| {
+        let outcome = place.run(&["ocr", "page.png", "--format", format], &[]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+        outcome.stdout
+    };
+    let markdown = read("md");
+    for row in [
+        "\n\n| Sensor | Reading | Reference | Difference |\n| --- | --- | --- | --- |\n",
+        "\n| Relative humidity | 71 % | 73 % | -2 |\n",
+        "\n| Wind speed | 4.6 m/s | 4.5 m/s | +0.1 |\n\n",
+    ] {
+        assert!(markdown.contains(row), "{row}: {markdown}");
+    }
+    assert_eq!(markdown.matches("\n| ").count(), 6, "{markdown}");
+    let document: Value = serde_json::from_str(&read("json")).expect("JSON");
+    let lines = document["pages"][0]["lines"].as_array().expect("lines");
+    let cell = |text: &str| {
+        lines
+            .iter()
+            .find(|line| line["text"] == text)
+            .map(|line| &line["cell"])
+    };
+    assert_eq!(
+        cell("73 %"),
+        Some(&serde_json::json!({"table": 0, "row": 2, "column": 2}))
+    );
+    assert_eq!(cell("1. Summary"), Some(&Value::Null));
+}
+
+#[test]
 fn drawings_are_what_their_names_say() {
     let place = place();
     let drawn = place.run(&["ocr", "a2.png", "--draw", "boxes.jpg"], &[]);

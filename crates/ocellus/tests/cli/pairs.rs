@@ -143,6 +143,16 @@ fn vectors_have_length_1_and_give_the_similarity() {
             kinds,
             [(PICTURE, "image"), ("a cat", "text"), ("the dog", "text")]
         );
+        let misspelt = place.run(&["embed", "-m", &folder, "nofile.png"], &[]);
+        assert_eq!((misspelt.code, misspelt.stdout.as_str()), (1, ""), "{case:?}");
+        assert!(
+            misspelt.stderr.contains("nofile.png: no such file"),
+            "{}",
+            misspelt.stderr
+        );
+        let plan = place.run(&["models", "plan", &folder, "--format", "json"], &[]);
+        let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
+        assert!(plan["weights_bytes"].as_u64() > Some(0), "{case:?}: {plan}");
         let vectors: Vec<Vec<f64>> = rows
             .iter()
             .map(|r| list(r, "embedding").iter().map(number).collect())

@@ -74,6 +74,11 @@ fn pictures_get_captions() {
             batch.stdout
         );
         assert!(
+            batch.stdout.starts_with(&format!("{PICTURE}: ")),
+            "{}",
+            batch.stdout
+        );
+        assert!(
             batch.stderr.contains("broken.png: not a picture"),
             "{}",
             batch.stderr

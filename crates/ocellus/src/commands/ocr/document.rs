@@ -1,6 +1,6 @@
 //! A document that grows page by page in one of the formats.
 
-use ocellus_tasks::ocr::OcrPage;
+use ocellus_tasks::ocr::{OcrLine, OcrPage};
 use ocellus_tasks::render;
 use serde_json::{Value, json};
 
@@ -138,11 +138,22 @@ fn indented(value: &Value) -> String {
 fn page_json(page: &OcrPage) -> Value {
     let number = |v: f32| json!((f64::from(v) * 100.0).round() / 100.0);
     let bbox = |b: [f32; 4]| Value::Array(b.map(number).to_vec());
-    let lines: Vec<_> = page
-        .lines
-        .iter()
-        .map(|l| json!({ "text": l.text, "bbox": bbox(l.bbox), "confidence": (f64::from(l.confidence) * 1e4).round() / 1e4 }))
-        .collect();
+    let line = |line: &OcrLine| {
+        let confidence = (f64::from(line.confidence) * 1e4).round() / 1e4;
+        let mut object = json!({ "text": line.text, "bbox": bbox(line.bbox), "confidence": confidence });
+        if let Some(quad) = line.quad {
+            object["quad"] = quad
+                .iter()
+                .map(|corner| corner.map(number).to_vec().into())
+                .collect::<Vec<Value>>()
+                .into();
+        }
+        if let Some(cell) = line.cell {
+            object["cell"] = json!({ "table": cell.table, "row": cell.row, "column": cell.column });
+        }
+        object
+    };
+    let lines: Vec<_> = page.lines.iter().map(line).collect();
     let warnings: Vec<_> = page
         .warnings
         .iter()

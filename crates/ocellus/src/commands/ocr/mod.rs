@@ -5,8 +5,9 @@ mod pages;
 mod readers;
 
 use ocellus_models::Task;
-use ocellus_session::{GenerationOptions, MAX_TOKENS, PageOptions, Session, Usage};
-use ocellus_tasks::ocr::{OcrPage, WarningKind};
+use ocellus_session::{GenerationOptions, MAX_TOKENS, PAGE_BYTES, PageOptions, Session, Usage};
+use ocellus_tasks::draw::{self, Mark};
+use ocellus_tasks::ocr::{OcrLine, OcrPage, WarningKind};
 
 use self::document::{Document, ending};
 use self::pages::Pages;
@@ -21,8 +22,8 @@ use crate::error::Failure;
 use crate::output::size;
 use crate::progress::PageBar;
 
-/// Memory that a page takes while it is read by a line reader, generously.
-const PAGE_BYTES: u64 = 256 << 20;
+/// Confidence that a drawing does not mention.
+const SURE: f32 = 0.9;
 
 /// Reads every input; one that fails is reported and the rest go on. What is finished is written, also when Ctrl-C ends the rest.
 pub fn run(context: &Context, args: Ocr) -> Result<(), Failure> {
@@ -267,18 +268,31 @@ impl Drawings {
     }
 
     fn draw(&self, done: &Done, read: &ReadPage) -> Result<(), Failure> {
-        let boxes: Vec<[f32; 4]> = read.page.lines.iter().map(|l| l.bbox).collect();
+        let marks: Vec<Mark> = read.page.lines.iter().enumerate().map(mark).collect();
         match self {
             Self::One(..) if read.page.page > 1 => Ok(()),
-            Self::One(to, drawing) => drawing::write(to, *drawing, &read.image, &boxes),
+            Self::One(to, drawing) => drawing::write(to, *drawing, &read.image, &marks),
             Self::Each(places) => {
                 let page = match done.pages {
                     1 => "png".to_owned(),
                     _ => format!("{}.png", read.page.page),
                 };
                 let to = places.file(done.input, &page)?;
-                drawing::write(&to, Drawing::Png, &read.image, &boxes)
+                drawing::write(&to, Drawing::Png, &read.image, &marks)
             }
         }
+    }
+}
+
+/// A line with its number in reading order, and its confidence where that is not high.
+fn mark((index, line): (usize, &OcrLine)) -> Mark {
+    let label = match line.confidence {
+        sure if sure >= SURE => format!("{}", index + 1),
+        unsure => format!("{} {unsure:.2}", index + 1),
+    };
+    let mark = Mark::of_box(line.bbox, label, draw::confidence_colour(line.confidence));
+    Mark {
+        corners: line.quad.unwrap_or(mark.corners),
+        ..mark
     }
 }
