@@ -154,6 +154,9 @@ impl Report {
                 size(c.token_bytes)
             );
         }
+        if self.shares().is_some_and(|shares| shares.decode > 1.0) {
+            text += "a share over 100 %: these weights stay in the processor's caches, which are faster than memory\n";
+        }
         text
     }
 }

@@ -49,7 +49,7 @@ pub use checkpoint::CheckpointFiles;
 pub use compute::{Compute, ComputeOptions};
 pub use detect::write_regions;
 pub use error::SessionError;
-pub use memory_estimate::{MemoryEstimate, Usage};
+pub use memory_estimate::{MemoryEstimate, PAGE_BYTES, Usage};
 pub use needed::Needed;
 pub use ocellus_processor::{
     GenerationDefaults, PictureGeometry, PictureProcessor, PixelBounds, PreparedPicture, PromptFormatter,

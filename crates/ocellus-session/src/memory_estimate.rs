@@ -55,6 +55,10 @@ impl Usage {
     }
 }
 
+/// Memory that a page takes while a line reader reads it, beside what the model needs of it: the picture, its ink and its strips,
+/// generously.
+pub const PAGE_BYTES: u64 = 256 << 20;
+
 /// The memory that a use of a model takes, and what that was computed from.
 pub struct MemoryEstimate {
     pub shape: Shape,
@@ -63,6 +67,8 @@ pub struct MemoryEstimate {
     /// Pictures, text and answer of one request.
     pub context_tokens: u64,
     pub plan: Plan,
+    /// What each page takes beside it that is read line by line; `None` for models that read whole pages.
+    pub page_bytes: Option<u64>,
 }
 
 impl MemoryEstimate {
@@ -107,6 +113,7 @@ impl MemoryEstimate {
             pictures,
             context_tokens,
             plan,
+            page_bytes: processor.reads_lines().then_some(PAGE_BYTES),
         }))
     }
 

@@ -36,10 +36,10 @@ pub(crate) enum Script {
 
 impl Corpus {
     /// Reads UTF-8 text files, in the order of their paths, and keeps what is in `charset`, which must be sorted. A folder stands for the
-    /// `.txt` files in it.
+    /// `.txt` and `.md` files in it.
     ///
     /// # Errors
-    /// A path that cannot be read, and a corpus without a single line in the charset.
+    /// A path that cannot be read, a file that is no text, and a corpus without a single line in the charset.
     pub fn load(paths: &[PathBuf], charset: &[char]) -> Result<Self, SynthError> {
         fn read(path: &Path) -> impl FnOnce(std::io::Error) -> SynthError {
             move |source| SynthError::Read {
@@ -52,7 +52,7 @@ impl Corpus {
             if path.is_dir() {
                 for entry in std::fs::read_dir(path).map_err(read(path))? {
                     let file = entry.map_err(read(path))?.path();
-                    if file.extension().is_some_and(|e| e == "txt") {
+                    if file.extension().is_some_and(|e| e == "txt" || e == "md") {
                         files.push(file);
                     }
                 }
@@ -68,6 +68,10 @@ impl Corpus {
         for file in &files {
             let bytes = ocellus_base::files::read(file, ocellus_base::limits::CORPUS_FILE_BYTES)
                 .map_err(read(file))?;
+            // Old texts have a byte of another encoding here and there; files that are no text have zeros.
+            if bytes.contains(&0) {
+                return Err(SynthError::NoText { path: file.clone() });
+            }
             corpus.add(&String::from_utf8_lossy(&bytes), charset);
         }
         if corpus.lines() == 0 {
@@ -174,6 +178,19 @@ mod tests {
         );
         assert_eq!(corpus.place_of('字', &mut rng), Some(("漢字", 3)));
         assert_eq!(corpus.place_of('水', &mut rng), None);
+    }
+
+    #[test]
+    fn folders_stand_for_their_texts_and_pictures_are_no_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        put("a.md", b"# A heading\n\nsome text\n");
+        put("b.txt", b"more text");
+        put("c.png", b"\x89PNG\r\n\0\0");
+        let load = |name: &str| Corpus::load(&[folder.path().join(name)], &charset::latin());
+        assert_eq!(load("").unwrap().lines(), 3);
+        let error = load("c.png").unwrap_err().to_string();
+        assert!(error.ends_with("c.png`: not a text file"), "{error}");
     }
 
     #[test]

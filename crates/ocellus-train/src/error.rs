@@ -6,6 +6,12 @@ use std::path::PathBuf;
 pub enum TrainError {
     #[error("recipe {path}: {message}")]
     Recipe { path: PathBuf, message: String },
+    #[error("recipe {recipe}: {field} names {path}, which does not exist", recipe = recipe.display(), path = path.display())]
+    Missing {
+        recipe: PathBuf,
+        field: &'static str,
+        path: PathBuf,
+    },
     #[error("checkpoint {path}: {message}")]
     Checkpoint { path: PathBuf, message: String },
     #[error("the loss is {loss} at step {step}: the run cannot go on")]

@@ -99,6 +99,10 @@ pub struct TrainingStage {
 }
 
 impl TrainingRecipe {
+    /// Reads a recipe. Its paths are relative to the folder in which the program runs.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no recipe, and a path in it where nothing is.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let text =
             ocellus_base::files::read_text(path, ocellus_base::limits::JSON_BYTES).map_err(|source| {
@@ -113,7 +117,26 @@ impl TrainingRecipe {
         };
         let recipe: Self = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
         recipe.check().map_err(wrong)?;
+        if let Some((field, named)) = recipe.paths().find(|(_, named)| !named.exists()) {
+            return Err(TrainError::Missing {
+                recipe: path.into(),
+                field,
+                path: named.into(),
+            });
+        }
         Ok(recipe)
+    }
+
+    /// Every path that it names, with the name of its field.
+    fn paths(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let start = self.model.start.iter().map(|path| ("model.start", path));
+        let fonts = self.data.fonts.iter().map(|path| ("data.fonts", path));
+        let corpus = self.data.corpus.iter().map(|path| ("data.corpus", path));
+        std::iter::once(("model.folder", &self.model.folder))
+            .chain(start)
+            .chain(fonts)
+            .chain(corpus)
+            .map(|(field, path)| (field, path.as_path()))
     }
 
     fn check(&self) -> Result<(), String> {

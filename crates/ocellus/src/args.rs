@@ -545,9 +545,9 @@ pub struct Bench {
     pub name: Option<String>,
     #[command(flatten)]
     pub model: Model,
-    /// Size of the picture, which is drawn in memory
-    #[arg(long, value_name = "WxH", default_value = "1092x784")]
-    pub image_size: ImageSize,
+    /// Size of the picture, which is drawn in memory [default: 1092x784; of a model that reads line by line, a full strip]
+    #[arg(long, value_name = "WxH")]
+    pub image_size: Option<ImageSize>,
     #[command(flatten)]
     pub pixels: Pixels,
     /// Tokens of the prompt beside those of the picture

@@ -312,6 +312,9 @@ impl From<TrainError> for Failure {
             TrainError::Weights(error) => error.into(),
             TrainError::Io { path, source } => Self::io("use", &path, &source),
             TrainError::Recipe { .. } => Self::new(&error).hint("recipes/nano.toml is a complete recipe"),
+            TrainError::Missing { .. } => Self::new(&error).hint(
+                "paths in a recipe begin at the folder where the command runs: run it where they exist, or change them",
+            ),
             TrainError::Checkpoint { .. } => {
                 Self::new(&error).hint("the checkpoint belongs to another recipe")
             }

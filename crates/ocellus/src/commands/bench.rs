@@ -11,6 +11,7 @@ use ocellus_bench::{
 use ocellus_kernels::isa::Isa;
 use ocellus_media::test_card;
 use ocellus_session::Usage;
+use ocellus_tasks::layout::{STRIP_HEIGHT_PX, STRIP_WIDTH_PX};
 
 use super::machine;
 use crate::args::Bench;
@@ -21,6 +22,8 @@ use crate::{destination, output};
 
 /// Seed of the picture.
 const SEED: u64 = 0;
+/// Width and height of the picture, unless asked for others.
+const PICTURE: (u32, u32) = (1092, 784);
 
 /// Loads the model, measures, prints.
 pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
@@ -29,7 +32,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         tokens: args.tokens as usize,
         runs: args.runs.into(),
     };
-    let size = args.image_size;
+    let asked = args.image_size.map(|size| (size.width_px, size.height_px));
     let name = args.name.as_deref().or(args.model.model.as_deref());
     let checkpoint = context.checkpoint(name)?;
     let clock = Arc::new(SystemClock::start());
@@ -37,7 +40,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         destination::place(file)?;
     }
     let usage = Usage {
-        pictures: vec![(size.width_px, size.height_px)],
+        pictures: vec![asked.unwrap_or(PICTURE)],
         text_tokens: work.prompt_tokens as u64,
         new_tokens: work.tokens as u64,
         streams: args.streams.iter().copied().max().unwrap_or(1).into(),
@@ -47,7 +50,12 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
     let load_s = clock.now_ns() as f64 / 1e9;
     // A model that cannot be timed says so before the work begins.
     session.vlm()?;
-    let picture = test_card(size.width_px, size.height_px, SEED);
+    let usual = match session.reads_lines() {
+        true => (STRIP_WIDTH_PX, STRIP_HEIGHT_PX),
+        false => PICTURE,
+    };
+    let (width, height) = asked.unwrap_or(usual);
+    let picture = test_card(width, height, SEED);
     let told = |measured: &Measured| {
         if !context.global.quiet {
             tell(measured, work.runs);
@@ -87,7 +95,7 @@ pub fn run(context: &Context, args: &Bench) -> Result<(), Failure> {
         conditions: Conditions {
             model: name,
             weights: storage.name.to_owned(),
-            image: (size.width_px, size.height_px),
+            image: (width, height),
             threads: context.threads(),
             processor: machine::processor(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),

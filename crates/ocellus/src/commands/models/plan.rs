@@ -42,6 +42,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
         shape,
         context_tokens,
         plan,
+        page_bytes,
         ..
     } = estimate;
     let parameters = shape
@@ -58,7 +59,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
             "image_tokens": image_tokens, "prompt_tokens": prompt, "context_tokens": context_tokens,
             "weights_bytes": plan.weights_bytes, "cache_bytes": plan.cache_bytes,
             "vision_bytes": plan.vision_bytes, "prefill_bytes": plan.prefill_bytes,
-            "total_bytes": plan.total_bytes(), "available_bytes": available,
+            "total_bytes": plan.total_bytes(), "page_bytes": page_bytes, "available_bytes": available,
             "tower_flops": tower, "prefill_flops": prefill, "token_bytes": turn.bytes(),
         }));
     }
@@ -80,6 +81,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
         row("prompt at its peak", size(plan.prefill_bytes)),
         row("total", size(plan.total_bytes())),
     ];
+    rows.extend(page_bytes.map(|bytes| row("each page that is read", format!("up to {} more", size(bytes)))));
     rows.extend(available.map(|bytes| {
         let short = if bytes < plan.total_bytes() {
             ", too little"
