@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use ocellus_weights::Weights;
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(init: ocellus_fuzz::pass_contained(), |bytes: &[u8]| {
     let mut file = b"GGUF\x03\0\0\0".to_vec();
     file.extend_from_slice(bytes);
     let file_bytes = file.len();

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use ocellus_media::{Limits, Recipe, decode, patchify};
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(init: ocellus_fuzz::pass_contained(), |bytes: &[u8]| {
     let limits = Limits { picture_px: 1 << 16, side_px: 1 << 10, decode_bytes: 1 << 22, ..Limits::default() };
     match decode(bytes, &limits) {
         Ok(picture) => {

@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use ocellus_weights::Weights;
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(init: ocellus_fuzz::pass_contained(), |bytes: &[u8]| {
     check(bytes.to_vec());
     check(archive(bytes));
 });

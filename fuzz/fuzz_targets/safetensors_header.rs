@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use ocellus_weights::Weights;
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(init: ocellus_fuzz::pass_contained(), |bytes: &[u8]| {
     let Ok(weights) = Weights::from_bytes(bytes.to_vec(), "fuzz") else { return };
     for name in weights.names() {
         let view = weights.view(name).expect("a named tensor can be viewed");

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use ocellus_text::{Conversation, RenderOptions, Template};
 
-fuzz_target!(|source: &str| {
+fuzz_target!(init: ocellus_fuzz::pass_contained(), |source: &str| {
     let Ok(template) = Template::new(source) else { return };
     let conversation = Conversation::about_images(1, "What does the sign say?");
     for add_generation_prompt in [false, true] {

@@ -8,9 +8,10 @@
 //! ```
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use ocellus_base::Unfinished;
 
 use crate::HubError;
 use crate::reference::{RepositoryId, Revision, is_hex};
@@ -82,9 +83,12 @@ impl Repository {
         }
         let path = self.refs().join(revision.as_str());
         create_parent(&path)?;
-        let temporary = sibling(&path);
-        fs::write(&temporary, commit).map_err(HubError::io("write", &temporary))?;
-        fs::rename(&temporary, &path).map_err(HubError::io("write", &path))
+        (|| {
+            let (unfinished, mut file) = Unfinished::file(&path)?;
+            file.write_all(commit.as_bytes())?;
+            unfinished.finish()
+        })()
+        .map_err(HubError::io("write", &path))
     }
 
     /// Makes `snapshots/<commit>/<name>` lead to the blob.
@@ -97,25 +101,11 @@ impl Repository {
             return Ok(());
         }
         create_parent(&pointer)?;
-        let temporary = sibling(&pointer);
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(HubError::io("replace", &temporary)(error));
-            }
-            _ => {}
-        }
-        symlink(&target, &temporary, &self.blobs().join(blob)).map_err(HubError::io("link", &pointer))?;
-        fs::rename(&temporary, &pointer).map_err(HubError::io("link", &pointer))
+        let blob = self.blobs().join(blob);
+        Unfinished::with(&pointer, |link| symlink(&target, link, &blob))
+            .and_then(|(link, ())| link.finish())
+            .map_err(HubError::io("link", &pointer))
     }
-}
-
-/// A name beside `path` for what is not finished; no two calls, of any thread or process, get the same one.
-fn sibling(path: &Path) -> PathBuf {
-    static CALLS: AtomicU64 = AtomicU64::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}-{call}.tmp", std::process::id()));
-    path.with_file_name(name)
 }
 
 pub(crate) fn create_parent(path: &Path) -> Result<(), HubError> {

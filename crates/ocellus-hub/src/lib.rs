@@ -19,6 +19,8 @@ mod config;
 mod disk;
 mod download;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gguf;
 mod http;
 mod hub;

@@ -2,10 +2,11 @@
 
 use crate::{Dtype, Result, WeightsError};
 use half::{bf16, f16};
+use ocellus_base::Unfinished;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Name, element type, shape and little-endian bytes of one tensor.
 pub type TensorBytes = (String, Dtype, Vec<usize>, Vec<u8>);
@@ -44,7 +45,7 @@ impl TensorRef<'_> {
 /// Writes `tensors` to `path`, replacing what is there.
 ///
 /// The bytes go to a new file in the same folder, are flushed to the disk, and take the final name by a rename: a reader
-/// sees the old file or the new one, and a crash leaves at most a stray `.tmp` file. The same input gives the same bytes.
+/// sees the old file or the new one. The same input gives the same bytes.
 pub fn write(path: &Path, tensors: &[TensorBytes], metadata: &BTreeMap<String, String>) -> Result<()> {
     let tensors: Vec<TensorRef> = tensors.iter().map(TensorRef::from).collect();
     write_refs(path, &tensors, metadata, &mut |_| ())
@@ -62,8 +63,8 @@ pub fn write_refs(
         file: path.to_path_buf(),
         source,
     };
-    let (temporary, file) = create_temporary(path).map_err(io)?;
-    let written = (|| {
+    (|| {
+        let (unfinished, file) = Unfinished::file(path)?;
         let mut out = BufWriter::new(file);
         out.write_all(&header)?;
         for tensor in &order {
@@ -73,14 +74,10 @@ pub fn write_refs(
         let file = out.into_inner().map_err(|e| e.into_error())?;
         file.sync_all()?;
         drop(file);
-        fs::rename(&temporary, path)?;
+        unfinished.finish()?;
         sync_folder(path)
-    })();
-    written.map_err(|source| {
-        // Best effort: the first error is the one to report. After the rename there is nothing left to remove.
-        let _ = fs::remove_file(&temporary);
-        io(source)
-    })
+    })()
+    .map_err(io)
 }
 
 /// The same file as [`write()`], in memory.
@@ -184,28 +181,6 @@ fn layout<'t>(
     let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
     bytes.append(&mut json);
     Ok((bytes, order))
-}
-
-/// A new file beside `path`, under a unique name.
-fn create_temporary(path: &Path) -> std::io::Result<(PathBuf, File)> {
-    let name = path
-        .file_name()
-        .ok_or_else(|| std::io::Error::other("expected the path of a file"))?;
-    let process = std::process::id();
-    for attempt in 0..1000 {
-        let mut temporary = std::ffi::OsString::from(".");
-        temporary.push(name);
-        temporary.push(format!(".{process}-{attempt}.tmp"));
-        let temporary = path.with_file_name(temporary);
-        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
-            opened => return opened.map(|file| (temporary, file)),
-        }
-    }
-    Err(std::io::Error::new(
-        std::io::ErrorKind::AlreadyExists,
-        "too many temporary files beside it",
-    ))
 }
 
 /// Makes the rename itself durable. Only Unix lets a folder be opened and flushed.
