@@ -25,6 +25,9 @@ pub const PICTURES: usize = 64;
 /// Bytes of one JSON file: configuration or weight index.
 pub const JSON_BYTES: u64 = 64 << 20;
 
+/// Files of one repository on a hub.
+pub const LISTED_FILES: usize = 100_000;
+
 /// Bytes of a tokenizer file (the largest published one is 20 MB).
 pub const VOCABULARY_BYTES: u64 = 128 << 20;
 
@@ -34,6 +37,15 @@ pub const VOCABULARY_TOKENS: usize = 1 << 20;
 /// Bytes of one file of a text corpus, and of one font file (the largest published CJK collections have about 100 MB).
 pub const CORPUS_FILE_BYTES: u64 = 256 << 20;
 pub const FONT_BYTES: u64 = 256 << 20;
+
+/// Examples, pages or lines that a recipe of training takes at a time.
+pub const TRAINING_BATCH: usize = 1 << 16;
+
+/// Threads that a recipe of training asks for.
+pub const TRAINING_SHARDS: usize = 1_024;
+
+/// Characters, visual tokens and frames of one line of a recipe of training.
+pub const TRAINING_LINE: usize = 1 << 12;
 
 /// Bytes of a chat template's source.
 pub const TEMPLATE_BYTES: usize = 128 << 10;

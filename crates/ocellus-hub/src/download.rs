@@ -172,14 +172,12 @@ impl<'f> Part<'f> {
             hasher,
             resumed: false,
         };
-        let mut reader = match fs::File::open(&part.path) {
-            Ok(reader) => reader,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::File::create(&part.path).map_err(HubError::io("write", &part.path))?;
-                return Ok(part);
-            }
-            Err(error) => return Err(HubError::io("read", &part.path)(error)),
-        };
+        // A link or a pipe that was put there is not written through.
+        if !fs::symlink_metadata(&part.path).is_ok_and(|found| found.is_file()) {
+            part.restart()?;
+            return Ok(part);
+        }
+        let mut reader = fs::File::open(&part.path).map_err(HubError::io("read", &part.path))?;
         let mut block = vec![0; BLOCK_BYTES];
         loop {
             let count = reader
@@ -207,7 +205,12 @@ impl<'f> Part<'f> {
     }
 
     fn restart(&mut self) -> Result<(), HubError> {
-        fs::File::create(&self.path).map_err(HubError::io("write", &self.path))?;
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(HubError::io("replace", &self.path)(error));
+            }
+            _ => fs::File::create_new(&self.path).map_err(HubError::io("write", &self.path))?,
+        };
         self.hasher = self.file.checksum.hasher(self.file.size_bytes);
         self.done_bytes = 0;
         self.resumed = false;

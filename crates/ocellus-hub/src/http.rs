@@ -117,12 +117,29 @@ impl Client {
     }
 }
 
+/// A URL as it may be printed: without the user name and password before its host, and without its query, which may be signed.
+pub(crate) fn shown(url: &str) -> String {
+    let start = url.find("//").map_or(0, |at| at + 2);
+    let (scheme, rest) = url.split_at(start);
+    // A password that is not encoded may hold any character: everything before the last `@` goes.
+    let rest = match rest.rsplit_once('@') {
+        Some((_, host)) => format!("***@{host}"),
+        None => rest.to_owned(),
+    };
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    format!("{scheme}{}", &rest[..end])
+}
+
 /// A URL this program may request: http or https, with a host, without a user name in it.
 pub(crate) fn check(url: &str) -> Result<Uri, String> {
-    let uri: Uri = url.parse().map_err(|_| format!("`{url}` is not a URL"))?;
-    let authority = uri.authority().ok_or_else(|| format!("`{url}` has no host"))?;
+    let uri: Uri = url
+        .parse()
+        .map_err(|_| format!("`{}` is not a URL", shown(url)))?;
+    let authority = uri
+        .authority()
+        .ok_or_else(|| format!("`{}` has no host", shown(url)))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err(format!("`{url}` is not http or https"));
+        return Err(format!("`{}` is not http or https", shown(url)));
     }
     if authority.as_str().contains('@') || authority.host().is_empty() {
         return Err("user names in URLs are not allowed".into());
@@ -179,6 +196,7 @@ fn reason(error: &ureq::Error) -> String {
         ureq::Error::Timeout(_) => "no answer in time".into(),
         ureq::Error::ConnectionFailed => "the connection was refused".into(),
         ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::BadUri(_) => "the address is not a URL".into(),
         other => other.to_string(),
     }
 }
@@ -204,6 +222,25 @@ mod tests {
         for (location, expected) in cases {
             let found = follow(&from, location).map(|uri| uri.to_string()).map_err(|_| ());
             assert_eq!(found, expected.map(str::to_owned), "{location}");
+        }
+    }
+
+    #[test]
+    fn what_is_secret_in_a_url_is_not_shown() {
+        for (url, expected) in [
+            ("https://hub.example/a", "https://hub.example/a"),
+            (
+                "https://me:secret@hub.example/a?sig=secret",
+                "https://***@hub.example/a",
+            ),
+            ("ftp://me:sec/r#e?t@secret@hub", "ftp://***@hub"),
+            ("me:secret@hub", "***@hub"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(url), expected);
+            if let Err(reason) = check(url) {
+                assert!(!reason.contains("secret"), "{reason}");
+            }
         }
     }
 

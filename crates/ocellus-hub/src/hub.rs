@@ -64,31 +64,43 @@ pub enum Location {
 /// Finds and fetches checkpoints.
 pub struct Hub {
     config: HubConfig,
-    pub(crate) client: Client,
-    host: String,
+    /// The only host that is sent the token.
+    pub(crate) token_origin: String,
     pub(crate) disk: Box<dyn Disk>,
 }
 
 impl Hub {
+    /// Nothing is requested yet, and what is wrong with the addresses matters to requests only.
+    pub fn new(config: HubConfig) -> Self {
+        Self {
+            config,
+            token_origin: crate::config::TOKEN_ORIGIN.into(),
+            disk: Box::new(RealDisk),
+        }
+    }
+
+    /// Whether the addresses of the hub and of the proxy can be used; asks nobody.
+    ///
     /// # Errors
-    /// [`HubError::BadEndpoint`] and [`HubError::BadProxy`]. Nothing is requested yet.
-    pub fn new(mut config: HubConfig) -> Result<Self, HubError> {
-        config.endpoint = config.endpoint.trim().trim_end_matches('/').to_owned();
+    /// [`HubError::BadEndpoint`] and [`HubError::BadProxy`].
+    pub fn check(&self) -> Result<(), HubError> {
+        self.remote().map(drop)
+    }
+
+    fn remote(&self) -> Result<Remote, HubError> {
+        let endpoint = self.config.endpoint.trim().trim_end_matches('/').to_owned();
         let bad = |reason: String| HubError::BadEndpoint {
-            url: config.endpoint.clone(),
+            url: http::shown(&endpoint),
             reason,
         };
-        let uri = http::check(&config.endpoint).map_err(bad)?;
-        if uri.query().is_some() || config.endpoint.contains('#') {
+        let uri = http::check(&endpoint).map_err(bad)?;
+        if uri.query().is_some() || endpoint.contains('#') {
             return Err(bad("expected https://host, without a query".into()));
         }
-        let host = uri.authority().map_or_else(String::new, |a| a.to_string());
-        let client = Client::new(&config, crate::config::TOKEN_ORIGIN)?;
-        Ok(Self {
-            config,
-            client,
-            host,
-            disk: Box::new(RealDisk),
+        Ok(Remote {
+            client: Client::new(&self.config, &self.token_origin)?,
+            host: uri.authority().map_or_else(String::new, |a| a.to_string()),
+            endpoint,
         })
     }
 
@@ -225,11 +237,12 @@ impl Hub {
     /// Whether the endpoint answers at all: an error only when there is no answer.
     ///
     /// # Errors
-    /// [`HubError::Unreachable`], [`HubError::BadRedirect`].
+    /// [`HubError::Unreachable`], [`HubError::BadRedirect`], and as [`Hub::check`].
     pub fn ping(&self) -> Result<(), HubError> {
-        match self.client.get(&self.config.endpoint, 0) {
+        let remote = self.remote()?;
+        match remote.client.get(&remote.endpoint, 0) {
             Ok(_) | Err(Failure::Status { .. }) => Ok(()),
-            Err(failure) => Err(refusal(failure, "a first contact", &self.host)),
+            Err(failure) => Err(refusal(failure, "a first contact", &remote.host)),
         }
     }
 
@@ -328,18 +341,20 @@ impl Hub {
         only: Option<&str>,
         progress: &dyn Progress,
     ) -> Result<Checkpoint, HubError> {
-        let listing = self.listing(id, revision, progress)?;
+        let remote = self.remote()?;
+        let listing = self.listing(&remote, id, revision, progress)?;
         let names: Vec<&str> = listing.files.iter().map(|file| file.name.as_str()).collect();
         let wanted: HashSet<&str> = match only {
             Some(file) if !names.contains(&file) => {
                 return Err(HubError::NotFound {
                     what: format!("{file} in {id} at {revision}"),
-                    host: self.host.clone(),
+                    host: remote.host.clone(),
                 });
             }
             Some(file) => gguf::of_repository(&names, file).into_iter().collect(),
             None => selection::wanted(&names).into_iter().collect(),
         };
+        let wanted: HashSet<&str> = wanted.into_iter().collect();
         if only.is_none() && selection::weights(&names).is_empty() {
             return Err(HubError::NoWeights {
                 repository: id.to_string(),
@@ -359,10 +374,10 @@ impl Hub {
         std::fs::create_dir_all(&blobs).map_err(HubError::io("create the folder", &blobs))?;
         self.check_room(&blobs, &files)?;
         let downloader = Downloader {
-            client: &self.client,
+            client: &remote.client,
             disk: &*self.disk,
             retry_delays: &self.config.retry_delays,
-            host: &self.host,
+            host: &remote.host,
             progress,
         };
         for file in &files {
@@ -373,7 +388,7 @@ impl Hub {
                 let _lock = Lock::take(&lock, self.config.lock_wait, progress)?;
                 // Another process may have finished it while this one waited.
                 if !has_size(&blob, file.size_bytes) {
-                    let HubConfig { source, endpoint, .. } = &self.config;
+                    let (source, endpoint) = (&self.config.source, &remote.endpoint);
                     let (revision, commit) = (revision.as_str(), &listing.commit);
                     let url = listing::file_url(*source, endpoint, id, revision, commit, &file.name);
                     downloader.fetch(&url, file, &blob)?;
@@ -405,26 +420,27 @@ impl Hub {
 
     fn listing(
         &self,
+        remote: &Remote,
         id: &RepositoryId,
         revision: &Revision,
         progress: &dyn Progress,
     ) -> Result<Listing, HubError> {
-        let url = listing::list_url(self.config.source, &self.config.endpoint, id, revision.as_str());
+        let url = listing::list_url(self.config.source, &remote.endpoint, id, revision.as_str());
         let what = format!("{id} at {revision}");
         let mut attempt = 0;
         loop {
-            let reason = match self.client.get(&url, 0) {
+            let reason = match remote.client.get(&url, 0) {
                 Ok(answer) => {
                     let mut bytes = Vec::new();
-                    match answer.into_reader().take(JSON_BYTES).read_to_end(&mut bytes) {
-                        Ok(_) => return listing::parse(self.config.source, &self.host, id, &bytes),
+                    match answer.into_reader().take(JSON_BYTES + 1).read_to_end(&mut bytes) {
+                        Ok(_) => return listing::parse(self.config.source, &remote.host, id, &bytes),
                         Err(error) => format!("the connection broke off ({error})"),
                     }
                 }
                 Err(Failure::Transient(reason)) => reason,
-                Err(failure) => return Err(refusal(failure, &what, &self.host)),
+                Err(failure) => return Err(refusal(failure, &what, &remote.host)),
             };
-            let host = self.host.clone();
+            let host = remote.host.clone();
             if progress.cancelled() {
                 return Err(HubError::Cancelled);
             }
@@ -465,6 +481,14 @@ impl Hub {
         }
         Ok(())
     }
+}
+
+/// The other side of a connection.
+struct Remote {
+    client: Client,
+    /// Without a slash at its end.
+    endpoint: String,
+    host: String,
 }
 
 /// A reference after looking at this machine only.

@@ -158,7 +158,7 @@ fn references(folder: &Path, prefix: &str, names: &mut Vec<(String, String)>) ->
                 references(&entry.path(), &format!("{name}/"), names)?
             }
             // What a process that was killed left half-way is no reference.
-            Ok(kind) if kind.is_file() && !ocellus_base::unfinished::is_name(name.rsplit('/').next().unwrap_or_default()) && !name.ends_with(".tmp") => {
+            Ok(kind) if kind.is_file() && !name.ends_with(".tmp") && !name.ends_with(".part") => {
                 let commit = fs::read_to_string(entry.path()).unwrap_or_default();
                 names.push((name, commit.trim().to_owned()));
             }

@@ -5,6 +5,7 @@
 //! `/api/v1/models/{id}/repo?Revision=..&FilePath=..`. Its listing names no commit, so the snapshot is named by a hash
 //! over the names and checksums of its files: the same files, the same name.
 
+use ocellus_base::limits::{JSON_BYTES, LISTED_FILES};
 use serde::Deserialize;
 
 use crate::checksum::{Checksum, sha1_of};
@@ -122,6 +123,9 @@ pub(crate) fn parse(
         host: host.into(),
         reason,
     };
+    if bytes.len() as u64 > JSON_BYTES {
+        return Err(bad(format!("it is longer than {JSON_BYTES} bytes")));
+    }
     let json = |error: serde_json::Error| bad(format!("not the expected JSON ({error})"));
     let no_checksum = |name: &str| bad(format!("{name} has no size or no checksum"));
     let unsafe_name = |name: &str| HubError::UnsafeName {
@@ -174,6 +178,12 @@ pub(crate) fn parse(
             sha1_of(&contents.concat())
         }
     };
+    if files.len() > LISTED_FILES {
+        let count = files.len();
+        return Err(bad(format!(
+            "it names {count} files, at most {LISTED_FILES} are allowed"
+        )));
+    }
     if !is_hex(&commit, 40) {
         return Err(bad("it names no commit of 40 hexadecimal digits".into()));
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
+use ocellus_base::Unfinished;
 use ocellus_hub::{Checkpoint, Location};
 use ocellus_models::{ConfigFile, families};
 use ocellus_nn::stored::{self, Kept};
@@ -87,30 +88,14 @@ fn write(
     source: &Frozen,
     rows: u64,
 ) -> Result<u64, SessionError> {
-    let name = to.file_name().unwrap_or_default().to_string_lossy();
-    let parent = match to.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    // A name that nobody can know before, and nothing that stands there already.
-    let beside = fs::create_dir_all(parent).and_then(|()| {
-        tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".tmp")
-            .make_in(parent, |path| fs::create_dir(path))?
-            .keep()
-            .map_err(|error| error.error)
-    });
-    let (_, beside) = beside.map_err(|e| SessionError::io("create", to, e))?;
-    let written = fill((from, &beside), weights, &source.kept(), rows).and_then(|bytes| {
-        fs::rename(&beside, to).map_err(|e| SessionError::io("create", to, e))?;
-        Ok(bytes)
-    });
-    if written.is_err() {
-        // Best effort: the first error is the one to report.
-        let _ = fs::remove_dir_all(&beside);
+    let io = |error| SessionError::io("create", to, error);
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).map_err(io)?;
     }
-    written
+    let beside = Unfinished::folder(to).map_err(io)?;
+    let bytes = fill((from, beside.path()), weights, &source.kept(), rows)?;
+    beside.finish().map_err(io)?;
+    Ok(bytes)
 }
 
 /// Weights are said to be calibrated on `rows`, unless that is none.

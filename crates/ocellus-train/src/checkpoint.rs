@@ -4,8 +4,11 @@ use ocellus_weights::{Dtype, Weights};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::TrainError;
+use crate::{TrainError, TrainingRecipe};
 use crate::optimiser::{AUXILIARY, AdamW};
+
+/// The metadata key of what a run's recipe says.
+const RECIPE: &str = "recipe";
 
 const PARTS: [&str; 4] = ["weight", "first_moment", "second_moment", "average"];
 
@@ -14,7 +17,7 @@ fn bytes(values: &[f32]) -> Vec<u8> {
 }
 
 /// Writes the whole state; the old file stays until the new one is complete.
-pub fn save(path: &Path, optimiser: &AdamW) -> Result<(), TrainError> {
+pub fn save(path: &Path, optimiser: &AdamW, recipe: &TrainingRecipe) -> Result<(), TrainError> {
     let mut tensors = Vec::new();
     for slot in &optimiser.slots {
         let shape = slot.var.as_tensor().dims().to_vec();
@@ -32,17 +35,26 @@ pub fn save(path: &Path, optimiser: &AdamW) -> Result<(), TrainError> {
             ));
         }
     }
-    let metadata = BTreeMap::from([("steps".to_owned(), optimiser.steps.to_string())]);
+    let metadata = BTreeMap::from([
+        ("steps".to_owned(), optimiser.steps.to_string()),
+        (RECIPE.to_owned(), recipe.identity()),
+    ]);
     Ok(ocellus_weights::write(path, &tensors, &metadata)?)
 }
 
-/// Puts a saved state into an optimiser over the same variables.
-pub fn load(path: &Path, optimiser: &mut AdamW) -> Result<(), TrainError> {
+/// Puts a saved state into an optimiser over the same variables. A state that says of what recipe it is belongs to that recipe only.
+pub fn load(path: &Path, optimiser: &mut AdamW, recipe: &TrainingRecipe) -> Result<(), TrainError> {
     let wrong = |message: String| TrainError::Checkpoint {
         path: path.into(),
         message,
     };
     let weights = Weights::from_file(path)?;
+    if let Some(before) = weights.metadata().get(RECIPE)
+        && let Some((field, was, is)) = recipe.difference(before)
+    {
+        let path = path.into();
+        return Err(TrainError::OtherRecipe { path, field, was, is });
+    }
     let steps = weights.metadata().get("steps").and_then(|s| s.parse().ok());
     optimiser.steps = steps.ok_or_else(|| wrong("it does not say how many steps were taken".to_owned()))?;
     for slot in &mut optimiser.slots {

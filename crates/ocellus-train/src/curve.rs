@@ -1,5 +1,6 @@
 //! The history of a run as a picture.
 
+use std::io::Write;
 use std::path::Path;
 
 use embedded_graphics::Drawable;
@@ -9,6 +10,7 @@ use embedded_graphics::mono_font::ascii::FONT_8X13;
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::primitives::{Line, Primitive, PrimitiveStyle};
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
+use ocellus_base::Unfinished;
 use ocellus_media::Rgb;
 
 use crate::TrainError;
@@ -55,7 +57,12 @@ pub fn draw(history: &Path, picture: &Path) -> Result<(), TrainError> {
         .ok_or_else(|| failed("the curve has no pixels".to_owned()))?
         .write_to(&mut png, image::ImageFormat::Png)
         .map_err(|e| failed(e.to_string()))?;
-    std::fs::write(picture, png.into_inner()).map_err(|source| TrainError::Io {
+    (|| {
+        let (unfinished, mut file) = Unfinished::file(picture)?;
+        file.write_all(png.get_ref())?;
+        unfinished.finish()
+    })()
+    .map_err(|source| TrainError::Io {
         path: picture.into(),
         source,
     })

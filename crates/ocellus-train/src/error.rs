@@ -1,6 +1,6 @@
 //! Why training stopped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -16,6 +16,20 @@ pub enum TrainError {
     Checkpoint { path: PathBuf, message: String },
     #[error("the loss is {loss} at step {step}: the run cannot go on")]
     Diverged { step: u64, loss: f64 },
+    #[error("{path}: there is no checkpoint to go on from", path = path.display())]
+    NoRun { path: PathBuf },
+    #[error("{path}: a new run needs an empty folder, and `{found}` is there", path = path.display())]
+    NotEmpty { path: PathBuf, found: String },
+    #[error("{path}: another training run writes there", path = path.display())]
+    InUse { path: PathBuf },
+    /// A recipe that differs from that of the run that is to go on.
+    #[error("{path}: the run was begun with {field} = {was}, and the recipe says {is}", path = path.display())]
+    OtherRecipe {
+        path: PathBuf,
+        field: String,
+        was: String,
+        is: String,
+    },
     #[error(transparent)]
     Model(#[from] ocellus_models::ModelError),
     #[error(transparent)]
@@ -32,4 +46,15 @@ pub enum TrainError {
     Tensor(#[from] candle_core::Error),
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
+}
+
+impl TrainError {
+    /// For `map_err`: the path that could not be used.
+    pub(crate) fn io(path: &Path) -> impl Fn(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            path: path.clone(),
+            source,
+        }
+    }
 }

@@ -14,6 +14,7 @@ pub mod optimiser;
 pub mod pack;
 pub mod recipe;
 pub mod run;
+pub mod run_folder;
 pub mod schedule;
 pub mod step;
 pub mod trainer;
@@ -22,4 +23,5 @@ mod error;
 
 pub use error::TrainError;
 pub use recipe::TrainingRecipe;
+pub use run_folder::RunFolder;
 pub use trainer::{Report, Trainer};

@@ -1,12 +1,14 @@
 //! A recipe: everything that decides what a run computes, in one TOML file.
 
-use serde::Deserialize;
+use ocellus_base::limits;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 use crate::TrainError;
 
 /// A training run. Two runs of one recipe on one kind of processor give the same weights.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRecipe {
     pub model: ModelSource,
@@ -17,26 +19,29 @@ pub struct TrainingRecipe {
     pub stages: Vec<TrainingStage>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSource {
     /// Folder with `config.json`, `preprocessor_config.json` and `tokenizer.json`.
+    #[serde(skip_serializing)]
     pub folder: PathBuf,
     /// Weights to start from, a safetensors file; only the auxiliary heads then start at random.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub start: Option<PathBuf>,
     /// Deviation of the random start.
     pub initial_std: f32,
     pub seed: u64,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
     pub seed: u64,
     /// Folders that hold fonts.
+    #[serde(skip_serializing)]
     pub fonts: Vec<PathBuf>,
     /// Text files, or folders of them.
+    #[serde(skip_serializing)]
     pub corpus: Vec<PathBuf>,
     /// Pages drawn in every step, of which lines are cut as at work; the rest of the batch is lines drawn alone.
     #[serde(default)]
@@ -48,7 +53,7 @@ pub struct Data {
     pub validation_lines: usize,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Optimiser {
     pub steps: u64,
@@ -71,7 +76,7 @@ pub struct Optimiser {
 }
 
 /// Losses that help the model to find its way and are gone when it is used.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auxiliary {
     /// Weight of the frame loss: which character has its middle in each frame of a cell.
@@ -86,7 +91,7 @@ pub struct Auxiliary {
 }
 
 /// Which lines are read up to a share of the run.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingStage {
     /// Share of the run, 0 to 1, at which this stage ends.
@@ -140,15 +145,34 @@ impl TrainingRecipe {
     }
 
     fn check(&self) -> Result<(), String> {
-        let o = &self.optimiser;
-        for (name, value) in [
-            ("optimiser.batch", o.batch),
-            ("optimiser.micro_batch", o.micro_batch),
-            ("optimiser.shards", o.shards),
-            ("auxiliary.frames_per_cell", self.auxiliary.frames_per_cell),
-        ] {
-            if value == 0 {
-                return Err(format!("{name} is 0, expected at least 1"));
+        let (o, d) = (&self.optimiser, &self.data);
+        let counts = [
+            ("optimiser.batch", 1, o.batch, limits::TRAINING_BATCH),
+            ("optimiser.micro_batch", 1, o.micro_batch, limits::TRAINING_BATCH),
+            ("optimiser.shards", 1, o.shards, limits::TRAINING_SHARDS),
+            ("data.pages", 0, d.pages as usize, limits::TRAINING_BATCH),
+            ("data.lines_per_page", 0, d.lines_per_page, limits::TRAINING_BATCH),
+            ("data.validation_lines", 0, d.validation_lines, limits::TRAINING_BATCH),
+            (
+                "auxiliary.frames_per_cell",
+                1,
+                self.auxiliary.frames_per_cell,
+                limits::TRAINING_LINE,
+            ),
+        ];
+        let lines = self.stages.iter().flat_map(|stage| {
+            [
+                ("stages.min_chars", 0, stage.min_chars, limits::TRAINING_LINE),
+                ("stages.max_chars", 1, stage.max_chars, limits::TRAINING_LINE),
+                ("stages.max_cells", 1, stage.max_cells, limits::TRAINING_LINE),
+            ]
+        });
+        for (name, least, value, most) in counts.into_iter().chain(lines) {
+            if value < least {
+                return Err(format!("{name} is {value}, expected at least {least}"));
+            }
+            if value > most {
+                return Err(format!("{name} is {value}, expected at most {most}"));
             }
         }
         if self.stages.is_empty() {
@@ -160,11 +184,39 @@ impl TrainingRecipe {
         Ok(())
     }
 
+    /// What decides a run, as JSON: all but the places of files, which may move.
+    pub fn identity(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+
+    /// The first field that differs from an [`identity`](Self::identity), with its value there and here.
+    pub fn difference(&self, identity: &str) -> Option<(String, String, String)> {
+        // Both are read from text, so that numbers are rounded alike.
+        let read = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+        differs("", &read(identity), &read(&self.identity()))
+    }
+
     /// The stage at a share of the run.
     pub fn stage(&self, share: f32) -> &TrainingStage {
         self.stages
             .iter()
             .find(|s| share < s.until)
             .unwrap_or(&self.stages[self.stages.len() - 1])
+    }
+}
+
+fn differs(name: &str, was: &Value, is: &Value) -> Option<(String, String, String)> {
+    let inside = |key: &str| match name {
+        "" => key.to_owned(),
+        name => format!("{name}.{key}"),
+    };
+    match (was, is) {
+        (Value::Object(before), Value::Object(now)) => {
+            let keys = before.keys().chain(now.keys());
+            let of = |map: &serde_json::Map<String, Value>, key| map.get(key).cloned().unwrap_or_default();
+            keys.into_iter()
+                .find_map(|key| differs(&inside(key), &of(before, key), &of(now, key)))
+        }
+        _ => (was != is).then(|| (name.to_owned(), was.to_string(), is.to_string())),
     }
 }

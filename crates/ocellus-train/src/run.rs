@@ -1,16 +1,17 @@
 //! A run from start to end: steps, validation, checkpoints, history.
 //!
-//! A run lives in one folder: `checkpoint.safetensors` (the whole state), `model.safetensors` (the averaged weights),
+//! A run lives in a folder of its own ([`RunFolder`]): `checkpoint.safetensors` (the whole state), `model.safetensors` (the averaged weights),
 //! `history.jsonl` (a line every so many steps and one for each validation), `curve.png`.
 
 use ocellus_base::clock::Clock;
 use serde_json::json;
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::trainer::{Report, Trainer, Validation};
-use crate::{TrainError, curve};
+use crate::run_folder::CHECKPOINT;
+use crate::{RunFolder, TrainError, curve};
 
 /// How often things happen beside the steps.
 #[derive(Clone, Copy, Debug)]
@@ -31,20 +32,19 @@ pub trait Observer {
 /// Steps until the recipe is done or the observer breaks; the state is saved at the end either way.
 pub fn run(
     trainer: &mut Trainer,
-    folder: &Path,
+    folder: &RunFolder,
     cadence: Cadence,
     clock: &dyn Clock,
     observer: &mut dyn Observer,
 ) -> Result<(), TrainError> {
-    let io = |path: PathBuf| move |source| TrainError::Io { path, source };
-    std::fs::create_dir_all(folder).map_err(io(folder.into()))?;
+    let folder = folder.path();
     let path = folder.join("history.jsonl");
     let mut history = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(&path)
-        .map_err(io(path.clone()))?;
-    let mut write = |line: serde_json::Value| writeln!(history, "{line}").map_err(io(path.clone()));
+        .map_err(TrainError::io(&path))?;
+    let mut write = |line: serde_json::Value| writeln!(history, "{line}").map_err(TrainError::io(&path));
     let (mut saved, mut validated, started) = (clock.now_ms(), clock.now_ms(), clock.now_ms());
     let (mut examples, mut broken) = (0, false);
     while trainer.steps() < trainer.recipe().optimiser.steps && !broken {
@@ -88,7 +88,7 @@ fn validate(
 }
 
 fn save(trainer: &Trainer, folder: &Path) -> Result<(), TrainError> {
-    trainer.save(&folder.join("checkpoint.safetensors"))?;
+    trainer.save(&folder.join(CHECKPOINT))?;
     trainer.export(&folder.join("model.safetensors"))?;
     curve::draw(&folder.join("history.jsonl"), &folder.join("curve.png"))
 }

@@ -118,7 +118,7 @@ impl Trainer {
             .transpose()?;
         let mut optimiser = AdamW::new(source.vars())?;
         match (resume, &recipe.model.start) {
-            (Some(path), _) => checkpoint::load(path, &mut optimiser)?,
+            (Some(path), _) => checkpoint::load(path, &mut optimiser, &recipe)?,
             (None, Some(path)) => checkpoint::start(path, &mut optimiser)?,
             (None, None) => {}
         }
@@ -353,7 +353,7 @@ impl Trainer {
 
     /// Writes the whole state of the run.
     pub fn save(&self, path: &Path) -> Result<(), TrainError> {
-        checkpoint::save(path, &self.optimiser)
+        checkpoint::save(path, &self.optimiser, &self.recipe)
     }
 
     /// Writes the averaged weights as a model file.

@@ -40,8 +40,8 @@ impl Context {
         }
     }
 
-    pub fn hub(&self) -> Result<Hub, Failure> {
-        Ok(Hub::new(self.hub_config())?)
+    pub fn hub(&self) -> Hub {
+        Hub::new(self.hub_config())
     }
 
     /// The model named by the flag, else by the environment, else the built-in one.
@@ -55,7 +55,7 @@ impl Context {
     /// That model, on this machine; downloads what is missing.
     pub fn checkpoint(&self, flag: Option<&str>) -> Result<Checkpoint, Failure> {
         let reference = self.reference(flag)?;
-        Ok(self.hub()?.resolve(&reference, &self.downloads())?)
+        Ok(self.hub().resolve(&reference, &self.downloads())?)
     }
 
     pub fn downloads(&self) -> Downloads {

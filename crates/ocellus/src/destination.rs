@@ -1,11 +1,11 @@
 //! Where a result is written: standard output, a regular file, which appears whole or not at all, or what is neither and is never
 //! replaced, such as a device or a pipe with a name.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use ocellus_base::Unfinished;
 
 use crate::error::Failure;
 use crate::output;
@@ -93,7 +93,7 @@ impl Destination {
             Self::StandardOutput => To::StandardOutput,
             Self::Stream(path) => To::Open(path.clone(), opened(path)?),
             Self::File(path) => match part_of(path) {
-                Ok(part) => To::Part(path.clone(), BufWriter::new(part)),
+                Ok((part, file)) => To::Part(path.clone(), part, BufWriter::new(file)),
                 // A file that may be written stands in a folder that may not: it is the only way.
                 Err(error) if error.kind() == ErrorKind::PermissionDenied && path.is_file() => {
                     let file = OpenOptions::new().write(true).truncate(true).open(path);
@@ -121,9 +121,9 @@ pub struct Writing(To);
 
 enum To {
     StandardOutput,
-    Open(PathBuf, fs::File),
+    Open(PathBuf, File),
     /// Becomes the file when it is complete; is removed when it is dropped before.
-    Part(PathBuf, BufWriter<NamedTempFile>),
+    Part(PathBuf, Unfinished, BufWriter<File>),
 }
 
 impl Writing {
@@ -135,7 +135,7 @@ impl Writing {
         match &mut self.0 {
             To::StandardOutput => output::write_bytes(bytes),
             To::Open(path, file) => file.write_all(bytes).map_err(|e| failed(path, &e)),
-            To::Part(path, part) => part.write_all(bytes).map_err(|e| failed(path, &e)),
+            To::Part(path, _, file) => file.write_all(bytes).map_err(|e| failed(path, &e)),
         }
     }
 
@@ -144,12 +144,12 @@ impl Writing {
     /// # Errors
     /// A full disk.
     pub fn finish(self) -> Result<(), Failure> {
-        let To::Part(path, part) = self.0 else {
+        let To::Part(path, part, mut file) = self.0 else {
             return Ok(());
         };
-        let part = part.into_inner().map_err(|e| failed(&path, e.error()))?;
-        part.persist(&path).map_err(|e| failed(&path, &e.error))?;
-        Ok(())
+        file.flush()
+            .and_then(|()| part.finish())
+            .map_err(|error| failed(&path, &error))
     }
 }
 
@@ -160,33 +160,20 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
     }
 }
 
-/// A file beside `path` with a name that nobody can know before, and with the rights of the file that it replaces.
-fn part_of(path: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".ocellus-").suffix(".part");
+/// A file for `path` with the rights of the file that it replaces.
+fn part_of(path: &Path) -> io::Result<(Unfinished, File)> {
     let before = fs::metadata(path).ok().map(|found| found.permissions());
-    #[cfg(unix)]
-    let new = {
-        use std::os::unix::fs::PermissionsExt;
-        // What is left of these after the user's mask.
-        Some(fs::Permissions::from_mode(0o666))
-    };
-    #[cfg(not(unix))]
-    let new: Option<fs::Permissions> = None;
-    if let (None, Some(new)) = (&before, new) {
-        builder.permissions(new);
+    if before.as_ref().is_some_and(fs::Permissions::readonly) {
+        return Err(ErrorKind::PermissionDenied.into());
     }
-    let part = builder.tempfile_in(folder_of(path))?;
+    let (part, file) = Unfinished::file(path)?;
     if let Some(rights) = before {
-        if rights.readonly() {
-            return Err(ErrorKind::PermissionDenied.into());
-        }
-        part.as_file().set_permissions(rights)?;
+        file.set_permissions(rights)?;
     }
-    Ok(part)
+    Ok((part, file))
 }
 
-fn opened(path: &Path) -> Result<fs::File, Failure> {
+fn opened(path: &Path) -> Result<File, Failure> {
     // What stands in an open file already stays.
     let file = OpenOptions::new().append(true).open(path);
     file.map_err(|error| Failure::io("write", path, &error))

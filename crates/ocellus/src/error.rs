@@ -311,6 +311,13 @@ impl From<TrainError> for Failure {
             TrainError::Media(error) => error.into(),
             TrainError::Weights(error) => error.into(),
             TrainError::Io { path, source } => Self::io("use", &path, &source),
+            TrainError::NoRun { .. } => Self::new(&error).hint("leave out --resume to begin a run"),
+            TrainError::NotEmpty { .. } => {
+                Self::new(&error).hint("--resume goes on with a run; another -o begins a new one")
+            }
+            TrainError::InUse { .. } => Self::new(&error).hint("wait for it, or name another folder with -o"),
+            TrainError::OtherRecipe { .. } => Self::new(&error)
+                .hint("a run goes on with the recipe it was begun with; another -o begins a new run"),
             TrainError::Recipe { .. } => Self::new(&error).hint("recipes/nano.toml is a complete recipe"),
             TrainError::Missing { .. } => Self::new(&error).hint(
                 "paths in a recipe begin at the folder where the command runs: run it where they exist, or change them",

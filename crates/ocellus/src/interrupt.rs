@@ -1,4 +1,5 @@
-//! Ctrl-C ends the program at once with exit code 130, or, while a command polls for it, between two steps.
+//! Ctrl-C, and the request of a system or a terminal to end, end the program at once with exit code 130, or, while a command polls for it,
+//! between two steps.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,7 @@ pub fn install() {
         let listened = LISTENING.load(Ordering::SeqCst);
         // The second request ends the program at once.
         if !listened || REQUESTED.swap(true, Ordering::SeqCst) {
+            ocellus_base::unfinished::remove_all();
             std::process::exit(130);
         }
     });

@@ -22,7 +22,7 @@ fn offline(folder: &Path) -> Hub {
     config.offline = true;
     config.other_caches = vec![folder.join("old")];
     config.modelscope_caches = vec![folder.join("ms")];
-    Hub::new(config).unwrap()
+    Hub::new(config)
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn one_file_of_a_repository_with_many() {
     );
     let mut config = setting.config.clone();
     config.offline = true;
-    let hub = Hub::new(config).unwrap();
+    let hub = Hub::new(config);
     assert!(
         hub.resolve(&reference("org/model/q4.gguf"), &Silent).is_ok(),
         "from the cache"

@@ -198,6 +198,115 @@ fn a_list_of_many_shards_is_chosen_from_in_time_that_grows_with_it() {
 }
 
 #[test]
+fn a_download_that_starts_over_again_and_again_is_given_up() {
+    let longer = listing(&files()).replace("\"size\":700000", "\"size\":700005");
+    // (what the list says, status of a continuation, its Content-Range)
+    let cases = [
+        (longer.clone(), 416, None),
+        (longer.clone(), 206, None),
+        (longer.clone(), 206, Some("bytes 0-4/700005")),
+        (longer, 206, Some("nonsense")),
+        // A connection that always breaks at the same byte.
+        (listing(&files()), 206, None),
+    ];
+    for (list, status, range) in cases {
+        let text = format!("{status} {range:?}");
+        let server = server(move |_, r| {
+            if !r.target.ends_with("/model.safetensors") {
+                return r.target.starts_with("/api/").then(|| Reply::body(list.clone()));
+            }
+            Some(match r.from() {
+                None if list.contains("700005") => Reply::body(weights()),
+                None => Reply::body(weights()).cut(1000),
+                Some(_) => Reply {
+                    status,
+                    headers: range
+                        .map(|range| ("Content-Range".to_owned(), range.to_owned()))
+                        .into_iter()
+                        .collect(),
+                    ..Reply::body(weights())
+                },
+            })
+        });
+        let error = fails(&Setting::new(&server.url()), &Silent);
+        assert!(
+            matches!(error, HubError::Unreachable { attempts: 3, .. }),
+            "{text}: {error}"
+        );
+        assert!(server.requests().len() < 8, "{text}");
+    }
+}
+
+#[test]
+fn lists_without_end_are_refused() {
+    let sibling = format!(
+        "{{\"rfilename\":\"a\",\"size\":1,\"blobId\":\"{}\"}},",
+        git_sha1(b"x")
+    );
+    let many = listing(&files()).replace(
+        "\"siblings\":[",
+        &format!("\"siblings\":[{}", sibling.repeat(100_000)),
+    );
+    let long = vec![b' '; (64 << 20) + 1];
+    for (body, text) in [
+        (many.into_bytes(), "at most 100000"),
+        (long, "longer than 67108864 bytes"),
+    ] {
+        let server = server(move |_, _| Some(Reply::body(body.clone())));
+        let error = fails(&Setting::new(&server.url()), &Silent);
+        assert!(error.to_string().contains(text), "{text}: {error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_were_put_where_files_are_made_are_not_followed() {
+    let server = server(|_, _| None);
+    let setting = Setting::new(&server.url());
+    let victim = setting.config.cache_dir.with_file_name("victim");
+    fs::write(&victim, "kept").unwrap();
+    setting.left_over(b"");
+    fs::remove_file(setting.incomplete()).unwrap();
+    std::os::unix::fs::symlink(&victim, setting.incomplete()).unwrap();
+    setting.hub().pull(&reference(ID), &Silent).unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"kept");
+    assert_eq!(
+        fs::read(setting.snapshot().join("model.safetensors")).unwrap(),
+        weights()
+    );
+}
+
+#[test]
+fn bad_addresses_matter_to_requests_only_and_show_no_password() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.json"), "{}").unwrap();
+    let bad = [
+        ("https://me:secret@hub.example", None),
+        ("ftp://me:secret@hub.example", None),
+        ("http://127.0.0.1:1", Some("me:secret@ :nonsense")),
+    ];
+    for (endpoint, proxy) in bad {
+        let mut setting = Setting::new(endpoint);
+        setting.config.proxy = proxy.map(|url| crate::Proxy {
+            url: url.into(),
+            bypass: Vec::new(),
+        });
+        let hub = setting.hub();
+        let local = reference(&folder.path().display().to_string());
+        hub.resolve(&local, &Silent).unwrap();
+        hub.resolve(&reference("nano"), &Silent).unwrap();
+        assert!(hub.list().is_ok());
+        for error in [fails(&setting, &Silent), hub.check().unwrap_err()] {
+            assert!(
+                matches!(error, HubError::BadEndpoint { .. } | HubError::BadProxy),
+                "{error}"
+            );
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        }
+    }
+}
+
+#[test]
 fn lists_that_are_cut_or_unsafe_download_nothing() {
     let whole = listing(&files());
     let with = |name: &str| whole.replace("onnx/model.safetensors", name);

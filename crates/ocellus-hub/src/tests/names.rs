@@ -60,7 +60,7 @@ fn references() {
 #[test]
 fn local_names_are_looked_up() {
     let folder = tempfile::tempdir().unwrap();
-    let hub = Hub::new(HubConfig::new(Source::HuggingFace, folder.path().join("hub"))).unwrap();
+    let hub = Hub::new(HubConfig::new(Source::HuggingFace, folder.path().join("hub")));
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::create_dir(at("empty")).unwrap();
     std::fs::create_dir(at("model")).unwrap();
@@ -109,7 +109,7 @@ fn endpoints_and_tokens_are_checked() {
     ] {
         let mut config = HubConfig::new(Source::HuggingFace, "x".into());
         config.endpoint = url.into();
-        assert_eq!(Hub::new(config).is_ok(), good, "{url}");
+        assert_eq!(Hub::new(config).check().is_ok(), good, "{url}");
     }
     for (text, good) in [
         ("hf_abc", true),
@@ -247,6 +247,16 @@ fn the_files_that_are_read_are_chosen() {
         let expected: Vec<&str> = expected.iter().copied().filter(ends).collect();
         assert_eq!(weights, expected, "{more:?}");
     }
+}
+
+#[test]
+fn as_many_shards_as_a_list_may_name_are_chosen_in_one_pass() {
+    let mut names: Vec<String> = (0..100_000)
+        .map(|i| format!("model-{i:06}-of-100000.safetensors"))
+        .collect();
+    names.push("model.safetensors.index.json".into());
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(wanted(&names), names);
 }
 
 #[test]

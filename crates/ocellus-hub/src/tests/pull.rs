@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use super::server::{Reply, Server};
 use super::setting::*;
-use crate::http::Client;
 use crate::{Location, Silent, Source, Token};
 
 #[test]
@@ -231,7 +230,7 @@ fn the_token_stays_with_the_host_it_is_for() {
     ] {
         let before = server.requests().len();
         let mut hub = setting.hub();
-        hub.client = Client::new(&setting.config, &origin).unwrap();
+        hub.token_origin = origin;
         hub.pull(&reference(ID), &Silent).unwrap();
         let requests = &server.requests()[before..];
         assert!(!requests.is_empty());

@@ -114,7 +114,7 @@ impl Setting {
     }
 
     pub fn hub(&self) -> Hub {
-        Hub::new(self.config.clone()).expect("a good configuration")
+        Hub::new(self.config.clone())
     }
 
     pub fn repository(&self) -> PathBuf {

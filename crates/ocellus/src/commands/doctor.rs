@@ -186,10 +186,10 @@ fn hub(context: &Context, online: bool) -> Vec<Finding> {
         Source::ModelScope => "ModelScope",
     };
     let mode = if environment.offline { ", offline mode" } else { "" };
-    let hub = match Hub::new(context.hub_config()) {
-        Ok(hub) => hub,
-        Err(error) => return vec![finding("hub", State::Bad, error.to_string())],
-    };
+    let hub = Hub::new(context.hub_config());
+    if let Err(error) = hub.check() {
+        return vec![finding("hub", State::Bad, error.to_string())];
+    }
     let mut findings = vec![finding(
         "hub",
         State::Good,

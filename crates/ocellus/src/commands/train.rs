@@ -7,7 +7,8 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocellus_train::run::{Cadence, Observer};
 use ocellus_train::trainer::Validation;
-use ocellus_train::{Report, Trainer, TrainingRecipe};
+use ocellus_train::run_folder::CHECKPOINT;
+use ocellus_train::{Report, RunFolder, Trainer, TrainingRecipe};
 
 use crate::args::Train;
 use crate::context::Context;
@@ -46,24 +47,21 @@ pub fn run(context: &Context, args: Train) -> Result<(), Failure> {
             .hint("a recipe is a TOML file; recipes/nano.toml is the built-in model's"));
     }
     let recipe = TrainingRecipe::read(&args.recipe)?;
-    let checkpoint = args.output.join("checkpoint.safetensors");
-    if args.resume && !checkpoint.is_file() {
-        return Err(Failure::new(format!(
-            "{}: there is no checkpoint to go on from",
-            checkpoint.display()
-        ))
-        .hint("leave out --resume to begin a run"));
-    }
-    if !args.resume && checkpoint.exists() {
-        return Err(
-            Failure::new(format!("{}: a run is there already", args.output.display()))
-                .hint("--resume goes on with it; another -o begins a new one"),
-        );
-    }
+    let before = match args.resume {
+        true => Some(RunFolder::resume(&args.output)?),
+        false => {
+            RunFolder::check_new(&args.output)?;
+            None
+        }
+    };
+    let checkpoint = args.output.join(CHECKPOINT);
     let folder = recipe.model.folder.clone();
     let steps = recipe.optimiser.steps;
     let mut trainer = Trainer::new(recipe, args.resume.then_some(checkpoint.as_path()))?;
-    std::fs::create_dir_all(&args.output).map_err(|e| Failure::io("make the folder", &args.output, &e))?;
+    let run = match before {
+        Some(run) => run,
+        None => RunFolder::begin(&args.output)?,
+    };
     copy_model_files(&folder, &args.output)?;
     if !context.global.quiet {
         output::note(&format!(
@@ -80,7 +78,7 @@ pub fn run(context: &Context, args: Train) -> Result<(), Failure> {
     );
     ocellus_train::run::run(
         &mut trainer,
-        &args.output,
+        &run,
         CADENCE,
         &SystemClock::start(),
         &mut watch,

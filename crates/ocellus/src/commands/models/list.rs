@@ -17,7 +17,7 @@ pub fn run(context: &Context, format: Format) -> Result<(), Failure> {
             source,
             ..context.hub_config()
         };
-        cached.extend(Hub::new(config)?.list()?);
+        cached.extend(Hub::new(config).list()?);
     }
     match format {
         Format::Text => output::write(&output::table(&rows(&cached))),

@@ -16,7 +16,7 @@ const TEXT_TOKENS: u64 = 64;
 
 pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let reference = Reference::parse(&args.model)?;
-    let found = context.hub()?.resolve(&reference, &context.downloads())?;
+    let found = context.hub().resolve(&reference, &context.downloads())?;
     let texts = checkpoint::texts(&found.location)?;
     let config = families::parse(&texts.config()?)?;
     let picture = (args.image_size.width_px, args.image_size.height_px);

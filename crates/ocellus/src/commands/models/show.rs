@@ -45,7 +45,7 @@ fn card(context: &Context, reference: &Reference) -> Result<Card, Failure> {
     let hub = Hub::new(HubConfig {
         offline: true,
         ..context.hub_config()
-    })?;
+    });
     let checkpoint = hub.resolve(reference, &Silent).map_err(|error| match error {
         HubError::Offline { what, missing } => Failure::new(format!(
             "{what} is not on this machine; missing: {}",
