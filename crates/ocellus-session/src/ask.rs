@@ -202,7 +202,9 @@ impl Session {
         let id = engine.submit_with(request.clone(), self.attached(stop)?)?;
         let (mut whole, mut cancelled, mut cached) = (String::new(), false, 0);
         loop {
-            for event in engine.step() {
+            let events = engine.step();
+            self.intact()?;
+            for event in events {
                 match event {
                     engine::Event::Started { cached_tokens, .. } => cached = cached_tokens,
                     engine::Event::Token { text, .. } => {

@@ -28,7 +28,9 @@ impl Session {
         let picture = ocellus_media::decode(picture, &Limits::default())?.image;
         let pixels = recipe.apply(&picture)?;
         let planes = Tensor::from_vec(pixels.values, (3, pixels.height, pixels.width), &Device::Cpu)?;
-        Ok(detector.detect(&planes, (picture.height, picture.width))?)
+        let found = detector.detect(&planes, (picture.height, picture.width))?;
+        self.intact()?;
+        Ok(found)
     }
 }
 

@@ -100,6 +100,7 @@ impl Session {
             let requests = batch.iter().map(|i| self.strip_request(&strips[*i]));
             let requests = requests.collect::<Result<Vec<_>, _>>()?;
             let answers = engine.generate(&requests, &mut |_, _| Flow::Continue)?;
+            self.intact()?;
             for (i, answer) in batch.iter().zip(answers) {
                 let ids: Vec<u32> = answer.tokens.iter().map(|t| t.id).collect();
                 out[*i] = Some(ChunkText {

@@ -72,6 +72,7 @@ impl Session {
             length_penalty: 1.0,
         };
         let mut found = self.engine()?.search(&[request], options)?;
+        self.intact()?;
         // One request, at least one answer.
         let best = found.remove(0).remove(0);
         let ids: Vec<u32> = best.tokens.iter().map(|t| t.id).collect();
@@ -126,6 +127,7 @@ impl Session {
                 EngineError::Context { .. } => too_long(answers, &ids),
                 other => other.into(),
             })?;
+        self.intact()?;
         let ranked = ranked.into_iter().map(|r| RankedAnswer {
             answer: r.answer,
             log_likelihood: r.log_likelihood,

@@ -93,7 +93,10 @@ fn write(
         fs::create_dir_all(parent).map_err(io)?;
     }
     let beside = Unfinished::folder(to).map_err(io)?;
-    let bytes = fill((from, beside.path()), weights, &source.kept(), rows)?;
+    let filled = fill((from, beside.path()), weights, &source.kept(), rows);
+    // The reason of an error, or of wrong bytes.
+    weights.intact()?;
+    let bytes = filled?;
     beside.finish().map_err(io)?;
     Ok(bytes)
 }

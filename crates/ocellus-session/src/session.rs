@@ -1,6 +1,6 @@
 //! A loaded model with its processor.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ocellus_base::clock::Clock;
 use ocellus_engine::{Engine, EngineOptions, ModelHandle};
@@ -34,6 +34,8 @@ pub struct Session {
     text: Option<TextProcessor>,
     labels: [Vec<String>; 2],
     warnings: Vec<String>,
+    /// Gone where the model has taken over all of them.
+    weights: Weak<Weights>,
     engine: EngineOptions,
     clock: Arc<dyn Clock>,
 }
@@ -113,6 +115,7 @@ impl Session {
                 Some(text.map_err(|error| about(error.into()))?)
             }
         };
+        files.weights.intact()?;
         let mut warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
         warnings.extend(pictures.warnings().iter().cloned());
         warnings.extend(blank(&files.weights));
@@ -128,6 +131,7 @@ impl Session {
             text,
             labels: labels(&files.texts)?,
             warnings,
+            weights: Arc::downgrade(&files.weights),
             engine: EngineOptions {
                 kv_width: options.compute.kv_cache.width(),
                 ..options.engine
@@ -198,6 +202,18 @@ impl Session {
         Ok(Engine::new(model, self.engine, self.clock.clone())?)
     }
 
+    /// Fails where a file of the weights lost its end while it was in use; what was computed meanwhile is wrong. To be asked by whoever
+    /// runs an engine of its own, before results are given away.
+    ///
+    /// # Errors
+    /// [`WeightsError::Lost`](ocellus_weights::WeightsError::Lost).
+    pub fn intact(&self) -> Result<(), SessionError> {
+        match self.weights.upgrade() {
+            Some(weights) => Ok(weights.intact()?),
+            None => Ok(()),
+        }
+    }
+
     /// Whether its engines keep something of a picture for later requests.
     pub(crate) fn engine_keeps(&self) -> bool {
         self.engine.prefix_cache || self.engine.encoder_cache_bytes > 0
@@ -245,7 +261,9 @@ impl Session {
 
     /// A result of its parts, whose error names the model.
     pub(crate) fn own<T>(&self, result: Result<T, impl Into<SessionError>>) -> Result<T, SessionError> {
-        result.map_err(|error| error.into().about(&self.name))
+        let result = result.map_err(|error| error.into().about(&self.name))?;
+        self.intact()?;
+        Ok(result)
     }
 }
 

@@ -80,7 +80,7 @@ pub fn load(path: &Path, optimiser: &mut AdamW, recipe: &TrainingRecipe) -> Resu
         slot.var
             .set(&candle_core::Tensor::from_vec(weight, shape, slot.var.device())?)?;
     }
-    Ok(())
+    Ok(weights.intact()?)
 }
 
 /// Takes the weights of an exported model as the start of a new run. The auxiliary heads keep their random start; of
@@ -110,6 +110,7 @@ pub fn start(path: &Path, optimiser: &mut AdamW) -> Result<(), TrainError> {
         slot.var.set(&weight)?;
         taken += 1;
     }
+    weights.intact()?;
     match weights.names().count() - taken {
         0 => Ok(()),
         left => Err(wrong(format!(

@@ -39,6 +39,26 @@ fn each_wrong_recipe_says_what_is_wrong() {
                 "auxiliary.frames_per_cell is 0",
             ),
         ),
+        (
+            "very many threads",
+            ("shards = 2", "shards = 1000000000000", "optimiser.shards is 1000000000000"),
+        ),
+        (
+            "a batch beyond all memory",
+            ("\nbatch = 8", "\nbatch = 1000000000000", "optimiser.batch is"),
+        ),
+        (
+            "lines beyond all memory",
+            ("max_chars = 6", "max_chars = 1000000000000", "stages.max_chars is"),
+        ),
+        (
+            "frames beyond all memory",
+            (
+                "frames_per_cell = 4",
+                "frames_per_cell = 1000000000000",
+                "expected at most 4096",
+            ),
+        ),
         ("stages fall", ("until = 1.0", "until = 0.25", "until")),
         ("stages stand", ("until = 1.0", "until = 0.5", "until")),
         ("not TOML", ("[data]", "[data", "expected")),

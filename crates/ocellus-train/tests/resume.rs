@@ -59,6 +59,30 @@ fn ten_steps_are_five_and_five() {
 }
 
 #[test]
+fn a_run_goes_on_with_its_own_recipe_only() {
+    let folder = tiny::folder("other-recipe");
+    let recipe = tiny::recipe(&folder);
+    let state = folder.join("state.safetensors");
+    Trainer::new(recipe.clone(), None).unwrap().save(&state).unwrap();
+
+    let refused = |change: fn(&mut ocellus_train::TrainingRecipe), field: &str| {
+        let mut other = recipe.clone();
+        change(&mut other);
+        match Trainer::new(other, Some(&state)).err() {
+            Some(TrainError::OtherRecipe { field: found, .. }) => assert_eq!(found, field),
+            other => panic!("{field}: {other:?}"),
+        }
+    };
+    refused(|r| r.data.seed += 1, "data.seed");
+    refused(|r| r.optimiser.learning_rate *= 1.000_001, "optimiser.learning_rate");
+    refused(|r| r.stages[0].max_chars += 1, "stages");
+    // Files may have moved.
+    let mut moved = recipe.clone();
+    moved.model.folder = folder.join(".");
+    Trainer::new(moved, Some(&state)).unwrap();
+}
+
+#[test]
 fn validation_leaves_the_run_as_it_was_and_the_export_has_no_auxiliary_heads() {
     let folder = tiny::folder("validate");
     let recipe = tiny::recipe(&folder);

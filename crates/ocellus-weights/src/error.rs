@@ -175,6 +175,10 @@ pub enum WeightsError {
         expected: &'static str,
     },
 
+    /// A file was cut off, or its disk failed, while it was in use.
+    #[error("{}: the file lost its end while it was in use", file.display())]
+    Lost { file: PathBuf },
+
     #[error("cannot write values as {found}: expected {expected}")]
     WriteDtype { expected: &'static str, found: Dtype },
 }

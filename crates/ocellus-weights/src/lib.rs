@@ -29,6 +29,8 @@ mod grouped;
 mod header;
 mod index;
 mod integers;
+#[cfg(unix)]
+mod lost;
 mod npy;
 mod rebuilt;
 mod regions;

@@ -18,7 +18,8 @@ mod joined;
 
 /// Named tensors of one checkpoint. Cheap to open: tensor data is not read until a [`View`] is.
 ///
-/// Mapped files must not be changed in place while they are open; replacing them by rename, as [`crate::write`] does, is safe.
+/// Mapped files must not be changed in place while they are open ([`Weights::intact`] tells where one was cut off); replacing them by
+/// rename, as [`crate::write`] does, is safe.
 pub struct Weights {
     /// What messages call the whole: a file, or the index of a sharded checkpoint.
     name: String,
@@ -237,6 +238,12 @@ impl Weights {
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
         let placed = self.tensors.get(name)?;
         Some(&self.files[placed.file].bytes()[placed.entry.range.clone()])
+    }
+
+    /// Fails where a mapped file was cut off since it was opened and something of what is missing has been read: as zeros, so that
+    /// whatever was computed with them is to be thrown away.
+    pub fn intact(&self) -> Result<()> {
+        self.files.iter().try_for_each(|file| file.intact())
     }
 
     /// Says that the bytes of the tensor `name` were taken over and need not stay in memory. They can still be read.
