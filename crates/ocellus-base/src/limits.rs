@@ -19,6 +19,9 @@ pub const ASPECT_RATIO: u32 = 200;
 /// Memory a decoder may take for one picture: 100 megapixels at 16 bits and four channels.
 pub const DECODE_BYTES: u64 = 800_000_000;
 
+/// Memory of all pictures that are decoded at a time: the largest one, and smaller ones side by side.
+pub const DECODING_BYTES: u64 = 1_100_000_000;
+
 /// Pictures of one request.
 pub const PICTURES: usize = 64;
 

@@ -89,10 +89,12 @@ pub enum HubError {
         found: String,
     },
     /// Not enough room, found before the download started.
-    #[error("{path}: {needed_bytes} bytes are needed and {available_bytes} are free; nothing was downloaded", path = path.display())]
+    #[error("{path}: {needed_bytes} bytes are needed, {spare_bytes} more stay free, and {available_bytes} are free; nothing was downloaded", path = path.display())]
     NoSpace {
         path: PathBuf,
         needed_bytes: u64,
+        /// Kept free beside them.
+        spare_bytes: u64,
         available_bytes: u64,
     },
     /// The disk filled up while writing. What was written stays for the next attempt to resume.

@@ -476,6 +476,7 @@ impl Hub {
             return Err(HubError::NoSpace {
                 path: blobs.into(),
                 needed_bytes,
+                spare_bytes: SPARE_BYTES,
                 available_bytes,
             });
         }

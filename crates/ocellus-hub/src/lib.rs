@@ -42,3 +42,4 @@ pub use crate::hub::{Checkpoint, Hub, Location};
 pub use crate::inventory::{Cached, CachedSnapshot};
 pub use crate::progress::{Progress, Silent};
 pub use crate::reference::{BUILT_IN, Reference, RepositoryId, Revision};
+pub use crate::selection::is_read;

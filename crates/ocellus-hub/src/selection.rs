@@ -82,6 +82,11 @@ pub(crate) fn is_safe_name(name: &str) -> bool {
     name.len() <= 512 && !name.contains(forbidden) && name.split('/').all(part_is_safe)
 }
 
+/// Whether a model's configuration, tokenizer or template stands in a file of this name.
+pub fn is_read(name: &str) -> bool {
+    BY_NAME.contains(&name) || name.ends_with(".tiktoken")
+}
+
 /// The files of `names` that this program reads: configurations, tokenizer, templates and one set of weights.
 pub(crate) fn wanted<'n>(names: &[&'n str]) -> Vec<&'n str> {
     let weights: HashSet<&str> = weights(names).into_iter().collect();
@@ -89,8 +94,7 @@ pub(crate) fn wanted<'n>(names: &[&'n str]) -> Vec<&'n str> {
         if let Some(template) = name.strip_prefix(TEMPLATES) {
             return !template.contains('/') && template.ends_with(".jinja");
         }
-        !name.contains('/')
-            && (BY_NAME.contains(name) || name.ends_with(".tiktoken") || weights.contains(name))
+        !name.contains('/') && (is_read(name) || weights.contains(name))
     };
     names.iter().copied().filter(is_wanted).collect()
 }

@@ -10,15 +10,21 @@ use std::io::{BufRead, BufReader, Cursor, Seek};
 
 use image::error::{ImageError, UnsupportedErrorKind};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, RgbImage};
 
+use crate::decoding::Share;
 use crate::format::{Format, ends_early};
+use crate::png_parts::PngParts;
 use crate::tiff_page::{Refusal, TiffPage};
 use crate::tiff_pages::View;
 use crate::{Limits, MediaError, Rgb, levels, tiff_pages};
 
 /// Characters of a decoder's own message that are passed on.
 const REASON_CHARS: usize = 160;
+/// Bytes of a pixel of what comes out, and at most of what stands in a TIFF page of a rare kind.
+const RGB_BYTES: u64 = 3;
+const TIFF_SAMPLES_BYTES: u64 = 8;
+const WEBP_BYTES: u64 = 4;
 
 /// An upright picture, and the sizes `(width, height)` it had on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +48,7 @@ pub fn decode_page(bytes: &[u8], page: u32, limits: &Limits) -> Result<Decoded, 
     // picture only; no state that it could leave inconsistent is visible here.
     let read = || match format {
         Format::Tiff => decode_tiff(bytes, page, limits),
+        Format::Png if page == 0 => decode_as(format, PngParts::of(bytes), bytes, limits),
         _ if page == 0 => decode_as(format, Cursor::new(bytes), bytes, limits),
         _ => Err(MediaError::NoSuchPage { page, pages: 1 }),
     };
@@ -93,9 +100,11 @@ pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), MediaErro
         let ((width, height), orientation) = match first.and_then(|first| TiffPage::of(bytes, first)) {
             Some(page) => (page.size, page.orientation),
             None => {
-                let decoder = ImageReader::with_format(Cursor::new(bytes), format.codec()).into_decoder();
-                let mut decoder = decoder.map_err(|error| translate(format, limits, error))?;
-                (decoder.dimensions(), orientation(&mut decoder))
+                let refused = |error| translate(format, limits, error);
+                match format {
+                    Format::Png => header(format, PngParts::of(bytes)).map_err(refused)?,
+                    _ => header(format, Cursor::new(bytes)).map_err(refused)?,
+                }
             }
         };
         check_size((width, height), limits)?;
@@ -108,6 +117,11 @@ pub fn dimensions(bytes: &[u8], limits: &Limits) -> Result<(u32, u32), MediaErro
         })
     };
     ocellus_base::contained(read).unwrap_or_else(|| Err(damaged(format, "its data contradicts itself")))
+}
+
+fn header(format: Format, source: impl BufRead + Seek) -> Result<((u32, u32), Orientation), ImageError> {
+    let mut decoder = ImageReader::with_format(source, format.codec()).into_decoder()?;
+    Ok((decoder.dimensions(), orientation(&mut decoder)))
 }
 
 fn decode_tiff(bytes: &[u8], page: u32, limits: &Limits) -> Result<Decoded, MediaError> {
@@ -126,6 +140,7 @@ fn decode_tiff(bytes: &[u8], page: u32, limits: &Limits) -> Result<Decoded, Medi
     if let Some(page) = TiffPage::of(bytes, directory) {
         check_size(page.size, limits)?;
         let (original, orientation) = (page.size, page.orientation);
+        let _share = Share::take(memory(page.size, TIFF_SAMPLES_BYTES));
         let picture = page
             .decode(limits.decode_bytes)
             .map_err(|refusal| match refusal {
@@ -140,7 +155,8 @@ fn decode_tiff(bytes: &[u8], page: u32, limits: &Limits) -> Result<Decoded, Medi
                 },
                 Refusal::Damaged(found) => damaged(format, &found),
             })?;
-        return finished(format, picture, original, orientation);
+        let colour = picture.color();
+        return finished(format, (picture.into_bytes(), colour), original, orientation);
     }
     let view = View::of_page(bytes, directory).ok_or_else(|| damaged(format, "no directory"))?;
     decode_as(format, BufReader::new(view), bytes, limits)
@@ -173,23 +189,37 @@ fn decode_as(
         return Err(damaged(format, "no end marker"));
     }
     let orientation = orientation(&mut decoder);
-    let picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
-    finished(format, picture, original, orientation)
+    let colour = decoder.color_type();
+    // Decoders of WebP unpack to a buffer of their own.
+    let inside = if format == Format::WebP { WEBP_BYTES } else { 0 };
+    let _share = Share::take(memory(original, u64::from(colour.bytes_per_pixel()) + inside));
+    let mut samples = vec![0; decoder.total_bytes() as usize];
+    decoder.read_image(&mut samples).map_err(refused)?;
+    finished(format, (samples, colour), original, orientation)
 }
 
-/// Turned as its orientation says, as 8-bit RGB.
+/// Memory of a picture while it is decoded from samples of so many bytes a pixel: these, and 8-bit RGB, which turning takes twice.
+fn memory((width, height): (u32, u32), sample_bytes: u64) -> u64 {
+    u64::from(width) * u64::from(height) * (sample_bytes.max(RGB_BYTES) + RGB_BYTES)
+}
+
+/// As 8-bit RGB, turned as its orientation says.
 fn finished(
     format: Format,
-    mut picture: DynamicImage,
+    (samples, colour): (Vec<u8>, ColorType),
     original: (u32, u32),
     orientation: Orientation,
 ) -> Result<Decoded, MediaError> {
-    picture.apply_orientation(orientation);
-    let oriented = (picture.width(), picture.height());
-    let data = levels::to_rgb(picture).ok_or_else(|| MediaError::UnsupportedPixels {
+    let data = levels::to_rgb(samples, colour).ok_or_else(|| MediaError::UnsupportedPixels {
         format: format.name(),
         found: "floating-point pixels".into(),
     })?;
+    let picture = RgbImage::from_raw(original.0, original.1, data);
+    let picture = picture.ok_or_else(|| damaged(format, "rows are missing"))?;
+    let mut picture = DynamicImage::ImageRgb8(picture);
+    picture.apply_orientation(orientation);
+    let oriented = (picture.width(), picture.height());
+    let data = picture.into_bytes();
     Ok(Decoded {
         original,
         oriented,

@@ -1,34 +1,39 @@
 //! Levels as a file stores them to 8-bit RGB.
 
-use image::DynamicImage;
+use image::ColorType;
 
 /// Levels that cannot be told from white by a reader.
 const NEARLY_WHITE: u8 = 225;
 
-/// 8-bit RGB of any integer picture; `None` for floating-point ones.
-pub(crate) fn to_rgb(picture: DynamicImage) -> Option<Vec<u8>> {
-    Some(match picture {
-        DynamicImage::ImageRgb8(pixels) => pixels.into_raw(),
-        DynamicImage::ImageRgba8(pixels) => over_ground::<4>(&pixels),
-        DynamicImage::ImageLuma8(pixels) => triple(&pixels),
-        DynamicImage::ImageLumaA8(pixels) => over_ground::<2>(&pixels),
-        DynamicImage::ImageRgb16(pixels) => high(pixels.into_raw(), 3, 3),
-        DynamicImage::ImageRgba16(pixels) => over_ground::<4>(&high(pixels.into_raw(), 4, 3)),
-        DynamicImage::ImageLuma16(pixels) => triple(&high(pixels.into_raw(), 1, 1)),
-        DynamicImage::ImageLumaA16(pixels) => over_ground::<2>(&high(pixels.into_raw(), 2, 1)),
+/// 8-bit RGB of any integer picture, of its samples as they lie in memory; `None` for floating-point ones.
+pub(crate) fn to_rgb(samples: Vec<u8>, colour: ColorType) -> Option<Vec<u8>> {
+    Some(match colour {
+        ColorType::Rgb8 => samples,
+        ColorType::Rgba8 => over_ground::<4>(&samples),
+        ColorType::L8 => triple(&samples),
+        ColorType::La8 => over_ground::<2>(&samples),
+        ColorType::Rgb16 => {
+            let mut levels = high(samples, 3, 3);
+            // The half that is not used any more.
+            levels.shrink_to_fit();
+            levels
+        }
+        ColorType::Rgba16 => over_ground::<4>(&high(samples, 4, 3)),
+        ColorType::L16 => triple(&high(samples, 1, 1)),
+        ColorType::La16 => over_ground::<2>(&high(samples, 2, 1)),
         _ => return None,
     })
 }
 
-/// The high byte of every level, after levels that use no more than 8 to 12 of the 16 bits have been moved up. Of `channels`
-/// samples the first `coloured` are colours; alpha, if any, is judged by itself.
-fn high(levels: Vec<u16>, channels: usize, coloured: usize) -> Vec<u8> {
+/// The high byte of every level of 16 bits, in place, after levels that use no more than 8 to 12 of the 16 bits have been moved up. Of
+/// `channels` samples the first `coloured` are colours; alpha, if any, is judged by itself.
+fn high(mut samples: Vec<u8>, channels: usize, coloured: usize) -> Vec<u8> {
+    let level =
+        |samples: &[u8], index: usize| u16::from_ne_bytes([samples[2 * index], samples[2 * index + 1]]);
+    let count = samples.len() / 2;
     let shift = |of: &dyn Fn(usize) -> bool| {
-        let chosen = levels
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| of(index % channels));
-        let most = chosen.map(|(_, &level)| level).max().unwrap_or(0);
+        let chosen = (0..count).filter(|index| of(index % channels));
+        let most = chosen.map(|index| level(&samples, index)).max().unwrap_or(0);
         match most {
             0 => 8,
             1..0x1000 => (16 - most.leading_zeros()).saturating_sub(8),
@@ -39,19 +44,22 @@ fn high(levels: Vec<u16>, channels: usize, coloured: usize) -> Vec<u8> {
         shift(&|channel| channel < coloured),
         shift(&|channel| channel >= coloured),
     );
-    let level = |(index, &level): (usize, &u16)| {
+    for index in 0..count {
         let shift = if index % channels < coloured {
             colours
         } else {
             alpha
         };
-        (level >> shift) as u8
-    };
-    levels.iter().enumerate().map(level).collect()
+        samples[index] = (level(&samples, index) >> shift) as u8;
+    }
+    samples.truncate(count);
+    samples
 }
 
 fn triple(levels: &[u8]) -> Vec<u8> {
-    levels.iter().flat_map(|&level| [level; 3]).collect()
+    let mut out = Vec::with_capacity(levels.len() * 3);
+    out.extend(levels.iter().flat_map(|&level| [level; 3]));
+    out
 }
 
 fn colours<const CHANNELS: usize>(pixel: &[u8; CHANNELS]) -> [u8; 3] {
@@ -100,6 +108,10 @@ fn divide_by_255(value: u32) -> u8 {
 mod tests {
     use super::*;
 
+    fn bytes(levels: &[u16]) -> Vec<u8> {
+        levels.iter().flat_map(|level| level.to_ne_bytes()).collect()
+    }
+
     #[test]
     fn division_rounds_to_nearest() {
         for value in 0..=255 * 255u32 {
@@ -147,9 +159,12 @@ mod tests {
             (vec![0, 0x3fff, 0], vec![0, 0x3f, 0]),
             (vec![0, 0, 0], vec![0, 0, 0]),
         ] {
-            assert_eq!(high(levels, 1, 1), expected);
+            assert_eq!(high(bytes(&levels), 1, 1), expected);
         }
         // Alpha keeps its own depth.
-        assert_eq!(high(vec![0x0fff, 0xffff, 0x0800, 0], 2, 1), [255, 255, 128, 0]);
+        assert_eq!(
+            high(bytes(&[0x0fff, 0xffff, 0x0800, 0]), 2, 1),
+            [255, 255, 128, 0]
+        );
     }
 }

@@ -10,6 +10,7 @@
 mod batch;
 mod canvas;
 mod decode;
+mod decoding;
 mod error;
 mod fax;
 mod fields;
@@ -20,6 +21,7 @@ mod levels;
 mod patch;
 mod pixel_config;
 mod pixels;
+mod png_parts;
 mod raster;
 mod recipe;
 mod resize;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ocellus_base::Unfinished;
@@ -21,10 +21,12 @@ use crate::error::SessionError;
 use crate::widths::Quant;
 
 /// Bytes of all weights, before and after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quantised {
     pub before_bytes: u64,
     pub after_bytes: u64,
+    /// Names of links out of the folder that were not copied.
+    pub left_out: Vec<String>,
 }
 
 /// A checkpoint that can be quantised.
@@ -74,9 +76,11 @@ impl<'c> Unquantised<'c> {
         compute
             .assemble(&self.config, &source)
             .map_err(|error| SessionError::from(error).about(self.name))?;
+        let (after_bytes, left_out) = write((self.folder, to), &self.weights, &source, calibration.rows)?;
         Ok(Quantised {
             before_bytes: self.weights.total_bytes(),
-            after_bytes: write((self.folder, to), &self.weights, &source, calibration.rows)?,
+            after_bytes,
+            left_out,
         })
     }
 }
@@ -87,34 +91,54 @@ fn write(
     weights: &Weights,
     source: &Frozen,
     rows: u64,
-) -> Result<u64, SessionError> {
+) -> Result<(u64, Vec<String>), SessionError> {
     let io = |error| SessionError::io("create", to, error);
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).map_err(io)?;
     }
     let beside = Unfinished::folder(to).map_err(io)?;
-    let filled = fill((from, beside.path()), weights, &source.kept(), rows);
+    let left_out = copy_others(from, beside.path())?;
+    let filled = fill(beside.path(), weights, &source.kept(), rows);
     // The reason of an error, or of wrong bytes.
     weights.intact()?;
     let bytes = filled?;
     beside.finish().map_err(io)?;
-    Ok(bytes)
+    Ok((bytes, left_out))
 }
 
-/// Weights are said to be calibrated on `rows`, unless that is none.
-fn fill(
-    (from, to): (&Path, &Path),
-    weights: &Weights,
-    kept: &[Kept],
-    rows: u64,
-) -> Result<u64, SessionError> {
-    for item in fs::read_dir(from).map_err(|e| SessionError::io("read", from, e))? {
-        let path = item.map_err(|e| SessionError::io("read", from, e))?.path();
-        if path.is_file() && !holds_weights(&path) {
-            let target = to.join(path.file_name().unwrap_or_default());
-            fs::copy(&path, &target).map_err(|e| SessionError::io("write", &target, e))?;
+/// Copies the files beside the weights; the names of links that are not followed.
+///
+/// Who links a file into a model's folder may mean it to be part of the model, or may want it to be copied and published. So links are
+/// followed inside the folder, to what a hub's cache keeps for it, and where the program itself reads a file of this name.
+fn copy_others(from: &Path, to: &Path) -> Result<Vec<String>, SessionError> {
+    let io = |error| SessionError::io("read", from, error);
+    let whole = from.canonicalize().map_err(io)?;
+    let blobs = whole.ancestors().nth(2).map(|root| root.join("blobs"));
+    let mut left_out = Vec::new();
+    for item in fs::read_dir(from).map_err(io)? {
+        let path = item.map_err(io)?.path();
+        if !path.is_file() || holds_weights(&path) {
+            continue;
         }
+        let name = path.file_name().unwrap_or_default();
+        let target = path
+            .canonicalize()
+            .map_err(|e| SessionError::io("read", &path, e))?;
+        let within = |folder: &PathBuf| target.starts_with(folder);
+        let is_read = name.to_str().is_some_and(ocellus_hub::is_read);
+        if !is_read && !within(&whole) && !blobs.as_ref().is_some_and(within) {
+            left_out.push(name.to_string_lossy().into_owned());
+            continue;
+        }
+        let copy = to.join(name);
+        fs::copy(&path, &copy).map_err(|e| SessionError::io("write", &copy, e))?;
     }
+    left_out.sort();
+    Ok(left_out)
+}
+
+/// Writes the weights; they are said to be calibrated on `rows`, unless that is none.
+fn fill(to: &Path, weights: &Weights, kept: &[Kept], rows: u64) -> Result<u64, SessionError> {
     let packed: BTreeMap<&str, _> = kept
         .iter()
         .filter_map(|(name, matrix)| match &**matrix {

@@ -55,12 +55,14 @@ impl<T: Deref<Target = Tokenizer>> Detokenizer<T> {
                 held.extend(reader.bytes(&self.tokenizer, id, self.special));
                 take_complete(held)
             }
+            // What stands for nothing is no part of the text's start, which decoders treat otherwise.
+            State::Window { .. } if self.tokenizer.stands_for_nothing(id, self.special) => return Ok(None),
             State::Window { ids, settled } => {
                 ids.push(id);
                 let text = unreturned(&self.tokenizer, self.special, ids, *settled)?;
                 let complete = !text.ends_with('\u{FFFD}') || ids.len() - *settled >= MAX_HELD_IDS;
                 if !complete || text.is_empty() {
-                    // An id without text (a skipped special token) must not grow the window for ever.
+                    // Ids without text must not grow the window for ever.
                     if text.is_empty() && ids.len() - *settled >= MAX_HELD_IDS {
                         ids.drain(*settled..);
                     }

@@ -86,7 +86,8 @@ pub(crate) fn without_generation_marks(source: &str) -> String {
     while let Some(start) = rest.find("{%") {
         let (before, tag) = rest.split_at(start);
         result.push_str(before);
-        let Some(end) = tag.find("%}") else {
+        // Behind the opening: `{%}` closes nothing.
+        let Some(end) = tag[2..].find("%}").map(|end| end + 2) else {
             rest = tag;
             break;
         };
@@ -112,6 +113,15 @@ pub(crate) fn without_generation_marks(source: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_that_are_not_closed_stay() {
+        for source in ["{%}", "{%}{% generation %}", "a {% b", "{%", "{%%}", "{%-%}"] {
+            let _ = without_generation_marks(source);
+        }
+        assert_eq!(without_generation_marks("x{%} %}y"), "x{%} %}y");
+        assert_eq!(without_generation_marks("{%- generation -%}"), "{%- if true -%}");
+    }
 
     #[test]
     fn tokens_of_a_tag() {

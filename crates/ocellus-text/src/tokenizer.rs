@@ -121,6 +121,11 @@ impl Tokenizer {
             .is_some_and(|token| token.special)
     }
 
+    /// Whether decoding passes over `id`: there is no such token, or it is special and skipped.
+    pub(crate) fn stands_for_nothing(&self, id: u32, special: Special) -> bool {
+        self.token(id).is_none() || (special == Special::Skip && self.is_special(id))
+    }
+
     /// One more than the largest id, added tokens included. A model's table may be larger.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size

@@ -4,8 +4,8 @@ use ocellus_weights::{Dtype, Weights};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{TrainError, TrainingRecipe};
 use crate::optimiser::{AUXILIARY, AdamW};
+use crate::{TrainError, TrainingRecipe};
 
 /// The metadata key of what a run's recipe says.
 const RECIPE: &str = "recipe";

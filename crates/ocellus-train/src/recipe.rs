@@ -152,7 +152,12 @@ impl TrainingRecipe {
             ("optimiser.shards", 1, o.shards, limits::TRAINING_SHARDS),
             ("data.pages", 0, d.pages as usize, limits::TRAINING_BATCH),
             ("data.lines_per_page", 0, d.lines_per_page, limits::TRAINING_BATCH),
-            ("data.validation_lines", 0, d.validation_lines, limits::TRAINING_BATCH),
+            (
+                "data.validation_lines",
+                0,
+                d.validation_lines,
+                limits::TRAINING_BATCH,
+            ),
             (
                 "auxiliary.frames_per_cell",
                 1,

@@ -9,8 +9,8 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::trainer::{Report, Trainer, Validation};
 use crate::run_folder::CHECKPOINT;
+use crate::trainer::{Report, Trainer, Validation};
 use crate::{RunFolder, TrainError, curve};
 
 /// How often things happen beside the steps.

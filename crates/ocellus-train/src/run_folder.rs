@@ -106,7 +106,10 @@ mod tests {
             let path = model.join(name);
             std::fs::write(&path, "kept").unwrap();
             let error = RunFolder::begin(&model).unwrap_err();
-            assert!(matches!(&error, TrainError::NotEmpty { found, .. } if found == name), "{error}");
+            assert!(
+                matches!(&error, TrainError::NotEmpty { found, .. } if found == name),
+                "{error}"
+            );
             assert_eq!(std::fs::read(&path).unwrap(), b"kept");
             std::fs::remove_file(path).unwrap();
         }
@@ -114,9 +117,15 @@ mod tests {
         let first = RunFolder::begin(&run).unwrap();
         let second = RunFolder::begin(&run).unwrap_err();
         assert!(matches!(second, TrainError::InUse { .. }), "{second}");
-        assert!(matches!(RunFolder::resume(&run).unwrap_err(), TrainError::NoRun { .. }));
+        assert!(matches!(
+            RunFolder::resume(&run).unwrap_err(),
+            TrainError::NoRun { .. }
+        ));
         std::fs::write(run.join(CHECKPOINT), "").unwrap();
-        assert!(matches!(RunFolder::resume(&run).unwrap_err(), TrainError::InUse { .. }));
+        assert!(matches!(
+            RunFolder::resume(&run).unwrap_err(),
+            TrainError::InUse { .. }
+        ));
         drop(first);
         let killed = run.join(".ocellus-0000000000000000.part");
         std::fs::write(&killed, "half").unwrap();
@@ -124,7 +133,10 @@ mod tests {
         assert!(!killed.exists());
         assert_eq!(resumed.path(), run);
         drop(resumed);
-        assert!(matches!(RunFolder::begin(&run).unwrap_err(), TrainError::NotEmpty { .. }));
+        assert!(matches!(
+            RunFolder::begin(&run).unwrap_err(),
+            TrainError::NotEmpty { .. }
+        ));
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -41,7 +41,11 @@ fn each_wrong_recipe_says_what_is_wrong() {
         ),
         (
             "very many threads",
-            ("shards = 2", "shards = 1000000000000", "optimiser.shards is 1000000000000"),
+            (
+                "shards = 2",
+                "shards = 1000000000000",
+                "optimiser.shards is 1000000000000",
+            ),
         ),
         (
             "a batch beyond all memory",
@@ -49,7 +53,11 @@ fn each_wrong_recipe_says_what_is_wrong() {
         ),
         (
             "lines beyond all memory",
-            ("max_chars = 6", "max_chars = 1000000000000", "stages.max_chars is"),
+            (
+                "max_chars = 6",
+                "max_chars = 1000000000000",
+                "stages.max_chars is",
+            ),
         ),
         (
             "frames beyond all memory",

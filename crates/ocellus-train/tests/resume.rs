@@ -74,7 +74,10 @@ fn a_run_goes_on_with_its_own_recipe_only() {
         }
     };
     refused(|r| r.data.seed += 1, "data.seed");
-    refused(|r| r.optimiser.learning_rate *= 1.000_001, "optimiser.learning_rate");
+    refused(
+        |r| r.optimiser.learning_rate *= 1.000_001,
+        "optimiser.learning_rate",
+    );
     refused(|r| r.stages[0].max_chars += 1, "stages");
     // Files may have moved.
     let mut moved = recipe.clone();

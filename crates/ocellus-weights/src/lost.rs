@@ -44,10 +44,9 @@ impl Watched {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(install);
         let free = |region: &&Region| {
-            let taken =
-                region
-                    .taken
-                    .compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed);
+            let taken = region
+                .taken
+                .compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed);
             taken.is_ok()
         };
         let region = regions().find(free).unwrap_or_else(|| {
@@ -128,14 +127,7 @@ fn give_zeros(address: usize, end: usize) -> bool {
         let page = libc::sysconf(libc::_SC_PAGESIZE) as usize;
         let start = address & !(page - 1);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-        let given = libc::mmap(
-            start as *mut c_void,
-            end - start,
-            libc::PROT_READ,
-            flags,
-            -1,
-            0,
-        );
+        let given = libc::mmap(start as *mut c_void, end - start, libc::PROT_READ, flags, -1, 0);
         given != libc::MAP_FAILED
     }
 }

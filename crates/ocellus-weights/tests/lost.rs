@@ -32,7 +32,11 @@ fn a_file_that_is_cut_off_reads_as_zeros_and_is_told() {
     written(&whole, "w");
     let other = Weights::from_file(&whole).unwrap();
     // What stays of the file, and the first row that is lost.
-    let table = [("nothing", (0, 0)), ("one page", (4096, 2)), ("most of it", (200_000, 60))];
+    let table = [
+        ("nothing", (0, 0)),
+        ("one page", (4096, 2)),
+        ("most of it", (200_000, 60)),
+    ];
     test_each(table, |&(bytes, first_lost)| {
         let path: PathBuf = folder.path().join("cut.safetensors");
         written(&path, "w");
@@ -42,7 +46,11 @@ fn a_file_that_is_cut_off_reads_as_zeros_and_is_told() {
         weights.intact().unwrap();
         let view = weights.view("w").unwrap();
         let rows: Vec<_> = view.bytes.chunks(COLUMNS).collect();
-        assert!(rows[first_lost..].iter().all(|row| row.iter().all(|byte| *byte == 0)));
+        assert!(
+            rows[first_lost..]
+                .iter()
+                .all(|row| row.iter().all(|byte| *byte == 0))
+        );
         assert!(is_lost(&weights, &path));
         // Other maps, before and after, are as they were; the place of a map that is gone is used again.
         other.intact().unwrap();
@@ -68,7 +76,13 @@ fn of_several_files_the_one_is_named_and_threads_may_read_it_together() {
         for _ in 0..8 {
             scope.spawn(|| {
                 for name in ["c", "b", "a"] {
-                    let sum: u64 = weights.view(name).unwrap().bytes.iter().map(|byte| u64::from(*byte)).sum();
+                    let sum: u64 = weights
+                        .view(name)
+                        .unwrap()
+                        .bytes
+                        .iter()
+                        .map(|byte| u64::from(*byte))
+                        .sum();
                     assert_eq!(sum == (7 * ROWS * COLUMNS) as u64, name != "b");
                 }
             });

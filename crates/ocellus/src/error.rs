@@ -336,7 +336,9 @@ impl From<TrainError> for Failure {
 impl From<WeightsError> for Failure {
     fn from(error: WeightsError) -> Self {
         let hint = match &error {
-            WeightsError::Lost { .. } => "start again; put a new file in the place of an old one by renaming it",
+            WeightsError::Lost { .. } => {
+                "start again; put a new file in the place of an old one by renaming it"
+            }
             WeightsError::Io { .. } => "check that the file exists and may be read",
             WeightsError::NoWeights { .. } => {
                 "weights are *.safetensors files, or torch files: *.bin, *.pt, *.pth"

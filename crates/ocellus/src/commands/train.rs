@@ -6,8 +6,8 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ocellus_train::run::{Cadence, Observer};
-use ocellus_train::trainer::Validation;
 use ocellus_train::run_folder::CHECKPOINT;
+use ocellus_train::trainer::Validation;
 use ocellus_train::{Report, RunFolder, Trainer, TrainingRecipe};
 
 use crate::args::Train;
@@ -76,13 +76,7 @@ pub fn run(context: &Context, args: Train) -> Result<(), Failure> {
         steps,
         args.stop_after.map(|n| n.get().into()),
     );
-    ocellus_train::run::run(
-        &mut trainer,
-        &run,
-        CADENCE,
-        &SystemClock::start(),
-        &mut watch,
-    )?;
+    ocellus_train::run::run(&mut trainer, &run, CADENCE, &SystemClock::start(), &mut watch)?;
     watch.bar.finish();
     if watch.listener.requested() {
         return Err(Failure::interrupted());

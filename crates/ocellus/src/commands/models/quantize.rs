@@ -43,6 +43,11 @@ pub fn run(context: &Context, args: &Quantize) -> Result<(), Failure> {
         0 => String::new(),
         rows => format!(", calibrated on {rows} rows"),
     };
+    for name in &written.left_out {
+        output::note(&format!(
+            "warning: {name} is a link that leads out of the model's folder, and was not copied"
+        ));
+    }
     output::note(&format!(
         "{}: {} of weights, {} before{on}",
         args.output.display(),
