@@ -37,6 +37,15 @@ pub const VOCABULARY_BYTES: u64 = 128 << 20;
 /// Tokens of one vocabulary: four times those of the largest published ones.
 pub const VOCABULARY_TOKENS: usize = 1 << 20;
 
+/// Tokens beside the pieces of a vocabulary, such as special ones: ten times those of the published ones with most.
+pub const VOCABULARY_ADDED: usize = 1 << 16;
+
+/// Bytes of one token of a vocabulary whose merges are found from its tokens.
+pub const TOKEN_BYTES: usize = 1_024;
+
+/// Bytes that are looked at to find the merges of a vocabulary from its tokens: for each token the square of its length.
+pub const MERGING_BYTES: usize = 1 << 27;
+
 /// Bytes of one file of a text corpus, and of one font file (the largest published CJK collections have about 100 MB).
 pub const CORPUS_FILE_BYTES: u64 = 256 << 20;
 pub const FONT_BYTES: u64 = 256 << 20;

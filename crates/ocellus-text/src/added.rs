@@ -1,6 +1,7 @@
 //! Tokens beside a base vocabulary: special ones, and words that a checkpoint added.
 
-use crate::files::parse;
+use crate::files::{damaged, parse};
+use crate::tokenizer::check_added;
 use crate::{Result, TextError};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
@@ -127,6 +128,8 @@ impl Config {
     pub(crate) fn added(&mut self, dir: &Path) -> Result<Vec<Added>> {
         let listed = std::mem::take(&mut self.added_tokens_decoder);
         if !listed.is_empty() {
+            let config = dir.join("tokenizer_config.json");
+            check_added(listed.len()).map_err(|reason| damaged(&config, reason))?;
             return Ok(listed.into_iter().map(|(id, entry)| entry.at(id)).collect());
         }
         let older = dir.join("added_tokens.json");
@@ -134,6 +137,7 @@ impl Config {
             return Ok(Vec::new());
         }
         let tokens: BTreeMap<String, u32> = parse(&older)?;
+        check_added(tokens.len()).map_err(|reason| damaged(&older, reason))?;
         let mut added: Vec<Added> = tokens
             .iter()
             .map(|(content, id)| Added::special(content, *id))

@@ -5,6 +5,7 @@
 
 use crate::added::Added;
 use crate::byte_pairs::{BytePairs, Form};
+use crate::tokenizer::check_merging;
 use crate::{Result, TextError, Tokenizer, byte_alphabet};
 use base64::Engine as _;
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use std::collections::HashMap;
 pub const QWEN_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// Longest token of a rank file, in bytes.
-pub(crate) const MAX_TOKEN_BYTES: usize = 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = ocellus_base::limits::TOKEN_BYTES;
 
 impl Tokenizer {
     /// Builds the Qwen tokenizer from a rank file and its special tokens (text and id): NFC, [`QWEN_PATTERN`], byte-level BPE.
@@ -34,10 +35,11 @@ impl Tokenizer {
 
 /// A byte-level tokenizer whose ids are the ranks plus `first`.
 pub(crate) fn by_ranks(ranks: Ranks, first: u32, form: &Form<'_>, added: Vec<Added>) -> Result<Tokenizer> {
+    check_merging(ranks.keys().map(Vec::len)).map_err(|reason| TextError::RankSet { reason })?;
     let merges = merges(&ranks);
     let vocabulary = ranks
         .into_iter()
-        .map(|(token, rank)| (byte_alphabet::to_chars(&token), first + rank))
+        .map(|(token, rank)| (byte_alphabet::to_chars(&token), first.saturating_add(rank)))
         .collect();
     BytePairs {
         vocabulary,

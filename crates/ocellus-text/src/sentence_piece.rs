@@ -6,11 +6,11 @@ mod wire;
 
 use crate::added::{Added, Config};
 use crate::files::{complete, damaged, read};
-use crate::tokenizer::check_tokens;
+use crate::tokenizer::{check_added, check_merging, check_tokens};
 use crate::{Result, TextError, Tokenizer};
 pub(crate) use charsmap::check as check_charsmap;
 use model::{Algorithm, Kind, Model};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use tokenizers::decoders::{
     byte_fallback::ByteFallback, fuse::Fuse, sequence::Sequence as Decoders, strip::Strip,
@@ -59,17 +59,19 @@ pub(crate) fn from_dir(dir: &Path, name: &str) -> Result<Tokenizer> {
 }
 
 fn build(model: &Model, mut added: Vec<Added>) -> Result<Tokenizer> {
+    let known: HashSet<String> = added.iter().map(|added| added.token.content.clone()).collect();
     for (id, piece) in (0..).zip(&model.pieces) {
         let special = match piece.kind {
             Kind::Control | Kind::Unknown => true,
             Kind::UserDefined => false,
             Kind::Normal | Kind::Byte => continue,
         };
-        if added.iter().all(|known| known.token.content != piece.text) {
+        if !known.contains(&piece.text) {
             let token = AddedToken::from(piece.text.clone(), special).normalized(false);
             added.push(Added { id, token });
         }
     }
+    check_added(added.len()).map_err(wrong)?;
     added.sort_by_key(|token| token.id);
     let mut inner = tokenizers::Tokenizer::new(pieces(model)?);
     inner.with_normalizer(Some(normalizer(model)?)).map_err(wrong)?;
@@ -119,6 +121,7 @@ fn pieces(model: &Model) -> Result<ModelWrapper> {
             Ok(unigram.map_err(wrong)?.into())
         }
         Algorithm::BytePairs => {
+            check_merging(model.pieces.iter().map(|piece| piece.text.len())).map_err(wrong)?;
             let vocabulary = ids.iter().map(|(text, id)| ((*text).to_string(), *id));
             let pairs = BPE::builder()
                 .vocab_and_merges(vocabulary.collect::<Vocab>(), merges(model, &ids))

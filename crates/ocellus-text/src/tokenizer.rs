@@ -4,7 +4,7 @@ use crate::byte_spans::ByteSpans;
 use crate::special::Special;
 use crate::{Result, TextError, byte_alphabet, tokenizer_check};
 use ocellus_base::contained;
-use ocellus_base::limits::VOCABULARY_TOKENS;
+use ocellus_base::limits::{MERGING_BYTES, TOKEN_BYTES, VOCABULARY_ADDED, VOCABULARY_TOKENS};
 use tokenizers::DecoderWrapper;
 
 /// Longest text that is encoded at once.
@@ -51,6 +51,16 @@ impl Tokenizer {
             .values()
             .max()
             .map_or(0, |id| *id as usize + 1);
+        // Ids may have gaps; tables are as long as the largest.
+        if vocab_size > VOCABULARY_TOKENS {
+            return Err(TextError::Damaged {
+                file: "tokenizer".to_string(),
+                reason: format!(
+                    "it has the id {}, more than the {VOCABULARY_TOKENS} that are accepted",
+                    vocab_size - 1
+                ),
+            });
+        }
         let byte_level = matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
         Ok(Tokenizer {
             inner,
@@ -173,6 +183,33 @@ pub(crate) fn check_tokens(found: usize) -> std::result::Result<(), String> {
         return Err(format!(
             "{found} tokens are more than the {VOCABULARY_TOKENS} that are accepted"
         ));
+    }
+    Ok(())
+}
+
+/// The same of tokens beside the pieces of a vocabulary.
+pub(crate) fn check_added(found: usize) -> std::result::Result<(), String> {
+    if found > VOCABULARY_ADDED {
+        return Err(format!(
+            "{found} added tokens are more than the {VOCABULARY_ADDED} that are accepted"
+        ));
+    }
+    Ok(())
+}
+
+/// The same of the lengths of tokens whose merges are found by looking at each cut of each of them.
+pub(crate) fn check_merging(lengths: impl Iterator<Item = usize>) -> std::result::Result<(), String> {
+    let mut looked_at = 0usize;
+    for found in lengths {
+        if found > TOKEN_BYTES {
+            return Err(format!(
+                "a token has {found} bytes, more than the {TOKEN_BYTES} that are accepted"
+            ));
+        }
+        looked_at += found * found;
+        if looked_at > MERGING_BYTES {
+            return Err("its tokens are too many for their lengths".to_string());
+        }
     }
     Ok(())
 }

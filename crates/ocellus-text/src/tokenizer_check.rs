@@ -6,7 +6,7 @@
 use crate::sentence_piece::check_charsmap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ocellus_base::limits::VOCABULARY_TOKENS;
+use ocellus_base::limits::{VOCABULARY_ADDED, VOCABULARY_TOKENS};
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -52,17 +52,11 @@ struct Count(usize);
 /// Fails with a sentence where the file asks for more than any published one.
 pub(crate) fn check(json: &[u8]) -> Result<(), String> {
     let parts: Parts = serde_json::from_slice(json).map_err(|e| e.to_string())?;
-    for (what, count) in [
-        ("added tokens", parts.added_tokens),
-        ("tokens", parts.model.vocab),
-        ("merges", parts.model.merges),
+    for (what, count, limit) in [
+        ("added tokens", parts.added_tokens, VOCABULARY_ADDED),
+        ("tokens", parts.model.vocab, VOCABULARY_TOKENS),
+        ("merges", parts.model.merges, 4 * VOCABULARY_TOKENS),
     ] {
-        let limit = 4 * VOCABULARY_TOKENS;
-        let limit = if what == "merges" {
-            limit
-        } else {
-            VOCABULARY_TOKENS
-        };
         if count.0 > limit {
             return Err(format!(
                 "it has {} {what}, more than the {limit} that are accepted",
