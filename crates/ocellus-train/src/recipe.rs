@@ -107,7 +107,7 @@ impl TrainingRecipe {
     /// Reads a recipe. Its paths are relative to the folder in which the program runs.
     ///
     /// # Errors
-    /// A file that cannot be read or is no recipe, and a path in it where nothing is.
+    /// A file that cannot be read or is no recipe.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let text =
             ocellus_base::files::read_text(path, ocellus_base::limits::JSON_BYTES).map_err(|source| {
@@ -122,14 +122,22 @@ impl TrainingRecipe {
         };
         let recipe: Self = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
         recipe.check().map_err(wrong)?;
-        if let Some((field, named)) = recipe.paths().find(|(_, named)| !named.exists()) {
-            return Err(TrainError::Missing {
+        Ok(recipe)
+    }
+
+    /// Fails where nothing is at a path that the recipe, read from `path`, names.
+    ///
+    /// # Errors
+    /// [`TrainError::Missing`].
+    pub fn check_paths(&self, path: &Path) -> Result<(), TrainError> {
+        match self.paths().find(|(_, named)| !named.exists()) {
+            None => Ok(()),
+            Some((field, named)) => Err(TrainError::Missing {
                 recipe: path.into(),
                 field,
                 path: named.into(),
-            });
+            }),
         }
-        Ok(recipe)
     }
 
     /// Every path that it names, with the name of its field.

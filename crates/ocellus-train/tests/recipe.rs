@@ -125,8 +125,6 @@ fn the_recipes_of_the_repository_are_right() {
             ),
         ),
     ];
-    // Paths in recipes are those of a program that runs at the root; the other tests name theirs in full.
-    std::env::set_current_dir(tiny::repository()).unwrap();
     test_each(table, |&(name, folder, count, read, other)| {
         let root = tiny::repository();
         let recipe = TrainingRecipe::read(&root.join(format!("recipes/{name}.toml"))).unwrap();

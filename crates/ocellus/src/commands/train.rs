@@ -47,6 +47,7 @@ pub fn run(context: &Context, args: Train) -> Result<(), Failure> {
             .hint("a recipe is a TOML file; recipes/nano.toml is the built-in model's"));
     }
     let recipe = TrainingRecipe::read(&args.recipe)?;
+    recipe.check_paths(&args.recipe)?;
     let before = match args.resume {
         true => Some(RunFolder::resume(&args.output)?),
         false => {
