@@ -31,13 +31,7 @@ pub(super) fn article(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look:
             fonts,
             look,
             &heading,
-            Put {
-                x: margin,
-                baseline: top + small,
-                em_px: small,
-                bold: false,
-                ink,
-            },
+            Put::plain((margin, top + small), small, ink),
             width - margin,
         );
         let page: Vec<char> = rng.int(1, 400).to_string().chars().collect();
@@ -46,13 +40,7 @@ pub(super) fn article(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look:
             fonts,
             look,
             &page,
-            Put {
-                x: width - margin - 2.0 * small,
-                baseline: top + small,
-                em_px: small,
-                bold: false,
-                ink,
-            },
+            Put::plain((width - margin - 2.0 * small, top + small), small, ink),
             width,
         );
         if rng.chance(0.5) {

@@ -25,6 +25,19 @@ pub(super) struct Put {
     pub ink: f32,
 }
 
+impl Put {
+    /// Type that is not bold.
+    pub fn plain((x, baseline): (f32, f32), em_px: f32, ink: f32) -> Self {
+        Self {
+            x,
+            baseline,
+            em_px,
+            bold: false,
+            ink,
+        }
+    }
+}
+
 impl Canvas {
     pub(super) fn new(width: usize, height: usize, ground: f32) -> Self {
         Self {

@@ -126,13 +126,7 @@ pub(super) fn receipt(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look:
                     fonts,
                     look,
                     &goods,
-                    Put {
-                        x: left,
-                        baseline: y,
-                        em_px: em,
-                        bold: false,
-                        ink: look.ink,
-                    },
+                    Put::plain((left, y), em, look.ink),
                     right - wide - 0.5 * em,
                 );
                 let column = canvas.lines.len();
@@ -140,13 +134,7 @@ pub(super) fn receipt(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look:
                     fonts,
                     look,
                     &price,
-                    Put {
-                        x: right - wide,
-                        baseline: y,
-                        em_px: em,
-                        bold: false,
-                        ink: look.ink,
-                    },
+                    Put::plain((right - wide, y), em, look.ink),
                     right + em,
                 );
                 if rng.chance(0.15) && column > 0 {
@@ -156,13 +144,7 @@ pub(super) fn receipt(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look:
                         fonts,
                         look,
                         &detail,
-                        Put {
-                            x: left + em,
-                            baseline: y,
-                            em_px: em,
-                            bold: false,
-                            ink: look.ink,
-                        },
+                        Put::plain((left + em, y), em, look.ink),
                         right,
                     );
                 }
@@ -219,19 +201,7 @@ pub(super) fn receipt(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look:
                 let mut chars = content.piece(rng);
                 chars.truncate(26);
                 canvas.block += 1;
-                canvas.text(
-                    fonts,
-                    look,
-                    &chars,
-                    Put {
-                        x: left,
-                        baseline: y,
-                        em_px: em,
-                        bold: false,
-                        ink: look.ink,
-                    },
-                    right,
-                );
+                canvas.text(fonts, look, &chars, Put::plain((left, y), em, look.ink), right);
             }
         }
     }
@@ -264,19 +234,7 @@ fn rule(
             canvas.block += 1;
             let one = Canvas::width(fonts, look, &['-'], em, false).max(1.0);
             let row = vec!['-'; (((right - left) / one) as usize).min(40)];
-            canvas.text(
-                fonts,
-                look,
-                &row,
-                Put {
-                    x: left,
-                    baseline: y,
-                    em_px: em,
-                    bold: false,
-                    ink: look.ink,
-                },
-                right + em,
-            );
+            canvas.text(fonts, look, &row, Put::plain((left, y), em, look.ink), right + em);
         }
     }
 }

@@ -34,13 +34,7 @@ pub(super) fn screen(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look: 
             fonts,
             look,
             &chars,
-            Put {
-                x,
-                baseline: middle(0.0, bar),
-                em_px: em,
-                bold: false,
-                ink: bar_ink,
-            },
+            Put::plain((x, middle(0.0, bar)), em, bar_ink),
             width - em,
         );
         x += em * rng.between(1.0, 2.2);
@@ -70,13 +64,7 @@ pub(super) fn screen(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look: 
                 fonts,
                 look,
                 &chars,
-                Put {
-                    x: em,
-                    baseline: middle(y, pitch),
-                    em_px: em,
-                    bold: false,
-                    ink,
-                },
+                Put::plain((em, middle(y, pitch)), em, ink),
                 left - 0.4 * em,
             );
             y += pitch;
@@ -123,13 +111,7 @@ pub(super) fn screen(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look: 
                 label.truncate(10);
                 let y = column.y + 0.3 * em;
                 canvas.block += 1;
-                let put = Put {
-                    x: column.left,
-                    baseline: middle(y, high),
-                    em_px: em,
-                    bold: false,
-                    ink: step(0.75, look),
-                };
+                let put = Put::plain((column.left, middle(y, high)), em, step(0.75, look));
                 let end = canvas.text(fonts, look, &label, put, column.right - 6.0 * em) + em;
                 canvas.frame(
                     [end, y, (end + 14.0 * em).min(column.right), y + high],
@@ -138,13 +120,7 @@ pub(super) fn screen(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look: 
                 );
                 let value = content.short(rng);
                 canvas.block += 1;
-                let put = Put {
-                    x: end + 0.5 * em,
-                    baseline: middle(y, high),
-                    em_px: em,
-                    bold: false,
-                    ink: look.ink,
-                };
+                let put = Put::plain((end + 0.5 * em, middle(y, high)), em, look.ink);
                 canvas.text(
                     fonts,
                     look,
@@ -171,13 +147,7 @@ pub(super) fn screen(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look: 
                         canvas.block += 1;
                         let x = column.left + i as f32 * room;
                         let ink = if row == 0 { step(0.6, look) } else { look.ink };
-                        let put = Put {
-                            x,
-                            baseline: middle(column.y, 1.7 * em),
-                            em_px: em,
-                            bold: false,
-                            ink,
-                        };
+                        let put = Put::plain((x, middle(column.y, 1.7 * em)), em, ink);
                         canvas.text(fonts, look, &chars, put, x + room - 0.8 * em);
                     }
                     column.y += 1.7 * em;
@@ -208,13 +178,7 @@ pub(super) fn screen(rng: &mut Rng, fonts: &Fonts, content: &mut Content, look: 
             fonts,
             look,
             &chars,
-            Put {
-                x: right - wide + em,
-                baseline: middle(top, high),
-                em_px: em,
-                bold: false,
-                ink,
-            },
+            Put::plain((right - wide + em, middle(top, high)), em, ink),
             right,
         );
         right -= wide + 0.7 * em;
