@@ -18,9 +18,9 @@ pub enum LoadError {
     #[error("the packed tensor `{name}` cannot be used: {reason}")]
     Packed { name: String, reason: String },
     #[error(
-        "weights that were rounded to packed integers cannot be trained: start from those that they were made of"
+        "quantised weights cannot be trained: start from those that they were made of"
     )]
-    Integers,
+    Quantised,
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error("{0}")]

@@ -14,7 +14,6 @@ use candle_core::Tensor;
 use ocellus_kernels::gemm::{PackedB, Precision};
 use ocellus_kernels::matrix::Matrix;
 use ocellus_kernels::quant::{Bits, Format, PANEL, PackedQ};
-use ocellus_weights::Packing;
 
 use crate::load_error::LoadError;
 use crate::measured::{Columns, Measured};
@@ -212,11 +211,6 @@ impl Params {
         let matrix = own.unwrap_or_else(|| self.pack(shape, |first, into| rows.read(first, into)));
         self.source.packed(&self.full("weight"), &matrix);
         matrix
-    }
-
-    /// Declares how integer matrices are packed in the checkpoint, if it has them.
-    pub fn packed_as(&self, packing: Option<Packing>) -> Result<(), LoadError> {
-        packing.map_or(Ok(()), |packing| self.source.packed_as(packing))
     }
 
     /// The `count` integers of `name` under this prefix.

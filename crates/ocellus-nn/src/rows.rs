@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
-use ocellus_kernels::quant::{Bits, Format, PackedQ};
-use ocellus_weights::{Grouped, Integers, Weights, WeightsError};
+use ocellus_kernels::quant::{Bits, Format, PackedQ, Panel};
+use ocellus_weights::{Grouped, QuantisedMatrix, Weights, WeightsError};
 
 use crate::Result;
 
@@ -25,26 +25,31 @@ enum Kind {
     Tensor,
     /// Values in memory, where the checkpoint assembles the tensor from others.
     Made(Vec<f32>),
-    /// Packed integers with their scales, in tensors of their own.
-    Integers(Integers),
+    /// Codes with their scales, in tensors of their own.
+    Quantised(QuantisedMatrix),
 }
 
 /// After this many values their file pages are released, since they compete for memory with the packed weights.
 const HELD: usize = 1 << 24;
 
 impl Rows {
-    /// `name` must be a tensor of a floating-point type whose elements are rows of `width`.
+    /// `name` must be a tensor of a floating-point type, or a quantised matrix, whose elements are rows of `width`.
     pub(crate) fn new(
         weights: Arc<Weights>,
         name: String,
         width: usize,
     ) -> std::result::Result<Self, WeightsError> {
-        let view = weights.view(&name)?;
-        let kind = match view.bytes {
-            Cow::Owned(_) if view.grouped(0..0).is_none() => Kind::Made(view.to_f32()?),
-            _ => {
-                view.read_f32(0, &mut [])?;
-                Kind::Tensor
+        let kind = match weights.matrix(&name)? {
+            Some(matrix) => Kind::Quantised(matrix),
+            None => {
+                let view = weights.view(&name)?;
+                match view.bytes {
+                    Cow::Owned(_) if view.grouped(0..0).is_none() => Kind::Made(view.to_f32()?),
+                    _ => {
+                        view.read_f32(0, &mut [])?;
+                        Kind::Tensor
+                    }
+                }
             }
         };
         Ok(Self {
@@ -56,21 +61,10 @@ impl Rows {
         })
     }
 
-    /// The matrix that packed integers with rows of `width` represent; no tensor is stored under `name` itself.
-    pub(crate) fn of_integers(weights: Arc<Weights>, name: String, width: usize, integers: Integers) -> Self {
-        Self {
-            weights,
-            name,
-            width,
-            kind: Kind::Integers(integers),
-            held: AtomicUsize::new(0),
-        }
-    }
-
-    /// The matrix in its stored format, if that is quantised.
+    /// The matrix in its stored format, if that is quantised and the kernels have it.
     pub(crate) fn few_bits(&self, rows: usize) -> Option<PackedQ> {
-        if let Kind::Integers(integers) = &self.kind {
-            return Some(packed_integers(integers, (rows, self.width)));
+        if let Kind::Quantised(matrix) = &self.kind {
+            return packed(matrix, (rows, self.width));
         }
         let view = self.weights.view(&self.name).ok()?;
         let Grouped { group, bits, .. } = view.grouped(0..0)?;
@@ -103,7 +97,7 @@ impl Rows {
                 let start = first * self.width;
                 return into.copy_from_slice(&made[start..start + into.len()]);
             }
-            Kind::Integers(integers) => return integers.read_f32(first, into),
+            Kind::Quantised(matrix) => return matrix.read_f32(first, into),
             Kind::Tensor => {}
         }
         let read = self
@@ -122,47 +116,34 @@ impl Rows {
     /// Releases the pages of the file.
     pub(crate) fn release(&self) {
         match &self.kind {
-            Kind::Integers(integers) => integers.release(),
+            Kind::Quantised(matrix) => matrix.release(),
             _ => self.weights.release(&self.name),
         }
     }
 }
 
-/// The matrix with its stored integers and scales where the kernels support such groups and zeros; otherwise requantised to 8
-/// bits.
-fn packed_integers(integers: &Integers, shape: (usize, usize)) -> PackedQ {
-    let bits = match integers.bits() {
-        4 => Some(Bits::Four),
-        // Kernels support no zero points at 8 bits.
-        8 if integers.is_centred() => Some(Bits::Eight),
-        _ => None,
+/// The matrix with its stored integers and scales, where the kernels have such groups and zeros.
+fn packed(matrix: &QuantisedMatrix, shape: (usize, usize)) -> Option<PackedQ> {
+    let bits = match matrix.bits()? {
+        0..=4 => Bits::Four,
+        5..=6 => Bits::Six,
+        // Kernels have no offsets at 8 bits.
+        8 if matrix.is_centred() => Bits::Eight,
+        _ => return None,
     };
     // A group that is too long for the kernels becomes several groups with the same scale.
-    let own = integers.group().into_iter();
-    let fits = |group: &usize| integers.grouped(0..0, *group).is_some();
-    let format = bits.and_then(|bits| {
-        let formats = own
-            .chain([128, 64, 32, 16])
-            .filter(fits)
-            .map(|group| Format { bits, group });
-        formats.into_iter().find(|format| format.is_valid())
-    });
-    let Some(format) = format else {
-        return PackedQ::quantize(Format::Q8, shape, None, |first, into| {
-            integers.read_f32(first, into)
-        });
+    let own = matrix.group().into_iter();
+    let fits = |group: &usize| matrix.grouped(0..0, *group).is_some();
+    let formats = own.chain([128, 64, 32, 16]).filter(fits);
+    let mut formats = formats.map(|group| Format { bits, group });
+    let format = formats.find(|format| format.is_valid())?;
+    let largest = matrix.largest_number();
+    let read = |first, count, panel: &mut Panel| {
+        if let Some(part) = matrix.grouped(first..first + count, format.group) {
+            (panel.values, panel.scales, panel.offsets) = (part.values, part.scales, part.offsets);
+        }
     };
-    let largest = integers.largest_number();
-    PackedQ::from_values(
-        format,
-        shape,
-        |_, _| largest,
-        |first, count, panel| {
-            if let Some(part) = integers.grouped(first..first + count, format.group) {
-                (panel.values, panel.scales, panel.offsets) = (part.values, part.scales, part.offsets);
-            }
-        },
-    )
+    Some(PackedQ::from_values(format, shape, |_, _| largest, read))
 }
 
 impl Drop for Rows {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use ocellus_kernels::matrix::Matrix;
-use ocellus_weights::Packing;
 
 use crate::load_error::LoadError;
 use crate::measured::Measured;
@@ -30,11 +29,6 @@ pub trait Source {
     /// Called when the stored bytes of `name` are not needed for now.
     fn release(&self, name: &str) {
         let _ = name;
-    }
-    /// Called with the packing of integer matrices in the checkpoint.
-    fn packed_as(&self, packing: Packing) -> Result<(), LoadError> {
-        let _ = packing;
-        Err(LoadError::Integers)
     }
     /// Called with the packed form of the matrix `name`.
     fn packed(&self, name: &str, matrix: &Arc<Matrix>) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ocellus_kernels::matrix::Matrix;
 use ocellus_kernels::quant::{Bits, Bytes, Format, PackedQ};
-use ocellus_weights::{Dtype, IntegerNames, Weights};
+use ocellus_weights::{Dtype, Weights};
 
 use crate::LoadError;
 use crate::rows::Rows;
@@ -112,31 +112,10 @@ fn parse(description: &str) -> Option<(Format, [usize; 2], f32)> {
     Some((Format { bits, group }, [rows, columns], unit))
 }
 
-/// Suffixes of the tensors that hold packed integers, in place of `weight`.
-const PARTS: [&str; 4] = ["qweight", "qzeros", "scales", "g_idx"];
-
-/// The packed integer tensors of the matrix `name`, if the checkpoint has them.
-pub(crate) fn integers(weights: &Weights, name: &str) -> Option<IntegerNames> {
-    let base = name.strip_suffix("weight")?;
-    let [values, zeros, scales, groups] = PARTS.map(|part| format!("{base}{part}"));
-    weights.contains(&values).then(|| IntegerNames {
-        values,
-        zeros,
-        scales,
-        groups: Some(groups).filter(|groups| weights.contains(groups)),
-    })
-}
-
-/// The matrix that the tensor `name` of packed integers, zeros, scales or indices belongs to.
-pub fn replaced(name: &str) -> Option<String> {
-    let ends = PARTS.iter().filter_map(|part| name.strip_suffix(part));
-    let mut bases = ends.filter(|base| base.ends_with('.'));
-    bases.next().map(|base| format!("{base}weight"))
-}
-
-/// The name of the bias of the matrix `name` if it is all zero: some writers add one to every matrix.
+/// The name of the bias beside the quantised matrix `name` if it is all zero: some writers add one to every matrix.
 pub(crate) fn empty_bias(weights: &Weights, name: &str) -> Option<String> {
-    let bias = format!("{}bias", name.strip_suffix("weight")?);
+    let base = name.strip_suffix("weight").filter(|_| weights.is_quantised(name))?;
+    let bias = format!("{base}bias");
     let values = weights.view(&bias).ok()?.to_f32().ok()?;
     values.iter().all(|value| *value == 0.0).then_some(bias)
 }

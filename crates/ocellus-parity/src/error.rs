@@ -28,6 +28,8 @@ pub enum CaseError {
     #[error(transparent)]
     Weights(#[from] ocellus_weights::WeightsError),
     #[error(transparent)]
+    Session(#[from] ocellus_session::SessionError),
+    #[error(transparent)]
     Model(#[from] ocellus_models::ModelError),
     #[error(transparent)]
     Load(#[from] ocellus_nn::LoadError),

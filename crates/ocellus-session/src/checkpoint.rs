@@ -7,10 +7,10 @@ use std::sync::Arc;
 use ocellus_hub::{GgufFiles, Location, built_in};
 use ocellus_models::families::gguf::{Assembled, assemble};
 use ocellus_models::families::{self, arranged};
-use ocellus_models::find;
+use ocellus_models::{find, quantisation};
 use ocellus_processor::TextFiles;
 use ocellus_text::{Template, Tokenizer};
-use ocellus_weights::{Weights, WeightsError};
+use ocellus_weights::Weights;
 
 use crate::error::SessionError;
 
@@ -64,16 +64,18 @@ impl CheckpointFiles {
 /// The weights in a folder, under the names that its family asks for.
 ///
 /// # Errors
-/// Weights that cannot be used.
-pub fn weights(folder: &Path) -> Result<Weights, WeightsError> {
+/// Weights that cannot be used; a method of quantisation that is not computed.
+pub fn weights(folder: &Path) -> Result<Weights, SessionError> {
     let weights = Weights::open(folder)?;
     // Whoever loads the model reports a config that cannot be used.
     let config = TextFiles::Folder(folder.into()).config().ok();
     let config = config.and_then(|text| families::parse(&text).ok());
-    Ok(match config.and_then(|config| find(&config).ok()) {
-        Some(family) => arranged(family, weights)?,
-        None => weights,
-    })
+    let known = config.and_then(|config| Some((find(&config).ok()?, config)));
+    let Some((family, config)) = known else {
+        return Ok(weights);
+    };
+    let scheme = quantisation::scheme(&config, family.id)?;
+    Ok(arranged(family, weights, scheme)?)
 }
 
 /// The texts of a checkpoint without its weights, where they can be had so.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device as Place};
 use ocellus_models::families::Load;
-use ocellus_models::{ConfigFile, Family, Model, ModelError, Trace, find};
+use ocellus_models::{ConfigFile, Family, Model, ModelError, Trace, find, quantisation};
 use ocellus_nn::{Format, Frozen, Measured, Params, Precision};
 use ocellus_weights::Weights;
 
@@ -138,6 +138,8 @@ impl Compute {
         if let Some(format) = self.format {
             params = params.rounded(format);
         }
+        // What the config says of quantised weights was read with them; its warnings belong to this config.
+        quantisation::scheme(config, family.id)?;
         let model = load(config, &params)?;
         family.finish(config, source)?;
         Ok(model)

@@ -3,7 +3,7 @@
 use ocellus_base::limits::Limits;
 use ocellus_engine::EngineOptions;
 use ocellus_models::plan::{Plan, Shape};
-use ocellus_models::{ConfigFile, Grid};
+use ocellus_models::{ConfigFile, Grid, quantisation};
 use ocellus_processor::{PictureGeometry, PictureProcessor, PictureRecipe, PixelBounds, TextFiles};
 use ocellus_weights::Weights;
 
@@ -82,9 +82,11 @@ impl MemoryEstimate {
         usage: &Usage,
         storage: &StorageDtype,
     ) -> Result<Option<Self>, SessionError> {
-        let Some(shape) = ocellus_models::find(config)?.shape else {
+        let family = ocellus_models::find(config)?;
+        let Some(shape) = family.shape else {
             return Ok(None);
         };
+        quantisation::scheme(config, family.id)?;
         let shape = shape(config)?;
         let processor = PictureProcessor::of_shape(files, &shape)?;
         let sizes = match processor.recipe() {

@@ -159,8 +159,6 @@ fn fill(to: &Path, weights: &Weights, kept: &[Kept], rows: u64) -> Result<u64, S
     let views = names
         .iter()
         .filter(|name| !packed.contains_key(*name))
-        // Integers that were repacked are not kept as well.
-        .filter(|name| !stored::replaced(name).is_some_and(|matrix| packed.contains_key(matrix.as_str())))
         .map(|name| weights.view(name))
         .collect::<Result<Vec<_>, _>>()?;
     let shapes: BTreeMap<&str, [usize; 1]> = packed

@@ -10,7 +10,7 @@ use ocellus_models::{Model, Task, Vlm, families, find};
 use ocellus_nn::Measured;
 use ocellus_processor::{PictureProcessor, TextFiles, TextProcessor};
 
-use ocellus_weights::Weights;
+use ocellus_weights::{Weights, WeightsError};
 
 use crate::checkpoint::CheckpointFiles;
 use crate::compute::Compute;
@@ -72,7 +72,11 @@ impl Session {
         options.cpu.apply()?;
         let name = &checkpoint.name;
         let about = |error: SessionError| error.about(name);
-        let mut files = CheckpointFiles::open(&checkpoint.location)?;
+        let mut files = CheckpointFiles::open(&checkpoint.location).map_err(|error| match error {
+            // Others name their file.
+            SessionError::Model(_) | SessionError::Weights(WeightsError::Quantised { .. }) => about(error),
+            error => error,
+        })?;
         let config = files.texts.config().map_err(|error| about(error.into()))?;
         let config = families::parse(&config).map_err(|error| about(error.into()))?;
         let storage = match measuring {

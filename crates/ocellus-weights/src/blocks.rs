@@ -13,10 +13,16 @@
 //! | Q4_K | `d`, `m`, 12 of scales, 128 × two values | `d · s · q - m · t` |
 //! | Q5_K | `d`, `m`, 12 of scales, 32 of fifth bits, 128 × two values | `d · s · q - m · t` |
 //! | Q6_K | 128 × four low bits twice, 64 of high bits, 16 signed scales, `d` | `d · s · (q - 32)` |
+//! | Q2_K | 16 scales and offsets of four bits, 64 × four values, `d`, `m` | `d · s · q - m · t` |
+//! | Q3_K | 32 of high bits, 64 × four low bits, 12 of scales, `d` | `d · s · (q - 4)` |
+//! | Q8_K | `d` as f32, 256 signed values, 16 sums | `d · q` |
+//! | IQ4_NL | `d`, 16 × two places in a table | `d · table[q]` |
+//! | IQ4_XS | `d`, 2 of high and 4 of low bits of scales, 128 × two places | `d · s · table[q]` |
+//! | MXFP4 | `d` as a power of two, 16 × two places in another table | `d · table[q]` |
 //!
 //! Every product of a scale is exact in f32: a half has 11 bits, a small scale at most 7, a value at most 8.
 
-use crate::{Dtype, Grouped};
+use crate::{Dtype, Grouped, minifloat};
 use half::f16;
 
 /// Most elements of a block.
@@ -65,6 +71,23 @@ fn layout(dtype: Dtype) -> Option<BlockLayout> {
         }),
         Dtype::Q5K => (32, 5, eight_groups, q5_k),
         Dtype::Q6K => (16, 6, sixteen_groups, q6_k),
+        Dtype::Q2K => (16, 2, two_bit_groups, |b, out| crumbs(&b[16..80], &mut out.values)),
+        Dtype::Q3K => (16, 3, three_bit_groups, q3_k),
+        Dtype::Q8K => (256, 8, |b, out| scaled_by(f32_at(b, 0), 128, out), |b, out| signed(&b[4..260], out)),
+        Dtype::Iq4Nl => (32, 8, centred::<128>, |b, out| {
+            nibbles(&b[2..18], &mut out.values[..32]);
+            looked_up(&UNEVEN, &mut out.values[..32]);
+        }),
+        Dtype::Iq4Xs => (32, 8, uneven_groups, |b, out| {
+            for (packed, values) in b[8..136].chunks_exact(16).zip(out.values.chunks_exact_mut(32)) {
+                nibbles(packed, values);
+            }
+            looked_up(&UNEVEN, &mut out.values);
+        }),
+        Dtype::Mxfp4 => (32, 8, |b, out| scaled_by(minifloat::e8m0(b[0]) / 2.0, 128, out), |b, out| {
+            nibbles(&b[1..17], &mut out.values[..32]);
+            looked_up(&FP4, &mut out.values[..32]);
+        }),
         _ => return None,
     };
     Some(BlockLayout {
@@ -159,8 +182,15 @@ fn fifth_bits_in_order(bytes: &[u8], values: &mut [u8]) {
 
 /// One scale, with `MIDDLE` for zero.
 fn centred<const MIDDLE: u8>(b: &[u8], out: &mut Block) {
-    let d = half(b, 0);
-    (out.scales[0], out.offsets[0]) = (d, -f32::from(MIDDLE) * d);
+    scaled_by(half(b, 0), MIDDLE, out);
+}
+
+fn scaled_by(scale: f32, middle: u8, out: &mut Block) {
+    (out.scales[0], out.offsets[0]) = (scale, -f32::from(middle) * scale);
+}
+
+fn f32_at(b: &[u8], at: usize) -> f32 {
+    f32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
 }
 
 /// One scale and one offset.
@@ -175,9 +205,79 @@ fn five_bits(b: &[u8], out: &mut Block) {
 }
 
 fn q8_0(b: &[u8], out: &mut Block) {
-    for (value, byte) in out.values.iter_mut().zip(&b[2..34]) {
-        // From -128..128 to 0..256.
+    signed(&b[2..34], out);
+}
+
+/// From -128..128 to 0..256.
+fn signed(bytes: &[u8], out: &mut Block) {
+    for (value, byte) in out.values.iter_mut().zip(bytes) {
         *value = byte ^ 0x80;
+    }
+}
+
+/// Values of four bits that lie closer together near zero, with 128 added.
+const UNEVEN: [u8; 16] = [
+    1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241,
+];
+/// Twice the floating-point values of four bits, with 128 added.
+const FP4: [u8; 16] = [
+    128, 129, 130, 131, 132, 134, 136, 140, 128, 127, 126, 125, 124, 122, 120, 116,
+];
+
+fn looked_up(table: &[u8; 16], values: &mut [u8]) {
+    for value in values {
+        *value = table[usize::from(*value & 15)];
+    }
+}
+
+/// 32 bytes hold quarters of 32 values of two bits, the first in the lowest bits.
+fn crumbs(packed: &[u8], values: &mut [u8]) {
+    for (packed, values) in packed.chunks_exact(32).zip(values.chunks_exact_mut(128)) {
+        for (quarter, values) in values.chunks_exact_mut(32).enumerate() {
+            for (byte, value) in packed.iter().zip(values) {
+                *value = byte >> (2 * quarter) & 3;
+            }
+        }
+    }
+}
+
+/// Sixteen scales in the low halves of bytes, offsets in the high halves, the factors of both at the end.
+fn two_bit_groups(b: &[u8], out: &mut Block) {
+    let (d, m) = (half(b, 80), half(b, 82));
+    for (at, byte) in b[..16].iter().enumerate() {
+        out.scales[at] = d * f32::from(byte & 15);
+        out.offsets[at] = -(m * f32::from(byte >> 4));
+    }
+}
+
+/// Sixteen scales of six bits: eight bytes hold the low halves of the first and the last eight, four the two high bits of every
+/// fourth.
+fn three_bit_groups(b: &[u8], out: &mut Block) {
+    let (packed, d) = (&b[96..108], half(b, 108));
+    for at in 0..16 {
+        let low = packed[at % 8] >> (4 * (at / 8)) & 15;
+        let high = packed[8 + at % 4] >> (2 * (at / 4)) & 3;
+        let scale = d * (f32::from(low | high << 4) - 32.0);
+        (out.scales[at], out.offsets[at]) = (scale, -4.0 * scale);
+    }
+}
+
+fn q3_k(b: &[u8], out: &mut Block) {
+    crumbs(&b[32..96], &mut out.values);
+    for (part, values) in out.values.chunks_exact_mut(32).enumerate() {
+        for (byte, value) in b[..32].iter().zip(values) {
+            *value |= (byte >> part & 1) << 2;
+        }
+    }
+}
+
+/// Eight scales of six bits: low halves in four bytes, two high bits each in the sixteen bits before.
+fn uneven_groups(b: &[u8], out: &mut Block) {
+    let (d, high) = (half(b, 0), u16::from_le_bytes([b[2], b[3]]));
+    for at in 0..8 {
+        let low = b[4 + at / 2] >> (4 * (at % 2)) & 15;
+        let scale = d * (f32::from(u16::from(low) | (high >> (2 * at) & 3) << 4) - 32.0);
+        (out.scales[at], out.offsets[at]) = (scale, -128.0 * scale);
     }
 }
 

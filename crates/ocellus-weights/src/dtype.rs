@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Element type of a stored tensor. Values are little-endian on disk.
 ///
-/// The plain types are those of safetensors. The quantised ones (`Q…`) are those of GGUF files: rows are cut into blocks of 32
+/// The plain types are those of safetensors. The quantised ones (blocks) are those of GGUF files: rows are cut into blocks of 32
 /// or 256 elements, a block keeps small integers and what they are multiplied by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dtype {
@@ -13,6 +13,7 @@ pub enum Dtype {
     I8,
     F8E4M3,
     F8E5M2,
+    F8E8M0,
     U16,
     I16,
     F16,
@@ -31,6 +32,12 @@ pub enum Dtype {
     Q4K,
     Q5K,
     Q6K,
+    Q2K,
+    Q3K,
+    Q8K,
+    Iq4Nl,
+    Iq4Xs,
+    Mxfp4,
 }
 
 /// Type, name in the header, elements and bytes of what is stored together: one element, or a block.
@@ -40,6 +47,7 @@ const TABLE: &[(Dtype, &str, usize, usize)] = &[
     (Dtype::I8, "I8", 1, 1),
     (Dtype::F8E4M3, "F8_E4M3", 1, 1),
     (Dtype::F8E5M2, "F8_E5M2", 1, 1),
+    (Dtype::F8E8M0, "F8_E8M0", 1, 1),
     (Dtype::U16, "U16", 1, 2),
     (Dtype::I16, "I16", 1, 2),
     (Dtype::F16, "F16", 1, 2),
@@ -58,6 +66,12 @@ const TABLE: &[(Dtype, &str, usize, usize)] = &[
     (Dtype::Q4K, "Q4_K", 256, 144),
     (Dtype::Q5K, "Q5_K", 256, 176),
     (Dtype::Q6K, "Q6_K", 256, 210),
+    (Dtype::Q2K, "Q2_K", 256, 84),
+    (Dtype::Q3K, "Q3_K", 256, 110),
+    (Dtype::Q8K, "Q8_K", 256, 292),
+    (Dtype::Iq4Nl, "IQ4_NL", 32, 18),
+    (Dtype::Iq4Xs, "IQ4_XS", 256, 136),
+    (Dtype::Mxfp4, "MXFP4", 32, 17),
 ];
 
 impl Dtype {

@@ -52,8 +52,12 @@ pub enum WeightsError {
     #[error("{file}: the zip archive is damaged or not what torch writes: {reason}")]
     Archive { file: String, reason: String },
 
-    #[error("the packed integers `{tensor}` cannot be read: {reason}")]
-    Integers { tensor: String, reason: String },
+    #[error("the quantised matrix `{matrix}` ({layout}) cannot be read: {reason}")]
+    Quantised {
+        matrix: String,
+        layout: &'static str,
+        reason: String,
+    },
 
     #[error("{file}: tensor `{tensor}` cannot be read: {reason}")]
     Tensor {

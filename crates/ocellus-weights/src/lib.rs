@@ -5,7 +5,7 @@
 //! length is checked once, when a file is opened; a [`View`] handed out later cannot be out of range.
 //!
 //! Quantised tensors stay as they are stored: [`View::to_f32`] gives their values, [`View::grouped`] their integers and scales.
-//! [`Integers`] is a matrix whose integers, zeros and scales are tensors beside one another.
+//! Matrices whose codes, zeros and scales are tensors beside one another become one: [`Weights::quantised`], [`QuantisedMatrix`].
 //!
 //! A torch checkpoint is a pickle, a program that could import and call anything. Nothing of it is run: it is read as a
 //! description of tensors, and one that wants to import anything else is refused with the name of what it wants
@@ -28,10 +28,11 @@ pub mod gguf;
 mod grouped;
 mod header;
 mod index;
-mod integers;
 #[cfg(unix)]
 mod lost;
+mod minifloat;
 mod npy;
+mod quantised;
 mod rebuilt;
 mod regions;
 mod storage;
@@ -45,7 +46,7 @@ pub use error::{Result, WeightsError};
 pub use grouped::Grouped;
 pub use header::{MAX_HEADER_BYTES, MAX_RANK, MAX_TENSORS};
 pub use index::{MAX_INDEX_BYTES, MAX_SHARDS};
-pub use integers::{IntegerNames, Integers, Packing, WordAxis};
+pub use quantised::{QuantisedMatrix, Scheme, Words};
 pub use rebuilt::Assembly;
 pub use regions::{MAX_REGIONS, MAX_REGIONS_BYTES, Regions, RegionsError};
 pub use view::View;

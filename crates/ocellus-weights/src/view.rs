@@ -1,6 +1,6 @@
 //! A borrowed tensor and its conversions.
 
-use crate::{Dtype, Grouped, Result, WeightsError, blocks};
+use crate::{Dtype, Grouped, Result, WeightsError, blocks, minifloat};
 use half::{bf16, f16};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -23,7 +23,7 @@ impl View<'_> {
         self.bytes.len() / self.dtype.size_bytes() * self.dtype.block_elements()
     }
 
-    /// All elements as f32, exact for F32, F16 and BF16; of quantised types what the integers stand for, rounded once. An error
+    /// All elements as f32, exact for floating-point types of 32 bits and fewer; of quantised types what the integers stand for, rounded once. An error
     /// for every other type.
     pub fn to_f32(&self) -> Result<Vec<f32>> {
         let bytes = &self.bytes;
@@ -31,6 +31,10 @@ impl View<'_> {
             Dtype::F32 => each(bytes, f32::from_le_bytes),
             Dtype::F16 => each(bytes, |b| f16::from_le_bytes(b).to_f32()),
             Dtype::Bf16 => each(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F8E4M3 | Dtype::F8E5M2 | Dtype::F8E8M0 => {
+                let values = minifloat::values(self.dtype);
+                bytes.iter().map(|code| values[usize::from(*code)]).collect()
+            }
             dtype => blocks::to_f32(dtype, bytes).ok_or_else(|| self.wrong("F32, F16 or BF16"))?,
         })
     }
@@ -46,6 +50,10 @@ impl View<'_> {
             Dtype::F32 => fill(into, bytes, f32::from_le_bytes),
             Dtype::F16 => fill(into, bytes, |b| f16::from_le_bytes(b).to_f32()),
             Dtype::Bf16 => fill(into, bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F8E4M3 | Dtype::F8E5M2 | Dtype::F8E8M0 => {
+                let values = minifloat::values(self.dtype);
+                fill(into, bytes, |[code]| values[usize::from(code)]);
+            }
             dtype => {
                 let values = blocks::to_f32(dtype, bytes).ok_or_else(|| self.wrong("F32, F16 or BF16"))?;
                 into.copy_from_slice(&values);

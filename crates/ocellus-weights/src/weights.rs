@@ -15,6 +15,9 @@ use std::sync::Arc;
 
 mod blank;
 mod joined;
+mod matrices;
+
+use matrices::Found;
 
 /// Named tensors of one checkpoint. Cheap to open: tensor data is not read until a [`View`] is.
 ///
@@ -27,6 +30,8 @@ pub struct Weights {
     tensors: BTreeMap<String, Placed>,
     /// Tensors that are put together from those above, which have no names of their own then.
     made: BTreeMap<String, (Made, Vec<Placed>)>,
+    /// Quantised matrices, whose tensors have no names of their own either.
+    matrices: BTreeMap<String, Found>,
     metadata: BTreeMap<String, String>,
     gguf: Option<Arc<Metadata>>,
 }
@@ -157,6 +162,7 @@ impl Weights {
             files: Vec::new(),
             tensors: BTreeMap::new(),
             made: BTreeMap::new(),
+            matrices: BTreeMap::new(),
             metadata: BTreeMap::new(),
             gguf: None,
         }
@@ -199,14 +205,16 @@ impl Weights {
         Ok(header.tensors.into_iter().map(placed).collect())
     }
 
-    /// Tensor names: those of stored tensors in alphabetical order, then those of tensors that were put together.
+    /// Tensor names: those of stored tensors in alphabetical order, then those of tensors that were put together, then those of
+    /// quantised matrices.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().chain(self.made.keys()).map(String::as_str)
+        let stored = self.tensors.keys().chain(self.made.keys());
+        stored.chain(self.matrices.keys()).map(String::as_str)
     }
 
     /// Number of tensors.
     pub fn len(&self) -> usize {
-        self.tensors.len() + self.made.len()
+        self.tensors.len() + self.made.len() + self.matrices.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -214,13 +222,26 @@ impl Weights {
     }
 
     pub fn contains(&self, name: &str) -> bool {
-        self.tensors.contains_key(name) || self.made.contains_key(name)
+        self.tensors.contains_key(name) || self.made.contains_key(name) || self.matrices.contains_key(name)
     }
 
-    /// The tensor called `name`: borrowed, or put together from borrowed ones.
+    /// The shape of the tensor `name`, without reading it.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        let stored = self.tensors.get(name).map(|placed| &placed.entry.shape[..]);
+        let made = || self.made.get(name).map(|(made, _)| &made.shape[..]);
+        let matrix = || self.matrices.get(name).map(|found| &found.shape[..]);
+        stored.or_else(made).or_else(matrix)
+    }
+
+    /// The tensor called `name`: borrowed, or put together from borrowed ones; of a quantised matrix what its codes stand for, in f32.
     pub fn view(&self, name: &str) -> Result<View<'_>> {
         if let Some((name, placed)) = self.tensors.get_key_value(name) {
             return Ok(self.stored(name, placed));
+        }
+        if let Some((name, _)) = self.matrices.get_key_value(name)
+            && let Some(view) = self.dequantised(name)?
+        {
+            return Ok(view);
         }
         let Some((name, (made, parts))) = self.made.get_key_value(name) else {
             return Err(self.missing(name));
@@ -248,7 +269,8 @@ impl Weights {
 
     /// Says that the bytes of the tensor `name` were taken over and need not stay in memory. They can still be read.
     pub fn release(&self, name: &str) {
-        if let Some(placed) = self.tensors.get(name) {
+        let parts = self.matrices.get(name).into_iter().flat_map(Found::placed);
+        for placed in self.tensors.get(name).into_iter().chain(parts) {
             self.files[placed.file].release(placed.entry.range.clone());
         }
     }
@@ -274,6 +296,7 @@ impl Weights {
     /// Bytes of all tensors together, as they are stored (headers not counted).
     pub fn total_bytes(&self) -> u64 {
         let parts = self.made.values().flat_map(|(_, parts)| parts);
+        let parts = parts.chain(self.matrices.values().flat_map(Found::placed));
         self.tensors
             .values()
             .chain(parts)

@@ -198,6 +198,10 @@ fn times(count: usize) -> String {
 /// What to do about a warning that `--strict` made an error.
 const STRICT: &str = "leave out --strict to run the model all the same; a newer version may know it";
 
+/// What to do about a quantised matrix that is not read.
+const QUANTISED: &str =
+    "the file is damaged, or its writer stores such matrices in another way; docs/quantisation.md lists the layouts";
+
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let hint = match &error {
@@ -209,12 +213,11 @@ impl From<ModelError> for Failure {
                 "it asks for something that this version does not compute, or the config is damaged"
             }
             ModelError::Config(_) => "the config was changed, or is of another kind of model",
+            ModelError::Load(LoadError::Weights(WeightsError::Quantised { .. })) => QUANTISED,
             ModelError::Load(LoadError::Weights(_) | LoadError::Missing { .. } | LoadError::Shape { .. }) => {
                 "weights and config.json do not belong together: both have to come from one checkpoint"
             }
-            ModelError::Load(LoadError::Integers) => {
-                "use the checkpoint that it was made from for training, and on other devices than the CPU"
-            }
+            ModelError::Load(LoadError::Quantised) => "train the checkpoint that it was made from",
             ModelError::Load(LoadError::Packed { .. }) => {
                 "quantise the checkpoint again with `ocellus models quantize`"
             }
@@ -350,6 +353,7 @@ impl From<WeightsError> for Failure {
             WeightsError::NotGguf { .. } | WeightsError::Tensor { .. } | WeightsError::Key { .. } => {
                 "the file is damaged, or stored in a way that is not read; another file of the model may be"
             }
+            WeightsError::Quantised { .. } => QUANTISED,
             WeightsError::LfsPointer { .. } => "run `git lfs pull` in the model folder",
             WeightsError::ShardMissing { .. } | WeightsError::NoShard { .. } => {
                 "download the model again (`ocellus models pull`), it continues"

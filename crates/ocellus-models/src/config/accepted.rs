@@ -120,6 +120,11 @@ const GROUPS: &[Group] = &[
         beginnings: &[],
     },
     Group {
+        reason: "they say how weights are stored, which is read before (`quantisation`)",
+        fields: &["compression_config", "quantization", "quantization_config"],
+        beginnings: &[],
+    },
+    Group {
         reason: "trainers keep their own settings here",
         fields: &[
             "dataset_name",

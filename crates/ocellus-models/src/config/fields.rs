@@ -91,6 +91,11 @@ impl<'a> Fields<'a> {
         self.object.get(key).is_some_and(Value::is_null)
     }
 
+    /// Names of all fields.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.object.keys().map(String::as_str)
+    }
+
     pub fn warn(&self, warning: ModelWarning) {
         self.log.warn(warning);
     }
@@ -310,13 +315,6 @@ impl<'a> Fields<'a> {
             let default = self.classes.iter().any(|class| class.is_default(key, value));
             if value.is_null() || known || default || is_base_default(key, value) {
                 continue;
-            }
-            if matches!(key, "quantization_config" | "compression_config") {
-                return Err(ConfigError::Value {
-                    field: self.name(key),
-                    expected: "none, since this family's quantised weights are not read".to_owned(),
-                    found: shortened(value),
-                });
             }
             if of_base(key) && !self.classes.is_empty() {
                 return Err(ConfigError::Value {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ocellus_weights::{Assembly, View, Weights, WeightsError};
+use ocellus_weights::{Assembly, Scheme, View, Weights, WeightsError};
 
 use super::family::Family;
 
@@ -12,12 +12,13 @@ const WRAPPERS: &[&str] = &["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wr
 /// Values of a pixel; more channels than these, and a kernel's axes cannot be told apart.
 const MOST_CHANNELS: usize = 4;
 
-/// The tensors of a checkpoint of this family: what stands in front of all names of the model is cut off, and kernels over
-/// pixels whose channels come last have them first. Tensors that do not belong to the model keep their names.
+/// The tensors of a checkpoint of this family: what stands in front of all names of the model is cut off, kernels over
+/// pixels whose channels come last have them first, and the tensors of a quantised matrix are one. Tensors that do not belong to the
+/// model keep their names.
 ///
 /// # Errors
-/// Two tensors that have one name without what stands in front.
-pub fn arranged(family: &Family, weights: Weights) -> Result<Weights, WeightsError> {
+/// Two tensors that have one name without what stands in front; tensors of a quantised matrix that do not fit one another.
+pub fn arranged(family: &Family, weights: Weights, scheme: Scheme) -> Result<Weights, WeightsError> {
     // Names of such files were translated already.
     if weights.gguf().is_some() {
         return Ok(weights);
@@ -38,7 +39,7 @@ pub fn arranged(family: &Family, weights: Weights) -> Result<Weights, WeightsErr
             false => {}
         }
     }
-    weights.rebuilt(recipes)
+    weights.rebuilt(recipes)?.quantised(scheme)
 }
 
 /// `name` without the parts of wrappers.

@@ -87,8 +87,18 @@ impl Task {
 /// Names that a warning shows.
 const SHOWN: usize = 5;
 
-/// Buffers that old files carry and that are computed instead.
-const COMPUTED: &[&str] = &["rotary_emb.inv_freq", "rotary_pos_emb.inv_freq", "position_ids"];
+/// Buffers that old files carry and that are computed instead, and scales of keys and values that would be kept in 8 bits.
+const COMPUTED: &[&str] = &[
+    "rotary_emb.inv_freq",
+    "rotary_pos_emb.inv_freq",
+    "position_ids",
+    ".k_scale",
+    ".v_scale",
+    ".kv_scale",
+    ".q_scale",
+    ".output_scale",
+    ".prob_output_scale",
+];
 
 impl Family {
     /// Ends the loading of a model from `source`: of tensors that no layer took, those in modules that the model does not have

@@ -6,7 +6,6 @@ use ocellus_nn::attention::segments;
 use ocellus_nn::decoder::{Head, Positions};
 use ocellus_nn::rope::{Angles, Rope, Yarn};
 use ocellus_nn::{Act, Attn, Bias, Mlp, Names, Norm, Order, Params, Segment, block, decoder};
-use ocellus_weights::Packing;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -14,7 +13,6 @@ use crate::config::{ConfigError, ConfigFile, Fields};
 use crate::error::ModelError;
 use crate::facts::Facts;
 use crate::input::VisualFormat;
-use crate::packing;
 use crate::plan::{Shape, TowerShape};
 use ocellus_media::{Grid, Recipe};
 
@@ -34,8 +32,6 @@ pub(super) struct TextConfig {
     pub image_token: u32,
     pub video_token: u32,
     pub max_positions: usize,
-    /// How quantised matrices are packed, in checkpoints published as integers.
-    pub packing: Option<Packing>,
 }
 
 /// Reads everything outside `vision_config`, from the flat layout or the one nested under `text_config`.
@@ -53,7 +49,6 @@ pub(super) fn text(
         Some(nested) => (Some(nested.of(classes[1])), top),
         None => (None, top.of(classes[1])),
     };
-    let packing = packing::read(&top, nested.as_ref(), family)?;
     let (image_token, video_token) = (top.id("image_token_id")?, top.id("video_token_id")?);
     let tied_head = match &nested {
         Some(text)
@@ -81,7 +76,6 @@ pub(super) fn text(
         image_token,
         video_token,
         max_positions,
-        packing,
     })
 }
 

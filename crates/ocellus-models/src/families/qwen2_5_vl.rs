@@ -134,7 +134,6 @@ struct Qwen25Vl {
 
 impl Qwen25Vl {
     fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
-        p.packed_as(config.text.packing)?;
         let (visual, model, head) = qwen2::roots(p);
         Ok(Self {
             facts: config.facts(),

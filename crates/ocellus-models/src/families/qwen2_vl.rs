@@ -101,7 +101,6 @@ struct Qwen2Vl {
 
 impl Qwen2Vl {
     fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
-        p.packed_as(config.text.packing)?;
         let (visual, model, head) = qwen2::roots(p);
         Ok(Self {
             facts: config.facts(),

@@ -184,7 +184,6 @@ struct Qwen3Vl {
 
 impl Qwen3Vl {
     fn load(config: Config, p: &Params) -> Result<Self, ModelError> {
-        p.packed_as(config.text.packing)?;
         let (visual, model, head) = qwen2::roots_with(p, VISION_NAMES);
         let spec = config.vision();
         let merger = config.deep_merger();

@@ -1,12 +1,12 @@
 //! Tensors for inference.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_kernels::matrix::Matrix;
-use ocellus_weights::{Integers, Packing, Weights};
+use ocellus_weights::Weights;
 
 use super::read::{beside, checked, finish, read, read_integers};
 use crate::load_error::LoadError;
@@ -21,8 +21,6 @@ pub struct Frozen {
     device: Device,
     dtype: DType,
     taken: RefCell<BTreeSet<String>>,
-    /// The packing of integer matrices, if there are any.
-    packing: Cell<Option<Packing>>,
     importance: BTreeMap<String, Arc<[f32]>>,
     measured: Option<Arc<Measured>>,
     /// Packed matrices, if the caller asked to keep them.
@@ -62,31 +60,17 @@ impl Frozen {
             device,
             dtype,
             taken: RefCell::default(),
-            packing: Cell::default(),
             importance: BTreeMap::new(),
             measured: None,
             kept: None,
         }
     }
 
-    /// The packed integer tensors of the matrix `name`, if it is stored so.
-    fn unpacked(&self, name: &str, shape: &[usize]) -> Result<Option<Integers>, LoadError> {
-        let (Some(packing), &[rows, width]) = (self.packing.get(), shape) else {
-            return Ok(None);
-        };
-        if self.weights.contains(name) {
-            return Ok(None);
-        }
-        let Some(names) = stored::integers(&self.weights, name) else {
-            return Ok(None);
-        };
-        let parts = [&names.values, &names.zeros, &names.scales].into_iter();
-        let parts: Vec<String> = parts.chain(&names.groups).cloned().collect();
-        let integers = Integers::open(self.weights.clone(), names, [rows, width], packing)?;
+    /// Records that a tensor is used; of a quantised matrix, the empty bias beside it as well.
+    fn take(&self, name: &str) {
         let mut taken = self.taken.borrow_mut();
-        taken.extend(parts);
+        taken.insert(name.to_owned());
         taken.extend(stored::empty_bias(&self.weights, name));
-        Ok(Some(integers))
     }
 
     /// Fails when a tensor of the checkpoint was not used, except those for which `ignored` returns true.
@@ -102,14 +86,8 @@ impl Frozen {
 
 impl Source for Frozen {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
-        if let Some(integers) = self.unpacked(name, shape)? {
-            let mut values = vec![0.0; shape.iter().product()];
-            integers.read_f32(0, &mut values);
-            integers.release();
-            return Ok(Tensor::from_vec(values, shape, &self.device)?.to_dtype(self.dtype)?);
-        }
         let tensor = read(&self.weights, name, shape, &self.device)?.to_dtype(self.dtype)?;
-        self.taken.borrow_mut().insert(name.to_owned());
+        self.take(name);
         Ok(tensor)
     }
 
@@ -121,12 +99,8 @@ impl Source for Frozen {
             self.taken.borrow_mut().insert(name.to_owned());
             return Ok(Some(Stored::Packed(packed)));
         }
-        if let Some(integers) = self.unpacked(name, &shape)? {
-            let rows = Rows::of_integers(self.weights.clone(), name.to_owned(), shape[1], integers);
-            return Ok(Some(Stored::Rows(Box::new(rows))));
-        }
         checked(&self.weights, name, &shape)?;
-        self.taken.borrow_mut().insert(name.to_owned());
+        self.take(name);
         let rows = Rows::new(self.weights.clone(), name.to_owned(), shape[1])?;
         Ok(Some(Stored::Rows(Box::new(rows))))
     }
@@ -156,13 +130,7 @@ impl Source for Frozen {
     }
 
     fn contains(&self, name: &str) -> bool {
-        let unpacked = || self.packing.get().and(stored::integers(&self.weights, name));
-        self.weights.contains(name) || unpacked().is_some()
-    }
-
-    fn packed_as(&self, packing: Packing) -> Result<(), LoadError> {
-        self.packing.set(Some(packing));
-        Ok(())
+        self.weights.contains(name)
     }
 
     fn trainable(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use candle_core::{Device, Tensor};
-use ocellus_weights::{View, Weights};
+use ocellus_weights::Weights;
 
 use crate::load_error::LoadError;
 
@@ -54,28 +54,28 @@ pub(super) fn beside(weights: &Weights, taken: &BTreeSet<String>) -> Vec<String>
     names
 }
 
-pub(super) fn checked<'w>(weights: &'w Weights, name: &str, shape: &[usize]) -> Result<View<'w>, LoadError> {
-    if !weights.contains(name) {
+/// Fails unless the tensor `name` is there with this shape.
+pub(super) fn checked(weights: &Weights, name: &str, shape: &[usize]) -> Result<(), LoadError> {
+    let Some(found) = weights.shape(name) else {
         return Err(LoadError::Missing {
             name: name.to_owned(),
         });
-    }
-    let view = weights.view(name)?;
+    };
     // A convolution kernel has the same bytes as the matrix it is used as.
     let flat = shape.len() == 2
-        && view.shape.len() > 2
-        && view.shape[0] == shape[0]
-        && view.shape[1..].iter().product::<usize>() == shape[1];
+        && found.len() > 2
+        && found[0] == shape[0]
+        && found[1..].iter().product::<usize>() == shape[1];
     // Some publishers store vectors and tables with extra axes of length 1.
     let real = |shape: &[usize]| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
-    if view.shape != shape && !flat && real(&view.shape) != real(shape) {
+    if found != shape && !flat && real(found) != real(shape) {
         return Err(LoadError::Shape {
             name: name.to_owned(),
             expected: shape.to_vec(),
-            found: view.shape.clone(),
+            found: found.to_vec(),
         });
     }
-    Ok(view)
+    Ok(())
 }
 
 pub(super) fn read(
@@ -84,7 +84,8 @@ pub(super) fn read(
     shape: &[usize],
     device: &Device,
 ) -> Result<Tensor, LoadError> {
-    let values = checked(weights, name, shape)?.to_f32()?;
+    checked(weights, name, shape)?;
+    let values = weights.view(name)?.to_f32()?;
     weights.release(name);
     Ok(Tensor::from_vec(values, shape, device)?)
 }

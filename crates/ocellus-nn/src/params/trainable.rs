@@ -90,6 +90,7 @@ impl Trainable {
     /// The initial value of the tensor `name`.
     fn start(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
         match &self.start {
+            Start::From(weights) if weights.is_quantised(name) => Err(LoadError::Quantised),
             Start::From(weights) => read(weights, name, shape, &self.device),
             Start::Random { seed, std } => Ok(Tensor::from_vec(
                 draw(*seed, name, shape, *std),

@@ -42,6 +42,9 @@ impl Weights {
         let made = other.made.into_iter();
         self.made
             .extend(made.map(|(name, (made, parts))| (name, (made, parts.into_iter().map(moved).collect()))));
+        let matrices = other.matrices.into_iter();
+        self.matrices
+            .extend(matrices.map(|(name, found)| (name, found.moved(before))));
         for (key, value) in other.metadata {
             self.metadata.entry(key).or_insert(value);
         }
@@ -91,6 +94,7 @@ impl Weights {
     pub fn without(mut self, left_out: impl Fn(&str) -> bool) -> Weights {
         self.tensors.retain(|name, _| !left_out(name));
         self.made.retain(|name, _| !left_out(name));
+        self.matrices.retain(|name, _| !left_out(name));
         self
     }
 }
