@@ -194,17 +194,17 @@ fn awq(fields: &Fields) -> Result<Scheme, ConfigError> {
     fields.only("bits", &[json!(4)])?;
     fields.only("zero_point", &[json!(true)])?;
     fields.only("backend", &[json!("autoawq")])?;
-    let version = fields.text_or("version", "gemm")?;
-    // A second field is the same in other writers' words.
-    let version = match format(fields, version)? {
-        "gemm" | "GEMM" => version.to_ascii_lowercase(),
-        other => other.to_ascii_lowercase(),
-    };
-    let words = match version.as_str() {
+    // Newer writers have a field of another name.
+    let version = format(fields, fields.text_or("version", "gemm")?)?;
+    let words = match version.to_ascii_lowercase().as_str() {
         "gemm" => Words::AwqGemm,
         "gemv" => Words::AwqGemv,
         "gemv_fast" => Words::AwqGemvFast,
-        other => return Err(refused(fields, "version", "gemm, gemv or gemv_fast", &json!(other))),
+        other => {
+            let said = ["checkpoint_format", "format"].into_iter().find(|key| fields.own(key).is_some());
+            let key = said.unwrap_or("version");
+            return Err(refused(fields, key, "gemm, gemv or gemv_fast", &json!(other)));
+        }
     };
     Ok(Scheme {
         words,

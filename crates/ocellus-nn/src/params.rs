@@ -35,6 +35,8 @@ pub struct Params {
     precision: Precision,
     /// The format that matrices are quantised to on the CPU, if any.
     format: Option<Format>,
+    /// What matrices of few bits are computed in; `None` = 8-bit integers, with activations rounded to them.
+    widened: Option<Precision>,
     /// Whether tensors are requested as states, which training changes without gradients.
     untrained: bool,
     /// An alternative full name for shared tensors.
@@ -54,6 +56,7 @@ impl Params {
             named_from: 0,
             precision,
             format: None,
+            widened: None,
             untrained: false,
             shared: |_| None,
         }
@@ -63,6 +66,15 @@ impl Params {
     pub fn rounded(&self, format: Format) -> Self {
         Self {
             format: Some(format),
+            ..self.clone()
+        }
+    }
+
+    /// The same path, with matrices of few bits widened to this type, in which their products are computed: activations are not
+    /// rounded to 8 bits then. What weights were rounded to stays.
+    pub fn widened(&self, to: Precision) -> Self {
+        Self {
+            widened: Some(to),
             ..self.clone()
         }
     }
@@ -157,7 +169,10 @@ impl Params {
 
     /// Copies a packed matrix from its file into memory.
     pub(crate) fn resident(&self, packed: &PackedQ) -> Arc<Matrix> {
-        let matrix = Arc::new(Matrix::Quantized(packed.resident()));
+        let matrix = Arc::new(match self.widened {
+            None => Matrix::Quantized(packed.resident()),
+            Some(precision) => wide(packed, precision),
+        });
         self.source.release(&self.full("weight"));
         matrix
     }
@@ -193,7 +208,11 @@ impl Params {
                     .source
                     .importance(&self.full("weight"))
                     .filter(|i| i.len() == shape.1);
-                Matrix::Quantized(PackedQ::quantize(format, shape, importance.as_deref(), read))
+                let packed = PackedQ::quantize(format, shape, importance.as_deref(), read);
+                match self.widened {
+                    None => Matrix::Quantized(packed),
+                    Some(precision) => wide(&packed, precision),
+                }
             }
             None => Matrix::Dense(PackedB::from_rows(self.precision, shape, read)),
         })
@@ -201,14 +220,16 @@ impl Params {
 
     /// As [`pack`](Self::pack), for a matrix stored in the checkpoint.
     pub(crate) fn pack_stored(&self, shape: (usize, usize), rows: &Rows) -> Arc<Matrix> {
+        let read = |first: usize, into: &mut [f32]| rows.read(first, into);
         // Weights that are stored quantised keep their format unless another one is asked for.
-        let own = match self.format {
-            None => rows
-                .few_bits(shape.0)
-                .map(|packed| Arc::new(Matrix::Quantized(packed))),
-            Some(_) => None,
+        let own = match (self.format, self.widened) {
+            (None, None) => rows.few_bits(shape.0).map(Matrix::Quantized),
+            (None, Some(precision)) if rows.is_quantised() => {
+                Some(Matrix::Dense(PackedB::from_rows(precision, shape, read)))
+            }
+            _ => None,
         };
-        let matrix = own.unwrap_or_else(|| self.pack(shape, |first, into| rows.read(first, into)));
+        let matrix = own.map_or_else(|| self.pack(shape, read), Arc::new);
         self.source.packed(&self.full("weight"), &matrix);
         matrix
     }
@@ -229,4 +250,14 @@ impl Params {
     pub fn precision(&self) -> Precision {
         self.precision
     }
+}
+
+/// The values of a packed matrix in a wider type.
+fn wide(packed: &PackedQ, precision: Precision) -> Matrix {
+    let (n, k) = (packed.n(), packed.k());
+    Matrix::Dense(PackedB::from_rows(precision, (n, k), |first, into| {
+        for (row, to) in (first..).zip(into.chunks_exact_mut(k.max(1))) {
+            packed.row(row, to);
+        }
+    }))
 }

@@ -61,6 +61,12 @@ impl Rows {
         })
     }
 
+    /// Whether the checkpoint stores it in few bits.
+    pub(crate) fn is_quantised(&self) -> bool {
+        let blocks = || self.weights.view(&self.name).is_ok_and(|view| view.dtype.is_quantised());
+        matches!(self.kind, Kind::Quantised(_)) || blocks()
+    }
+
     /// The matrix in its stored format, if that is quantised and the kernels have it.
     pub(crate) fn few_bits(&self, rows: usize) -> Option<PackedQ> {
         if let Kind::Quantised(matrix) = &self.kind {
@@ -122,8 +128,8 @@ impl Rows {
     }
 }
 
-/// The matrix with its stored integers and scales, where the kernels have such groups and zeros.
-fn packed(matrix: &QuantisedMatrix, shape: (usize, usize)) -> Option<PackedQ> {
+/// The format in which the kernels hold the integers and groups of a quantised matrix, if they have one.
+pub fn held(matrix: &QuantisedMatrix) -> Option<Format> {
     let bits = match matrix.bits()? {
         0..=4 => Bits::Four,
         5..=6 => Bits::Six,
@@ -136,7 +142,12 @@ fn packed(matrix: &QuantisedMatrix, shape: (usize, usize)) -> Option<PackedQ> {
     let fits = |group: &usize| matrix.grouped(0..0, *group).is_some();
     let formats = own.chain([128, 64, 32, 16]).filter(fits);
     let mut formats = formats.map(|group| Format { bits, group });
-    let format = formats.find(|format| format.is_valid())?;
+    formats.find(|format| format.is_valid())
+}
+
+/// The matrix with its stored integers and scales, where the kernels have such groups and zeros.
+fn packed(matrix: &QuantisedMatrix, shape: (usize, usize)) -> Option<PackedQ> {
+    let format = held(matrix)?;
     let largest = matrix.largest_number();
     let read = |first, count, panel: &mut Panel| {
         if let Some(part) = matrix.grouped(first..first + count, format.group) {

@@ -10,22 +10,31 @@ use ocellus_nn::{Params, Precision, Trainable};
 use crate::case::{Case, read_text};
 use crate::error::CaseError;
 use crate::momentum;
-use ocellus_session::{Compute, checkpoint};
+use ocellus_session::{Activations, Compute, Quant, checkpoint};
 
 /// For inference, on the CPU at the case's width.
 pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
     let weights = Arc::new(checkpoint::weights(&case.model())?);
     let config = config(case)?;
-    let model = Compute::on_cpu(case.width).build(&config, weights)?;
+    let model = compute(case).build(&config, weights)?;
     allow(case, &config)?;
     Ok(model)
+}
+
+/// At the case's width, in which activations are computed as well unless it has few bits.
+fn compute(case: &Case) -> Compute {
+    Compute::on_cpu(case.width).with(match case.width {
+        Quant::F32 => Activations::F32,
+        Quant::Bf16 => Activations::Bf16,
+        Quant::Q8 | Quant::Q6 | Quant::Q4 => Activations::Int8,
+    })
 }
 
 /// As [`frozen`], for a family that replays its reference forward pass.
 pub fn trace(case: &Case) -> Result<Option<Box<dyn Trace>>, CaseError> {
     let weights = Arc::new(checkpoint::weights(&case.model())?);
     let config = config(case)?;
-    let model = Compute::on_cpu(case.width).trace(&config, weights)?;
+    let model = compute(case).trace(&config, weights)?;
     allow(case, &config)?;
     Ok(model)
 }

@@ -10,7 +10,7 @@ use ocellus_nn::{Format, Frozen, Measured, Params, Precision};
 use ocellus_weights::Weights;
 
 use crate::error::SessionError;
-use crate::widths::{Device, Dtype, KvCache, Quant};
+use crate::widths::{Activations, Device, Dtype, KvCache, Quant};
 
 /// A caller's choice of device and dtypes. The default is f32 on the CPU, or what a quantised checkpoint holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,6 +20,7 @@ pub struct ComputeOptions {
     pub dtype: Option<Dtype>,
     /// Quantisation of the weights; `None` = not quantised.
     pub quant: Option<Quant>,
+    pub activations: Activations,
     pub kv_cache: KvCache,
 }
 
@@ -29,6 +30,7 @@ pub struct Compute {
     dtype: DType,
     precision: Precision,
     format: Option<Format>,
+    activations: Activations,
     measured: Option<Arc<Measured>>,
 }
 
@@ -48,6 +50,7 @@ impl Compute {
             dtype: DType::F32,
             precision,
             format,
+            activations: Activations::Int8,
             measured: None,
         }
     }
@@ -84,7 +87,12 @@ impl Compute {
                 (None | Some(Dtype::Bf16), false) => Self::elsewhere(place, DType::BF16),
             }
         };
-        Ok(of_cpu)
+        Ok(of_cpu.with(options.activations))
+    }
+
+    /// The same, with activations rounded to this in products with quantised weights.
+    pub fn with(self, activations: Activations) -> Self {
+        Self { activations, ..self }
     }
 
     /// The same, with the statistics of matrix inputs added to `measured`.
@@ -138,6 +146,9 @@ impl Compute {
         if let Some(format) = self.format {
             params = params.rounded(format);
         }
+        if let Some(precision) = self.activations.widened() {
+            params = params.widened(precision);
+        }
         // What the config says of quantised weights was read with them; its warnings belong to this config.
         quantisation::scheme(config, family.id)?;
         let model = load(config, &params)?;
@@ -160,6 +171,7 @@ impl Compute {
             dtype,
             precision: Precision::F32,
             format: None,
+            activations: Activations::Int8,
             measured: None,
         }
     }

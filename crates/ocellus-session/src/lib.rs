@@ -64,4 +64,4 @@ pub use quantize::{Quantised, Unquantised};
 pub use sampling::{GenerationOptions, MAX_TOKENS};
 pub use session::Session;
 pub use storage::StorageDtype;
-pub use widths::{Device, Dtype, KvCache, Quant};
+pub use widths::{Activations, Device, Dtype, KvCache, Quant};

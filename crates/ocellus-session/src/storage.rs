@@ -1,12 +1,13 @@
 //! What weights are stored as in memory: how much that takes, and what products are computed in.
 
 use ocellus_kernels::ceilings::Arithmetic;
+use ocellus_kernels::quant::Bits;
 use ocellus_models::plan::{Width, Widths};
-use ocellus_nn::stored;
+use ocellus_nn::{rows, stored};
 use ocellus_weights::Weights;
 
 use crate::compute::ComputeOptions;
-use crate::widths::{Dtype, KvCache, Quant};
+use crate::widths::{Activations, Dtype, KvCache, Quant};
 
 /// The storage dtype of a model's weights, and what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,12 +45,39 @@ impl StorageDtype {
                 kv_cache: Width::bits(16),
             },
         };
+        let layers = weights.filter(|_| options.quant.is_none()).and_then(held);
+        let storage = match layers {
+            // What is not quantised stays as it is.
+            Some(quant) => Self {
+                widths: Widths {
+                    layers: Self::at(quant).widths.layers,
+                    ..storage.widths
+                },
+                name: Self::at(quant).name,
+                arithmetic: Arithmetic::Int8,
+                ..storage
+            },
+            None => storage,
+        };
+        let storage = match options.activations {
+            Activations::Bf16 if storage.arithmetic == Arithmetic::Int8 => storage.widened(Self::at(Quant::Bf16)),
+            Activations::F32 if storage.arithmetic == Arithmetic::Int8 => storage.widened(Self::at(Quant::F32)),
+            _ => storage,
+        };
         match options.kv_cache {
             KvCache::Full => storage,
             KvCache::Q8 => Self {
                 kv_cache: Q8_KV_CACHE,
                 ..storage
             },
+        }
+    }
+
+    /// The same with weights as `wide` has them.
+    fn widened(self, wide: Self) -> Self {
+        Self {
+            kv_cache: self.kv_cache,
+            ..wide
         }
     }
 
@@ -102,4 +130,17 @@ fn quantised(weights: &Weights) -> Option<Quant> {
         "6" => Some(Quant::Q6),
         _ => Some(Quant::Q8),
     }
+}
+
+/// The storage dtype of layers whose quantised matrices the kernels hold as they are, by a few of them.
+fn held(weights: &Weights) -> Option<Quant> {
+    let names: Vec<&str> = weights.matrices().collect();
+    let some = names.iter().step_by((names.len() / 4).max(1));
+    let formats = some.map(|name| rows::held(&weights.matrix(name).ok()??));
+    let bits = formats.collect::<Option<Vec<_>>>()?;
+    Some(match bits.iter().map(|format| format.bits).max()? {
+        Bits::Four => Quant::Q4,
+        Bits::Six => Quant::Q6,
+        Bits::Eight => Quant::Q8,
+    })
 }

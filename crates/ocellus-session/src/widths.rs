@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ocellus_nn::KvWidth;
+use ocellus_nn::{KvWidth, Precision};
 
 /// Where tensors live and are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +45,29 @@ pub enum Quant {
     Bf16,
     /// As [`Dtype::F32`].
     F32,
+}
+
+/// What activations are rounded to in products with quantised weights, on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Activations {
+    /// Integers of 8 bits: weights stay in few bits.
+    #[default]
+    Int8,
+    /// Weights are widened to this type in memory.
+    Bf16,
+    /// As `Bf16`.
+    F32,
+}
+
+impl Activations {
+    /// The same as the layers call it.
+    pub(crate) fn widened(self) -> Option<Precision> {
+        match self {
+            Self::Int8 => None,
+            Self::Bf16 => Some(Precision::Bf16),
+            Self::F32 => Some(Precision::F32),
+        }
+    }
 }
 
 /// Storage dtype of the KV cache.

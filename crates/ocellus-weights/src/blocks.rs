@@ -20,7 +20,7 @@
 //! | IQ4_XS | `d`, 2 of high and 4 of low bits of scales, 128 × two places | `d · s · table[q]` |
 //! | MXFP4 | `d` as a power of two, 16 × two places in another table | `d · table[q]` |
 //!
-//! Every product of a scale is exact in f32: a half has 11 bits, a small scale at most 7, a value at most 8.
+//! Every product of a scale is exact in f32, but in Q8_K: a half has 11 bits, a small scale at most 7, a value at most 8.
 
 use crate::{Dtype, Grouped, minifloat};
 use half::f16;
@@ -109,7 +109,11 @@ pub(crate) fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
         (layout.values)(packed, &mut block);
         for (at, values) in block.values[..elements].chunks_exact(layout.group).enumerate() {
             let (scale, offset) = (block.scales[at], block.offsets[at]);
-            out.extend(values.iter().map(|&value| scale * f32::from(value) + offset));
+            match layout.bits {
+                // Values of 8 bits have their zero in the middle. Less that, products with a scale of many bits are rounded once.
+                8 => out.extend(values.iter().map(|&value| scale * (f32::from(value) - 128.0))),
+                _ => out.extend(values.iter().map(|&value| scale * f32::from(value) + offset)),
+            }
         }
     }
     Some(out)
@@ -356,6 +360,10 @@ mod tests {
             Dtype::Q4K,
             Dtype::Q5K,
             Dtype::Q6K,
+            Dtype::Q2K,
+            Dtype::Q3K,
+            Dtype::Iq4Nl,
+            Dtype::Iq4Xs,
         ];
         for dtype in all {
             let blocks = 7;

@@ -7,6 +7,7 @@ mod bitsandbytes;
 mod codes;
 mod fp4;
 mod gptq;
+mod grouping;
 mod layout;
 mod matrix;
 mod packed;
@@ -20,6 +21,3 @@ pub use matrix::QuantisedMatrix;
 pub(crate) use parts::{Part, Parts};
 pub(crate) use registry::layouts;
 pub use scheme::{Scheme, Words};
-
-#[cfg(test)]
-mod tests;

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 use ocellus_session::{GenerationOptions, PixelBounds, Usage};
 
 use crate::error::Failure;
-use crate::values::{self, Device, Dtype, Format, ImageSize, KvCache, OcrFormat, Quant};
+use crate::values::{self, Activations, Device, Dtype, Format, ImageSize, KvCache, OcrFormat, Quant};
 
 /// Runs, trains and measures vision-language models.
 ///
@@ -42,6 +42,9 @@ pub struct Global {
         conflicts_with = "dtype"
     )]
     pub quant: Option<Quant>,
+    /// What activations are rounded to where weights have few bits, on the CPU; bf16 and f32 widen those weights in memory
+    #[arg(long, global = true, value_parser = values::activations(), value_name = "WIDTH", default_value = "int8")]
+    pub activations: Activations,
     /// How the keys and values of earlier tokens are kept on the CPU
     #[arg(long, global = true, value_parser = values::kv_cache(), value_name = "WIDTH", default_value = "full")]
     pub kv_cache: KvCache,

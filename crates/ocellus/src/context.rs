@@ -162,6 +162,7 @@ impl Context {
             device: self.global.device,
             dtype: self.global.dtype,
             quant: self.global.quant,
+            activations: self.global.activations,
             kv_cache: self.global.kv_cache,
         }
     }

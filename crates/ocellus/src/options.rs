@@ -7,7 +7,7 @@ use crate::args::Cli;
 use crate::error::Failure;
 
 /// Options about computing, by the names of their fields.
-const ALL: [&str; 5] = ["device", "dtype", "quant", "kv_cache", "threads"];
+const ALL: [&str; 6] = ["device", "dtype", "quant", "activations", "kv_cache", "threads"];
 
 /// Commands that do not take all of them, and what they take.
 const FEWER: [(&[&str], &[&str]); 15] = [
@@ -16,7 +16,10 @@ const FEWER: [(&[&str], &[&str]); 15] = [
     (&["models", "show"], &[]),
     (&["models", "rm"], &[]),
     (&["models", "families"], &[]),
-    (&["models", "plan"], &["device", "dtype", "quant", "kv_cache"]),
+    (
+        &["models", "plan"],
+        &["device", "dtype", "quant", "activations", "kv_cache"],
+    ),
     (&["models", "quantize"], &["quant", "threads"]),
     (&["models"], &[]),
     (&["verify"], &["dtype", "quant", "kv_cache", "threads"]),

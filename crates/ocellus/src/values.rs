@@ -5,7 +5,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-pub use ocellus_session::{Device, Dtype, KvCache, Quant};
+pub use ocellus_session::{Activations, Device, Dtype, KvCache, Quant};
 
 /// `cpu`, `cuda`, `cuda:N` or `metal`.
 pub fn device(text: &str) -> Result<Device, String> {
@@ -35,6 +35,14 @@ pub fn quant() -> impl TypedValueParser<Value = Quant> {
         ("q4", "4.5 bits a weight", Quant::Q4),
         ("bf16", "As --dtype bf16", Quant::Bf16),
         ("f32", "As --dtype f32", Quant::F32),
+    ])
+}
+
+pub fn activations() -> impl TypedValueParser<Value = Activations> {
+    choice(&[
+        ("int8", "Integers of 8 bits", Activations::Int8),
+        ("bf16", "", Activations::Bf16),
+        ("f32", "", Activations::F32),
     ])
 }
 

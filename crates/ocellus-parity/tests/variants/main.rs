@@ -7,6 +7,7 @@ mod checkpoint;
 mod config;
 mod names;
 mod page;
+mod quantised;
 mod variant;
 
 use std::fs;
@@ -19,7 +20,7 @@ use crate::checkpoint::Checkpoint;
 use crate::variant::{Treatment, Variant};
 
 fn variants() -> Vec<Variant> {
-    [config::variants(), names::variants()].concat()
+    [config::variants(), names::variants(), quantised::variants()].concat()
 }
 
 /// What is wrong with a variant, if anything.
@@ -27,9 +28,11 @@ fn tried(variant: &Variant) -> Option<String> {
     let place = tempfile::tempdir().expect("a folder");
     let (from, to) = (goldens_dir().join(variant.base), place.path().join("case"));
     fs::create_dir_all(to.join("model")).unwrap();
-    for file in ["case.json", "inputs.safetensors", "expected.safetensors"] {
-        if from.join(file).exists() {
-            fs::copy(from.join(file), to.join(file)).unwrap();
+    for folder in [Some(&from), variant.expected.as_ref()].into_iter().flatten() {
+        for file in ["case.json", "inputs.safetensors", "expected.safetensors"] {
+            if folder.join(file).exists() {
+                fs::copy(folder.join(file), to.join(file)).unwrap();
+            }
         }
     }
     // Paths of pictures start in the folder of the set.

@@ -1,5 +1,6 @@
 //! A row of the table.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::checkpoint::Checkpoint;
@@ -13,6 +14,8 @@ pub struct Variant {
     pub name: String,
     /// The golden case.
     pub base: &'static str,
+    /// The folder with what the reference computes, where that is not what it computes for the golden.
+    pub expected: Option<PathBuf>,
     pub edit: Rc<dyn Fn(&mut Checkpoint)>,
     pub treatment: Treatment,
 }
@@ -41,6 +44,7 @@ pub fn each(
         part,
         name: name.to_string(),
         base,
+        expected: None,
         edit: edit.clone(),
         treatment: treatment.clone(),
     };

@@ -10,7 +10,7 @@
 //! A weight is `scale * (value - zero)`. Groups of the last two are padded to a number that kernels like.
 
 use super::codes::Codes;
-use super::gptq::group;
+use super::grouping;
 use super::layout::Layout;
 use super::matrix::{Groups, Meaning, QuantisedMatrix, Zeros};
 use super::parts::{Parts, Reason, transposed};
@@ -24,10 +24,7 @@ pub(super) static GEMM: Layout = Layout {
     name: "AWQ gemm",
     mark: "qweight",
     beside: BESIDE,
-    claims: |parts, scheme| match scheme.words {
-        Words::Unsaid => parts.find("g_idx").is_none() && gemm_shape(parts, scheme).is_ok(),
-        words => words == Words::AwqGemm,
-    },
+    claims: |_, scheme| scheme.words == Words::AwqGemm,
     shape: gemm_shape,
     open: gemm,
 };
@@ -64,7 +61,7 @@ fn gemm_shape(parts: &Parts, _: &Scheme) -> Reason<[usize; 2]> {
 fn gemm(parts: &Parts, scheme: &Scheme, shape: [usize; 2]) -> Reason<QuantisedMatrix> {
     let [outputs, inputs] = shape;
     let [groups, _] = parts.table("scales")?;
-    let size = group(scheme, inputs, groups)?;
+    let size = grouping::size(scheme, inputs, groups)?;
     // Zeros lie as weights do, a group in the place of an input.
     let zeros = Codes::Outputs.unpack(parts.part("qzeros")?.bytes(), [outputs, groups], 0..outputs);
     Ok(QuantisedMatrix {

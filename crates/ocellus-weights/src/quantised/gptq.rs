@@ -10,8 +10,9 @@
 //! A weight is `scale * (value - zero)`.
 
 use super::codes::Codes;
+use super::grouping::indexed;
 use super::layout::Layout;
-use super::matrix::{Groups, Meaning, QuantisedMatrix, Zeros};
+use super::matrix::{Meaning, QuantisedMatrix, Zeros};
 use super::parts::{Parts, Reason, transposed};
 use super::scheme::{Scheme, Words};
 use crate::Dtype;
@@ -20,8 +21,18 @@ pub(super) static LAYOUT: Layout = Layout {
     name: "GPTQ",
     mark: "qweight",
     beside: &["qzeros", "scales", "g_idx"],
-    claims: |_, scheme| matches!(scheme.words, Words::Gptq { .. } | Words::Unsaid),
+    claims: |_, scheme| matches!(scheme.words, Words::Gptq { .. }),
     shape,
+    open,
+};
+
+/// Such words without a config: nothing in them says how they are meant.
+pub(super) static UNSAID: Layout = Layout {
+    name: "GPTQ or AWQ",
+    mark: "qweight",
+    beside: &[],
+    claims: |_, _| true,
+    shape: |_, _| Err("no `quantization_config` says how its words are packed".to_owned()),
     open,
 };
 
@@ -54,28 +65,11 @@ fn shape(parts: &Parts, _: &Scheme) -> Reason<[usize; 2]> {
     Ok([outputs, inputs])
 }
 
-/// Inputs that share a scale: as the config says where that gives as many groups, else cut evenly.
-pub(super) fn group(scheme: &Scheme, inputs: usize, groups: usize) -> Reason<usize> {
-    let fits = |size: &usize| inputs.div_ceil(*size) == groups;
-    let said = scheme.group.filter(|size| *size > 0 && fits(size));
-    let even = || inputs.is_multiple_of(groups).then_some(inputs / groups);
-    said.or_else(even).ok_or_else(|| match scheme.group {
-        Some(size) => format!("{groups} groups of {size} do not make {inputs} inputs"),
-        None => format!("{inputs} inputs do not make {groups} groups of one size"),
-    })
-}
-
 fn open(parts: &Parts, scheme: &Scheme, shape: [usize; 2]) -> Reason<QuantisedMatrix> {
     let ([outputs, inputs], bits) = (shape, bits(parts)?);
     let [groups, _] = parts.table("scales")?;
-    let size = match group(scheme, inputs, groups) {
-        Ok(size) => size,
-        // Groups of any size are told by the index.
-        Err(reason) if parts.find("g_idx").is_none() => return Err(reason),
-        Err(_) => usize::MAX,
-    };
     let largest = (1_u16 << bits) - 1;
-    let less_one = scheme.words != (Words::Gptq { zeros_less_one: false });
+    let less_one = scheme.words == Words::Gptq { zeros_less_one: true };
     // Less one and cut to its bits, the zero 0 is stored as the largest value.
     let zero = |code: u8| match less_one {
         true => f32::from((u16::from(code) + 1) & largest),
@@ -86,10 +80,6 @@ fn open(parts: &Parts, scheme: &Scheme, shape: [usize; 2]) -> Reason<QuantisedMa
     let zeros = Codes::Rows { bits, stride }.unpack(qzeros.bytes(), [groups, outputs], 0..groups);
     let zeros: Vec<f32> = zeros.into_iter().map(zero).collect();
     let data = parts.part("qweight")?.clone();
-    let groups = match parts.scattered("g_idx", inputs, size, groups)? {
-        Some(index) => Groups::Scattered { index, count: groups },
-        None => Groups::Blocks { rows: 1, cols: size },
-    };
     Ok(QuantisedMatrix {
         shape,
         data,
@@ -99,7 +89,7 @@ fn open(parts: &Parts, scheme: &Scheme, shape: [usize; 2]) -> Reason<QuantisedMa
             zeros: Zeros::Each(transposed(&zeros, outputs)),
         },
         scales: transposed(&parts.numbers("scales", zeros.len())?, outputs),
-        groups,
+        groups: indexed("g_idx", parts, scheme, inputs, groups)?,
         unit: 1.0,
     })
 }

@@ -77,6 +77,20 @@ impl Groups {
 }
 
 impl QuantisedMatrix {
+    /// The same, if its codes and numbers are as many as its shape asks for.
+    pub(crate) fn checked(self) -> Result<Self, String> {
+        let count = self.groups.count(self.shape);
+        let numbers = match &self.meaning {
+            Meaning::Integers { zeros: Zeros::Each(each), .. } | Meaning::Offsets { offsets: each, .. } => each.len(),
+            _ => self.scales.len(),
+        };
+        let bytes = self.codes.bytes(self.shape).filter(|bytes| *bytes <= self.data.bytes().len());
+        match bytes.is_some() && count == Some(self.scales.len()) && count == Some(numbers) {
+            true => Ok(self),
+            false => Err(format!("its tensors do not make a matrix {:?}", self.shape)),
+        }
+    }
+
     /// `[outputs, inputs]`.
     pub fn shape(&self) -> [usize; 2] {
         self.shape

@@ -11,7 +11,7 @@
 //! Integers are stored with the middle of their range added. Without zeros, the middle is zero.
 
 use super::codes::Codes;
-use super::gptq::group;
+use super::grouping::indexed;
 use super::layout::Layout;
 use super::matrix::{Groups, Meaning, QuantisedMatrix, Zeros};
 use super::parts::{Parts, Reason, transposed};
@@ -66,14 +66,7 @@ fn open(parts: &Parts, scheme: &Scheme, shape: [usize; 2]) -> Reason<QuantisedMa
     let groups = match count {
         0 => Groups::Blocks { rows: usize::MAX, cols: usize::MAX },
         1 => Groups::ROWS,
-        _ => {
-            let size = group(scheme, inputs, count);
-            let index = parts.scattered("weight_g_idx", inputs, *size.as_ref().unwrap_or(&usize::MAX), count)?;
-            match index {
-                Some(index) => Groups::Scattered { index, count },
-                None => Groups::Blocks { rows: 1, cols: size? },
-            }
-        }
+        _ => indexed("weight_g_idx", parts, scheme, inputs, count)?,
     };
     let middle = 1_u8 << (bits - 1);
     let all = groups.count(shape).ok_or("it has too many groups")?;

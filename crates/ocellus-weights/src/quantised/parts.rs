@@ -125,28 +125,6 @@ impl Parts {
         let values = view.to_i64();
         values.map_err(|error| format!("`{}{end}`: {error}", self.base))
     }
-
-    /// The group of every input out of `count`; nothing where groups are runs of `size` neighbours.
-    pub(super) fn scattered(&self, end: &str, inputs: usize, size: usize, count: usize) -> Reason<Option<Vec<u32>>> {
-        if self.find(end).is_none() {
-            return Ok(None);
-        }
-        let index = self.integers(end, inputs)?;
-        // Some writers keep the tensor of a matrix in order, filled with -1.
-        if index.iter().all(|at| *at == -1) {
-            return Ok(None);
-        }
-        let known = |at: &i64| u32::try_from(*at).ok().filter(|at| (*at as usize) < count);
-        if let Some(group) = index.iter().find(|at| known(at).is_none()) {
-            return Err(format!(
-                "`{}{end}` names group {group}, and there are {count}",
-                self.base
-            ));
-        }
-        let index: Vec<u32> = index.iter().filter_map(known).collect();
-        let in_order = index.iter().enumerate().all(|(at, group)| *group as usize == at / size);
-        Ok((!in_order).then_some(index))
-    }
 }
 
 /// `[groups, outputs]` as `[outputs, groups]`.

@@ -13,6 +13,7 @@ static LAYOUTS: &[&Layout] = &[
     &awq::GEMV,
     &awq::GEMV_FAST,
     &gptq::LAYOUT,
+    &gptq::UNSAID,
     &affine::LAYOUT,
     &fp4::NVFP4,
     &fp4::MODEL_OPTIMIZER,

@@ -11,7 +11,7 @@
 //! A weight is its value (less the zero) times the scale, whatever the scale's name says.
 
 use super::codes::Codes;
-use super::gptq::group;
+use super::grouping;
 use super::layout::Layout;
 use super::matrix::{Groups, Meaning, QuantisedMatrix, Zeros};
 use super::parts::{Parts, Reason};
@@ -61,7 +61,7 @@ fn groups(end: &str, parts: &Parts, scheme: &Scheme, [outputs, inputs]: [usize; 
         [rows] | [rows, 1] if rows == outputs => Groups::ROWS,
         [rows, cols] if rows == outputs && cols > 0 && scheme.block.is_none() => Groups::Blocks {
             rows: 1,
-            cols: group(scheme, inputs, cols)?,
+            cols: grouping::size(scheme, inputs, cols)?,
         },
         [down, across] => {
             let [rows, cols] = scheme.block.unwrap_or(BLOCK);

@@ -19,7 +19,7 @@ pub struct Scheme {
 /// How words of small integers are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Words {
-    /// Nothing is said: as the first that fits, of zeros less one.
+    /// Nothing is said.
     #[default]
     Unsaid,
     /// Along inputs.

@@ -86,7 +86,8 @@ impl Weights {
         };
         let base = name.strip_suffix("weight").unwrap_or(name);
         let opened = (found.layout.open)(&self.parts(base, &found.parts), &found.scheme, found.shape);
-        opened.map(Some).map_err(|reason| refused(base, found.layout, reason))
+        let checked = opened.and_then(QuantisedMatrix::checked);
+        checked.map(Some).map_err(|reason| refused(base, found.layout, reason))
     }
 
     /// Whether `name` is a quantised matrix.

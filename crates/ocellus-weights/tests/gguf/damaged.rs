@@ -237,7 +237,7 @@ fn tensors() {
             one(&[256], 16, 0),
             "stored as IQ2_XXS; the types that are read are F32, F16, Q4_0",
         ),
-        ("MXFP4", one(&[256], 39, 0), "stored as MXFP4"),
+        ("TQ1_0", one(&[256], 34, 0), "stored as TQ1_0"),
         ("an unknown type", one(&[256], 77, 0), "stored as type 77"),
         (
             "rows that are not whole blocks",

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use candle_core::{DType, Device};
 use ocellus_models::Model;
 use ocellus_models::families::{find, parse};
+use ocellus_models::quantisation;
 use ocellus_nn::attention::Batch;
 use ocellus_nn::{Frozen, LoadError, Params, Precision, Source, Taps, Trainable};
 use ocellus_testkit::Case;
 use ocellus_testkit::case::tensors;
-use ocellus_weights::{Dtype, Weights, encode, f32_bytes};
+use ocellus_weights::{Dtype, Scheme, Weights, encode, f32_bytes};
 use serde_json::{Value, json};
 
 type Stored = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
@@ -217,13 +218,24 @@ fn weights(stored: &Stored) -> Weights {
     Weights::from_bytes(encode(&all, &BTreeMap::new()).unwrap(), "made").unwrap()
 }
 
-fn source(stored: &Stored) -> Rc<Frozen> {
-    Rc::new(Frozen::new(Arc::new(weights(stored)), Device::Cpu, DType::F32))
+/// The tensors, with quantised matrices found as the config says.
+fn opened(config: &Value, stored: &Stored) -> Result<Weights, String> {
+    let scheme = scheme(config)?;
+    weights(stored).quantised(scheme).map_err(|e| e.to_string())
+}
+
+fn scheme(config: &Value) -> Result<Scheme, String> {
+    quantisation::scheme(&config.clone().into(), "qwen2_5_vl").map_err(|e| e.to_string())
+}
+
+fn source(config: &Value, stored: &Stored) -> Result<Rc<Frozen>, String> {
+    let weights = Arc::new(opened(config, stored)?);
+    Ok(Rc::new(Frozen::new(weights, Device::Cpu, DType::F32)))
 }
 
 /// The model, with no tensor left over, or what is said instead.
 fn load(config: &Value, stored: &Stored) -> Result<Box<dyn Model>, String> {
-    let source = source(stored);
+    let source = source(config, stored)?;
     let family = find(config).unwrap();
     let params = Params::new(source.clone(), Precision::F32);
     let model = (family.load)(&config.clone().into(), &params).map_err(|e| e.to_string())?;
@@ -300,15 +312,7 @@ fn integers_compute_what_they_stand_for() {
         );
 
         // As tensors they are exactly the rounded weights.
-        let source = source(&rounded.packed);
-        let packing = find(&rounded.config).unwrap().load;
-        drop(
-            packing(
-                &rounded.config.clone().into(),
-                &Params::new(source.clone(), Precision::F32),
-            )
-            .unwrap(),
-        );
+        let source = source(&rounded.config, &rounded.packed).unwrap();
         for (matrix, (shape, values)) in &rounded.matrices {
             assert!(source.contains(matrix) && !source.contains("model.layers.0.mlp.weight"));
             let tensor = source.tensor(matrix, shape).unwrap();
@@ -325,7 +329,7 @@ fn integers_compute_what_they_stand_for() {
 fn what_does_not_fit_is_refused_in_one_sentence() {
     const O: &str = "model.layers.1.self_attn.o_proj.";
     type Change = fn(&mut Rounded);
-    let table: [(Change, &str); 9] = [
+    let table: [(Change, &str); 10] = [
         // Some writers give every matrix a bias.
         (
             |r| drop(r.packed.insert(format!("{O}bias"), f32s(&[48], &[0.0; 48]))),
@@ -342,25 +346,24 @@ fn what_does_not_fit_is_refused_in_one_sentence() {
                         .insert(format!("{O}weight"), f32s(&[48, 48], &[0.0; 2304])),
                 )
             },
-            "nobody takes",
+            "listed twice",
         ),
         (|r| drop(r.packed.remove(&format!("{O}qzeros"))), "o_proj.qzeros"),
         (|r| drop(r.packed.remove(&format!("{O}qweight"))), "o_proj.weight"),
         (
             |r| r.packed.get_mut(&format!("{O}scales")).unwrap().1 = vec![48, 2],
-            "o_proj.scales",
+            "o_proj.qzeros",
         ),
-        (
-            |r| r.config["quantization_config"]["group_size"] = json!(16),
-            "asks for [3, ",
-        ),
-        (
-            |r| r.config["quantization_config"]["bits"] = json!(8),
-            "its shape is",
-        ),
+        // Tensors show both, for every matrix its own.
+        (|r| r.config["quantization_config"]["group_size"] = json!(16), ""),
+        (|r| r.config["quantization_config"]["bits"] = json!(8), ""),
         (
             |r| drop(r.config.as_object_mut().unwrap().remove("quantization_config")),
-            "no tensor",
+            "no `quantization_config` says",
+        ),
+        (
+            |r| r.packed.get_mut(&format!("{O}g_idx")).unwrap().2[0] = 7,
+            "names group 7, and there are 2",
         ),
     ];
     for (change, part) in table {
@@ -375,14 +378,30 @@ fn what_does_not_fit_is_refused_in_one_sentence() {
         }
     }
     let rounded = rounded(GPTQ);
-    let params = Params::new(
-        Rc::new(Trainable::from_weights(weights(&rounded.packed), Device::Cpu)),
-        Precision::F32,
-    );
-    let error = (find(&rounded.config).unwrap().load)(&rounded.config.clone().into(), &params)
-        .err()
-        .unwrap();
-    assert_eq!(error.to_string(), LoadError::Integers.to_string());
+    let weights = opened(&rounded.config, &rounded.packed).unwrap();
+    let params = Params::new(Rc::new(Trainable::from_weights(weights, Device::Cpu)), Precision::F32);
+    let error = (find(&rounded.config).unwrap().load)(&rounded.config.clone().into(), &params);
+    assert_eq!(error.err().unwrap().to_string(), LoadError::Quantised.to_string());
+}
+
+#[test]
+fn activations_are_rounded_unless_weights_are_widened() {
+    for writer in [GPTQ, AWQ, Writer { bits: 8, ..GPTQ }] {
+        let rounded = rounded(writer);
+        let plain = logits(load(&plain_config(), &rounded.plain).unwrap().as_ref());
+        let of = |widened: Option<Precision>| {
+            let params = Params::new(source(&rounded.config, &rounded.packed).unwrap(), Precision::F32);
+            let params = widened.map_or(params.clone(), |to| params.widened(to));
+            let family = find(&rounded.config).unwrap();
+            logits((family.load)(&rounded.config.clone().into(), &params).unwrap().as_ref())
+        };
+        let off = |widened| distance(&of(widened), &plain);
+        let (int8, bf16, f32) = (off(None), off(Some(Precision::Bf16)), off(Some(Precision::F32)));
+        println!("{int8:.6} with activations of 8 bits, {bf16:.6} in bf16, {f32:.9} in f32");
+        // The unpacking is exact: in f32 the bits are those of the rounded weights.
+        assert_eq!(f32, 0.0);
+        assert!(int8 < 0.02 && bf16 < 0.02);
+    }
 }
 
 #[test]
@@ -391,9 +410,7 @@ fn configs_that_are_not_computed_are_refused_by_name() {
         let mut config = plain_config();
         config["quantization_config"] = writer.config();
         config["quantization_config"][key] = value;
-        (find(&config).unwrap().shape.unwrap())(&config.into())
-            .err()
-            .map(|e| e.to_string())
+        scheme(&config).err()
     };
     for (writer, key, value) in [
         (GPTQ, "bits", json!(4)),
@@ -405,15 +422,20 @@ fn configs_that_are_not_computed_are_refused_by_name() {
         (GPTQ, "meta", json!({ "quantizer": ["x:1.0"] })),
         (AWQ, "version", json!("GEMM")),
         (AWQ, "checkpoint_format", json!("gemm")),
+        (GPTQ, "bits", json!(3)),
+        (GPTQ, "dynamic", json!({ "+:.*down.*": { "bits": 8 } })),
+        (GPTQ, "hyb_act", json!(true)),
+        (AWQ, "version", json!("gemv")),
+        (AWQ, "version", json!("gemv_fast")),
     ] {
         assert_eq!(with(writer, key, value.clone()), None, "{key} = {value}");
     }
     for (writer, key, value) in [
-        (GPTQ, "quant_method", json!("bitsandbytes")),
-        (GPTQ, "quant_method", json!("fp8")),
-        (GPTQ, "quant_method", json!("compressed-tensors")),
-        (GPTQ, "quant_method", Value::Null),
-        (GPTQ, "bits", json!(3)),
+        (GPTQ, "quant_method", json!("hqq")),
+        (GPTQ, "quant_method", json!("torchao")),
+        (GPTQ, "quant_method", json!("quanto")),
+        (GPTQ, "quant_method", json!("aqlm")),
+        (GPTQ, "bits", json!(5)),
         (GPTQ, "bits", Value::Null),
         (GPTQ, "group_size", json!(0)),
         (GPTQ, "group_size", json!(-2)),
@@ -421,13 +443,12 @@ fn configs_that_are_not_computed_are_refused_by_name() {
         (GPTQ, "checkpoint_format", json!("marlin")),
         (GPTQ, "is_marlin_format", json!(true)),
         (GPTQ, "pack_dtype", json!("int8")),
-        (GPTQ, "dynamic", json!({ "+:.*down.*": { "bits": 8 } })),
         (GPTQ, "rotation", json!("hadamard")),
         (AWQ, "bits", json!(8)),
-        (AWQ, "version", json!("gemv")),
+        (AWQ, "version", json!("marlin")),
         (AWQ, "zero_point", json!(false)),
         (AWQ, "backend", json!("llm-awq")),
-        (AWQ, "checkpoint_format", json!("marlin")),
+        (AWQ, "checkpoint_format", json!("gemm_fast")),
     ] {
         let text = with(writer, key, value.clone()).unwrap_or_else(|| panic!("{key} = {value} is read"));
         assert!(text.contains(&format!("`quantization_config.{key}`")), "{text}");
