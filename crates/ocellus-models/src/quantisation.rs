@@ -21,39 +21,51 @@ const METHODS: &[(&str, Read, &[&str])] = &[
     ("awq", awq, OF_SEARCH),
     ("auto-round", auto_round, OF_SEARCH),
     ("intel/auto-round", auto_round, OF_SEARCH),
-    ("bitsandbytes", bitsandbytes, &[
-        "_load_in_4bit",
-        "_load_in_8bit",
-        "bnb_4bit_compute_dtype",
-        "bnb_4bit_quant_storage",
-        "bnb_4bit_use_double_quant",
-        "llm_int8_enable_fp32_cpu_offload",
-        "llm_int8_has_fp16_weight",
-        "llm_int8_skip_modules",
-        "llm_int8_threshold",
-        "load_in_4bit",
-        "load_in_8bit",
-    ]),
+    (
+        "bitsandbytes",
+        bitsandbytes,
+        &[
+            "_load_in_4bit",
+            "_load_in_8bit",
+            "bnb_4bit_compute_dtype",
+            "bnb_4bit_quant_storage",
+            "bnb_4bit_use_double_quant",
+            "llm_int8_enable_fp32_cpu_offload",
+            "llm_int8_has_fp16_weight",
+            "llm_int8_skip_modules",
+            "llm_int8_threshold",
+            "load_in_4bit",
+            "load_in_8bit",
+        ],
+    ),
     ("fp8", fp8, OF_FP8),
     ("fbgemm_fp8", fp8, OF_FP8),
-    ("compressed-tensors", compressed, &[
-        "config_groups",
-        "global_compression_ratio",
-        "ignore",
-        "kv_cache_scheme",
-        "quantization_status",
-        "run_compressed",
-        "version",
-    ]),
-    ("modelopt", model_optimizer, &[
-        "config_groups",
-        "exclude_modules",
-        "ignore",
-        "kv_cache_quant_algo",
-        "kv_cache_scheme",
-        "producer",
-        "quant_library",
-    ]),
+    (
+        "compressed-tensors",
+        compressed,
+        &[
+            "config_groups",
+            "global_compression_ratio",
+            "ignore",
+            "kv_cache_scheme",
+            "quantization_status",
+            "run_compressed",
+            "version",
+        ],
+    ),
+    (
+        "modelopt",
+        model_optimizer,
+        &[
+            "config_groups",
+            "exclude_modules",
+            "ignore",
+            "kv_cache_quant_algo",
+            "kv_cache_scheme",
+            "producer",
+            "quant_library",
+        ],
+    ),
 ];
 
 const OF_SEARCH: &[&str] = &[
@@ -151,7 +163,10 @@ fn places<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, ConfigError> {
 
 fn read(fields: Fields, family: &str) -> Result<Scheme, ConfigError> {
     // One writer names no method.
-    if fields.own("quant_method").is_none() && fields.own("group_size").is_some() && fields.own("bits").is_some() {
+    if fields.own("quant_method").is_none()
+        && fields.own("group_size").is_some()
+        && fields.own("bits").is_some()
+    {
         return affine(fields, family);
     }
     let compressed = fields.own("quant_method").is_none() && fields.own("config_groups").is_some();
@@ -181,7 +196,14 @@ fn gptq(fields: &Fields) -> Result<Scheme, ConfigError> {
     let zeros_less_one = match format(fields, "gptq")? {
         "gptq" => true,
         "gptq_v2" => false,
-        other => return Err(refused(fields, "checkpoint_format", "gptq or gptq_v2", &json!(other))),
+        other => {
+            return Err(refused(
+                fields,
+                "checkpoint_format",
+                "gptq or gptq_v2",
+                &json!(other),
+            ));
+        }
     };
     Ok(Scheme {
         words: Words::Gptq { zeros_less_one },
@@ -201,7 +223,9 @@ fn awq(fields: &Fields) -> Result<Scheme, ConfigError> {
         "gemv" => Words::AwqGemv,
         "gemv_fast" => Words::AwqGemvFast,
         other => {
-            let said = ["checkpoint_format", "format"].into_iter().find(|key| fields.own(key).is_some());
+            let said = ["checkpoint_format", "format"]
+                .into_iter()
+                .find(|key| fields.own(key).is_some());
             let key = said.unwrap_or("version");
             return Err(refused(fields, key, "gemm, gemv or gemv_fast", &json!(other)));
         }
@@ -276,7 +300,11 @@ fn compressed(fields: &Fields) -> Result<Scheme, ConfigError> {
     for group in groups.into_iter().flat_map(|groups| groups.values()) {
         let weights = &group["weights"];
         let number = |key: &str| weights[key].as_u64().and_then(|n| usize::try_from(n).ok());
-        scheme.bits.extend(number("num_bits").and_then(|bits| u8::try_from(bits).ok()).filter(|bits| (1..=8).contains(bits)));
+        scheme.bits.extend(
+            number("num_bits")
+                .and_then(|bits| u8::try_from(bits).ok())
+                .filter(|bits| (1..=8).contains(bits)),
+        );
         scheme.group = scheme.group.or(number("group_size"));
         if let [Some(rows), Some(cols)] = [0, 1].map(|at| weights["block_structure"][at].as_u64()) {
             scheme.block = Some([rows as usize, cols as usize]);

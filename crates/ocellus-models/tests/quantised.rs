@@ -379,7 +379,10 @@ fn what_does_not_fit_is_refused_in_one_sentence() {
     }
     let rounded = rounded(GPTQ);
     let weights = opened(&rounded.config, &rounded.packed).unwrap();
-    let params = Params::new(Rc::new(Trainable::from_weights(weights, Device::Cpu)), Precision::F32);
+    let params = Params::new(
+        Rc::new(Trainable::from_weights(weights, Device::Cpu)),
+        Precision::F32,
+    );
     let error = (find(&rounded.config).unwrap().load)(&rounded.config.clone().into(), &params);
     assert_eq!(error.err().unwrap().to_string(), LoadError::Quantised.to_string());
 }
@@ -393,7 +396,11 @@ fn activations_are_rounded_unless_weights_are_widened() {
             let params = Params::new(source(&rounded.config, &rounded.packed).unwrap(), Precision::F32);
             let params = widened.map_or(params.clone(), |to| params.widened(to));
             let family = find(&rounded.config).unwrap();
-            logits((family.load)(&rounded.config.clone().into(), &params).unwrap().as_ref())
+            logits(
+                (family.load)(&rounded.config.clone().into(), &params)
+                    .unwrap()
+                    .as_ref(),
+            )
         };
         let off = |widened| distance(&of(widened), &plain);
         let (int8, bf16, f32) = (off(None), off(Some(Precision::Bf16)), off(Some(Precision::F32)));

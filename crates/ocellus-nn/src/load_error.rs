@@ -17,9 +17,7 @@ pub enum LoadError {
     Untaken { names: Vec<String>, more: usize },
     #[error("the packed tensor `{name}` cannot be used: {reason}")]
     Packed { name: String, reason: String },
-    #[error(
-        "quantised weights cannot be trained: start from those that they were made of"
-    )]
+    #[error("quantised weights cannot be trained: start from those that they were made of")]
     Quantised,
     #[error(transparent)]
     Weights(#[from] WeightsError),

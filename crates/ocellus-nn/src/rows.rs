@@ -63,7 +63,11 @@ impl Rows {
 
     /// Whether the checkpoint stores it in few bits.
     pub(crate) fn is_quantised(&self) -> bool {
-        let blocks = || self.weights.view(&self.name).is_ok_and(|view| view.dtype.is_quantised());
+        let blocks = || {
+            self.weights
+                .view(&self.name)
+                .is_ok_and(|view| view.dtype.is_quantised())
+        };
         matches!(self.kind, Kind::Quantised(_)) || blocks()
     }
 

@@ -114,7 +114,9 @@ fn parse(description: &str) -> Option<(Format, [usize; 2], f32)> {
 
 /// The name of the bias beside the quantised matrix `name` if it is all zero: some writers add one to every matrix.
 pub(crate) fn empty_bias(weights: &Weights, name: &str) -> Option<String> {
-    let base = name.strip_suffix("weight").filter(|_| weights.is_quantised(name))?;
+    let base = name
+        .strip_suffix("weight")
+        .filter(|_| weights.is_quantised(name))?;
     let bias = format!("{base}bias");
     let values = weights.view(&bias).ok()?.to_f32().ok()?;
     values.iter().all(|value| *value == 0.0).then_some(bias)

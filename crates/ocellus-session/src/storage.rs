@@ -60,8 +60,12 @@ impl StorageDtype {
             None => storage,
         };
         let storage = match options.activations {
-            Activations::Bf16 if storage.arithmetic == Arithmetic::Int8 => storage.widened(Self::at(Quant::Bf16)),
-            Activations::F32 if storage.arithmetic == Arithmetic::Int8 => storage.widened(Self::at(Quant::F32)),
+            Activations::Bf16 if storage.arithmetic == Arithmetic::Int8 => {
+                storage.widened(Self::at(Quant::Bf16))
+            }
+            Activations::F32 if storage.arithmetic == Arithmetic::Int8 => {
+                storage.widened(Self::at(Quant::F32))
+            }
             _ => storage,
         };
         match options.kv_cache {

@@ -71,9 +71,16 @@ fn layout(dtype: Dtype) -> Option<BlockLayout> {
         }),
         Dtype::Q5K => (32, 5, eight_groups, q5_k),
         Dtype::Q6K => (16, 6, sixteen_groups, q6_k),
-        Dtype::Q2K => (16, 2, two_bit_groups, |b, out| crumbs(&b[16..80], &mut out.values)),
+        Dtype::Q2K => (16, 2, two_bit_groups, |b, out| {
+            crumbs(&b[16..80], &mut out.values)
+        }),
         Dtype::Q3K => (16, 3, three_bit_groups, q3_k),
-        Dtype::Q8K => (256, 8, |b, out| scaled_by(f32_at(b, 0), 128, out), |b, out| signed(&b[4..260], out)),
+        Dtype::Q8K => (
+            256,
+            8,
+            |b, out| scaled_by(f32_at(b, 0), 128, out),
+            |b, out| signed(&b[4..260], out),
+        ),
         Dtype::Iq4Nl => (32, 8, centred::<128>, |b, out| {
             nibbles(&b[2..18], &mut out.values[..32]);
             looked_up(&UNEVEN, &mut out.values[..32]);
@@ -84,10 +91,15 @@ fn layout(dtype: Dtype) -> Option<BlockLayout> {
             }
             looked_up(&UNEVEN, &mut out.values);
         }),
-        Dtype::Mxfp4 => (32, 8, |b, out| scaled_by(minifloat::e8m0(b[0]) / 2.0, 128, out), |b, out| {
-            nibbles(&b[1..17], &mut out.values[..32]);
-            looked_up(&FP4, &mut out.values[..32]);
-        }),
+        Dtype::Mxfp4 => (
+            32,
+            8,
+            |b, out| scaled_by(minifloat::e8m0(b[0]) / 2.0, 128, out),
+            |b, out| {
+                nibbles(&b[1..17], &mut out.values[..32]);
+                looked_up(&FP4, &mut out.values[..32]);
+            },
+        ),
         _ => return None,
     };
     Some(BlockLayout {

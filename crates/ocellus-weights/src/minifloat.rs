@@ -71,10 +71,21 @@ mod tests {
     #[test]
     fn published_values() {
         let (e4m3, e5m2, e2m1) = (e4m3(), e5m2(), e2m1());
-        for (code, value) in [(0x00, 0.0), (0x01, 2.0_f32.powi(-9)), (0x38, 1.0), (0x7e, 448.0), (0xb8, -1.0)] {
+        for (code, value) in [
+            (0x00, 0.0),
+            (0x01, 2.0_f32.powi(-9)),
+            (0x38, 1.0),
+            (0x7e, 448.0),
+            (0xb8, -1.0),
+        ] {
             assert_eq!(e4m3[code], value);
         }
-        for (code, value) in [(0x01, 2.0_f32.powi(-16)), (0x3c, 1.0), (0x7b, 57344.0), (0xfc, f32::NEG_INFINITY)] {
+        for (code, value) in [
+            (0x01, 2.0_f32.powi(-16)),
+            (0x3c, 1.0),
+            (0x7b, 57344.0),
+            (0xfc, f32::NEG_INFINITY),
+        ] {
             assert_eq!(e5m2[code], value);
         }
         assert!(e4m3[0x7f].is_nan() && e4m3[0xff].is_nan() && e5m2[0x7d].is_nan() && e5m2[0xff].is_nan());

@@ -20,11 +20,25 @@ fn files() -> Vec<PathBuf> {
 /// The tensors of the first matrix of a file.
 fn first(file: &PathBuf) -> Tensors {
     let weights = Weights::from_file(file).unwrap();
-    let module = weights.names().next().unwrap().rsplit_once("proj.").unwrap().0.to_owned();
-    let of_module = weights.names().filter(|name| name.starts_with(&format!("{module}proj.")));
+    let module = weights
+        .names()
+        .next()
+        .unwrap()
+        .rsplit_once("proj.")
+        .unwrap()
+        .0
+        .to_owned();
+    let of_module = weights
+        .names()
+        .filter(|name| name.starts_with(&format!("{module}proj.")));
     let tensor = |name: &str| {
         let view = weights.view(name).unwrap();
-        (name.to_owned(), view.dtype, view.shape.clone(), view.bytes.to_vec())
+        (
+            name.to_owned(),
+            view.dtype,
+            view.shape.clone(),
+            view.bytes.to_vec(),
+        )
     };
     of_module.map(tensor).collect()
 }
@@ -42,7 +56,13 @@ fn schemes() -> Vec<Scheme> {
         group: [None, Some(32), Some(0), Some(usize::MAX), Some(7)][at],
         block: [None, Some([32, 32]), Some([0, 1]), Some([usize::MAX, 1]), None][at],
         bits: [vec![], vec![4], vec![8, 1], vec![3], vec![7]][at].clone(),
-        affine: [None, Some([4, 32]), Some([0, 0]), Some([usize::MAX, 2]), Some([8, 32])][at],
+        affine: [
+            None,
+            Some([4, 32]),
+            Some([0, 0]),
+            Some([usize::MAX, 2]),
+            Some([8, 32]),
+        ][at],
         modules: vec![(String::new(), [3, 0])],
     };
     words.iter().enumerate().map(with).collect()
@@ -54,7 +74,10 @@ fn read(tensors: &Tensors, scheme: &Scheme) -> Result<usize, String> {
     let weights = weights.quantised(scheme.clone()).map_err(|e| e.to_string())?;
     let names: Vec<&str> = weights.matrices().collect();
     for name in &names {
-        let matrix = weights.matrix(name).map_err(|e| e.to_string())?.expect("it was found");
+        let matrix = weights
+            .matrix(name)
+            .map_err(|e| e.to_string())?
+            .expect("it was found");
         let [outputs, inputs] = matrix.shape();
         assert_eq!(weights.shape(name), Some(&[outputs, inputs][..]));
         let mut values = vec![0.0; outputs * inputs];
@@ -62,7 +85,10 @@ fn read(tensors: &Tensors, scheme: &Scheme) -> Result<usize, String> {
         if outputs > 2 {
             let mut last = vec![0.0; 2 * inputs];
             matrix.read_f32(outputs - 2, &mut last);
-            let same = last.iter().zip(&values[(outputs - 2) * inputs..]).all(|(a, b)| a.to_bits() == b.to_bits());
+            let same = last
+                .iter()
+                .zip(&values[(outputs - 2) * inputs..])
+                .all(|(a, b)| a.to_bits() == b.to_bits());
             assert!(same, "{name}: rows alone are rows of the whole");
         }
         let (bits, most) = (matrix.bits(), matrix.largest_number());
@@ -71,11 +97,25 @@ fn read(tensors: &Tensors, scheme: &Scheme) -> Result<usize, String> {
                 continue;
             };
             assert_eq!(Some(grouped.bits), bits);
-            assert!(grouped.values.iter().all(|value| u16::from(*value) < 1 << grouped.bits));
-            assert!(grouped.scales.iter().chain(&grouped.offsets).all(|number| number.abs() <= most));
+            assert!(
+                grouped
+                    .values
+                    .iter()
+                    .all(|value| u16::from(*value) < 1 << grouped.bits)
+            );
+            assert!(
+                grouped
+                    .scales
+                    .iter()
+                    .chain(&grouped.offsets)
+                    .all(|number| number.abs() <= most)
+            );
             for (ours, exact) in grouped.to_f32().iter().zip(&values) {
                 // Scale and offset are rounded once each; the offset may be the zero of 255 values.
-                assert!((ours - exact).abs() <= 1e-6 * most.max(f32::MIN_POSITIVE) * 256.0, "{ours} {exact}");
+                assert!(
+                    (ours - exact).abs() <= 1e-6 * most.max(f32::MIN_POSITIVE) * 256.0,
+                    "{ours} {exact}"
+                );
             }
         }
     }
@@ -87,7 +127,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, most: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         ((self.0 >> 33) as usize) % most.max(1)
     }
 }
@@ -150,48 +193,178 @@ fn changed_tensors_are_read_or_refused_in_one_sentence() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    let file = |name: &str| goldens_dir().join("quantised").join(name).join("tensors.safetensors");
+    let file = |name: &str| {
+        goldens_dir()
+            .join("quantised")
+            .join(name)
+            .join("tensors.safetensors")
+    };
     let gptq = Scheme {
         words: Words::Gptq { zeros_less_one: true },
         group: Some(32),
         ..Scheme::default()
     };
-    let awq = |words| Scheme { words, ..gptq.clone() };
+    let awq = |words| Scheme {
+        words,
+        ..gptq.clone()
+    };
     let plain = Scheme::default;
     type Change = fn(&mut Tensors);
     fn of<'t>(tensors: &'t mut Tensors, end: &str) -> &'t mut TensorBytes {
-        tensors.iter_mut().find(|tensor| tensor.0.ends_with(end)).expect("it is there")
+        tensors
+            .iter_mut()
+            .find(|tensor| tensor.0.ends_with(end))
+            .expect("it is there")
     }
     fn without(tensors: &mut Tensors, end: &str) {
         tensors.retain(|tensor| !tensor.0.ends_with(end));
     }
     let table: Vec<(&str, Scheme, Change, &str)> = vec![
-        ("gptq-4", gptq.clone(), |t| without(t, "qzeros"), "there is no tensor"),
-        ("gptq-4", gptq.clone(), |t| without(t, "scales"), "there is no tensor"),
-        ("gptq-4", gptq.clone(), |t| of(t, "g_idx").3[0] = 9, "names group 9, and there are"),
-        ("gptq-4", gptq.clone(), |t| of(t, "g_idx").3[..4].fill(0xff), "names group -1"),
-        ("gptq-4", gptq.clone(), |t| of(t, "scales").3[..2].copy_from_slice(&[0, 0x7c]), "is not finite"),
-        ("gptq-4", gptq.clone(), |t| of(t, "qweight").1 = Dtype::F32, "the type of"),
+        (
+            "gptq-4",
+            gptq.clone(),
+            |t| without(t, "qzeros"),
+            "there is no tensor",
+        ),
+        (
+            "gptq-4",
+            gptq.clone(),
+            |t| without(t, "scales"),
+            "there is no tensor",
+        ),
+        (
+            "gptq-4",
+            gptq.clone(),
+            |t| of(t, "g_idx").3[0] = 9,
+            "names group 9, and there are",
+        ),
+        (
+            "gptq-4",
+            gptq.clone(),
+            |t| of(t, "g_idx").3[..4].fill(0xff),
+            "names group -1",
+        ),
+        (
+            "gptq-4",
+            gptq.clone(),
+            |t| of(t, "scales").3[..2].copy_from_slice(&[0, 0x7c]),
+            "is not finite",
+        ),
+        (
+            "gptq-4",
+            gptq.clone(),
+            |t| of(t, "qweight").1 = Dtype::F32,
+            "the type of",
+        ),
         ("gptq-4", plain(), |_| {}, "no `quantization_config` says"),
-        ("gptq-4-no-index", Scheme { group: Some(0), ..gptq.clone() }, |t| of(t, "scales").2.reverse(), "qzeros"),
+        (
+            "gptq-4-no-index",
+            Scheme {
+                group: Some(0),
+                ..gptq.clone()
+            },
+            |t| of(t, "scales").2.reverse(),
+            "qzeros",
+        ),
         ("awq-gemm", awq(Words::AwqGemv), |_| {}, "the shape of"),
         ("awq-gemv", awq(Words::AwqGemm), |_| {}, "the shape of"),
-        ("bnb-nf4", plain(), |t| without(t, "bitsandbytes__nf4"), "there is no tensor"),
+        (
+            "bnb-nf4",
+            plain(),
+            |t| without(t, "bitsandbytes__nf4"),
+            "there is no tensor",
+        ),
         ("bnb-nf4", plain(), |t| without(t, "absmax"), "weight.absmax"),
-        ("bnb-nf4", plain(), |t| without(t, "quant_map"), "weight.quant_map"),
-        ("bnb-nf4", plain(), |t| of(t, "__nf4").3[0] = b'[', "is not the JSON"),
-        ("bnb-nf4", plain(), |t| without(t, "proj.weight"), "there is no tensor"),
-        ("bnb-nf4-double", plain(), |t| without(t, "nested_quant_map"), "nested_quant_map"),
-        ("bnb-int8", plain(), |t| of(t, "weight_format").3[0] = 1, "weight_format"),
-        ("fp8-tensor", plain(), |t| of(t, "weight_scale_inv").3[..4].copy_from_slice(&[0, 0, 0x80, 0x7f]), "is not finite"),
-        ("fp8-blocks", Scheme { block: Some([16, 16]), ..plain() }, |_| {}, "blocks of 16 x 16"),
-        ("fp8-blocks", Scheme { block: Some([0, 16]), ..plain() }, |_| {}, "blocks of 0 x 16"),
-        ("fp8-channel", plain(), |t| of(t, "proj.weight").1 = Dtype::U8, "the type of"),
-        ("ct-w4a16", plain(), |t| of(t, "weight_shape").3[7] = 0x80, "weight_shape is"),
-        ("ct-w4a16", plain(), |t| of(t, "weight_shape").3[0] = 1, "weight_packed"),
-        ("ct-w4a16", plain(), |t| without(t, "weight_scale"), "there is no tensor"),
-        ("ct-nvfp4", plain(), |t| of(t, "global_scale").3.fill(0), "infinite"),
-        ("mlx-4", plain(), |t| without(t, "proj.scales"), "there is no tensor"),
+        (
+            "bnb-nf4",
+            plain(),
+            |t| without(t, "quant_map"),
+            "weight.quant_map",
+        ),
+        (
+            "bnb-nf4",
+            plain(),
+            |t| of(t, "__nf4").3[0] = b'[',
+            "is not the JSON",
+        ),
+        (
+            "bnb-nf4",
+            plain(),
+            |t| without(t, "proj.weight"),
+            "there is no tensor",
+        ),
+        (
+            "bnb-nf4-double",
+            plain(),
+            |t| without(t, "nested_quant_map"),
+            "nested_quant_map",
+        ),
+        (
+            "bnb-int8",
+            plain(),
+            |t| of(t, "weight_format").3[0] = 1,
+            "weight_format",
+        ),
+        (
+            "fp8-tensor",
+            plain(),
+            |t| of(t, "weight_scale_inv").3[..4].copy_from_slice(&[0, 0, 0x80, 0x7f]),
+            "is not finite",
+        ),
+        (
+            "fp8-blocks",
+            Scheme {
+                block: Some([16, 16]),
+                ..plain()
+            },
+            |_| {},
+            "blocks of 16 x 16",
+        ),
+        (
+            "fp8-blocks",
+            Scheme {
+                block: Some([0, 16]),
+                ..plain()
+            },
+            |_| {},
+            "blocks of 0 x 16",
+        ),
+        (
+            "fp8-channel",
+            plain(),
+            |t| of(t, "proj.weight").1 = Dtype::U8,
+            "the type of",
+        ),
+        (
+            "ct-w4a16",
+            plain(),
+            |t| of(t, "weight_shape").3[7] = 0x80,
+            "weight_shape is",
+        ),
+        (
+            "ct-w4a16",
+            plain(),
+            |t| of(t, "weight_shape").3[0] = 1,
+            "weight_packed",
+        ),
+        (
+            "ct-w4a16",
+            plain(),
+            |t| without(t, "weight_scale"),
+            "there is no tensor",
+        ),
+        (
+            "ct-nvfp4",
+            plain(),
+            |t| of(t, "global_scale").3.fill(0),
+            "infinite",
+        ),
+        (
+            "mlx-4",
+            plain(),
+            |t| without(t, "proj.scales"),
+            "there is no tensor",
+        ),
     ];
     for (name, scheme, change, part) in table {
         let mut tensors = first(&file(name));

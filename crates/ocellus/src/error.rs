@@ -199,8 +199,7 @@ fn times(count: usize) -> String {
 const STRICT: &str = "leave out --strict to run the model all the same; a newer version may know it";
 
 /// What to do about a quantised matrix that is not read.
-const QUANTISED: &str =
-    "the file is damaged, or its writer stores such matrices in another way; docs/quantisation.md lists the layouts";
+const QUANTISED: &str = "the file is damaged, or its writer stores such matrices in another way; docs/quantisation.md lists the layouts";
 
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {

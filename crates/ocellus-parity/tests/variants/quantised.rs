@@ -88,7 +88,10 @@ fn every_matrix_has_the_values_that_its_program_gives() {
             let view = weights.view(name).unwrap();
             let values = view.to_f32().unwrap();
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            let found: String = Sha256::digest(&bytes)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             assert_eq!(&found, digest, "{}, {name}", case.folder.display());
         }
     }

@@ -20,7 +20,11 @@ pub(super) static LAYOUT: Layout = Layout {
     name: "MLX",
     mark: "biases",
     beside: &["weight", "scales"],
-    claims: |parts, _| parts.find("weight").is_some_and(|part| part.entry.dtype == Dtype::U32),
+    claims: |parts, _| {
+        parts
+            .find("weight")
+            .is_some_and(|part| part.entry.dtype == Dtype::U32)
+    },
     shape,
     open,
 };
@@ -35,22 +39,30 @@ fn sizes(parts: &Parts, scheme: &Scheme) -> Reason<[usize; 2]> {
     // Words of 32 bits over groups are the bits of a group.
     let fits = |[bits, group]: &[usize; 2]| {
         let inputs = groups.checked_mul(*group);
-        BITS.contains(bits) && *group > 0 && inputs.and_then(|n| n.checked_mul(*bits)) == words.checked_mul(32)
+        BITS.contains(bits)
+            && *group > 0
+            && inputs.and_then(|n| n.checked_mul(*bits)) == words.checked_mul(32)
     };
     let module = parts.base.trim_end_matches('.');
     let same = |name: &str| {
         let ends = |long: &str, short: &str| long.strip_suffix(short).is_some_and(|rest| rest.ends_with('.'));
         name == module || ends(name, module) || ends(module, name)
     };
-    let own = scheme.modules.iter().find(|(name, _)| same(name)).map(|(_, sizes)| *sizes);
+    let own = scheme
+        .modules
+        .iter()
+        .find(|(name, _)| same(name))
+        .map(|(_, sizes)| *sizes);
     let said = own.into_iter().chain(scheme.affine);
     // A module without a rule of its own may differ in its bits alone.
-    let of_group = scheme.affine.iter().flat_map(|[_, group]| BITS.map(|bits| [bits, *group]));
+    let of_group = scheme
+        .affine
+        .iter()
+        .flat_map(|[_, group]| BITS.map(|bits| [bits, *group]));
     let any = GROUPS.iter().flat_map(|group| BITS.map(|bits| [bits, *group]));
     let mut all = said.chain(of_group).chain(any);
-    all.find(fits).ok_or_else(|| {
-        parts.shape("weight", &format!("words of {groups} groups of a published size"))
-    })
+    all.find(fits)
+        .ok_or_else(|| parts.shape("weight", &format!("words of {groups} groups of a published size")))
 }
 
 fn shape(parts: &Parts, scheme: &Scheme) -> Reason<[usize; 2]> {

@@ -84,9 +84,14 @@ fn gemv_shape(parts: &Parts, _: &Scheme) -> Reason<[usize; 2]> {
     let [_, padded] = parts.table("scales")?;
     parts.of("qzeros", WORDS, &[outputs, padded / 8])?;
     let inputs = words.checked_mul(8);
-    match inputs.filter(|_| padded.is_multiple_of(8) && parts.part("scales").is_ok_and(|p| p.entry.shape[0] == outputs)) {
+    match inputs.filter(|_| {
+        padded.is_multiple_of(8) && parts.part("scales").is_ok_and(|p| p.entry.shape[0] == outputs)
+    }) {
         Some(inputs) => Ok([outputs, inputs]),
-        None => Err(parts.shape("scales", &format!("a multiple of 8 groups of each of {outputs} outputs"))),
+        None => Err(parts.shape(
+            "scales",
+            &format!("a multiple of 8 groups of each of {outputs} outputs"),
+        )),
     }
 }
 
@@ -104,14 +109,20 @@ fn gemv(parts: &Parts, scheme: &Scheme, shape: [usize; 2]) -> Reason<QuantisedMa
     let [_, padded] = parts.table("scales")?;
     let size = named_group(scheme, inputs, padded)?;
     let groups = inputs.div_ceil(size);
-    let zeros = Codes::Rows { bits: 4, stride: padded / 2 };
+    let zeros = Codes::Rows {
+        bits: 4,
+        stride: padded / 2,
+    };
     let zeros = zeros.unpack(parts.part("qzeros")?.bytes(), [outputs, groups], 0..outputs);
     let scales = parts.numbers("scales", outputs * padded)?;
     let scales = scales.chunks_exact(padded).flat_map(|row| &row[..groups]);
     Ok(QuantisedMatrix {
         shape,
         data: parts.part("qweight")?.clone(),
-        codes: Codes::Rows { bits: 4, stride: inputs / 2 },
+        codes: Codes::Rows {
+            bits: 4,
+            stride: inputs / 2,
+        },
         meaning: Meaning::Integers {
             bits: 4,
             zeros: Zeros::Each(zeros.into_iter().map(f32::from).collect()),
@@ -129,7 +140,11 @@ fn fast_shape(parts: &Parts, _: &Scheme) -> Reason<[usize; 2]> {
         return Err(parts.shape("qweight", "whole runs of 64 inputs and 4 outputs"));
     }
     parts.of("qweight", &[Dtype::I16, Dtype::U16], &[outputs / 4, inputs])?;
-    parts.of("qzeros", &[Dtype::F16, Dtype::Bf16, Dtype::F32], &[padded, outputs])?;
+    parts.of(
+        "qzeros",
+        &[Dtype::F16, Dtype::Bf16, Dtype::F32],
+        &[padded, outputs],
+    )?;
     Ok([outputs, inputs])
 }
 
@@ -138,7 +153,12 @@ fn fast(parts: &Parts, scheme: &Scheme, shape: [usize; 2]) -> Reason<QuantisedMa
     let [padded, _] = parts.table("scales")?;
     let size = named_group(scheme, inputs, padded)?;
     let groups = inputs.div_ceil(size);
-    let numbers = |end| Ok::<_, String>(transposed(&parts.numbers(end, padded * outputs)?[..groups * outputs], outputs));
+    let numbers = |end| {
+        Ok::<_, String>(transposed(
+            &parts.numbers(end, padded * outputs)?[..groups * outputs],
+            outputs,
+        ))
+    };
     Ok(QuantisedMatrix {
         shape,
         data: parts.part("qweight")?.clone(),

@@ -95,13 +95,18 @@ fn state(parts: &Parts) -> Reason<State> {
 fn four_bits_shape(parts: &Parts, _: &Scheme) -> Reason<[usize; 2]> {
     let state = state(parts)?;
     let [outputs, inputs] = state.shape[..] else {
-        return Err(format!("the shape in its quant_state is {:?}, expected a matrix", state.shape));
+        return Err(format!(
+            "the shape in its quant_state is {:?}, expected a matrix",
+            state.shape
+        ));
     };
     let shape = [outputs, inputs];
     let found = parts.part("weight")?.bytes().len();
     match Codes::HighFirst.bytes(shape) {
         Some(expected) if expected == found && found > 0 => Ok(shape),
-        _ => Err(format!("its quant_state says {shape:?}, and its codes take {found} bytes")),
+        _ => Err(format!(
+            "its quant_state says {shape:?}, and its codes take {found} bytes"
+        )),
     }
 }
 
@@ -114,7 +119,9 @@ fn four_bits(parts: &Parts, _: &Scheme, shape: [usize; 2]) -> Reason<QuantisedMa
     let scales = match parts.find("weight.nested_absmax") {
         None => parts.numbers("weight.absmax", count)?,
         Some(_) => {
-            let run = state.nested_blocksize.ok_or("its quant_state names no nested runs")?;
+            let run = state
+                .nested_blocksize
+                .ok_or("its quant_state names no nested runs")?;
             let offset = state.nested_offset.unwrap_or(0.0);
             let largest = parts.numbers("weight.nested_absmax", count.div_ceil(run))?;
             let map = parts.numbers("weight.nested_quant_map", 256)?;
@@ -140,7 +147,9 @@ fn int8_shape(parts: &Parts, _: &Scheme) -> Reason<[usize; 2]> {
     // Of the orders that kernels had once, only plain rows were kept.
     match parts.find("weight_format").map(|part| part.bytes()) {
         None | Some([0]) => Ok(shape),
-        Some(_) => Err("its weights are in the order of old kernels (`weight_format`), expected rows".to_owned()),
+        Some(_) => {
+            Err("its weights are in the order of old kernels (`weight_format`), expected rows".to_owned())
+        }
     }
 }
 

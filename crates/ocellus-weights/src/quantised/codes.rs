@@ -44,7 +44,9 @@ impl Codes {
                 let words = inputs.checked_mul(bits.into())?.div_ceil(32);
                 words.checked_mul(outputs)?.checked_mul(4)
             }
-            Self::Outputs => inputs.checked_mul(outputs.checked_mul(4)? / 8).filter(|_| outputs.is_multiple_of(8)),
+            Self::Outputs => inputs
+                .checked_mul(outputs.checked_mul(4)? / 8)
+                .filter(|_| outputs.is_multiple_of(8)),
             Self::Interleaved => {
                 let fits = outputs.is_multiple_of(4) && inputs.is_multiple_of(64);
                 (outputs / 4).checked_mul(inputs)?.checked_mul(2).filter(|_| fits)
@@ -66,7 +68,9 @@ impl Codes {
                 let from = &data[rows.start * inputs..rows.end * inputs];
                 out.iter_mut().zip(from).for_each(|(to, from)| *to = from ^ 0x80);
             }
-            Self::Rows { bits, stride } => each.for_each(|(row, to)| stream(bits, &data[row * stride..][..stride], to)),
+            Self::Rows { bits, stride } => {
+                each.for_each(|(row, to)| stream(bits, &data[row * stride..][..stride], to))
+            }
             Self::RowWords { bits, words } => each.for_each(|(row, to)| {
                 let per_word = 32 / usize::from(bits);
                 let words = data[row * words * 4..][..words * 4].as_chunks::<4>().0;

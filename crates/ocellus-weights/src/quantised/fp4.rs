@@ -42,7 +42,11 @@ pub(super) static MXFP4: Layout = Layout {
     name: "MXFP4",
     mark: "weight_packed",
     beside: &["weight_scale"],
-    claims: |parts, _| parts.find("weight_packed").is_some_and(|part| part.entry.dtype == Dtype::U8),
+    claims: |parts, _| {
+        parts
+            .find("weight_packed")
+            .is_some_and(|part| part.entry.dtype == Dtype::U8)
+    },
     shape: |parts, _| shape("weight_packed", parts),
     open: |parts, _, shape| matrix("weight_packed", parts, shape, 32, |scale| scale),
 };
@@ -79,7 +83,10 @@ fn matrix(
     Ok(QuantisedMatrix {
         shape,
         data: parts.part(codes)?.clone(),
-        codes: Codes::Rows { bits: 4, stride: inputs / 2 },
+        codes: Codes::Rows {
+            bits: 4,
+            stride: inputs / 2,
+        },
         meaning: Meaning::Table(Box::new(minifloat::e2m1())),
         groups: Groups::Blocks { rows: 1, cols: group },
         scales,

@@ -44,18 +44,30 @@ fn bits(parts: &Parts) -> Reason<u8> {
     let mut fits = bits.filter(|bits| words.checked_mul(32) == outputs.checked_mul(*bits));
     match fits.next() {
         Some(bits) => Ok(bits as u8),
-        None => Err(parts.shape("qzeros", &format!("words of 2, 3, 4 or 8 bits for each of {outputs} outputs"))),
+        None => Err(parts.shape(
+            "qzeros",
+            &format!("words of 2, 3, 4 or 8 bits for each of {outputs} outputs"),
+        )),
     }
 }
 
 fn shape(parts: &Parts, _: &Scheme) -> Reason<[usize; 2]> {
     let ([groups, outputs], bits) = (parts.table("scales")?, usize::from(bits(parts)?));
-    parts.of("qzeros", &[Dtype::I32, Dtype::U32], &[groups, outputs * bits / 32])?;
+    parts.of(
+        "qzeros",
+        &[Dtype::I32, Dtype::U32],
+        &[groups, outputs * bits / 32],
+    )?;
     let [words, found] = parts.table("qweight")?;
     parts.typed("qweight", parts.part("qweight")?, &[Dtype::I32, Dtype::U32])?;
-    let inputs = words.checked_mul(32).filter(|all| found == outputs && all.is_multiple_of(bits));
+    let inputs = words
+        .checked_mul(32)
+        .filter(|all| found == outputs && all.is_multiple_of(bits));
     let Some(inputs) = inputs.map(|all| all / bits) else {
-        return Err(parts.shape("qweight", &format!("whole words of {bits} bits for each of {outputs} outputs")));
+        return Err(parts.shape(
+            "qweight",
+            &format!("whole words of {bits} bits for each of {outputs} outputs"),
+        ));
     };
     if let Some(index) = parts.find("g_idx")
         && index.entry.shape != [inputs]

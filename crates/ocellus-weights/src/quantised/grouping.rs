@@ -16,7 +16,13 @@ pub(super) fn size(scheme: &Scheme, inputs: usize, groups: usize) -> Reason<usiz
 }
 
 /// The groups of a matrix with an index of the group of every input, where the tensor `end` is there.
-pub(super) fn indexed(end: &str, parts: &Parts, scheme: &Scheme, inputs: usize, count: usize) -> Reason<Groups> {
+pub(super) fn indexed(
+    end: &str,
+    parts: &Parts,
+    scheme: &Scheme,
+    inputs: usize,
+    count: usize,
+) -> Reason<Groups> {
     let runs = |cols| Groups::Blocks { rows: 1, cols };
     if parts.find(end).is_none() {
         return size(scheme, inputs, count).map(runs);
@@ -29,13 +35,22 @@ pub(super) fn indexed(end: &str, parts: &Parts, scheme: &Scheme, inputs: usize, 
     let known = |at: &i64| u32::try_from(*at).ok().filter(|at| (*at as usize) < count);
     if let Some(group) = index.iter().find(|at| known(at).is_none()) {
         let base = &parts.base;
-        return Err(format!("`{base}{end}` names group {group}, and there are {count}"));
+        return Err(format!(
+            "`{base}{end}` names group {group}, and there are {count}"
+        ));
     }
     let index: Vec<u32> = index.iter().filter_map(known).collect();
     let first = index.iter().take_while(|group| **group == 0).count();
-    let in_order = |size: usize| index.iter().enumerate().all(|(at, group)| *group as usize == at / size);
-    Ok(match first > 0 && in_order(first) && inputs.div_ceil(first) == count {
-        true => runs(first),
-        false => Groups::Scattered { index, count },
-    })
+    let in_order = |size: usize| {
+        index
+            .iter()
+            .enumerate()
+            .all(|(at, group)| *group as usize == at / size)
+    };
+    Ok(
+        match first > 0 && in_order(first) && inputs.div_ceil(first) == count {
+            true => runs(first),
+            false => Groups::Scattered { index, count },
+        },
+    )
 }

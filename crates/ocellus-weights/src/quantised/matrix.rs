@@ -81,10 +81,17 @@ impl QuantisedMatrix {
     pub(crate) fn checked(self) -> Result<Self, String> {
         let count = self.groups.count(self.shape);
         let numbers = match &self.meaning {
-            Meaning::Integers { zeros: Zeros::Each(each), .. } | Meaning::Offsets { offsets: each, .. } => each.len(),
+            Meaning::Integers {
+                zeros: Zeros::Each(each),
+                ..
+            }
+            | Meaning::Offsets { offsets: each, .. } => each.len(),
             _ => self.scales.len(),
         };
-        let bytes = self.codes.bytes(self.shape).filter(|bytes| *bytes <= self.data.bytes().len());
+        let bytes = self
+            .codes
+            .bytes(self.shape)
+            .filter(|bytes| *bytes <= self.data.bytes().len());
         match bytes.is_some() && count == Some(self.scales.len()) && count == Some(numbers) {
             true => Ok(self),
             false => Err(format!("its tensors do not make a matrix {:?}", self.shape)),
@@ -171,7 +178,9 @@ impl QuantisedMatrix {
     /// The largest scale or offset in size of all of [`grouped`](Self::grouped).
     pub fn largest_number(&self) -> f32 {
         let numbers = (0..self.scales.len()).map(|group| self.numbers(group));
-        numbers.fold(0.0, |most, (scale, offset)| most.max(scale.abs()).max(offset.abs()))
+        numbers.fold(0.0, |most, (scale, offset)| {
+            most.max(scale.abs()).max(offset.abs())
+        })
     }
 
     /// Outputs from `first` on, as many as `into` holds: what the codes stand for, in f32.

@@ -21,7 +21,14 @@ use crate::Dtype;
 pub(super) static LAYOUT: Layout = Layout {
     name: "compressed-tensors pack-quantized",
     mark: "weight_packed",
-    beside: &["weight_shape", "weight_scale", "weight_zero_point", "weight_g_idx", "input_scale", "input_zero_point"],
+    beside: &[
+        "weight_shape",
+        "weight_scale",
+        "weight_zero_point",
+        "weight_g_idx",
+        "input_scale",
+        "input_zero_point",
+    ],
     claims: |_, _| true,
     shape,
     open,
@@ -29,7 +36,11 @@ pub(super) static LAYOUT: Layout = Layout {
 
 fn shape(parts: &Parts, _: &Scheme) -> Reason<[usize; 2]> {
     let shape = parts.integers("weight_shape", 2)?;
-    let side = |at: usize| usize::try_from(shape[at]).ok().filter(|side| (1..=1 << 31).contains(side));
+    let side = |at: usize| {
+        usize::try_from(shape[at])
+            .ok()
+            .filter(|side| (1..=1 << 31).contains(side))
+    };
     match (side(0), side(1)) {
         (Some(outputs), Some(inputs)) => Ok([outputs, inputs]),
         _ => Err(format!("its weight_shape is {shape:?}")),
@@ -39,7 +50,11 @@ fn shape(parts: &Parts, _: &Scheme) -> Reason<[usize; 2]> {
 /// How the integers of an output are packed into so many words.
 fn codes(parts: &Parts, scheme: &Scheme, [outputs, inputs]: [usize; 2]) -> Reason<(u8, Codes)> {
     let [rows, words] = parts.table("weight_packed")?;
-    parts.typed("weight_packed", parts.part("weight_packed")?, &[Dtype::I32, Dtype::U32])?;
+    parts.typed(
+        "weight_packed",
+        parts.part("weight_packed")?,
+        &[Dtype::I32, Dtype::U32],
+    )?;
     let stream = |bits: &u8| (inputs * usize::from(*bits)).div_ceil(32) == words;
     let whole = |bits: &u8| inputs.div_ceil(32 / usize::from(*bits)) == words;
     let stride = words * 4;
@@ -51,7 +66,10 @@ fn codes(parts: &Parts, scheme: &Scheme, [outputs, inputs]: [usize; 2]) -> Reaso
     };
     let found = of(&scheme.bits).or_else(|| of(&[4, 8, 2, 3, 6, 5]));
     found.filter(|_| rows == outputs).ok_or_else(|| {
-        parts.shape("weight_packed", &format!("words of 2 to 8 bits for a matrix {outputs} x {inputs}"))
+        parts.shape(
+            "weight_packed",
+            &format!("words of 2 to 8 bits for a matrix {outputs} x {inputs}"),
+        )
     })
 }
 
@@ -64,7 +82,10 @@ fn open(parts: &Parts, scheme: &Scheme, shape: [usize; 2]) -> Reason<QuantisedMa
         _ => return Err(parts.shape("weight_scale", &format!("groups of {outputs} outputs"))),
     };
     let groups = match count {
-        0 => Groups::Blocks { rows: usize::MAX, cols: usize::MAX },
+        0 => Groups::Blocks {
+            rows: usize::MAX,
+            cols: usize::MAX,
+        },
         1 => Groups::ROWS,
         _ => indexed("weight_g_idx", parts, scheme, inputs, count)?,
     };
@@ -74,12 +95,22 @@ fn open(parts: &Parts, scheme: &Scheme, shape: [usize; 2]) -> Reason<QuantisedMa
         None => Zeros::All(middle),
         Some(part) if part.entry.dtype == Dtype::I8 => {
             let zeros = parts.integers("weight_zero_point", all)?;
-            Zeros::Each(zeros.iter().map(|zero| *zero as f32 + f32::from(middle)).collect())
+            Zeros::Each(
+                zeros
+                    .iter()
+                    .map(|zero| *zero as f32 + f32::from(middle))
+                    .collect(),
+            )
         }
         Some(_) => {
             let words = (outputs * usize::from(bits)).div_ceil(32);
-            let part = parts.of("weight_zero_point", &[Dtype::I32, Dtype::U32], &[words, count.max(1)])?;
-            let zeros = Codes::Columns { bits }.unpack(part.bytes(), [count.max(1), outputs], 0..count.max(1));
+            let part = parts.of(
+                "weight_zero_point",
+                &[Dtype::I32, Dtype::U32],
+                &[words, count.max(1)],
+            )?;
+            let zeros =
+                Codes::Columns { bits }.unpack(part.bytes(), [count.max(1), outputs], 0..count.max(1));
             let zeros = transposed(&zeros, outputs);
             if zeros.len() != all {
                 return Err(parts.shape("weight_zero_point", "a zero for each scale"));

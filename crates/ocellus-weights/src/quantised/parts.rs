@@ -70,15 +70,24 @@ impl Parts {
             false => {
                 let expected: Vec<&str> = dtypes.iter().map(|dtype| dtype.name()).collect();
                 let expected = expected.join(" or ");
-                Err(format!("the type of `{}{end}` is {found}, expected {expected}", self.base))
+                Err(format!(
+                    "the type of `{}{end}` is {found}, expected {expected}",
+                    self.base
+                ))
             }
         }
     }
 
     /// The reason that a tensor has the wrong shape.
     pub(super) fn shape(&self, end: &str, expected: &str) -> String {
-        let found = self.find(end).map(|part| &part.entry.shape[..]).unwrap_or_default();
-        format!("the shape of `{}{end}` is {found:?}, expected {expected}", self.base)
+        let found = self
+            .find(end)
+            .map(|part| &part.entry.shape[..])
+            .unwrap_or_default();
+        format!(
+            "the shape of `{}{end}` is {found:?}, expected {expected}",
+            self.base
+        )
     }
 
     /// Rows and columns of a tensor.
@@ -95,7 +104,9 @@ impl Parts {
         if view.elements() != count {
             return Err(self.shape(end, &format!("{count} numbers")));
         }
-        let values = view.to_f32().map_err(|error| format!("`{}{end}`: {error}", self.base))?;
+        let values = view
+            .to_f32()
+            .map_err(|error| format!("`{}{end}`: {error}", self.base))?;
         self.finite(end, values)
     }
 
@@ -106,7 +117,10 @@ impl Parts {
         if part.bytes().len() != count {
             return Err(self.shape(end, &format!("{count} numbers")));
         }
-        self.finite(end, part.bytes().iter().map(|code| minifloat::e8m0(*code)).collect())
+        self.finite(
+            end,
+            part.bytes().iter().map(|code| minifloat::e8m0(*code)).collect(),
+        )
     }
 
     fn finite(&self, end: &str, values: Vec<f32>) -> Reason<Vec<f32>> {

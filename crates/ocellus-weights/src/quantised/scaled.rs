@@ -57,7 +57,10 @@ fn shape(parts: &Parts, _: &Scheme) -> Reason<[usize; 2]> {
 fn groups(end: &str, parts: &Parts, scheme: &Scheme, [outputs, inputs]: [usize; 2]) -> Reason<Groups> {
     let found = &parts.part(end)?.entry.shape[..];
     Ok(match *found {
-        _ if found.iter().all(|side| *side == 1) => Groups::Blocks { rows: usize::MAX, cols: usize::MAX },
+        _ if found.iter().all(|side| *side == 1) => Groups::Blocks {
+            rows: usize::MAX,
+            cols: usize::MAX,
+        },
         [rows] | [rows, 1] if rows == outputs => Groups::ROWS,
         [rows, cols] if rows == outputs && cols > 0 && scheme.block.is_none() => Groups::Blocks {
             rows: 1,
@@ -66,7 +69,10 @@ fn groups(end: &str, parts: &Parts, scheme: &Scheme, [outputs, inputs]: [usize; 
         [down, across] => {
             let [rows, cols] = scheme.block.unwrap_or(BLOCK);
             if rows == 0 || cols == 0 || outputs.div_ceil(rows) != down || inputs.div_ceil(cols) != across {
-                return Err(parts.shape(end, &format!("blocks of {rows} x {cols} of a matrix {outputs} x {inputs}")));
+                return Err(parts.shape(
+                    end,
+                    &format!("blocks of {rows} x {cols} of a matrix {outputs} x {inputs}"),
+                ));
             }
             Groups::Blocks { rows, cols }
         }
@@ -84,7 +90,15 @@ fn open(end: &str, parts: &Parts, scheme: &Scheme, shape: [usize; 2]) -> Reason<
         None => None,
         Some(_) if integers => Some(parts.integers("weight_zero_point", count)?),
         // Writers of symmetric values keep zeros of the same type.
-        Some(_) if parts.part("weight_zero_point")?.bytes().iter().all(|byte| *byte == 0) => None,
+        Some(_)
+            if parts
+                .part("weight_zero_point")?
+                .bytes()
+                .iter()
+                .all(|byte| *byte == 0) =>
+        {
+            None
+        }
         Some(_) => return Err("its floating-point values have zeros that are not 0".to_owned()),
     };
     let (codes, meaning) = match data.entry.dtype {

@@ -87,7 +87,9 @@ impl Weights {
         let base = name.strip_suffix("weight").unwrap_or(name);
         let opened = (found.layout.open)(&self.parts(base, &found.parts), &found.scheme, found.shape);
         let checked = opened.and_then(QuantisedMatrix::checked);
-        checked.map(Some).map_err(|reason| refused(base, found.layout, reason))
+        checked
+            .map(Some)
+            .map_err(|reason| refused(base, found.layout, reason))
     }
 
     /// Whether `name` is a quantised matrix.

@@ -91,7 +91,8 @@ fn element(dtype: Dtype, b: &[u8], i: usize) -> f64 {
         Dtype::Iq4Xs => {
             let group = i / 32;
             let high = u32::from(b[2]) + 256 * u32::from(b[3]);
-            let scale = u32::from(b[4 + group / 2] >> (4 * (group % 2)) & 15) + 16 * (high >> (2 * group) & 3);
+            let scale =
+                u32::from(b[4 + group / 2] >> (4 * (group % 2)) & 15) + 16 * (high >> (2 * group) & 3);
             half(0) * (number(scale) - 32.0) * f64::from(UNEVEN[four(8 + 16 * group, i % 32, 16) as usize])
         }
         Dtype::Mxfp4 => 2.0_f64.powi(i32::from(b[0]) - 127) * FP4[four(1, i, 16) as usize],

@@ -8,7 +8,10 @@ const VALUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gguf/data/types
 
 /// Types that the package only reads, in blocks of random bytes (`tools/reference/quantised_cases.py`).
 const MORE_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gguf/data/more_types.gguf");
-const MORE_VALUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gguf/data/more_types.safetensors");
+const MORE_VALUES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/gguf/data/more_types.safetensors"
+);
 
 #[test]
 fn every_type_has_the_values_of_the_reference() {
