@@ -190,12 +190,6 @@ fn each_wrong_field_is_named() {
             json!(500.0),
             Wrong("vision_config.rope_parameters.rope_theta"),
         ),
-        (
-            flat(),
-            "quantization_config",
-            json!({ "quant_method": "awq", "bits": 3 }),
-            Wrong("quantization_config.bits"),
-        ),
         // A copy of a nested field that says something else.
         (nested(), "hidden_size", json!(64), Wrong("hidden_size")),
     ];

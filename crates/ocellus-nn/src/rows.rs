@@ -152,7 +152,7 @@ pub fn held(matrix: &QuantisedMatrix) -> Option<Format> {
 /// The matrix with its stored integers and scales, where the kernels have such groups and zeros.
 fn packed(matrix: &QuantisedMatrix, shape: (usize, usize)) -> Option<PackedQ> {
     let format = held(matrix)?;
-    let largest = matrix.largest_number();
+    let largest = Some(matrix.largest_number()).filter(|largest| largest.is_finite())?;
     let read = |first, count, panel: &mut Panel| {
         if let Some(part) = matrix.grouped(first..first + count, format.group) {
             (panel.values, panel.scales, panel.offsets) = (part.values, part.scales, part.offsets);

@@ -16,8 +16,9 @@ use std::sync::Arc;
 mod blank;
 mod joined;
 mod matrices;
+mod placed;
 
-use matrices::Found;
+use placed::{Found, Placed};
 
 /// Named tensors of one checkpoint. Cheap to open: tensor data is not read until a [`View`] is.
 ///
@@ -34,12 +35,6 @@ pub struct Weights {
     matrices: BTreeMap<String, Found>,
     metadata: BTreeMap<String, String>,
     gguf: Option<Arc<Metadata>>,
-}
-
-#[derive(Clone)]
-struct Placed {
-    file: usize,
-    entry: Entry,
 }
 
 impl Weights {

@@ -1,6 +1,7 @@
 //! Several files as one model, and tensors put together under other names.
 
-use super::{Placed, Weights};
+use super::Weights;
+use super::placed::Placed;
 use crate::header::Entry;
 use crate::rebuilt::Made;
 use crate::{Assembly, Result, WeightsError};

@@ -1,32 +1,12 @@
 //! Quantised matrices under the names that their weights would have.
 
-use super::{Placed, Weights};
+use super::Weights;
+use super::placed::{Found, Placed};
 use crate::quantised::{Layout, Part, Parts, QuantisedMatrix, Scheme, layouts};
 use crate::{Dtype, Result, View, WeightsError};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// A matrix that was found: its tensors, which have no names of their own then.
-pub(super) struct Found {
-    layout: &'static Layout,
-    parts: Vec<(&'static str, Placed)>,
-    pub shape: [usize; 2],
-    scheme: Arc<Scheme>,
-}
-
-impl Found {
-    pub fn placed(&self) -> impl Iterator<Item = &Placed> {
-        self.parts.iter().map(|(_, placed)| placed)
-    }
-
-    pub fn moved(mut self, before: usize) -> Self {
-        for (_, placed) in &mut self.parts {
-            placed.file += before;
-        }
-        self
-    }
-}
 
 impl Weights {
     /// The same with quantised matrices under the names that their weights would have, and their tensors under none. Layouts are
