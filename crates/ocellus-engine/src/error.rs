@@ -17,6 +17,9 @@ pub enum EngineError {
         wanted: usize,
         limit: usize,
     },
+    /// Weights that are damaged, or a precision that is too low for them.
+    #[error("the model computes no numbers for the next token")]
+    NotANumber,
     #[error("the prompt is empty")]
     Empty,
     #[error("{0}")]

@@ -139,6 +139,9 @@ impl Sequence {
             id,
             log_probability: log_probability(of, id),
         };
+        if token.log_probability.is_nan() {
+            return Err(EngineError::NotANumber);
+        }
         self.processors.iter_mut().for_each(|p| p.accepted(id));
         if self.request.end.contains(&id) {
             return Ok(Chosen {

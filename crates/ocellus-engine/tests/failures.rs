@@ -81,3 +81,12 @@ fn a_prompt_that_the_kv_cache_cannot_hold_ends_alone() {
     let error = among_good(tiny::request(4, &[], 200), options);
     assert!(matches!(error, EngineError::Room { most: 128, .. }), "{error}");
 }
+
+#[test]
+fn a_picture_that_is_no_numbers_ends_its_request_alone() {
+    let mut bad = tiny::request(4, &[(4, 6)], 5);
+    let values = bad.pictures[0].patches.elem_count();
+    bad.pictures[0].patches = tiny::patches(vec![f32::NAN; values]);
+    let error = among_good(bad, EngineOptions::default());
+    assert!(matches!(error, EngineError::NotANumber), "{error}");
+}

@@ -300,3 +300,33 @@ fn random_damage_never_ends_the_program() {
         }
     }
 }
+
+#[test]
+fn profiles_and_texts_are_not_unpacked() {
+    use image::ImageEncoder;
+    // A profile of 30 MB, which takes 30 kB in the file, where a decoder may take 1 MB.
+    let mut file = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut file);
+    encoder.set_icc_profile(vec![0; 30 << 20]).unwrap();
+    encoder
+        .write_image(&[90; 20 * 10 * 3], 20, 10, image::ExtendedColorType::Rgb8)
+        .unwrap();
+    assert!(file.len() < 1 << 18, "{}", file.len());
+    assert!(file.windows(4).any(|kind| kind == b"iCCP"));
+    let picture = decode(&file, &small()).unwrap();
+    assert_eq!(picture.oriented, (20, 10));
+    assert!(picture.image.data.iter().all(|level| *level == 90));
+    assert_eq!(dimensions(&file, &small()).unwrap(), (20, 10));
+    // Orientation stands in a chunk that is kept.
+    let mut turned = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut turned);
+    encoder.set_icc_profile(vec![0; 30 << 20]).unwrap();
+    let exif = b"II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    encoder.set_exif_metadata(exif.to_vec()).unwrap();
+    encoder
+        .write_image(&[7; 20 * 10 * 8], 20, 10, image::ExtendedColorType::Rgba16)
+        .unwrap();
+    let picture = decode(&turned, &small()).unwrap();
+    assert_eq!((picture.original, picture.oriented), ((20, 10), (10, 20)));
+    assert_eq!(dimensions(&turned, &small()).unwrap(), (10, 20));
+}

@@ -271,19 +271,26 @@ impl Session {
     }
 }
 
-/// The warning about matrices of nothing but zeros, if there are any.
-fn blank(weights: &Weights) -> Option<String> {
-    let blank = weights.blank();
-    let first = blank.first()?;
-    let of = weights.name();
-    Some(match blank.len() {
-        1 => format!(
-            "{of}: the matrix `{first}` holds nothing but zeros; the file may not have been fetched to its end"
-        ),
-        count => format!(
-            "{of}: {count} matrices hold nothing but zeros, `{first}` among them; the file may not have been fetched to its end"
-        ),
-    })
+/// Warnings about matrices of nothing but zeros, and of no numbers.
+fn blank(weights: &Weights) -> impl Iterator<Item = String> {
+    let told = |names: Vec<String>, what: &str, why: &str| {
+        let (first, of) = (names.first()?, weights.name());
+        Some(match names.len() {
+            1 => format!("{of}: the matrix `{first}` holds {what}; {why}"),
+            count => format!("{of}: {count} matrices hold {what}, `{first}` among them; {why}"),
+        })
+    };
+    let zeros = told(
+        weights.blank(),
+        "nothing but zeros",
+        "the file may not have been fetched to its end",
+    );
+    let none = told(
+        weights.without_numbers(),
+        "no numbers (NaN)",
+        "it cannot be computed with",
+    );
+    zeros.into_iter().chain(none)
 }
 
 fn labels(files: &TextFiles) -> Result<[Vec<String>; 2], SessionError> {

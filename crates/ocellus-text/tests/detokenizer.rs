@@ -45,6 +45,29 @@ fn byte_fallback() -> Tokenizer {
 }
 
 #[test]
+fn ids_that_stand_for_nothing_change_no_text() {
+    let tokenizer = byte_fallback();
+    // Spaces at the start, ids beyond the vocabulary, a word.
+    for beyond in [0, 1, 7, 8, 9, 30] {
+        let ids = [
+            vec![3],
+            vec![9000; beyond],
+            vec![1, 2],
+            vec![9000; beyond],
+            vec![1],
+        ]
+        .concat();
+        let whole = tokenizer.decode_with(&ids, Special::Skip).unwrap();
+        assert_eq!(whole, " ab a");
+        assert_eq!(
+            stream(&tokenizer, &ids, Special::Skip).concat(),
+            whole,
+            "{beyond}"
+        );
+    }
+}
+
+#[test]
 fn emoji_come_whole() {
     let text = "a😀👩‍👩‍👧‍👦🇨🇳é你";
     let pieces = stream(qwen(), &qwen().encode(text).unwrap(), Special::Skip);

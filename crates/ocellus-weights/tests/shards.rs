@@ -345,6 +345,34 @@ fn matrices_of_zeros_are_told() {
 }
 
 #[test]
+fn matrices_of_no_numbers_are_named() {
+    let nan = vec![f32::NAN; 64 * 64];
+    let mut one = nan.clone();
+    one[64 * 64 - 1] = 1.0;
+    let mut few = vec![1.0; 64 * 64];
+    few[..32].fill(f32::NAN);
+    let kinds = [("f32", Dtype::F32), ("f16", Dtype::F16), ("bf16", Dtype::Bf16)];
+    let matrix = |(name, dtype): (&str, Dtype), what: &str, values: &[f32]| {
+        (
+            format!("{name}.{what}"),
+            dtype,
+            vec![64, 64],
+            f32_bytes(values, dtype).unwrap(),
+        )
+    };
+    let mut tensors = Vec::new();
+    for kind in kinds {
+        tensors.push(matrix(kind, "all", &nan));
+        tensors.push(matrix(kind, "one", &one));
+        tensors.push(matrix(kind, "few", &few));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("model.safetensors"), &tensors, &BTreeMap::new()).unwrap();
+    let found = Weights::open(dir.path()).unwrap().without_numbers();
+    assert_eq!(found, ["bf16.all", "f16.all", "f32.all"]);
+}
+
+#[test]
 fn channels_that_come_last_are_put_first() {
     let values: Vec<f32> = (0..2 * 3 * 5 * 3).map(|i| i as f32).collect();
     let kernel = (

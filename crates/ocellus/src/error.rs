@@ -252,6 +252,8 @@ impl From<EngineError> for Failure {
             EngineError::Queue { .. } => Self::new(&error).hint("ask again when some are answered"),
             EngineError::Context { .. } => Self::new(&error)
                 .hint("ask for fewer tokens (--max-tokens) or smaller pictures (--max-pixels)"),
+            EngineError::NotANumber => Self::new(&error)
+                .hint("the weights are damaged, or too large for fewer bits: try --dtype f32, or get the model again"),
             EngineError::Empty => {
                 Self::new(&error).hint("the model's chat template made nothing of the question")
             }

@@ -88,3 +88,38 @@ fn warnings_are_told_and_refused_on_request() {
         ask(&["--strict"]).refused(text);
     }
 }
+
+#[test]
+fn weights_that_are_no_numbers_are_told_and_give_no_answer() {
+    let place = Place::new();
+    place.write("dot.png", png(1, 1));
+    reweigh(&place.model("nan"), |tensors| {
+        let table = tensors
+            .iter_mut()
+            .find(|t| t.0 == "model.embed_tokens.weight")
+            .unwrap();
+        // NaN in each of the types that a golden may have.
+        table.3.fill(0xff);
+    });
+    let all = [
+        "ask",
+        "-m",
+        "./nan",
+        "--image",
+        "dot.png",
+        "hi",
+        "--max-tokens",
+        "1",
+    ];
+    let told = place.run(&all);
+    assert!(
+        told.stderr().contains("holds no numbers (NaN)"),
+        "{}",
+        told.stderr()
+    );
+    assert!(told.stderr().contains("computes no numbers for the next token"));
+    assert_eq!((told.code, told.stdout.as_str()), (1, ""));
+    place
+        .run(&[&all[..], &["--strict"]].concat())
+        .refused("holds no numbers (NaN)");
+}

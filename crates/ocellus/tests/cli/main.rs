@@ -13,5 +13,6 @@ mod ocr;
 mod pairs;
 mod quantize;
 mod support;
+mod train;
 mod usage;
 mod words;

@@ -186,3 +186,59 @@ fn rounded(
     load(&config, &params).unwrap();
     source.kept().into_iter().collect()
 }
+
+#[cfg(unix)]
+#[test]
+fn links_out_of_the_folder_are_not_copied_and_said() {
+    use std::os::unix::fs::symlink;
+    let place = place();
+    place.write("secret.txt", "private");
+    place.write("model/own.txt", "own");
+    for (target, name) in [("../secret.txt", "notes.txt"), ("own.txt", "same.txt")] {
+        symlink(target, place.path().join("model").join(name)).unwrap();
+    }
+    // As a cache has it.
+    place.write("template", "{{ messages[0].content }}");
+    symlink("../template", place.path().join("model/chat_template.jinja")).unwrap();
+    let outcome = place.run(&["models", "quantize", "./model", "-o", "out"], &[]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("notes.txt is a link that leads out of"),
+        "{}",
+        outcome.stderr
+    );
+    let out = |name: &str| place.path().join("out").join(name);
+    assert!(!out("notes.txt").exists());
+    for name in ["own.txt", "same.txt", "chat_template.jinja", "config.json"] {
+        assert!(fs::symlink_metadata(out(name)).unwrap().is_file(), "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn who_is_interrupted_leaves_nothing_half_written() {
+    let place = place();
+    let before = place.files();
+    for signal in ["INT", "TERM", "HUP"] {
+        let output = format!("out-{signal}");
+        let mut child = place
+            .command(&["models", "quantize", "./model", "-o", &output])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Somewhere between its start and its end.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let pid = child.id().to_string();
+        let _ = std::process::Command::new("kill")
+            .args([&format!("-{signal}"), &pid])
+            .status();
+        let whole = child.wait().unwrap().success();
+        let left = place.files();
+        let new: Vec<_> = left.iter().filter(|name| !before.contains(name)).collect();
+        match whole {
+            true => assert_eq!(new, [&output]),
+            false => assert!(new.is_empty(), "{signal}: {new:?}"),
+        }
+        let _ = fs::remove_dir_all(place.path().join(&output));
+    }
+}
