@@ -15,7 +15,7 @@ fuzz_target!(init: ocellus_fuzz::pass_contained(), |text: &str| {
             assert!(0.0 <= x1 && x1 <= x2 && x2 <= 640.0 && 0.0 <= y1 && y1 <= y2 && y2 <= 480.0);
         }
     }
-    let line = LineText { text: text.to_owned(), bbox: [1.0, 2.0, 30.0, 9.0], confidence: 0.9, em_px: 7.0 };
+    let line = LineText { text: text.to_owned(), bbox: [1.0, 2.0, 30.0, 9.0], confidence: 0.9, em_px: 7.0, cell: None, quad: None };
     let picture = ocellus_media::Rgb { width: 64, height: 48, data: vec![255; 64 * 48 * 3] };
     let read = PageText { lines: vec![line.clone(), line], text: text.to_owned(), ..PageText::default() };
     let page = OcrPage::new(text, 1, &picture, read);

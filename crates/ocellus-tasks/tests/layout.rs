@@ -234,6 +234,27 @@ fn a_large_page_is_looked_at_in_part_of_its_size() {
 }
 
 #[test]
+fn small_print_on_a_large_page_does_not_vanish() {
+    let mut page = Rgb::filled(3200, 2700, WHITE);
+    // Letters of two strokes and five pixels, black on white as scanners of one bit have them.
+    for top in (40..2600).step_by(11) {
+        for left in (60..3100).step_by(5).filter(|left| left % 45 != 0) {
+            for row in 0..5 {
+                for column in [0, if row % 2 == 0 { 2 } else { 1 }] {
+                    let at = ((top + row) * 3200 + left + column) * 3;
+                    page.data[at..at + 3].fill(0);
+                }
+            }
+        }
+    }
+    let found = find_lines(&page);
+    assert!(!found.blank);
+    assert!(found.lines.len() > 50, "{} lines", found.lines.len());
+    // A large page without anything stays blank.
+    assert!(find_lines(&Rgb::filled(3200, 2700, WHITE)).blank);
+}
+
+#[test]
 fn pages_without_text_are_blank() {
     let pages = [
         ("one pixel", Rgb::filled(1, 1, WHITE)),

@@ -18,14 +18,17 @@ use super::rules::{self, Rules};
 use super::shelves::Shelves;
 use super::{chunks, direction, filter, gaps, group, polarity, screens, skew, threshold};
 
-/// Larger pages are processed at half, quarter... size.
+/// Larger pages are processed at half, quarter... size, unless that makes letters vanish.
 const MOST_PX: u64 = 8_400_000;
+/// Letters up to this height, px, are not seen any more at half the size.
+const SMALL_LETTER: i32 = 12;
 /// Less skew than this is left as it is.
 const LEAST_SKEW_DEGREES: f32 = 0.15;
 
 /// Finds the lines of text of a page, in reading order.
 ///
-/// Never fails: a page without text is `blank`. Time and memory grow with the number of pixels, up to a bound. Lines are
+/// Never fails: a page without text is `blank`. Time and memory grow with the number of pixels, up to a bound; only where nothing is seen
+/// of a large page is it looked at in more detail. Lines are
 /// found in any direction, but what stands on its head is not told from what does not: see [`find_lines_at`].
 pub fn find_lines(page: &Rgb) -> Page {
     find(page, None)
@@ -37,7 +40,7 @@ pub fn find_lines_at(page: &Rgb, degrees: f32) -> Page {
 }
 
 fn find(page: &Rgb, about: Option<f32>) -> Page {
-    let mut found = Page {
+    let blank = Page {
         width: page.width,
         height: page.height,
         blank: true,
@@ -45,31 +48,59 @@ fn find(page: &Rgb, about: Option<f32>) -> Page {
         lines: Vec::new(),
     };
     if page.width < 3 || page.height < 3 {
-        return found;
+        return blank;
     }
-    let mut grey = strip::luma(page);
-    let mut scale = 1;
-    while u64::from(grey.width) * u64::from(grey.height) > MOST_PX {
-        grey = halve(&grey);
-        scale *= 2;
+    let mut sizes = vec![strip::luma(page)];
+    while let Some(finest) = sizes.last()
+        && u64::from(finest.width) * u64::from(finest.height) > MOST_PX
+    {
+        sizes.push(halve(finest));
     }
-    let Some((inked, turned, degrees)) = levelled(&grey, about) else {
-        return found;
-    };
-    found.skew_degrees = degrees;
+    let (coarsest, mut first) = (sizes.len() - 1, None);
+    for (halved, grey) in sizes.iter().enumerate().rev() {
+        let smallest = if halved == coarsest { None } else { Some(SMALL_LETTER) };
+        let Some(found) = at_size(page, grey, 1 << halved, about, smallest) else {
+            continue;
+        };
+        if !found.blank {
+            return found;
+        }
+        first = first.or(Some(found));
+    }
+    first.unwrap_or(blank)
+}
+
+/// The lines that are seen at a size of the page, which is `scale` times smaller; nothing where there is no ink, or where letters are
+/// higher than `smallest` and so would have been seen at half the size.
+fn at_size(
+    page: &Rgb,
+    grey: &Gray,
+    scale: u32,
+    about: Option<f32>,
+    smallest: Option<i32>,
+) -> Option<Page> {
+    let (inked, turned, degrees) = levelled(grey, about)?;
+    if smallest.is_some_and(|smallest| inked.letter > smallest) {
+        return None;
+    }
     let turn = (degrees != 0.0).then(|| Turn::levelling(degrees, page.width, page.height));
-    found.lines = inked.lines(turned.as_ref().unwrap_or(&grey), scale as f32, turn);
+    let mut lines = inked.lines(turned.as_ref().unwrap_or(grey), scale as f32, turn);
     // What lies outside the page is its mirror image.
     let within = |[x1, y1, x2, y2]: [f32; 4]| {
         (0.0..page.width as f32).contains(&((x1 + x2) / 2.0))
             && (0.0..page.height as f32).contains(&((y1 + y2) / 2.0))
     };
-    found.lines.retain(|line| within(line.bbox));
-    for bbox in found.lines.iter_mut().flat_map(Line::boxes_mut) {
+    lines.retain(|line| within(line.bbox));
+    for bbox in lines.iter_mut().flat_map(Line::boxes_mut) {
         *bbox = inside(*bbox, page.width as f32, page.height as f32);
     }
-    found.blank = found.lines.is_empty();
-    found
+    Some(Page {
+        width: page.width,
+        height: page.height,
+        blank: lines.is_empty(),
+        skew_degrees: degrees,
+        lines,
+    })
 }
 
 /// The ink of the page with level lines, that page if it had to be turned, and by how many degrees its lines fell: from
