@@ -58,7 +58,11 @@ fn find(page: &Rgb, about: Option<f32>) -> Page {
     }
     let (coarsest, mut first) = (sizes.len() - 1, None);
     for (halved, grey) in sizes.iter().enumerate().rev() {
-        let smallest = if halved == coarsest { None } else { Some(SMALL_LETTER) };
+        let smallest = if halved == coarsest {
+            None
+        } else {
+            Some(SMALL_LETTER)
+        };
         let Some(found) = at_size(page, grey, 1 << halved, about, smallest) else {
             continue;
         };
@@ -72,13 +76,7 @@ fn find(page: &Rgb, about: Option<f32>) -> Page {
 
 /// The lines that are seen at a size of the page, which is `scale` times smaller; nothing where there is no ink, or where letters are
 /// higher than `smallest` and so would have been seen at half the size.
-fn at_size(
-    page: &Rgb,
-    grey: &Gray,
-    scale: u32,
-    about: Option<f32>,
-    smallest: Option<i32>,
-) -> Option<Page> {
+fn at_size(page: &Rgb, grey: &Gray, scale: u32, about: Option<f32>, smallest: Option<i32>) -> Option<Page> {
     let (inked, turned, degrees) = levelled(grey, about)?;
     if smallest.is_some_and(|smallest| inked.letter > smallest) {
         return None;

@@ -12,16 +12,16 @@ const SAMPLE: usize = 64;
 impl Weights {
     /// Names of the matrices that hold nothing but zeros. Of others a few bytes are read.
     pub fn blank(&self) -> Vec<String> {
-        self.matrices(|bytes, _| zeros(bytes))
+        self.judged(|bytes, _| zeros(bytes))
     }
 
     /// Names of the matrices that hold no numbers (NaN) wherever a few bytes of them are looked at.
     pub fn without_numbers(&self) -> Vec<String> {
-        self.matrices(|bytes, dtype| places(bytes).iter().all(|sample| no_numbers(sample, dtype)))
+        self.judged(|bytes, dtype| places(bytes).iter().all(|sample| no_numbers(sample, dtype)))
     }
 
     /// Names of the stored matrices that are large enough to be judged, and are so by `of`.
-    fn matrices(&self, of: impl Fn(&[u8], Dtype) -> bool) -> Vec<String> {
+    fn judged(&self, of: impl Fn(&[u8], Dtype) -> bool) -> Vec<String> {
         let fits = |(name, placed): &(&String, &Placed)| {
             let entry = &placed.entry;
             let matrix = entry.shape.len() > 1 && entry.shape.iter().product::<usize>() >= SMALLEST;
