@@ -22,28 +22,18 @@
 //!
 //! Every product of a scale is exact in f32, but in Q8_K: a half has 11 bits, a small scale at most 7, a value at most 8.
 
+mod block;
+mod large;
+mod small;
+mod tables;
+
 use crate::{Dtype, Grouped, minifloat};
-use half::f16;
-
-/// Most elements of a block.
-const MOST: usize = 256;
-/// Most groups of a block.
-const MOST_GROUPS: usize = 16;
-
-/// One block, unpacked. Of the arrays, as much is used as the type has.
-struct Block {
-    values: [u8; MOST],
-    scales: [f32; MOST_GROUPS],
-    offsets: [f32; MOST_GROUPS],
-}
-
-impl Block {
-    const EMPTY: Self = Self {
-        values: [0; MOST],
-        scales: [0.0; MOST_GROUPS],
-        offsets: [0.0; MOST_GROUPS],
-    };
-}
+use block::{Block, centred, f32_at, nibbles, offset, scaled_by, signed};
+use large::{
+    crumbs, eight_groups, pairs_of_groups, q3_k, q5_k, q6_k, sixteen_groups, three_bit_groups, two_bit_groups,
+};
+use small::{five_bits, q8_0};
+use tables::{FP4, UNEVEN, looked_up, uneven_groups};
 
 /// How a type's blocks are unpacked.
 struct BlockLayout {
@@ -168,193 +158,6 @@ pub(crate) fn largest(dtype: Dtype, bytes: &[u8]) -> Option<f32> {
         most = numbers.fold(most, |most, number| most.max(number.abs()));
     }
     Some(most)
-}
-
-fn half(bytes: &[u8], at: usize) -> f32 {
-    f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32()
-}
-
-/// Low halves of `packed` first, then high halves.
-fn nibbles(packed: &[u8], out: &mut [u8]) {
-    let (low, high) = out.split_at_mut(packed.len());
-    for ((byte, low), high) in packed.iter().zip(low).zip(high) {
-        (*low, *high) = (byte & 15, byte >> 4);
-    }
-}
-
-/// Puts bit `bit` of each byte as bit 4 of each value.
-fn fifth_bits(bytes: &[u8], bit: usize, values: &mut [u8]) {
-    for (byte, value) in bytes.iter().zip(values) {
-        *value |= (byte >> bit & 1) << 4;
-    }
-}
-
-/// Puts the bits of four bytes, in order, as bit 4 of 32 values.
-fn fifth_bits_in_order(bytes: &[u8], values: &mut [u8]) {
-    for (at, value) in values.iter_mut().enumerate() {
-        *value |= (bytes[at / 8] >> (at % 8) & 1) << 4;
-    }
-}
-
-/// One scale, with `MIDDLE` for zero.
-fn centred<const MIDDLE: u8>(b: &[u8], out: &mut Block) {
-    scaled_by(half(b, 0), MIDDLE, out);
-}
-
-fn scaled_by(scale: f32, middle: u8, out: &mut Block) {
-    (out.scales[0], out.offsets[0]) = (scale, -f32::from(middle) * scale);
-}
-
-fn f32_at(b: &[u8], at: usize) -> f32 {
-    f32::from_le_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
-}
-
-/// One scale and one offset.
-fn offset(b: &[u8], out: &mut Block) {
-    (out.scales[0], out.offsets[0]) = (half(b, 0), half(b, 2));
-}
-
-/// Four bytes of fifth bits, then the others.
-fn five_bits(b: &[u8], out: &mut Block) {
-    nibbles(&b[4..20], &mut out.values[..32]);
-    fifth_bits_in_order(&b[..4], &mut out.values[..32]);
-}
-
-fn q8_0(b: &[u8], out: &mut Block) {
-    signed(&b[2..34], out);
-}
-
-/// From -128..128 to 0..256.
-fn signed(bytes: &[u8], out: &mut Block) {
-    for (value, byte) in out.values.iter_mut().zip(bytes) {
-        *value = byte ^ 0x80;
-    }
-}
-
-/// Values of four bits that lie closer together near zero, with 128 added.
-const UNEVEN: [u8; 16] = [
-    1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241,
-];
-/// Twice the floating-point values of four bits, with 128 added.
-const FP4: [u8; 16] = [
-    128, 129, 130, 131, 132, 134, 136, 140, 128, 127, 126, 125, 124, 122, 120, 116,
-];
-
-fn looked_up(table: &[u8; 16], values: &mut [u8]) {
-    for value in values {
-        *value = table[usize::from(*value & 15)];
-    }
-}
-
-/// 32 bytes hold quarters of 32 values of two bits, the first in the lowest bits.
-fn crumbs(packed: &[u8], values: &mut [u8]) {
-    for (packed, values) in packed.chunks_exact(32).zip(values.chunks_exact_mut(128)) {
-        for (quarter, values) in values.chunks_exact_mut(32).enumerate() {
-            for (byte, value) in packed.iter().zip(values) {
-                *value = byte >> (2 * quarter) & 3;
-            }
-        }
-    }
-}
-
-/// Sixteen scales in the low halves of bytes, offsets in the high halves, the factors of both at the end.
-fn two_bit_groups(b: &[u8], out: &mut Block) {
-    let (d, m) = (half(b, 80), half(b, 82));
-    for (at, byte) in b[..16].iter().enumerate() {
-        out.scales[at] = d * f32::from(byte & 15);
-        out.offsets[at] = -(m * f32::from(byte >> 4));
-    }
-}
-
-/// Sixteen scales of six bits: eight bytes hold the low halves of the first and the last eight, four the two high bits of every
-/// fourth.
-fn three_bit_groups(b: &[u8], out: &mut Block) {
-    let (packed, d) = (&b[96..108], half(b, 108));
-    for at in 0..16 {
-        let low = packed[at % 8] >> (4 * (at / 8)) & 15;
-        let high = packed[8 + at % 4] >> (2 * (at / 4)) & 3;
-        let scale = d * (f32::from(low | high << 4) - 32.0);
-        (out.scales[at], out.offsets[at]) = (scale, -4.0 * scale);
-    }
-}
-
-fn q3_k(b: &[u8], out: &mut Block) {
-    crumbs(&b[32..96], &mut out.values);
-    for (part, values) in out.values.chunks_exact_mut(32).enumerate() {
-        for (byte, value) in b[..32].iter().zip(values) {
-            *value |= (byte >> part & 1) << 2;
-        }
-    }
-}
-
-/// Eight scales of six bits: low halves in four bytes, two high bits each in the sixteen bits before.
-fn uneven_groups(b: &[u8], out: &mut Block) {
-    let (d, high) = (half(b, 0), u16::from_le_bytes([b[2], b[3]]));
-    for at in 0..8 {
-        let low = b[4 + at / 2] >> (4 * (at % 2)) & 15;
-        let scale = d * (f32::from(u16::from(low) | (high >> (2 * at) & 3) << 4) - 32.0);
-        (out.scales[at], out.offsets[at]) = (scale, -128.0 * scale);
-    }
-}
-
-/// Eight scales and eight offsets of six bits in twelve bytes: four bytes hold the low bits of the first four scales, four of
-/// the first four offsets, both with two high bits of the last four on top; four hold the low halves of the last four.
-fn six_bits(packed: &[u8], at: usize) -> (u8, u8) {
-    if at < 4 {
-        return (packed[at] & 63, packed[at + 4] & 63);
-    }
-    let low = packed[at + 4];
-    (
-        low & 15 | packed[at - 4] >> 6 << 4,
-        low >> 4 | packed[at] >> 6 << 4,
-    )
-}
-
-/// Factors at the start of a block of 256, and its scales behind them.
-fn eight_groups(b: &[u8], out: &mut Block) {
-    let (d, m) = (half(b, 0), half(b, 2));
-    for at in 0..8 {
-        let (scale, offset) = six_bits(&b[4..16], at);
-        out.scales[at] = d * f32::from(scale);
-        out.offsets[at] = -(m * f32::from(offset));
-    }
-}
-
-/// 32 bytes hold two groups: low halves, then high halves.
-fn pairs_of_groups(packed: &[u8], values: &mut [u8]) {
-    for (packed, values) in packed.chunks_exact(32).zip(values.chunks_exact_mut(64)) {
-        nibbles(packed, values);
-    }
-}
-
-fn q5_k(b: &[u8], out: &mut Block) {
-    pairs_of_groups(&b[48..176], &mut out.values);
-    for (group, values) in out.values.chunks_exact_mut(32).enumerate() {
-        fifth_bits(&b[16..48], group, values);
-    }
-}
-
-/// Sixteen scales behind everything else, and the factor behind them.
-fn sixteen_groups(b: &[u8], out: &mut Block) {
-    let (scales, d) = (&b[192..208], half(b, 208));
-    for (at, scale) in scales.iter().enumerate() {
-        let scale = d * f32::from(i8::from_le_bytes([*scale]));
-        (out.scales[at], out.offsets[at]) = (scale, -32.0 * scale);
-    }
-}
-
-fn q6_k(b: &[u8], out: &mut Block) {
-    let (low, high) = (&b[..128], &b[128..192]);
-    // 64 bytes of low halves and 32 of pairs of high bits make 128 values, in quarters of 32.
-    for (half, values) in out.values.chunks_exact_mut(128).enumerate() {
-        let (low, high) = (&low[64 * half..][..64], &high[32 * half..][..32]);
-        nibbles(low, values);
-        for (quarter, values) in values.chunks_exact_mut(32).enumerate() {
-            for (byte, value) in high.iter().zip(values) {
-                *value |= (byte >> (2 * quarter) & 3) << 4;
-            }
-        }
-    }
 }
 
 #[cfg(test)]
