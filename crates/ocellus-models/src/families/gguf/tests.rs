@@ -112,6 +112,54 @@ fn logits(model: &dyn Model) -> Vec<f32> {
     logits.flatten_all().unwrap().to_vec1().unwrap()
 }
 
+/// A file in shards as the published splitter cuts one: the first has all keys, the others say which shard they are. The first may
+/// have no tensors.
+fn shards(file: &File, first: usize) -> Vec<File> {
+    let counts = [first, (file.tensors.len() - first) / 2, usize::MAX];
+    let mut rows = file.tensors.iter();
+    let shard = |(number, count): (usize, usize)| {
+        let mut shard = File {
+            keys: if number == 0 {
+                file.keys.clone()
+            } else {
+                Vec::new()
+            },
+            ..File::default()
+        };
+        for row in rows.by_ref().take(count) {
+            // The goldens are in f32.
+            let size = 4 * row.sides.iter().product::<u64>();
+            let bytes = &file.data[row.offset as usize..][..size as usize];
+            shard = shard.tensor(&row.name, &row.sides, row.kind, bytes);
+        }
+        let (u16, i32) = (2, 5);
+        shard.set("split.no", Some((u16, vec![number as u8, 0])));
+        shard.set("split.count", Some((u16, vec![3, 0])));
+        shard.set(
+            "split.tensors.count",
+            Some((i32, vec![file.tensors.len() as u8, 0, 0, 0])),
+        );
+        shard
+    };
+    counts.into_iter().enumerate().map(shard).collect()
+}
+
+#[test]
+fn shards_are_one_model() {
+    for (case, first) in [(CASES[0], 5), (CASES[3], 0)] {
+        let [language, tower] = files(case);
+        let shards = shards(&language, first);
+        let open = |file: &File| Weights::from_bytes(file.bytes(), "shard.gguf").unwrap();
+        let joined = shards[1..]
+            .iter()
+            .map(open)
+            .fold(open(&shards[0]), |all, shard| all.joined(shard).unwrap());
+        let assembled = assemble(joined, open(&tower)).unwrap();
+        let model = load(&parse(&assembled.config).unwrap(), assembled.weights).unwrap();
+        assert!(logits(&*model) == logits(&*of_files(files(case))), "{case}");
+    }
+}
+
 #[test]
 fn the_same_answers_as_the_checkpoint() {
     test_each(CASES.map(|case| (case, case)), |case| {
