@@ -31,6 +31,9 @@ pub const JSON_BYTES: u64 = 64 << 20;
 /// Files of one repository on a hub.
 pub const LISTED_FILES: usize = 100_000;
 
+/// Bytes of a branch's or tag's file in a cache: a commit.
+pub const REFERENCE_BYTES: u64 = 1_024;
+
 /// Bytes of a tokenizer file (the largest published one is 20 MB).
 pub const VOCABULARY_BYTES: u64 = 128 << 20;
 

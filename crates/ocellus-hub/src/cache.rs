@@ -11,7 +11,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ocellus_base::Unfinished;
+use ocellus_base::limits::REFERENCE_BYTES;
+use ocellus_base::{Unfinished, files};
 
 use crate::HubError;
 use crate::reference::{RepositoryId, Revision, is_hex};
@@ -52,7 +53,7 @@ impl Repository {
         if revision.is_commit() {
             return Some(revision.as_str().to_owned());
         }
-        let commit = fs::read_to_string(self.refs().join(revision.as_str())).ok()?;
+        let commit = files::read_text(&self.refs().join(revision.as_str()), REFERENCE_BYTES).ok()?;
         let commit = commit.trim();
         is_hex(commit, 40).then(|| commit.to_owned())
     }

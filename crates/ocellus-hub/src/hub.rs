@@ -369,6 +369,19 @@ impl Hub {
         // What says whether the model can be used comes before what is large.
         let is_config = |file: &RemoteFile| selection::CONFIGS.contains(&file.name.as_str());
         files.sort_by_key(|file| !is_config(file));
+        for file in &files {
+            let (found, allowed) = (file.size_bytes, selection::most_bytes(&file.name));
+            if found > allowed {
+                return Err(HubError::BadListing {
+                    repository: id.to_string(),
+                    host: remote.host.clone(),
+                    reason: format!(
+                        "{} has {found} bytes, more than the {allowed} that are accepted",
+                        file.name
+                    ),
+                });
+            }
+        }
         let repository = Repository::new(&self.cache_dir(), id);
         let blobs = repository.blobs();
         std::fs::create_dir_all(&blobs).map_err(HubError::io("create the folder", &blobs))?;
@@ -395,7 +408,8 @@ impl Hub {
                 }
             }
             if is_config(file) {
-                let bytes = std::fs::read(&blob).map_err(HubError::io("read", &blob))?;
+                let bytes =
+                    ocellus_base::files::read(&blob, JSON_BYTES).map_err(HubError::io("read", &blob))?;
                 progress
                     .accept(&file.name, &bytes)
                     .map_err(|reason| HubError::Unsuitable {

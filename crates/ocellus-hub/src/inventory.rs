@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ocellus_base::files;
+use ocellus_base::limits::REFERENCE_BYTES;
+
 use crate::cache::Repository;
 use crate::reference::{RepositoryId, Revision, is_hex};
 use crate::selection::missing;
@@ -159,7 +162,7 @@ fn references(folder: &Path, prefix: &str, names: &mut Vec<(String, String)>) ->
             }
             // What a process that was killed left half-way is no reference.
             Ok(kind) if kind.is_file() && !name.ends_with(".tmp") && !name.ends_with(".part") => {
-                let commit = fs::read_to_string(entry.path()).unwrap_or_default();
+                let commit = files::read_text(&entry.path(), REFERENCE_BYTES).unwrap_or_default();
                 names.push((name, commit.trim().to_owned()));
             }
             _ => {}

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use ocellus_base::limits::JSON_BYTES;
+use ocellus_base::limits::{JSON_BYTES, VOCABULARY_BYTES};
 use serde::Deserialize;
 
 /// Small files by name. A repository has some of them; none is required on its own.
@@ -85,6 +85,15 @@ pub(crate) fn is_safe_name(name: &str) -> bool {
 /// Whether a model's configuration, tokenizer or template stands in a file of this name.
 pub fn is_read(name: &str) -> bool {
     BY_NAME.contains(&name) || name.ends_with(".tiktoken")
+}
+
+/// Bytes that a file of this name may have, by what it is for.
+pub(crate) fn most_bytes(name: &str) -> u64 {
+    match is_read(name) || name.starts_with(TEMPLATES) {
+        true if CONFIGS.contains(&name) => JSON_BYTES,
+        true => VOCABULARY_BYTES,
+        false => u64::MAX,
+    }
 }
 
 /// The files of `names` that this program reads: configurations, tokenizer, templates and one set of weights.

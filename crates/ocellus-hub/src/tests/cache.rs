@@ -74,3 +74,25 @@ fn removing_frees_everything_or_one_revision() {
     assert!(!setting.repository().exists());
     assert_eq!(hub.list().unwrap(), []);
 }
+
+#[cfg(unix)]
+#[test]
+fn references_that_never_end_are_none() {
+    let server = server(|_, _| None);
+    let setting = Setting::new(&server.url());
+    setting.hub().resolve(&reference(ID), &Silent).unwrap();
+    let main = setting.repository().join("refs/main");
+    let sparse = |path: &std::path::Path| fs::File::create(path).unwrap().set_len(40 << 30).unwrap();
+    let device = |path: &std::path::Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+    for make in [&sparse as &dyn Fn(&std::path::Path), &device] {
+        fs::remove_file(&main).unwrap();
+        make(&main);
+        let mut config = setting.config.clone();
+        config.offline = true;
+        let error = crate::Hub::new(config)
+            .resolve(&reference(ID), &Silent)
+            .unwrap_err();
+        assert!(matches!(error, HubError::Offline { .. }), "{error}");
+        setting.hub().list().unwrap();
+    }
+}

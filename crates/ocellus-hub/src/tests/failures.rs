@@ -238,6 +238,24 @@ fn a_download_that_starts_over_again_and_again_is_given_up() {
 }
 
 #[test]
+fn files_that_are_larger_than_their_purpose_are_refused_before_they_are_fetched() {
+    let size = files()[0].1.len();
+    let huge = listing(&files()).replacen(
+        &format!("\"size\":{size}"),
+        &format!("\"size\":{}", 1u64 << 40),
+        1,
+    );
+    assert_ne!(huge, listing(&files()));
+    let server = server(move |_, r| r.target.starts_with("/api/").then(|| Reply::body(huge.clone())));
+    let error = fails(&Setting::new(&server.url()), &Silent);
+    assert!(
+        error.to_string().contains("1099511627776 bytes, more than the"),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
 fn lists_without_end_are_refused() {
     let sibling = format!(
         "{{\"rfilename\":\"a\",\"size\":1,\"blobId\":\"{}\"}},",
