@@ -77,6 +77,11 @@ impl Weights {
         self.matrices.contains_key(name)
     }
 
+    /// What the layout of the quantised matrix `name` is called.
+    pub fn layout(&self, name: &str) -> Option<&'static str> {
+        self.matrices.get(name).map(|found| found.layout.name)
+    }
+
     /// Names of the quantised matrices.
     pub fn matrices(&self) -> impl Iterator<Item = &str> {
         self.matrices.keys().map(String::as_str)

@@ -57,7 +57,9 @@ fn card(context: &Context, reference: &Reference) -> Result<Card, Failure> {
     match checkpoint.location {
         Location::BuiltIn => built_in(),
         Location::Folder(folder) => {
-            let weights = Weights::open(&folder)?;
+            // What cannot be run is shown as it is stored.
+            let weights = ocellus_session::checkpoint::weights(&folder);
+            let weights = weights.or_else(|_| Weights::open(&folder))?;
             let mut card = summarise(&checkpoint.name, &weights, config(&folder)?);
             card.location = folder.display().to_string();
             card.commit = checkpoint.commit;
@@ -102,13 +104,28 @@ fn built_in() -> Result<Card, Failure> {
 fn summarise(name: &str, weights: &Weights, config: Value) -> Card {
     let mut parameters = BTreeMap::new();
     let mut dtypes = BTreeMap::new();
-    for view in weights.names().filter_map(|name| weights.view(name).ok()) {
-        // Bytes of packed matrices hold other numbers of weights than there are bytes.
-        let (dtype, elements) = match described(weights, view.name) {
-            Some((bits, [rows, columns])) => (format!("q{bits}"), rows as u64 * columns as u64),
-            None => (view.dtype.name().to_owned(), view.elements() as u64),
+    // Bytes of quantised matrices hold other numbers of weights than there are bytes.
+    let quantised = |name: &str| {
+        let elements = || {
+            weights
+                .shape(name)
+                .map(|shape| shape.iter().product::<usize>() as u64)
         };
-        *parameters.entry(part(view.name)).or_insert(0) += elements;
+        weights.layout(name).map(str::to_owned).zip(elements())
+    };
+    let packed = |name: &str| {
+        let described = described(weights, name);
+        described.map(|(bits, [rows, columns])| (format!("q{bits}"), rows as u64 * columns as u64))
+    };
+    let plain = |name: &str| {
+        let view = weights.view(name).ok()?;
+        Some((view.dtype.name().to_owned(), view.elements() as u64))
+    };
+    for name in weights.names() {
+        let Some((dtype, elements)) = quantised(name).or_else(|| packed(name)).or_else(|| plain(name)) else {
+            continue;
+        };
+        *parameters.entry(part(name)).or_insert(0) += elements;
         let (tensors, total) = dtypes.entry(dtype).or_insert((0, 0));
         *tensors += 1;
         *total += elements;
