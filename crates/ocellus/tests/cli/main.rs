@@ -4,6 +4,7 @@ mod abilities;
 mod bench;
 mod checkpoints;
 mod counts;
+mod cut_off;
 mod detect;
 mod errors;
 mod help;
