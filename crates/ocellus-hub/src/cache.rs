@@ -103,10 +103,13 @@ impl Repository {
         }
         create_parent(&pointer)?;
         let blob = self.blobs().join(blob);
-        Unfinished::with(&pointer, |link| symlink(&target, link, &blob))
-            .and_then(|(link, ())| link.finish())
-            .map_err(HubError::io("link", &pointer))
+        put_link(&target, &pointer, &blob).map_err(HubError::io("link", &pointer))
     }
+}
+
+/// Makes `link` lead to `target`, which is the file `blob` as it is written from there, in the place of what is there.
+pub(crate) fn put_link(target: &Path, link: &Path, blob: &Path) -> std::io::Result<()> {
+    Unfinished::with(link, |link| symlink(target, link, blob)).and_then(|(link, ())| link.finish())
 }
 
 pub(crate) fn create_parent(path: &Path) -> Result<(), HubError> {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Reference;
+
 /// The only place a token is for.
 pub(crate) const TOKEN_ORIGIN: &str = "https://huggingface.co";
 
@@ -106,6 +108,8 @@ pub struct HubConfig {
     pub other_caches: Vec<PathBuf>,
     /// Caches of ModelScope's own client. They are only read.
     pub modelscope_caches: Vec<PathBuf>,
+    /// The base of an adapter, in place of the one that it names.
+    pub base: Option<Reference>,
     /// Sent to the official Hugging Face host over https only.
     pub token: Option<Token>,
     /// Never touch the network.
@@ -128,6 +132,7 @@ impl HubConfig {
             cache_dir,
             other_caches: Vec::new(),
             modelscope_caches: Vec::new(),
+            base: None,
             token: None,
             offline: false,
             proxy: None,

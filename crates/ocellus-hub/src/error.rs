@@ -15,6 +15,26 @@ pub enum HubError {
     /// A local folder without the files of a checkpoint.
     #[error("{path}: not a model folder, expected {expected}", path = path.display())]
     NotACheckpoint { path: PathBuf, expected: &'static str },
+    /// A folder that holds adapters in folders of their own.
+    #[error("{path}: not a model folder, but it holds the adapters {found}", path = path.display())]
+    AdaptersBelow { path: PathBuf, found: String },
+    /// An adapter's config that is no JSON.
+    #[error("{path}: expected the JSON of an adapter: {reason}", path = path.display())]
+    AdapterConfig { path: PathBuf, reason: String },
+    /// An adapter whose base is not found.
+    #[error("{adapter}: the base of the adapter is not known: {reason}", adapter = adapter.display())]
+    NoBase {
+        adapter: PathBuf,
+        /// As the adapter names it.
+        base: String,
+        reason: String,
+    },
+    /// An adapter whose base has an adapter of its own.
+    #[error("{adapter}: its base {base} has an adapter as well, and one is applied", adapter = adapter.display())]
+    TwoAdapters { adapter: PathBuf, base: String },
+    /// A base was given for a model that is no adapter.
+    #[error("{name} is no adapter, so it has no use for the base {base}")]
+    NotAnAdapter { name: String, base: String },
     /// A language model in GGUF without the other file.
     #[error("{path}: its vision tower is missing, no other file beside it has `mmproj` in its name", path = path.display())]
     NoTower { path: PathBuf },

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use ocellus_base::limits::JSON_BYTES;
 
+use crate::adapter::{self, Adapter};
 use crate::cache::Repository;
 use crate::disk::{Disk, RealDisk};
 use crate::download::{Downloader, refusal};
 use crate::gguf::{self, GgufFiles};
+use crate::hashed;
 use crate::http::{self, Client, Failure};
 use crate::listing::{self, Listing, RemoteFile};
 use crate::lock::Lock;
@@ -27,6 +29,8 @@ pub struct Checkpoint {
     pub location: Location,
     /// The commit, when it came from a hub.
     pub commit: Option<String>,
+    /// The folder of the adapter that changes its weights.
+    pub adapter: Option<PathBuf>,
 }
 
 impl Checkpoint {
@@ -36,14 +40,16 @@ impl Checkpoint {
             name: BUILT_IN.to_owned(),
             location: Location::BuiltIn,
             commit: None,
+            adapter: None,
         }
     }
 
-    /// A folder with `config.json` (or `params.json`), weights, tokenizer.
+    /// A folder with `config.json` (or `params.json`), weights, tokenizer; with an adapter, if one lies beside them.
     pub fn folder(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         Self {
             name: path.display().to_string(),
+            adapter: adapter::beside(&path),
             location: Location::Folder(path),
             commit: None,
         }
@@ -118,6 +124,56 @@ impl Hub {
     /// # Errors
     /// Any [`HubError`]; the cache then shows either nothing new or only complete, checked files.
     pub fn resolve(&self, reference: &Reference, progress: &dyn Progress) -> Result<Checkpoint, HubError> {
+        self.adapted(self.find(reference, progress)?, progress)
+    }
+
+    /// A checkpoint with its adapter, if it has one: an adapter alone gets its base.
+    fn adapted(&self, found: Checkpoint, progress: &dyn Progress) -> Result<Checkpoint, HubError> {
+        let folder = match &found.location {
+            Location::Folder(folder) => Some(folder.clone()),
+            Location::Gguf(files) => files.language[0].parent().map(Path::to_owned),
+            Location::BuiltIn => None,
+        };
+        let adapter = folder.and_then(|folder| Some((adapter::in_folder(&folder)?, folder)));
+        let Some((kind, folder)) = adapter else {
+            return match &self.config.base {
+                None => Ok(found),
+                Some(base) => Err(HubError::NotAnAdapter {
+                    name: found.name,
+                    base: base.to_string(),
+                }),
+            };
+        };
+        adapter::weights(&folder)?;
+        let base = match (kind, &self.config.base) {
+            (_, Some(base)) => self.find(base, progress)?,
+            (Adapter::Alone, None) => self.find(&adapter::base(&folder)?, progress)?,
+            (Adapter::Beside, None) => {
+                return Ok(Checkpoint {
+                    adapter: Some(folder),
+                    ..found
+                });
+            }
+        };
+        let own = match &base.location {
+            Location::Folder(own) if *own != folder => adapter::in_folder(own),
+            _ => None,
+        };
+        if own.is_some() {
+            return Err(HubError::TwoAdapters {
+                adapter: folder,
+                base: base.name,
+            });
+        }
+        Ok(Checkpoint {
+            name: found.name,
+            location: base.location,
+            commit: found.commit,
+            adapter: Some(folder),
+        })
+    }
+
+    fn find(&self, reference: &Reference, progress: &dyn Progress) -> Result<Checkpoint, HubError> {
         let (id, revision, file) = match self.local(reference)? {
             Found::Here(checkpoint) => return Ok(checkpoint),
             Found::OnHub(id, revision, file) => (id, revision, file),
@@ -145,8 +201,9 @@ impl Hub {
                 name: reference.to_string(),
                 location: Location::Folder(folder),
                 commit: Some(commit),
+                adapter: None,
             }),
-            _ => match self.elsewhere(reference, id, &revision) {
+            _ => match self.elsewhere(reference, id, &revision)? {
                 Some(checkpoint) => Ok(checkpoint),
                 None if self.config.offline => Err(HubError::Offline {
                     what: reference.to_string(),
@@ -158,7 +215,12 @@ impl Hub {
     }
 
     /// A complete checkpoint in a cache of another program.
-    fn elsewhere(&self, reference: &Reference, id: &RepositoryId, revision: &Revision) -> Option<Checkpoint> {
+    fn elsewhere(
+        &self,
+        reference: &Reference,
+        id: &RepositoryId,
+        revision: &Revision,
+    ) -> Result<Option<Checkpoint>, HubError> {
         let in_layout = self.config.other_caches.iter().filter_map(|cache| {
             let repository = Repository::new(cache, id);
             let commit = repository.commit(revision)?;
@@ -171,12 +233,35 @@ impl Hub {
             .flat_map(|cache| modelscope::folders(cache, id))
             .map(|folder| (folder, None));
         let complete = |(folder, _): &(PathBuf, _)| folder.is_dir() && selection::missing(folder).is_empty();
-        let (folder, commit) = in_layout.chain(by_name).find(complete)?;
-        Some(Checkpoint {
+        let found = match in_layout.chain(by_name).find(complete) {
+            Some(found) => Some(found),
+            None => self
+                .by_address(id, revision)?
+                .map(|folder| (folder, None))
+                .filter(complete),
+        };
+        Ok(found.map(|(folder, commit)| Checkpoint {
             name: reference.to_string(),
             location: Location::Folder(folder),
             commit,
-        })
+            adapter: None,
+        }))
+    }
+
+    /// The files that a cache holds by their addresses, as a folder of links.
+    fn by_address(&self, id: &RepositoryId, revision: &Revision) -> Result<Option<PathBuf>, HubError> {
+        let caches = self.config.other_caches.iter();
+        let found = caches.map(|cache| hashed::files(cache, id, revision.as_str()));
+        let Some(files) = found
+            .max_by_key(|files| files.len())
+            .filter(|files| !files.is_empty())
+        else {
+            return Ok(None);
+        };
+        let revision = revision.as_str().replace('/', "--");
+        let folder = self.cache_dir().join("links").join(id.folder()).join(revision);
+        hashed::linked(&files, &folder)?;
+        Ok(Some(folder))
     }
 
     /// A file of a repository with its tower, where a cache holds both.
@@ -201,6 +286,7 @@ impl Hub {
             name: reference.to_string(),
             location: Location::Gguf(files),
             commit: Some(commit),
+            adapter: None,
         })
     }
 
@@ -212,10 +298,11 @@ impl Hub {
         if self.config.offline {
             return self.resolve(reference, progress);
         }
-        match self.local(reference)? {
-            Found::Here(checkpoint) => Ok(checkpoint),
-            Found::OnHub(id, revision, file) => self.download(reference, id, &revision, file, progress),
-        }
+        let found = match self.local(reference)? {
+            Found::Here(checkpoint) => checkpoint,
+            Found::OnHub(id, revision, file) => self.download(reference, id, &revision, file, progress)?,
+        };
+        self.adapted(found, progress)
     }
 
     /// What this hub's cache holds.
@@ -277,6 +364,7 @@ impl Hub {
                     name: reference.to_string(),
                     location,
                     commit: Some(commit),
+                    adapter: None,
                 }));
             }
             Reference::Folder(path) => {
@@ -285,9 +373,18 @@ impl Hub {
                         name: reference.to_string(),
                         location: Location::Gguf(files),
                         commit: None,
+                        adapter: None,
                     }));
                 }
-                if !selection::CONFIGS.iter().any(|name| path.join(name).is_file()) {
+                let alone = adapter::in_folder(path) == Some(Adapter::Alone);
+                if !alone && !selection::CONFIGS.iter().any(|name| path.join(name).is_file()) {
+                    let found = adapter::below(path);
+                    if !found.is_empty() {
+                        return Err(HubError::AdaptersBelow {
+                            path: path.clone(),
+                            found: found.join(", "),
+                        });
+                    }
                     let expected = "config.json (or params.json) in it";
                     return Err(HubError::NotACheckpoint {
                         path: path.clone(),
@@ -316,6 +413,7 @@ impl Hub {
             name: reference.to_string(),
             location,
             commit: None,
+            adapter: None,
         }))
     }
 
@@ -355,7 +453,8 @@ impl Hub {
             None => selection::wanted(&names).into_iter().collect(),
         };
         let wanted: HashSet<&str> = wanted.into_iter().collect();
-        if only.is_none() && selection::weights(&names).is_empty() {
+        let adapter = names.contains(&selection::ADAPTER);
+        if only.is_none() && !adapter && selection::weights(&names).is_empty() {
             return Err(HubError::NoWeights {
                 repository: id.to_string(),
                 found: selection::weight_like(&names),
@@ -429,6 +528,7 @@ impl Hub {
             name: reference.to_string(),
             location,
             commit: Some(listing.commit),
+            adapter: None,
         })
     }
 

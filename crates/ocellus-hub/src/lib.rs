@@ -12,6 +12,7 @@
 //! where it stopped; the token goes to the official host over https and nowhere else; names from the network never
 //! leave the cache folder; every wait has a bound.
 
+pub mod adapter;
 pub mod built_in;
 mod cache;
 mod checksum;
@@ -22,6 +23,7 @@ mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gguf;
+mod hashed;
 mod http;
 mod hub;
 mod inventory;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 /// Small files by name. A repository has some of them; none is required on its own.
 const BY_NAME: &[&str] = &[
+    "adapter_config.json",
     "added_tokens.json",
     "bpe_simple_vocab_16e6.txt",
     "bpe_simple_vocab_16e6.txt.gz",
@@ -51,6 +52,10 @@ const TOKENIZERS: &[&str] = &[
     "bpe_simple_vocab_16e6.txt",
     "bpe_simple_vocab_16e6.txt.gz",
 ];
+
+/// What says that a folder holds an adapter, and the file with its tensors: the first that is there is read.
+pub(crate) const ADAPTER: &str = "adapter_config.json";
+pub(crate) const ADAPTER_WEIGHTS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
 
 /// Endings of torch files, and those that trainers leave beside the weights.
 const TORCH: &[&str] = &[".bin", ".pt", ".pth", ".ckpt", ".th"];
@@ -98,7 +103,10 @@ pub(crate) fn most_bytes(name: &str) -> u64 {
 
 /// The files of `names` that this program reads: configurations, tokenizer, templates and one set of weights.
 pub(crate) fn wanted<'n>(names: &[&'n str]) -> Vec<&'n str> {
-    let weights: HashSet<&str> = weights(names).into_iter().collect();
+    let mut weights: HashSet<&str> = weights(names).into_iter().collect();
+    if names.contains(&ADAPTER) {
+        weights.extend(ADAPTER_WEIGHTS.iter().find(|name| names.contains(name)));
+    }
     let is_wanted = |name: &&str| {
         if let Some(template) = name.strip_prefix(TEMPLATES) {
             return !template.contains('/') && template.ends_with(".jinja");
@@ -195,6 +203,12 @@ pub(crate) fn missing(folder: &Path) -> Vec<String> {
     let known: HashSet<&str> = names.iter().map(String::as_str).collect();
     let has = |name: &str| known.contains(name);
     let mut missing = Vec::new();
+    let plain: Vec<&str> = names.iter().map(String::as_str).collect();
+    if has(ADAPTER) && weights(&plain).is_empty() {
+        // All else is its base's.
+        let there = ADAPTER_WEIGHTS.iter().any(|name| has(name));
+        return Vec::from_iter((!there).then(|| ADAPTER_WEIGHTS[0].into()));
+    }
     if !CONFIGS.iter().any(|name| has(name)) {
         missing.push("config.json".into());
     }

@@ -3,6 +3,7 @@
 //! Knows config fields, families and how pictures stand in a prompt; never a scheduler, a sampler, HTTP, a clock or
 //! a path: a checkpoint comes as a config text and a set of tensors.
 
+pub mod adapter;
 pub mod capabilities;
 pub mod config;
 pub mod dual_encoder;

@@ -2,8 +2,9 @@
 
 use candle_core::Tensor;
 use ocellus_base::trace::span;
-use ocellus_kernels::gemm::Precision;
+use ocellus_kernels::gemm::{PackedB, Precision};
 use ocellus_kernels::matrix::Matrix;
+use ocellus_weights::LowRank;
 use std::sync::Arc;
 
 use crate::measured::Columns;
@@ -25,6 +26,16 @@ enum Kind {
     },
     /// Weights packed for the CPU kernels: for inference.
     Packed(Packed),
+    Adapted(Box<Adapted>),
+}
+
+/// Packed weights with a product of two thin matrices beside them, `y = x · Wᵀ + b + (x · downᵀ) · upᵀ`: where the weights are
+/// quantised and would not stay what they are if it was added to them.
+struct Adapted {
+    base: Packed,
+    /// `[rank, in]` and `[out, rank]`.
+    down: Packed,
+    up: Packed,
 }
 
 impl Linear {
@@ -38,7 +49,10 @@ impl Linear {
         // The bias is loaded after the weight, so that a wrong shape is reported for the weight first.
         let of_bias = || bias.then(|| p.tensor("bias", &[outputs])).transpose();
         match p.stored("weight", [outputs, inputs])? {
-            Some(Stored::Packed(packed)) => Self::packed(p.resident(&packed), of_bias()?, None),
+            Some(Stored::Packed(packed)) => {
+                let beside = p.low_rank("weight");
+                Self::packed((p.resident(&packed), beside), of_bias()?, None)
+            }
             Some(Stored::Rows(rows)) => {
                 let bias = of_bias()?;
                 Self::packed(p.pack_stored((outputs, inputs), &rows), bias, p.columns(inputs))
@@ -65,7 +79,7 @@ impl Linear {
                 into.copy_from_slice(&data[first * inputs..first * inputs + into.len()]);
             })
         })?;
-        Self::packed(matrix, bias, None)
+        Self::packed((matrix, None), bias, None)
     }
 
     /// A layer whose weight is an embedding table: a tied output head.
@@ -77,8 +91,8 @@ impl Linear {
     ) -> std::result::Result<Self, LoadError> {
         let rows = match table {
             Table::Tensor(tensor) => return Self::new(tensor.clone(), None, p),
-            Table::Packed(packed) => {
-                return Self::packed(p.resident(packed), None, None);
+            Table::Packed(packed, _) => {
+                return Self::packed((p.resident(packed), None), None, None);
             }
             Table::Stored(rows) => rows,
         };
@@ -88,16 +102,24 @@ impl Linear {
     }
 
     fn packed(
-        weight: Arc<Matrix>,
+        (weight, beside): (Arc<Matrix>, Option<Arc<LowRank>>),
         bias: Option<Tensor>,
         columns: Option<Arc<Columns>>,
     ) -> std::result::Result<Self, LoadError> {
         let bias = bias.map(|b| b.to_vec1::<f32>()).transpose()?;
-        Ok(Self(Kind::Packed(Packed {
+        let base = Packed {
             weight,
             bias,
             columns,
-        })))
+        };
+        Ok(Self(match beside {
+            None => Kind::Packed(base),
+            Some(product) => Kind::Adapted(Box::new(Adapted {
+                base,
+                down: thin(product.rank(), product.columns(), product.down()),
+                up: thin(product.rows(), product.rank(), product.up()),
+            })),
+        }))
     }
 
     /// The packed matrix, for kernels that multiply several at once; `None` while inputs are measured, which such kernels would
@@ -105,7 +127,7 @@ impl Linear {
     pub(crate) fn as_packed(&self) -> Option<&Packed> {
         match &self.0 {
             Kind::Packed(packed) => Some(packed).filter(|p| p.columns.is_none()),
-            Kind::Plain { .. } => None,
+            Kind::Plain { .. } | Kind::Adapted(_) => None,
         }
     }
 
@@ -124,6 +146,27 @@ impl Linear {
                 }
                 linear::linear_packed(x, packed)
             }
+            Kind::Adapted(adapted) => {
+                let Adapted { base, down, up } = &**adapted;
+                let added = linear::linear_packed(&linear::linear_packed(x, down)?, up)?;
+                linear::linear_packed(x, base)? + added
+            }
         }
+    }
+}
+
+/// A small matrix `[outputs, inputs]` in f32.
+fn thin(outputs: usize, inputs: usize, values: &[f32]) -> Packed {
+    let rows = |first: usize, into: &mut [f32]| {
+        into.copy_from_slice(&values[first * inputs..][..into.len()]);
+    };
+    Packed {
+        weight: Arc::new(Matrix::Dense(PackedB::from_rows(
+            Precision::F32,
+            (outputs, inputs),
+            rows,
+        ))),
+        bias: None,
+        columns: None,
     }
 }

@@ -13,6 +13,12 @@ pub enum LoadError {
         expected: Vec<usize>,
         found: Vec<usize>,
     },
+    #[error("the adapter of `{name}` is for a matrix of {}x{}, the config asks for {expected:?}", .found[0], .found[1])]
+    Adapter {
+        name: String,
+        expected: Vec<usize>,
+        found: [usize; 2],
+    },
     #[error("nobody takes the tensors {}{}", .names.join(", "), if *.more > 0 { format!(" and {} more", .more) } else { String::new() })]
     Untaken { names: Vec<String>, more: usize },
     #[error("the packed tensor `{name}` cannot be used: {reason}")]

@@ -14,6 +14,7 @@ use candle_core::Tensor;
 use ocellus_kernels::gemm::{PackedB, Precision};
 use ocellus_kernels::matrix::Matrix;
 use ocellus_kernels::quant::{Bits, Format, PANEL, PackedQ};
+use ocellus_weights::LowRank;
 
 use crate::load_error::LoadError;
 use crate::measured::{Columns, Measured};
@@ -181,9 +182,14 @@ impl Params {
     pub fn table(&self, name: &str, shape: [usize; 2]) -> Result<Table, LoadError> {
         Ok(match self.stored(name, shape)? {
             Some(Stored::Rows(rows)) => Table::Stored(rows),
-            Some(Stored::Packed(packed)) => Table::Packed(packed),
+            Some(Stored::Packed(packed)) => Table::Packed(packed, self.low_rank(name)),
             None => Table::Tensor(self.tensor(name, &shape)?),
         })
+    }
+
+    /// The product that is added to the matrix `name` under this prefix.
+    pub(crate) fn low_rank(&self, name: &str) -> Option<Arc<LowRank>> {
+        self.source.low_rank(&self.full(name))
     }
 
     /// The input statistics, for matrices that are going to be quantised below 8 bits.
@@ -218,12 +224,21 @@ impl Params {
         })
     }
 
-    /// As [`pack`](Self::pack), for a matrix stored in the checkpoint.
-    pub(crate) fn pack_stored(&self, shape: (usize, usize), rows: &Rows) -> Arc<Matrix> {
+    /// As [`pack`](Self::pack), for a matrix stored in the checkpoint; with what remains to be added to it where the matrix keeps
+    /// its stored form.
+    pub(crate) fn pack_stored(
+        &self,
+        shape: (usize, usize),
+        rows: &Rows,
+    ) -> (Arc<Matrix>, Option<Arc<LowRank>>) {
         let read = |first: usize, into: &mut [f32]| rows.read(first, into);
         // Weights that are stored quantised keep their format unless another one is asked for.
+        let mut beside = None;
         let own = match (self.format, self.widened) {
-            (None, None) => rows.few_bits(shape.0).map(Matrix::Quantized),
+            (None, None) => rows.few_bits(shape.0).map(|packed| {
+                beside = rows.low_rank().cloned();
+                Matrix::Quantized(packed)
+            }),
             (None, Some(precision)) if rows.is_quantised() => {
                 Some(Matrix::Dense(PackedB::from_rows(precision, shape, read)))
             }
@@ -231,7 +246,7 @@ impl Params {
         };
         let matrix = own.map_or_else(|| self.pack(shape, read), Arc::new);
         self.source.packed(&self.full("weight"), &matrix);
-        matrix
+        (matrix, beside)
     }
 
     /// The `count` integers of `name` under this prefix.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_kernels::quant::{Bits, Format, PackedQ, Panel};
-use ocellus_weights::{Grouped, QuantisedMatrix, Weights, WeightsError};
+use ocellus_weights::{Grouped, LowRank, QuantisedMatrix, Weights, WeightsError};
 
 use crate::Result;
 
@@ -16,6 +16,8 @@ pub struct Rows {
     name: String,
     width: usize,
     kind: Kind,
+    /// What is added to the rows.
+    low_rank: Option<Arc<LowRank>>,
     /// Values read since the file's pages were last released.
     held: AtomicUsize,
 }
@@ -42,7 +44,7 @@ impl Rows {
         let kind = match weights.matrix(&name)? {
             Some(matrix) => Kind::Quantised(matrix),
             None => {
-                let view = weights.view(&name)?;
+                let view = weights.without_low_rank(&name)?;
                 match view.bytes {
                     Cow::Owned(_) if view.grouped(0..0).is_none() => Kind::Made(view.to_f32()?),
                     _ => {
@@ -53,6 +55,7 @@ impl Rows {
             }
         };
         Ok(Self {
+            low_rank: weights.low_rank(&name).cloned(),
             weights,
             name,
             width,
@@ -61,22 +64,27 @@ impl Rows {
         })
     }
 
+    /// What is added to the matrix beside its stored form.
+    pub(crate) fn low_rank(&self) -> Option<&Arc<LowRank>> {
+        self.low_rank.as_ref()
+    }
+
     /// Whether the checkpoint stores it in few bits.
     pub(crate) fn is_quantised(&self) -> bool {
         let blocks = || {
             self.weights
-                .view(&self.name)
+                .without_low_rank(&self.name)
                 .is_ok_and(|view| view.dtype.is_quantised())
         };
         matches!(self.kind, Kind::Quantised(_)) || blocks()
     }
 
-    /// The matrix in its stored format, if that is quantised and the kernels have it.
+    /// The matrix in its stored format, if that is quantised and the kernels have it; without what is added to it.
     pub(crate) fn few_bits(&self, rows: usize) -> Option<PackedQ> {
         if let Kind::Quantised(matrix) = &self.kind {
             return packed(matrix, (rows, self.width));
         }
-        let view = self.weights.view(&self.name).ok()?;
+        let view = self.weights.without_low_rank(&self.name).ok()?;
         let Grouped { group, bits, .. } = view.grouped(0..0)?;
         let bits = match bits {
             0..=4 => Bits::Four,
@@ -102,6 +110,13 @@ impl Rows {
     /// # Panics
     /// If the matrix has fewer rows.
     pub fn read(&self, first: usize, into: &mut [f32]) {
+        self.read_stored(first, into);
+        if let Some(product) = &self.low_rank {
+            product.add(first, into);
+        }
+    }
+
+    fn read_stored(&self, first: usize, into: &mut [f32]) {
         match &self.kind {
             Kind::Made(made) => {
                 let start = first * self.width;
@@ -112,7 +127,7 @@ impl Rows {
         }
         let read = self
             .weights
-            .view(&self.name)
+            .without_low_rank(&self.name)
             .and_then(|view| view.read_f32(first * self.width, into));
         read.expect("the tensor was there, with such elements, when its file was opened");
         if self.held.fetch_add(into.len(), Ordering::Relaxed) > HELD {
@@ -171,7 +186,8 @@ impl Drop for Rows {
 pub enum Table {
     Tensor(Tensor),
     Stored(Box<Rows>),
-    Packed(PackedQ),
+    /// With what is added to it.
+    Packed(PackedQ, Option<Arc<LowRank>>),
 }
 
 impl Table {
@@ -186,11 +202,14 @@ impl Table {
                 }
                 Tensor::from_vec(out, (index.len(), rows.width), &Device::Cpu)
             }
-            Self::Packed(packed) => {
+            Self::Packed(packed, added) => {
                 let width = packed.k();
                 let mut out = vec![0.0; index.len() * width];
                 for (to, row) in out.chunks_exact_mut(width).zip(index) {
                     packed.row(*row as usize, to);
+                    if let Some(product) = added {
+                        product.add(*row as usize, to);
+                    }
                 }
                 Tensor::from_vec(out, (index.len(), width), &Device::Cpu)
             }
@@ -200,14 +219,14 @@ impl Table {
     pub fn dtype(&self) -> DType {
         match self {
             Self::Tensor(table) => table.dtype(),
-            Self::Stored(_) | Self::Packed(_) => DType::F32,
+            Self::Stored(_) | Self::Packed(..) => DType::F32,
         }
     }
 
     pub fn device(&self) -> &Device {
         match self {
             Self::Tensor(table) => table.device(),
-            Self::Stored(_) | Self::Packed(_) => &Device::Cpu,
+            Self::Stored(_) | Self::Packed(..) => &Device::Cpu,
         }
     }
 }

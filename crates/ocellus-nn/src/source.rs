@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use ocellus_kernels::matrix::Matrix;
+use ocellus_weights::LowRank;
 
 use crate::load_error::LoadError;
 use crate::measured::Measured;
@@ -25,6 +26,11 @@ pub trait Source {
     fn stored(&self, name: &str, shape: [usize; 2]) -> Result<Option<Stored>, LoadError> {
         let _ = (name, shape);
         Ok(None)
+    }
+    /// The product that is added to the matrix `name`, whose [`stored`](Self::stored) form does without it where that is packed.
+    fn low_rank(&self, name: &str) -> Option<Arc<LowRank>> {
+        let _ = name;
+        None
     }
     /// Called when the stored bytes of `name` are not needed for now.
     fn release(&self, name: &str) {

@@ -11,10 +11,11 @@ use crate::case::{Case, read_text};
 use crate::error::CaseError;
 use crate::momentum;
 use ocellus_session::{Activations, Compute, Quant, checkpoint};
+use ocellus_weights::Weights;
 
 /// For inference, on the CPU at the case's width.
 pub fn frozen(case: &Case) -> Result<Box<dyn Model>, CaseError> {
-    let weights = Arc::new(checkpoint::weights(&case.model())?);
+    let weights = Arc::new(weights(case)?);
     let config = config(case)?;
     let model = compute(case).build(&config, weights)?;
     allow(case, &config)?;
@@ -32,7 +33,7 @@ fn compute(case: &Case) -> Compute {
 
 /// As [`frozen`], for a family that replays its reference forward pass.
 pub fn trace(case: &Case) -> Result<Option<Box<dyn Trace>>, CaseError> {
-    let weights = Arc::new(checkpoint::weights(&case.model())?);
+    let weights = Arc::new(weights(case)?);
     let config = config(case)?;
     let model = compute(case).trace(&config, weights)?;
     allow(case, &config)?;
@@ -55,8 +56,22 @@ pub fn learner(case: &Case) -> Result<(Box<dyn Learner>, Rc<Trainable>), CaseErr
 }
 
 fn trainable_source(case: &Case) -> Result<Rc<Trainable>, CaseError> {
-    let weights = checkpoint::weights(&case.model())?;
-    Ok(Rc::new(Trainable::from_weights(weights, Device::Cpu)))
+    Ok(Rc::new(Trainable::from_weights(weights(case)?, Device::Cpu)))
+}
+
+/// The tensors, changed by the adapter beside them if there is one.
+fn weights(case: &Case) -> Result<Weights, CaseError> {
+    let folder = case.model();
+    let adapter = ocellus_hub::adapter::beside(&folder);
+    let (weights, adapter) = checkpoint::weights(&folder, adapter.as_deref())?;
+    let warnings = adapter.map(|adapter| adapter.warnings).unwrap_or_default();
+    match warnings.first().filter(|_| case.strict) {
+        Some(warning) => Err(CaseError::Refused(warning.clone())),
+        None => {
+            case.warnings.borrow_mut().extend(warnings);
+            Ok(weights)
+        }
+    }
 }
 
 /// For training, on the CPU in f32, with the variables that it is made of.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use ocellus_base::units::size;
 use ocellus_engine::EngineError;
+use ocellus_hub::HubError;
 use ocellus_media::MediaError;
+use ocellus_models::adapter::AdapterError;
 use ocellus_models::families::gguf::GgufError;
 use ocellus_models::{ConfigError, ModelError, Task};
 use ocellus_processor::ProcessorError;
@@ -28,6 +30,10 @@ pub enum SessionError {
     },
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    #[error(transparent)]
+    Hub(#[from] HubError),
     #[error(transparent)]
     Gguf(#[from] GgufError),
     #[error(transparent)]
@@ -59,8 +65,14 @@ pub enum SessionError {
     TooManyPictures { found: usize, allowed: usize },
     #[error("{name} is quantised already")]
     QuantisedBefore { name: String },
-    #[error("{name} cannot be quantised: it is not a folder of safetensors or torch files")]
-    NotAFolder { name: String },
+    #[error("{name} cannot be {action}: it is not a folder of safetensors or torch files")]
+    NotAFolder { name: String, action: &'static str },
+    #[error("{name} has no adapter that could be merged")]
+    NoAdapter { name: String },
+    #[error(
+        "the adapter of {name} cannot be merged: its base stores `{matrix}` quantised, and rounding it again would change it"
+    )]
+    MergeQuantised { name: String, matrix: String },
     #[error("weights are quantised on the CPU only")]
     QuantElsewhere,
     #[error("the CPU does not compute in f16")]

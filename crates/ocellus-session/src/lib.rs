@@ -24,6 +24,7 @@
 //! Knows checkpoints, devices, dtypes and answers; never arguments, a terminal, HTTP or the environment. Time comes in through
 //! [`OpenOptions::clock`].
 
+mod adapter;
 mod ask;
 mod calibrate;
 pub mod checkpoint;
@@ -31,7 +32,9 @@ pub mod compute;
 mod detect;
 mod error;
 pub mod memory_estimate;
+mod merge;
 mod needed;
+mod new_folder;
 mod options;
 mod page;
 mod pairs;
@@ -43,6 +46,7 @@ mod session;
 pub mod storage;
 pub mod widths;
 
+pub use adapter::Adapter;
 pub use ask::{Answer, Event, Listen, engine_pictures};
 pub use calibrate::{Calibration, CalibrationSample};
 pub use checkpoint::CheckpointFiles;
@@ -50,6 +54,7 @@ pub use compute::{Compute, ComputeOptions};
 pub use detect::write_regions;
 pub use error::SessionError;
 pub use memory_estimate::{MemoryEstimate, PAGE_BYTES, Usage};
+pub use merge::{Merged, merge};
 pub use needed::Needed;
 pub use ocellus_processor::{
     GenerationDefaults, PictureGeometry, PictureProcessor, PixelBounds, PreparedPicture, PromptFormatter,

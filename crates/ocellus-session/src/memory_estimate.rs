@@ -147,7 +147,7 @@ pub fn check(
     let estimate = MemoryEstimate::new(files, config, usage, storage).ok().flatten();
     let elements = weights
         .names()
-        .filter_map(|n| Some(weights.view(n).ok()?.elements() as u64))
+        .filter_map(|n| Some(weights.shape(n)?.iter().product::<usize>() as u64))
         .fold(0, u64::saturating_add);
     let needed = match estimate {
         // A config of another model than the weights: no element of a file holds more than eight weights. The loader reports it.

@@ -52,7 +52,7 @@ impl Session {
         match self.model().input().prompts {
             Some(prompts) => self.task_prompt(&[picture], words.unwrap_or(prompts.caption)),
             None => {
-                let talk = ocellus_tasks::ask::conversation(1, words.unwrap_or(CAPTION), None);
+                let talk = ocellus_tasks::ask::conversation((1, 0), words.unwrap_or(CAPTION), None);
                 self.request(&talk, &[picture], &GenerationOptions::default())
             }
         }

@@ -72,7 +72,7 @@ impl Session {
         options.cpu.apply()?;
         let name = &checkpoint.name;
         let about = |error: SessionError| error.about(name);
-        let mut files = CheckpointFiles::open(&checkpoint.location).map_err(|error| match error {
+        let mut files = CheckpointFiles::open(checkpoint).map_err(|error| match error {
             // Others name their file.
             SessionError::Model(_) | SessionError::Weights(WeightsError::Quantised { .. }) => about(error),
             error => error,
@@ -121,6 +121,7 @@ impl Session {
         };
         files.weights.intact()?;
         let mut warnings: Vec<String> = config.warnings().iter().map(ToString::to_string).collect();
+        warnings.extend(files.adapter.iter().flat_map(|adapter| adapter.warnings.clone()));
         warnings.extend(pictures.warnings().iter().cloned());
         warnings.extend(blank(&files.weights));
         if let Some(warning) = warnings.first().filter(|_| options.strict) {

@@ -117,7 +117,7 @@ impl StorageDtype {
 /// The storage dtype of a checkpoint that is quantised already: the fewest bits of any matrix.
 fn quantised(weights: &Weights) -> Option<Quant> {
     if weights.gguf().is_some() {
-        let bits = |name| Some(weights.view(name).ok()?.grouped(0..0)?.bits);
+        let bits = |name| Some(weights.without_low_rank(name).ok()?.grouped(0..0)?.bits);
         return weights.names().filter_map(bits).min().map(|bits| match bits {
             0..=4 => Quant::Q4,
             5..=6 => Quant::Q6,

@@ -14,6 +14,9 @@ pub enum TrainError {
     },
     #[error("checkpoint {path}: {message}")]
     Checkpoint { path: PathBuf, message: String },
+    /// An adapter beside weights to start from, which would be left out.
+    #[error("{path}: an adapter lies beside these weights, and training does not apply it", path = path.display())]
+    Adapter { path: PathBuf },
     #[error("the loss is {loss} at step {step}: the run cannot go on")]
     Diverged { step: u64, loss: f64 },
     #[error("{path}: there is no checkpoint to go on from", path = path.display())]

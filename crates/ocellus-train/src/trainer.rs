@@ -4,7 +4,7 @@ use candle_core::Device;
 use ocellus_base::clock::Clock;
 use ocellus_engine::{Flow, Picture, Request, Sampling};
 use ocellus_kernels::gemm::Precision;
-use ocellus_models::PositionRule;
+use ocellus_models::{Generator, ModelError, PositionRule, families, find};
 use ocellus_nn::{Params, Taps, Trainable};
 use ocellus_synth::{Corpus, Curriculum, Fonts, Sample, Synth};
 use ocellus_text::Tokenizer;
@@ -32,6 +32,7 @@ pub struct Trainer {
     student: TrainedModel,
     optimiser: AdamW,
     workers: DataParallel,
+    warnings: Vec<String>,
 }
 
 /// What a step did.
@@ -79,6 +80,15 @@ fn file(folder: &Path, name: &str) -> Result<(PathBuf, String), TrainError> {
     Ok((path, text))
 }
 
+/// Fails where an adapter lies beside weights to start from: it would be left out.
+fn without_adapter(start: &Path) -> Result<(), TrainError> {
+    const CONFIG: &str = "adapter_config.json";
+    match start.with_file_name(CONFIG).exists() {
+        false => Ok(()),
+        true => Err(TrainError::Adapter { path: start.into() }),
+    }
+}
+
 impl Trainer {
     /// Starts a run from random weights, from the recipe's weights, or from the state that `resume` holds.
     pub fn new(recipe: TrainingRecipe, resume: Option<&Path>) -> Result<Self, TrainError> {
@@ -111,7 +121,10 @@ impl Trainer {
         ));
         let params = Params::new(source.clone(), precision);
         let (_, config) = file(folder, "config.json")?;
-        let model = ocellus_models::load_generator(&config, &params)?;
+        let config = families::parse(&config).map_err(ModelError::from)?;
+        let family = find(&config).map_err(ModelError::from)?;
+        let model = Generator::new((family.load)(&config, &params)?)?;
+        let warnings = config.warnings().iter().map(ToString::to_string).collect();
         let width = model.vlm().decoder().spec().block.width;
         let frames = (recipe.auxiliary.frames > 0.0)
             .then(|| FrameHead::load(&params.at("auxiliary"), width, recipe.auxiliary.frames_per_cell))
@@ -119,7 +132,10 @@ impl Trainer {
         let mut optimiser = AdamW::new(source.vars())?;
         match (resume, &recipe.model.start) {
             (Some(path), _) => checkpoint::load(path, &mut optimiser, &recipe)?,
-            (None, Some(path)) => checkpoint::start(path, &mut optimiser)?,
+            (None, Some(path)) => {
+                without_adapter(path)?;
+                checkpoint::start(path, &mut optimiser)?;
+            }
             (None, None) => {}
         }
         let charset = tokenizer.single_characters();
@@ -142,7 +158,13 @@ impl Trainer {
             recipe,
             synth,
             optimiser,
+            warnings,
         })
+    }
+
+    /// What a user should know of the model's config, in sentences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     pub fn recipe(&self) -> &TrainingRecipe {

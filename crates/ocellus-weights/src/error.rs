@@ -59,6 +59,15 @@ pub enum WeightsError {
         reason: String,
     },
 
+    #[error(
+        "the product of {}x{} values does not fit the tensor `{tensor}` of shape {expected:?}", .found[0], .found[1]
+    )]
+    LowRank {
+        tensor: String,
+        expected: Vec<usize>,
+        found: [usize; 2],
+    },
+
     #[error("{file}: tensor `{tensor}` cannot be read: {reason}")]
     Tensor {
         file: String,

@@ -30,6 +30,7 @@ mod header;
 mod index;
 #[cfg(unix)]
 mod lost;
+mod low_rank;
 mod minifloat;
 mod npy;
 mod quantised;
@@ -46,6 +47,7 @@ pub use error::{Result, WeightsError};
 pub use grouped::Grouped;
 pub use header::{MAX_HEADER_BYTES, MAX_RANK, MAX_TENSORS};
 pub use index::{MAX_INDEX_BYTES, MAX_SHARDS};
+pub use low_rank::LowRank;
 pub use quantised::{QuantisedMatrix, Scheme, Words};
 pub use rebuilt::Assembly;
 pub use regions::{MAX_REGIONS, MAX_REGIONS_BYTES, Regions, RegionsError};

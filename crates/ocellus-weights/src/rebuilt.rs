@@ -157,6 +157,7 @@ fn shapes(expected: &str, parts: &[&Entry]) -> String {
 }
 
 /// An assembly whose parts were checked.
+#[derive(Clone)]
 pub(crate) struct Made {
     pub assembly: Assembly,
     pub dtype: Dtype,

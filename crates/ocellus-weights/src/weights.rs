@@ -5,7 +5,7 @@ use crate::header::{Entry, Header};
 use crate::index::Index;
 use crate::rebuilt::Made;
 use crate::storage::Storage;
-use crate::{Result, View, WeightsError, torch};
+use crate::{LowRank, Result, View, WeightsError, torch};
 use ocellus_base::limits;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+mod adapted;
 mod blank;
 mod joined;
 mod matrices;
@@ -35,6 +36,8 @@ pub struct Weights {
     matrices: BTreeMap<String, Found>,
     metadata: BTreeMap<String, String>,
     gguf: Option<Arc<Metadata>>,
+    /// Products that are added to matrices.
+    added: BTreeMap<String, Arc<LowRank>>,
 }
 
 impl Weights {
@@ -160,6 +163,7 @@ impl Weights {
             matrices: BTreeMap::new(),
             metadata: BTreeMap::new(),
             gguf: None,
+            added: BTreeMap::new(),
         }
     }
 
@@ -230,6 +234,14 @@ impl Weights {
 
     /// The tensor called `name`: borrowed, or put together from borrowed ones; of a quantised matrix what its codes stand for, in f32.
     pub fn view(&self, name: &str) -> Result<View<'_>> {
+        let view = self.own(name)?;
+        match self.low_rank(name) {
+            Some(product) => product.added(view),
+            None => Ok(view),
+        }
+    }
+
+    fn own(&self, name: &str) -> Result<View<'_>> {
         if let Some((name, placed)) = self.tensors.get_key_value(name) {
             return Ok(self.stored(name, placed));
         }
@@ -250,7 +262,7 @@ impl Weights {
         })
     }
 
-    /// The bytes of the tensor `name` where they lie in one file; nothing of a tensor that is put together.
+    /// The bytes of the tensor `name` as one file stores them; nothing of a tensor that is put together.
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
         let placed = self.tensors.get(name)?;
         Some(&self.files[placed.file].bytes()[placed.entry.range.clone()])

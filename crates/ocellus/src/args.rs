@@ -48,6 +48,9 @@ pub struct Global {
     /// How the keys and values of earlier tokens are kept on the CPU
     #[arg(long, global = true, value_parser = values::kv_cache(), value_name = "WIDTH", default_value = "full")]
     pub kv_cache: KvCache,
+    /// The base of a LoRA adapter that is given as the model [default: the one that the adapter names]
+    #[arg(long, global = true, value_name = "MODEL")]
+    pub base: Option<String>,
     /// Threads to compute with [default: OCELLUS_THREADS, else all]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -207,9 +210,12 @@ impl Sampling {
 pub struct Ask {
     #[command(flatten)]
     pub model: Model,
-    /// A picture; may be given several times
+    /// A picture, which stands before the question; may be given several times
     #[arg(long = "image", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub images: Vec<PathBuf>,
+    /// A picture that stands after the question; may be given several times
+    #[arg(long = "image-after", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub images_after: Vec<PathBuf>,
     /// The question
     #[arg(long, short, value_name = "TEXT")]
     pub prompt: Option<String>,
@@ -238,6 +244,11 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// All pictures in their order.
+    pub fn pictures(&self) -> impl Iterator<Item = &PathBuf> {
+        self.images.iter().chain(&self.images_after)
+    }
+
     /// The question, which was looked for everywhere.
     pub fn question(&self) -> &str {
         self.prompt.as_deref().unwrap_or_default()
@@ -437,6 +448,18 @@ pub enum Models {
     Plan(Plan),
     /// Write a quantised model, which loads at once
     Quantize(Quantize),
+    /// Write a model with its LoRA adapter merged into the weights
+    Merge(Merge),
+}
+
+#[derive(Debug, Args)]
+pub struct Merge {
+    /// The folder of an adapter, or of a model with an adapter beside its weights
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+    /// The folder to write, which must not be there yet
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, Args)]

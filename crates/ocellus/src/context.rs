@@ -40,8 +40,19 @@ impl Context {
         }
     }
 
-    pub fn hub(&self) -> Hub {
-        Hub::new(self.hub_config())
+    /// The base of an adapter, if one is named.
+    ///
+    /// # Errors
+    /// What is no name of a model.
+    pub fn base(&self) -> Result<Option<Reference>, Failure> {
+        Ok(self.global.base.as_deref().map(Reference::parse).transpose()?)
+    }
+
+    pub fn hub(&self) -> Result<Hub, Failure> {
+        Ok(Hub::new(HubConfig {
+            base: self.base()?,
+            ..self.hub_config()
+        }))
     }
 
     /// The model named by the flag, else by the environment, else the built-in one.
@@ -55,7 +66,7 @@ impl Context {
     /// That model, on this machine; downloads what is missing.
     pub fn checkpoint(&self, flag: Option<&str>) -> Result<Checkpoint, Failure> {
         let reference = self.reference(flag)?;
-        Ok(self.hub().resolve(&reference, &self.downloads())?)
+        Ok(self.hub()?.resolve(&reference, &self.downloads())?)
     }
 
     pub fn downloads(&self) -> Downloads {

@@ -136,6 +136,13 @@ impl From<HubError> for Failure {
             HubError::Missing { kind: "folder", .. } | HubError::NotACheckpoint { .. } => {
                 "a model folder holds config.json, tokenizer files and weights: *.safetensors, or torch files".into()
             }
+            HubError::AdaptersBelow { .. } => "name one of them".into(),
+            HubError::AdapterConfig { .. } => "the file is damaged; take it once more from where the adapter was saved".into(),
+            HubError::NoBase { .. } => "name the model that it was trained on with --base".into(),
+            HubError::TwoAdapters { .. } => {
+                "merge the adapter of the base first: ocellus models merge BASE -o DIR".into()
+            }
+            HubError::NotAnAdapter { .. } => "leave out --base".into(),
             HubError::NoTower { .. } => "a model in GGUF is two files: put the one whose name has `mmproj` in it beside the \
                 language model"
                 .into(),
@@ -213,6 +220,9 @@ impl From<ModelError> for Failure {
             }
             ModelError::Config(_) => "the config was changed, or is of another kind of model",
             ModelError::Load(LoadError::Weights(WeightsError::Quantised { .. })) => QUANTISED,
+            ModelError::Load(LoadError::Adapter { .. }) => {
+                "the adapter belongs to another base: name that one with --base"
+            }
             ModelError::Load(LoadError::Weights(_) | LoadError::Missing { .. } | LoadError::Shape { .. }) => {
                 "weights and config.json do not belong together: both have to come from one checkpoint"
             }
@@ -329,6 +339,8 @@ impl From<TrainError> for Failure {
             TrainError::Checkpoint { .. } => {
                 Self::new(&error).hint("the checkpoint belongs to another recipe")
             }
+            TrainError::Adapter { .. } => Self::new(&error)
+                .hint("merge it first: ocellus models merge FOLDER -o DIR; or take adapter_config.json out of the folder"),
             TrainError::Diverged { .. } => {
                 Self::new(&error).hint("lower the learning rate and resume from the last checkpoint")
             }
@@ -357,9 +369,31 @@ impl From<WeightsError> for Failure {
             WeightsError::Quantised { .. } => QUANTISED,
             WeightsError::LfsPointer { .. } => "run `git lfs pull` in the model folder",
             WeightsError::ShardMissing { .. } | WeightsError::NoShard { .. } => {
-                "download the model again (`ocellus models pull`), it continues"
+                "a downloaded model is completed by `ocellus models pull`; of another, copy the missing file beside the others"
             }
-            _ => "the file is damaged; download the model again",
+            WeightsError::LowRank { .. } => "the adapter belongs to another base: name that one with --base",
+            WeightsError::Missing { .. } => {
+                "weights and config.json do not belong together: both have to come from one checkpoint"
+            }
+            WeightsError::Duplicate { .. } => {
+                "two files hold it: leave those of one checkpoint in the folder, without copies of them"
+            }
+            WeightsError::Index { .. }
+            | WeightsError::ShardOutside { .. }
+            | WeightsError::NotInShard { .. } => {
+                "the index is not of these files; without it the shards are read by their own headers"
+            }
+            // What is wrong was written so: the same bytes would come again.
+            WeightsError::WrongDtype { .. }
+            | WeightsError::Unrepresentable { .. }
+            | WeightsError::UnknownDtype { .. }
+            | WeightsError::RankTooLarge { .. }
+            | WeightsError::TooManyTensors { .. } => {
+                "the checkpoint stores it in a way that is not read; another version of the model may be"
+            }
+            _ => {
+                "the file is damaged or was not written whole: fetch it anew where its size differs from its publisher's"
+            }
         };
         Self::new(&error).hint(hint)
     }
@@ -393,7 +427,7 @@ impl From<GgufError> for Failure {
                 "it asks for something that this version does not compute, or the files belong to different models"
             }
             _ => {
-                "the files may be damaged or of an old converter; download the model again, or take its safetensors"
+                "the files may be damaged or of an old converter; a newer conversion may load, and the model's safetensors do"
             }
         };
         Self::new(&error).hint(hint)
@@ -435,6 +469,14 @@ impl From<SessionError> for Failure {
             SessionError::About { name, error } => return Self::from(*error).about(&name),
             SessionError::Weights(error) => return error.into(),
             SessionError::Gguf(error) => return error.into(),
+            SessionError::Adapter(error) => return error.into(),
+            SessionError::Hub(error) => return error.into(),
+            SessionError::NoAdapter { .. } => {
+                "name the folder of an adapter, or of a model with an adapter beside its weights".into()
+            }
+            SessionError::MergeQuantised { .. } => {
+                "use the adapter as it is, which leaves the base's weights what they are; or name the base that was quantised with --base".into()
+            }
             SessionError::Model(error) => return error.into(),
             SessionError::Processor(error) => return error.into(),
             SessionError::Engine(error) => return error.into(),
@@ -475,10 +517,10 @@ impl From<SessionError> for Failure {
             SessionError::QuantisedBefore { .. } => {
                 "quantise the checkpoint that it was made from; rounding twice loses more".into()
             }
-            SessionError::NotAFolder { ref name } if name == BUILT_IN => {
+            SessionError::NotAFolder { ref name, .. } if name == BUILT_IN => {
                 "it is small as it is; name a downloaded model or a folder".into()
             }
-            SessionError::NotAFolder { .. } => "quantise the checkpoint that it was made from".into(),
+            SessionError::NotAFolder { action, .. } => format!("name the checkpoint that it was made from: that can be {action}"),
             SessionError::TooManyPictures { .. } => {
                 "ask about fewer at a time; /reset begins a chat anew".into()
             }

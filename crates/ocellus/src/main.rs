@@ -3,6 +3,7 @@
 //! Standard output carries results only; progress, logs and hints go to standard error. Exit codes: 0 done, 1 something
 //! failed, 2 wrong usage, 130 interrupted.
 
+mod adapter_error;
 mod args;
 mod colour;
 mod commands;

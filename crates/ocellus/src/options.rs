@@ -1,4 +1,4 @@
-//! Which of the options about computing each command makes use of. The others are neither shown there nor accepted.
+//! Which of the options about computing and models each command makes use of. The others are neither shown there nor accepted.
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory};
@@ -6,21 +6,30 @@ use clap::{ArgMatches, CommandFactory};
 use crate::args::Cli;
 use crate::error::Failure;
 
-/// Options about computing, by the names of their fields.
-const ALL: [&str; 6] = ["device", "dtype", "quant", "activations", "kv_cache", "threads"];
+/// Options about computing and models, by the names of their fields.
+const ALL: [&str; 7] = [
+    "device",
+    "dtype",
+    "quant",
+    "activations",
+    "kv_cache",
+    "base",
+    "threads",
+];
 
 /// Commands that do not take all of them, and what they take.
-const FEWER: [(&[&str], &[&str]); 15] = [
+const FEWER: [(&[&str], &[&str]); 16] = [
     (&["models", "list"], &[]),
-    (&["models", "pull"], &[]),
-    (&["models", "show"], &[]),
+    (&["models", "pull"], &["base"]),
+    (&["models", "show"], &["base"]),
     (&["models", "rm"], &[]),
     (&["models", "families"], &[]),
     (
         &["models", "plan"],
-        &["device", "dtype", "quant", "activations", "kv_cache"],
+        &["device", "dtype", "quant", "activations", "kv_cache", "base"],
     ),
-    (&["models", "quantize"], &["quant", "threads"]),
+    (&["models", "merge"], &["base", "threads"]),
+    (&["models", "quantize"], &["quant", "base", "threads"]),
     (&["models"], &[]),
     (&["verify"], &["dtype", "quant", "kv_cache", "threads"]),
     (&["data", "synth"], &[]),
@@ -99,6 +108,8 @@ mod tests {
             "ocellus train a.toml -o b --quant q4",
             "ocellus verify a --device cpu",
             "ocellus data synth -o a --fonts b --corpus c --kv-cache q8",
+            "ocellus doctor --base a",
+            "ocellus models merge a -o b --quant q4",
         ] {
             let failure = outcome(line).expect_err(line);
             assert_eq!(failure.code(), 2, "{line}");
@@ -110,6 +121,8 @@ mod tests {
             "ocellus models quantize a -o b --quant q4",
             "ocellus -q models list --log-level debug",
             "ocellus verify a --quant q8",
+            "ocellus models merge a -o b --base c",
+            "ocellus ask hi -m a --base b",
         ] {
             assert!(outcome(line).is_ok(), "{line}");
         }

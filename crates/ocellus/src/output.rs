@@ -51,3 +51,12 @@ pub fn note(text: &str) {
 pub fn json(value: &serde_json::Value) -> Result<(), Failure> {
     line(&format!("{value:#}"))
 }
+
+/// Says which links were not copied into a new model folder.
+pub fn links_left_out(names: &[String]) {
+    for name in names {
+        note(&format!(
+            "warning: {name} is a link that leads out of the model's folder, and was not copied"
+        ));
+    }
+}

@@ -59,6 +59,58 @@ fn caches_of_other_programs_are_read() {
     }
 }
 
+/// The layout of before 2022: names are hashes of addresses, which stand in a description beside each file.
+#[test]
+fn files_by_their_addresses_are_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = offline(folder.path());
+    let old = folder.path().join("old");
+    fs::create_dir_all(&old).unwrap();
+    let put = |hash: &str, url: &str, text: &str| {
+        fs::write(old.join(hash), text).unwrap();
+        fs::write(old.join(format!("{hash}.lock")), "").unwrap();
+        let described = format!(r#"{{"url": "{url}", "etag": "\"{hash}\""}}"#);
+        fs::write(old.join(format!("{hash}.json")), described).unwrap();
+    };
+    let host = "https://huggingface.co/org/model-1.5/resolve";
+    put("aa.01", &format!("{host}/main/config.json"), "{}");
+    put("ab.02", &format!("{host}/main/tokenizer.json"), "{}");
+    put("ac.03", &format!("{host}/main/../../evil.json"), "{}");
+    put(
+        "ad.04",
+        &format!("{host}/v2/pytorch_model.bin"),
+        "of another revision",
+    );
+    put(
+        "ae.05",
+        "https://huggingface.co/org/other/resolve/main/pytorch_model.bin",
+        "of another",
+    );
+    fs::write(old.join("af.06.json"), "not JSON").unwrap();
+    let named = reference("org/model-1.5");
+    let error = hub.resolve(&named, &Silent).unwrap_err();
+    assert!(matches!(error, HubError::Offline { .. }), "no weights: {error}");
+    put("ba.07", &format!("{host}/main/pytorch_model.bin"), "first");
+    for _ in 0..2 {
+        let found = hub.resolve(&named, &Silent).unwrap();
+        let Location::Folder(place) = &found.location else {
+            panic!("{found:?}");
+        };
+        let mut names: Vec<_> = fs::read_dir(place)
+            .unwrap()
+            .map(|f| f.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["config.json", "pytorch_model.bin", "tokenizer.json"]);
+        assert_eq!(
+            fs::read_to_string(place.join("pytorch_model.bin")).unwrap(),
+            "first"
+        );
+    }
+    let other = reference("org/model-1.5@v2");
+    assert!(hub.resolve(&other, &Silent).is_err(), "not complete");
+}
+
 #[test]
 fn a_folder_of_a_cache_is_a_path_as_well() {
     let folder = tempfile::tempdir().unwrap();

@@ -247,6 +247,25 @@ fn the_files_that_are_read_are_chosen() {
         let expected: Vec<&str> = expected.iter().copied().filter(ends).collect();
         assert_eq!(weights, expected, "{more:?}");
     }
+    // An adapter's files are wanted where its config is, and one of the two that hold its tensors.
+    for (more, expected) in [
+        (
+            &[
+                "adapter_config.json",
+                "adapter_model.bin",
+                "adapter_model.safetensors",
+                "training_args.bin",
+            ][..],
+            &["adapter_config.json", "adapter_model.safetensors"][..],
+        ),
+        (
+            &["adapter_config.json", "adapter_model.bin", "model.safetensors"],
+            &["adapter_config.json", "adapter_model.bin", "model.safetensors"],
+        ),
+    ] {
+        let names = [&small[..], more].concat();
+        assert_eq!(wanted(&names), [&small[..], expected].concat(), "{more:?}");
+    }
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use ocellus_kernels::matrix::Matrix;
-use ocellus_weights::Weights;
+use ocellus_weights::{LowRank, Weights};
 
-use super::read::{beside, checked, finish, read, read_integers};
+use super::read::{beside, checked, finish, fitting, read, read_integers};
 use crate::load_error::LoadError;
 use crate::measured::Measured;
 use crate::rows::Rows;
@@ -95,6 +95,7 @@ impl Source for Frozen {
         if !self.device.is_cpu() || self.dtype != DType::F32 {
             return Ok(None);
         }
+        fitting(&self.weights, name, &shape)?;
         if let Some(packed) = stored::packed(&self.weights, name, shape)? {
             self.taken.borrow_mut().insert(name.to_owned());
             return Ok(Some(Stored::Packed(packed)));
@@ -103,6 +104,10 @@ impl Source for Frozen {
         self.take(name);
         let rows = Rows::new(self.weights.clone(), name.to_owned(), shape[1])?;
         Ok(Some(Stored::Rows(Box::new(rows))))
+    }
+
+    fn low_rank(&self, name: &str) -> Option<Arc<LowRank>> {
+        self.weights.low_rank(name).cloned()
     }
 
     fn release(&self, name: &str) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use candle_core::{Device, Tensor};
-use ocellus_weights::Weights;
+use ocellus_weights::{LowRank, Weights};
 
 use crate::load_error::LoadError;
 
@@ -54,6 +54,26 @@ pub(super) fn beside(weights: &Weights, taken: &BTreeSet<String>) -> Vec<String>
     names
 }
 
+/// The product that is added to a matrix, if there is one; an error where it has other rows or columns.
+pub(super) fn fitting<'w>(
+    weights: &'w Weights,
+    name: &str,
+    shape: &[usize],
+) -> Result<Option<&'w LowRank>, LoadError> {
+    let Some(product) = weights.low_rank(name) else {
+        return Ok(None);
+    };
+    let found = [product.rows(), product.columns()];
+    match shape.first() == Some(&found[0]) && shape.iter().product::<usize>() == found[0] * found[1] {
+        true => Ok(Some(product)),
+        false => Err(LoadError::Adapter {
+            name: name.to_owned(),
+            expected: shape.to_vec(),
+            found,
+        }),
+    }
+}
+
 /// Fails unless the tensor `name` is there with this shape.
 pub(super) fn checked(weights: &Weights, name: &str, shape: &[usize]) -> Result<(), LoadError> {
     let Some(found) = weights.shape(name) else {
@@ -85,7 +105,10 @@ pub(super) fn read(
     device: &Device,
 ) -> Result<Tensor, LoadError> {
     checked(weights, name, shape)?;
-    let values = weights.view(name)?.to_f32()?;
+    let mut values = weights.without_low_rank(name)?.to_f32()?;
+    if let Some(product) = fitting(weights, name, shape)? {
+        product.add(0, &mut values);
+    }
     weights.release(name);
     Ok(Tensor::from_vec(values, shape, device)?)
 }

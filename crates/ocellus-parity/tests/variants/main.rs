@@ -3,6 +3,7 @@
 //!
 //! The table is `docs/checkpoints.md` as well: with `OCELLUS_UPDATE=1` in the environment the file is written again.
 
+mod adapters;
 mod checkpoint;
 mod config;
 mod names;
@@ -20,7 +21,13 @@ use crate::checkpoint::Checkpoint;
 use crate::variant::{Treatment, Variant};
 
 fn variants() -> Vec<Variant> {
-    [config::variants(), names::variants(), quantised::variants()].concat()
+    [
+        config::variants(),
+        names::variants(),
+        quantised::variants(),
+        adapters::variants(),
+    ]
+    .concat()
 }
 
 /// What is wrong with a variant, if anything.

@@ -11,6 +11,7 @@ pub(super) struct Placed {
 }
 
 /// A quantised matrix that was found: its tensors, which have no names of their own then.
+#[derive(Clone)]
 pub(super) struct Found {
     pub layout: &'static Layout,
     /// By the ends of their names.

@@ -28,16 +28,15 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
         ..args
     };
     let pixels = &args.pixels;
-    if args.images.len() > PICTURES {
-        let found = args.images.len();
+    let found = args.pictures().count();
+    if found > PICTURES {
         return Err(Failure::usage(format!(
             "expected at most {PICTURES} pictures in a question, found {found}"
         ))
         .hint("ask about fewer at a time"));
     }
     let files = args
-        .images
-        .iter()
+        .pictures()
         .map(|path| inputs::read(path))
         .collect::<Result<Vec<_>, _>>()?;
     let options = args.sampling.options();
@@ -62,17 +61,17 @@ pub fn run(context: &Context, args: Ask) -> Result<(), Failure> {
         takes_only(&session, &args, &["--answers"])?;
         return phrase(&session, &args, &files, &options);
     }
-    takes_only(&session, &args, &["--system"])?;
+    takes_only(&session, &args, &["--system", "--image-after"])?;
     if session.reads_lines() {
         only_reads(context, &session, files.len())?;
     }
     let mut pictures = Vec::with_capacity(files.len());
-    for (path, bytes) in args.images.iter().zip(&files) {
+    for (path, bytes) in args.pictures().zip(&files) {
         let picture = session.picture(bytes, pixels.bounds());
         pictures.push(picture.map_err(|error| error.about(&inputs::name(path)))?);
     }
-    let conversation =
-        ocellus_tasks::ask::conversation(pictures.len(), args.question(), args.system.as_deref());
+    let places = (args.images.len(), args.images_after.len());
+    let conversation = ocellus_tasks::ask::conversation(places, args.question(), args.system.as_deref());
     let request = session.request(&conversation, &pictures, &options)?;
     let stream = args.format == Format::Text && !args.no_stream;
     let answer = written(
@@ -141,7 +140,7 @@ fn question(args: &Ask) -> Result<String, Failure> {
     if std::io::stdin().is_terminal() {
         return Err(absent());
     }
-    if args.images.iter().any(|path| path == Path::new("-")) {
+    if args.pictures().any(|path| path == Path::new("-")) {
         return Err(
             Failure::usage("the question and a picture would both come from standard input")
                 .hint("give the question as an argument"),
@@ -336,6 +335,7 @@ fn takes_only(session: &Session, args: &Ask, takes: &[&str]) -> Result<(), Failu
         ("--answers", args.answers.is_some()),
         ("--regions", args.regions.is_some()),
         ("--system", args.system.is_some()),
+        ("--image-after", !args.images_after.is_empty()),
     ];
     let idle = given.iter().find(|(flag, given)| *given && !takes.contains(flag));
     idle.map_or(Ok(()), |(flag, _)| {

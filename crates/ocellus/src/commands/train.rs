@@ -59,6 +59,7 @@ pub fn run(context: &Context, args: Train) -> Result<(), Failure> {
     let folder = recipe.model.folder.clone();
     let steps = recipe.optimiser.steps;
     let mut trainer = Trainer::new(recipe, args.resume.then_some(checkpoint.as_path()))?;
+    context.warn(trainer.warnings())?;
     let run = match before {
         Some(run) => run,
         None => RunFolder::begin(&args.output)?,

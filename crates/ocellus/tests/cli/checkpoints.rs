@@ -99,7 +99,7 @@ pub fn checkpoint(to: &Path, (case, marks): (&str, Marks), weights: &str) {
 }
 
 /// Writes `vocab.txt` for models of sentences, else `tokenizer.json`.
-fn tokenizer(folder: &Path, size: u32, marks: Marks) {
+pub fn tokenizer(folder: &Path, size: u32, marks: Marks) {
     let token = |id: u32| {
         let mark = marks
             .iter()

@@ -1,9 +1,11 @@
 //! The program from outside: what users and their scripts see.
 
 mod abilities;
+mod adapters;
 mod bench;
 mod checkpoints;
 mod counts;
+mod crop;
 mod cut_off;
 mod detect;
 mod errors;

@@ -3,6 +3,7 @@
 mod calibrate;
 mod families;
 mod list;
+mod merge;
 mod plan;
 mod pull;
 mod quantize;
@@ -22,5 +23,6 @@ pub fn run(context: &Context, args: Models) -> Result<(), Failure> {
         Models::Families { format } => families::run(format),
         Models::Plan(args) => plan::run(context, &args),
         Models::Quantize(args) => quantize::run(context, &args),
+        Models::Merge(args) => merge::run(context, &args),
     }
 }

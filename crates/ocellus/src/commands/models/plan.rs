@@ -16,7 +16,7 @@ const TEXT_TOKENS: u64 = 64;
 
 pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let reference = Reference::parse(&args.model)?;
-    let found = context.hub().resolve(&reference, &context.downloads())?;
+    let found = context.hub()?.resolve(&reference, &context.downloads())?;
     let texts = checkpoint::texts(&found.location)?;
     let config = families::parse(&texts.config()?)?;
     let picture = (args.image_size.width_px, args.image_size.height_px);
@@ -81,6 +81,10 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
         row("prompt at its peak", size(plan.prefill_bytes)),
         row("total", size(plan.total_bytes())),
     ];
+    rows.extend(found.adapter.iter().map(|folder| {
+        let place = folder.display();
+        row("adapter", format!("{place}: little beside the weights"))
+    }));
     rows.extend(page_bytes.map(|bytes| row("each page that is read", format!("up to {} more", size(bytes)))));
     rows.extend(available.map(|bytes| {
         let short = if bytes < plan.total_bytes() {
@@ -109,12 +113,10 @@ fn weights_alone(
     found: &Checkpoint,
     storage: &StorageDtype,
 ) -> Result<(), Failure> {
-    let files = CheckpointFiles::open(&found.location)?;
-    let views = files
-        .weights
-        .names()
-        .filter_map(|name| files.weights.view(name).ok());
-    let parameters = views.fold(0, |sum: u64, view| sum.saturating_add(view.elements() as u64));
+    let files = CheckpointFiles::open(found)?;
+    let shapes = files.weights.names().filter_map(|name| files.weights.shape(name));
+    let elements = shapes.map(|shape| shape.iter().product::<usize>() as u64);
+    let parameters = elements.fold(0, u64::saturating_add);
     let bytes = storage.widths.layers.bytes(parameters);
     let available = context.available_bytes();
     if args.format == Format::Json {

@@ -10,7 +10,7 @@ use crate::progress::note;
 
 /// Prints the folder of each model.
 pub fn run(context: &Context, models: &[String]) -> Result<(), Failure> {
-    let hub = context.hub();
+    let hub = context.hub()?;
     each(models, |name| {
         let reference = Reference::parse(name)?;
         if let Reference::Folder(path) | Reference::Gguf(path) = &reference {

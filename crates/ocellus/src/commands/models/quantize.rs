@@ -33,6 +33,7 @@ pub fn run(context: &Context, args: &Quantize) -> Result<(), Failure> {
     }
     let checkpoint = context.checkpoint(Some(&args.model))?;
     let model = Unquantised::open(&checkpoint)?;
+    context.warn(&model.warnings)?;
     let calibration = match args.calibration[..] {
         [] => Calibration::default(),
         _ => calibrate::gather(context, &checkpoint, width, &args.calibration)?,
@@ -43,11 +44,7 @@ pub fn run(context: &Context, args: &Quantize) -> Result<(), Failure> {
         0 => String::new(),
         rows => format!(", calibrated on {rows} rows"),
     };
-    for name in &written.left_out {
-        output::note(&format!(
-            "warning: {name} is a link that leads out of the model's folder, and was not copied"
-        ));
-    }
+    output::links_left_out(&written.left_out);
     output::note(&format!(
         "{}: {} of weights, {} before{on}",
         args.output.display(),

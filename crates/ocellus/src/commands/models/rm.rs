@@ -10,7 +10,7 @@ use crate::progress::note;
 
 /// Removes from the cache only, never a folder of the user's.
 pub fn run(context: &Context, models: &[String]) -> Result<(), Failure> {
-    let hub = context.hub();
+    let hub = context.hub()?;
     each(models, |name| match Reference::parse(name)? {
         Reference::Repository { id, revision } => {
             let freed_bytes = hub.remove(&id, revision.as_ref())?;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ocellus_base::limits::JSON_BYTES;
-use ocellus_hub::{BUILT_IN, Hub, HubConfig, HubError, Location, Reference, Silent, built_in};
+use ocellus_hub::{BUILT_IN, Checkpoint, Hub, HubConfig, HubError, Location, Reference, Silent, built_in};
 use ocellus_models::CONFIG_FILES;
 use ocellus_models::families::parse;
 use ocellus_nn::stored::{CALIBRATED, described};
+use ocellus_session::{Adapter, CheckpointFiles};
 use ocellus_weights::Weights;
 use serde_json::{Value, json};
 
@@ -30,6 +31,7 @@ struct Card {
     dtypes: BTreeMap<String, (u64, u64)>,
     /// Rows on which the importance of quantised weights was measured.
     calibrated: Option<u64>,
+    adapter: Option<Adapter>,
 }
 
 /// Prints the card of a model on this machine; downloads nothing.
@@ -44,6 +46,7 @@ pub fn run(context: &Context, name: &str, format: Format) -> Result<(), Failure>
 fn card(context: &Context, reference: &Reference) -> Result<Card, Failure> {
     let hub = Hub::new(HubConfig {
         offline: true,
+        base: context.base()?,
         ..context.hub_config()
     });
     let checkpoint = hub.resolve(reference, &Silent).map_err(|error| match error {
@@ -54,20 +57,30 @@ fn card(context: &Context, reference: &Reference) -> Result<Card, Failure> {
         .hint(format!("`ocellus models pull {what}` downloads it")),
         other => other.into(),
     })?;
-    match checkpoint.location {
+    let mut card = of_base(&checkpoint)?;
+    if checkpoint.adapter.is_some() {
+        let adapter = CheckpointFiles::open(&checkpoint)?.adapter;
+        context.warn(adapter.as_ref().map_or(&[], |adapter| &adapter.warnings))?;
+        card.adapter = adapter;
+    }
+    Ok(card)
+}
+
+fn of_base(checkpoint: &Checkpoint) -> Result<Card, Failure> {
+    match &checkpoint.location {
         Location::BuiltIn => built_in(),
         Location::Folder(folder) => {
             // What cannot be run is shown as it is stored.
-            let weights = ocellus_session::checkpoint::weights(&folder);
-            let weights = weights.or_else(|_| Weights::open(&folder))?;
-            let mut card = summarise(&checkpoint.name, &weights, config(&folder)?);
+            let weights = ocellus_session::checkpoint::weights(folder, None).map(|(weights, _)| weights);
+            let weights = weights.or_else(|_| Weights::open(folder))?;
+            let mut card = summarise(&checkpoint.name, &weights, config(folder)?);
             card.location = folder.display().to_string();
-            card.commit = checkpoint.commit;
-            card.files = files(&folder)?;
+            card.commit = checkpoint.commit.clone();
+            card.files = files(folder)?;
             Ok(card)
         }
         Location::Gguf(paths) => {
-            let made = ocellus_session::checkpoint::open_gguf(&paths)?;
+            let made = ocellus_session::checkpoint::open_gguf(paths)?;
             let mut card = summarise(&checkpoint.name, &made.weights, parse(&made.config)?.into());
             card.location = paths.language[0].display().to_string();
             for path in paths.language.iter().chain([&paths.tower]) {
@@ -143,6 +156,7 @@ fn summarise(name: &str, weights: &Weights, config: Value) -> Card {
             .metadata()
             .get(CALIBRATED)
             .and_then(|rows| rows.parse().ok()),
+        adapter: None,
     }
 }
 
@@ -164,7 +178,7 @@ fn config(folder: &Path) -> Result<Value, Failure> {
     let bytes = bytes.map_err(|error| Failure::io("read", &path, &error))?;
     let damaged = |error: &dyn std::fmt::Display, form: &str| {
         Failure::new(format!("{}: expected {form}, found: {error}", path.display()))
-            .hint("the file is damaged; download the model again")
+            .hint("the file was changed or cut off; get it again from where the model came from")
     };
     match path.extension().is_some_and(|e| e == "yaml") {
         true => (parse(&String::from_utf8_lossy(&bytes)).map(Value::from))
@@ -228,6 +242,7 @@ fn rows(card: &Card) -> Vec<Vec<String>> {
     row("name", card.name.clone());
     row("location", card.location.clone());
     row("commit", card.commit.clone().unwrap_or_default());
+    row("adapter", card.adapter.as_ref().map(adapter).unwrap_or_default());
     row("architecture", architectures(&card.config).join(", "));
     row(
         "family",
@@ -271,7 +286,32 @@ fn rows(card: &Card) -> Vec<Vec<String>> {
     rows
 }
 
+/// Where an adapter is and what it changes.
+fn adapter(adapter: &Adapter) -> String {
+    let ranks = match adapter.ranks {
+        None => String::new(),
+        Some((least, most)) if least == most => format!(" by products of rank {least}"),
+        Some((least, most)) => format!(" by products of ranks {least} to {most}"),
+    };
+    let replaced = match adapter.replaced {
+        0 => String::new(),
+        count => format!(", {count} tensors replaced"),
+    };
+    let place = adapter.folder.display();
+    format!(
+        "{place}: LoRA, {} matrices changed{ranks}{replaced}",
+        adapter.matrices
+    )
+}
+
 fn as_json(card: &Card) -> Value {
+    let adapter = card.adapter.as_ref().map(|adapter| {
+        json!({
+            "location": adapter.folder.display().to_string(), "kind": "LORA", "matrices": adapter.matrices,
+            "replaced": adapter.replaced, "ranks": adapter.ranks.map(|(least, most)| [least, most]),
+            "warnings": adapter.warnings,
+        })
+    });
     let files: Vec<_> = card
         .files
         .iter()
@@ -286,6 +326,6 @@ fn as_json(card: &Card) -> Value {
         "name": card.name, "location": card.location, "commit": card.commit,
         "architectures": architectures(&card.config), "model_type": card.config.get("model_type"),
         "parameters": card.parameters.values().sum::<u64>(), "parts": card.parameters, "dtypes": dtypes,
-        "calibrated_rows": card.calibrated, "files": files, "config": card.config,
+        "calibrated_rows": card.calibrated, "adapter": adapter, "files": files, "config": card.config,
     })
 }
