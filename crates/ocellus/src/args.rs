@@ -30,7 +30,7 @@ pub struct Global {
     /// Where to compute: cpu, cuda:N or metal
     #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu", value_parser = values::device)]
     pub device: Device,
-    /// Element type to compute in [default: f32 on the CPU, bf16 elsewhere]
+    /// Element type to compute in [default: f32 on the CPU, bf16 elsewhere; the built-in model is read in q8]
     #[arg(long, global = true, value_parser = values::dtype())]
     pub dtype: Option<Dtype>,
     /// What weights are rounded to on the CPU; the vision tower keeps 8 bits [default: none, or what the files hold]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ocellus_hub::{Checkpoint, Hub, HubConfig, Reference};
+use ocellus_hub::{Checkpoint, Hub, HubConfig, Location, Reference};
 
 use ocellus_session::{ComputeOptions, CpuOptions, OpenOptions, Session, SessionError, Usage};
 
@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::memory;
 use crate::output;
 use crate::progress::Downloads;
-use crate::values::Device;
+use crate::values::{Device, Quant};
 use ocellus::{Clock, SystemClock};
 
 /// Precedence everywhere: flag, environment, default.
@@ -121,7 +121,7 @@ impl Context {
 
     /// Opens a model for a use that is known already; what the machine cannot hold is refused, and what takes no text.
     pub fn open_for(&self, checkpoint: &Checkpoint, usage: Usage) -> Result<Session, Failure> {
-        self.open_with(checkpoint, &self.options(usage))
+        self.open_with(checkpoint, &self.options(checkpoint, usage))
     }
 
     /// Opens a model that takes text.
@@ -153,10 +153,10 @@ impl Context {
         Ok(())
     }
 
-    /// How models are opened.
-    pub fn options(&self, usage: Usage) -> OpenOptions {
+    /// How a model is opened.
+    pub fn options(&self, checkpoint: &Checkpoint, usage: Usage) -> OpenOptions {
         OpenOptions {
-            compute: self.compute(),
+            compute: self.compute(checkpoint),
             // Settled before anything was computed.
             cpu: CpuOptions::default(),
             available_bytes: self.available_bytes(),
@@ -167,12 +167,18 @@ impl Context {
         }
     }
 
-    /// Device and dtypes to compute with.
-    pub fn compute(&self) -> ComputeOptions {
+    /// Device and dtypes to compute a model with. The built-in model reads in 8 bits unless asked otherwise: pages take 0.6 of the
+    /// time, and as few characters are wrong (`benches/runs/2026-11-29-zen5-2cores-pages`).
+    pub fn compute(&self, checkpoint: &Checkpoint) -> ComputeOptions {
+        let global = &self.global;
+        let usual = match (&checkpoint.location, global.device, global.dtype) {
+            (Location::BuiltIn, Device::Cpu, None) => Some(Quant::Q8),
+            _ => None,
+        };
         ComputeOptions {
             device: self.global.device,
             dtype: self.global.dtype,
-            quant: self.global.quant,
+            quant: global.quant.or(usual),
             activations: self.global.activations,
             kv_cache: self.global.kv_cache,
         }

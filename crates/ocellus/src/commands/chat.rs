@@ -66,7 +66,8 @@ impl Talk {
 
 /// Talks until the end of standard input or `/exit`.
 pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
-    let options = context.options(Usage::default());
+    let checkpoint = context.checkpoint(args.model.model.as_deref())?;
+    let options = context.options(&checkpoint, Usage::default());
     let options = OpenOptions {
         engine: EngineOptions {
             prefix_cache: true,
@@ -75,7 +76,7 @@ pub fn run(context: &Context, args: Chat) -> Result<(), Failure> {
         },
         ..options
     };
-    let session = context.open_with(&context.checkpoint(args.model.model.as_deref())?, &options)?;
+    let session = context.open_with(&checkpoint, &options)?;
     if session.reads_lines() {
         return Err(
             Failure::new(format!("{} reads lines of print, it cannot talk", session.name()))

@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: Detect) -> Result<(), Failure> {
         _ => Drawing::Png,
     };
     let checkpoint = context.checkpoint(args.model.model.as_deref())?;
-    let session = Session::open(&checkpoint, &context.options(Usage::default()))?;
+    let session = Session::open(&checkpoint, &context.options(&checkpoint, Usage::default()))?;
     each(inputs.into_iter().enumerate(), |(index, input)| {
         let path = input?.path;
         let (source, bytes) = (inputs::name(&path), inputs::read(&path)?);

@@ -33,7 +33,7 @@ fn the_built_in_model_is_measured_in_numbers_for_programs() {
     let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
     assert_eq!(
         (text("peer"), text("model"), text("weights"), text("image")),
-        ("ocellus".into(), "nano".into(), "f32".into(), "140x56".into())
+        ("ocellus".into(), "nano".into(), "q8".into(), "140x56".into())
     );
     let number = |field: &str| {
         found[field]
@@ -138,7 +138,8 @@ fn a_model_that_does_not_fit_is_refused_before_it_is_loaded() {
         &["embed", checkpoints::PICTURE],
     ];
     for arguments in commands {
-        let outcome = place.run(arguments, &[("OCELLUS_MEMORY", "20MB")]);
+        let arguments = [arguments, &["--dtype", "f32"]].concat();
+        let outcome = place.run(&arguments, &[("OCELLUS_MEMORY", "20MB")]);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""), "{arguments:?}");
         let stderr = outcome.stderr;
         assert!(
@@ -175,11 +176,11 @@ fn a_model_that_does_not_fit_is_refused_before_it_is_loaded() {
 #[test]
 fn plan_says_what_the_refusal_says() {
     let place = Place::new();
-    let narrow = [("OCELLUS_MEMORY", "20MB")];
+    let narrow = [("OCELLUS_MEMORY", "10MB")];
     let plan = place.run(&["models", "plan", "nano", "--format", "json"], &narrow);
     assert_eq!(plan.code, 0, "{}", plan.stderr);
     let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
-    assert_eq!(plan["available_bytes"], 20_000_000);
+    assert_eq!(plan["available_bytes"], 10_000_000);
     let total = plan["total_bytes"].as_u64().expect("a number");
     // The default of `plan` is the picture and the answer that commands count with which cannot tell yet.
     let refused = place.run(&["chat"], &narrow).stderr;
@@ -194,7 +195,7 @@ fn plan_says_what_the_refusal_says() {
     }
     let table = place.run(&["models", "plan", "nano"], &narrow).stdout;
     for row in [
-        "20.0 MB, too little",
+        "10.0 MB, too little",
         "work of the vision tower",
         "read for each new token",
     ] {

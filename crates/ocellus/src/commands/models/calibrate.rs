@@ -33,7 +33,7 @@ pub fn gather(
             &format!("calibration, {} of {}: {name}", index + 1, samples.len()),
         );
     };
-    let options = context.options(Usage::default());
+    let options = context.options(checkpoint, Usage::default());
     let listener = Listener::new();
     let cancelled = || listener.requested();
     let calibration = Calibration::gather(checkpoint, &options, width, &samples, (&mut started, &cancelled))?;

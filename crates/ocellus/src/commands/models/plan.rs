@@ -26,7 +26,7 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
         new_tokens: args.max_tokens.get() as u64,
         ..args.pixels.usage()
     };
-    let storage = StorageDtype::of(&context.compute(), None);
+    let storage = StorageDtype::of(&context.compute(&found), None);
     let Some(estimate) = MemoryEstimate::new(&texts, &config, &usage, &storage)? else {
         return weights_alone(context, args, &found, &storage);
     };
