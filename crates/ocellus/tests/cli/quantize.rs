@@ -76,6 +76,18 @@ fn calibrated_weights_are_others_and_say_so() {
             let original = place.run(&["models", "show", "./model", "--format", "json"], &[]);
             let original: Value = serde_json::from_str(&original.stdout).unwrap();
             assert_eq!(card["parameters"], original["parameters"], "{width}");
+            // And it is planned as it lies in its files.
+            let planned = |model: &str| -> Value {
+                let plan = place.run(&["models", "plan", model, "--format", "json"], &[]);
+                serde_json::from_str(&plan.stdout).unwrap()
+            };
+            let (quantised, plain) = (planned(&model), planned("./model"));
+            assert_eq!(
+                (&quantised["weights"], &plain["weights"]),
+                (&width.into(), &"f32".into())
+            );
+            let bytes = |plan: &Value| plan["weights_bytes"].as_u64().unwrap();
+            assert!(2 * bytes(&quantised) < bytes(&plain), "{quantised} {plain}");
             card["calibrated_rows"].clone()
         };
         assert_eq!(show(&plain), Value::Null);

@@ -26,7 +26,10 @@ pub fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
         new_tokens: args.max_tokens.get() as u64,
         ..args.pixels.usage()
     };
-    let storage = StorageDtype::of(&context.compute(&found), None);
+    // Without weights a config is planned as if they were not quantised.
+    let files = CheckpointFiles::open(&found).ok();
+    let weights = files.as_ref().map(|files| &*files.weights);
+    let storage = StorageDtype::of(&context.compute(&found), weights);
     let Some(estimate) = MemoryEstimate::new(&texts, &config, &usage, &storage)? else {
         return weights_alone(context, args, &found, &storage);
     };
