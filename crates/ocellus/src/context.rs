@@ -176,11 +176,11 @@ impl Context {
             _ => None,
         };
         ComputeOptions {
-            device: self.global.device,
-            dtype: self.global.dtype,
+            device: global.device,
+            dtype: global.dtype,
             quant: global.quant.or(usual),
-            activations: self.global.activations,
-            kv_cache: self.global.kv_cache,
+            activations: global.activations,
+            kv_cache: global.kv_cache,
         }
     }
 }
